@@ -1,0 +1,114 @@
+//! The one-layer softmax classifier: forward pass, loss and hand-derived backward pass.
+//!
+//! n examples, d features, k classes; every matrix is row-major in a plain `Vec<f32>`.
+//!
+//! | quantity | definition |
+//! |---|---|
+//! | `logits` (n,k) | x · weightᵀ + bias |
+//! | `probs` (n,k) | softmax of each row, after its own maximum is subtracted |
+//! | `loss` | mean over the examples of logsumexp(logits_i) − logits_i\[y_i\], in nats |
+//! | `cost` | loss + λ · Σ weight² (no ½; the bias is not penalised) |
+//! | `dlogits` (n,k) | (probs − onehot(y)) / n |
+//! | `dweight` (k,d) | dlogitsᵀ · x + 2 λ · weight |
+//! | `dbias` (k) | column sums of dlogits |
+//! | update | weight ← weight − η · dweight; bias ← bias − η · dbias |
+//!
+//! `dθ` is the gradient of the cost with respect to θ, with θ's own shape.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// The number of features d and classes k of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dims {
+    /// d, the length of one example.
+    pub features: usize,
+    /// k, the number of classes.
+    pub classes: usize,
+}
+
+impl fmt::Display for Dims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} features, {} classes", self.features, self.classes)
+    }
+}
+
+/// The trained quantities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// The sizes of the two buffers.
+    pub dims: Dims,
+    /// (k,d), row-major: row c holds the weights of class c.
+    pub weight: Vec<f32>,
+    /// (k).
+    pub bias: Vec<f32>,
+}
+
+/// The gradient of the cost with respect to [`Parameters`], with the same shapes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients {
+    /// The sizes of the two buffers.
+    pub dims: Dims,
+    /// (k,d), row-major.
+    pub dweight: Vec<f32>,
+    /// (k).
+    pub dbias: Vec<f32>,
+}
+
+impl Parameters {
+    /// Takes `weight` (k·d, row-major) and `bias` (k).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] when a buffer has another length, [`Error::NonFinite`] when an element is NaN or infinite.
+    pub fn new(dims: Dims, weight: Vec<f32>, bias: Vec<f32>) -> Result<Self> {
+        check_shape("weight", weight.len(), &[dims.classes, dims.features])?;
+        check_shape("bias", bias.len(), &[dims.classes])?;
+        check_finite("weight", &weight)?;
+        check_finite("bias", &bias)?;
+        Ok(Self { dims, weight, bias })
+    }
+
+    /// All zeros: every class equally probable, loss ln k.
+    pub fn zeros(dims: Dims) -> Self {
+        Self {
+            dims,
+            weight: vec![0.0; dims.classes * dims.features],
+            bias: vec![0.0; dims.classes],
+        }
+    }
+
+    /// Σ weight², summed in f64 in the order of the buffer.
+    pub fn squared_norm(&self) -> f64 {
+        self.weight.iter().map(|&w| f64::from(w).powi(2)).sum()
+    }
+
+    /// Whether every element is finite.
+    pub fn is_finite(&self) -> bool {
+        self.weight.iter().chain(&self.bias).all(|v| v.is_finite())
+    }
+}
+
+fn check_shape(what: &str, found: usize, expected: &[usize]) -> Result<()> {
+    if found == expected.iter().product::<usize>() {
+        return Ok(());
+    }
+    let expected: Vec<_> = expected.iter().map(usize::to_string).collect();
+    Err(Error::Shape {
+        what: what.into(),
+        expected: format!("({})", expected.join(", ")),
+        found: format!("{found} elements"),
+    })
+}
+
+fn check_finite(what: &str, values: &[f32]) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFinite {
+            what: what.into(),
+            index,
+            found: values[index].into(),
+        }),
+    }
+}
