@@ -15,6 +15,13 @@
 //!
 //! `dθ` is the gradient of the cost with respect to θ, with θ's own shape.
 
+mod group;
+pub mod kernels;
+pub mod passes;
+
+pub use group::{Batch, Examples, Group, Rate, Totals};
+pub use kernels::fma_rate;
+
 use std::fmt;
 
 use crate::error::{Error, Result};
@@ -90,7 +97,7 @@ impl Parameters {
     }
 }
 
-fn check_shape(what: &str, found: usize, expected: &[usize]) -> Result<()> {
+pub(crate) fn check_shape(what: &str, found: usize, expected: &[usize]) -> Result<()> {
     if found == expected.iter().product::<usize>() {
         return Ok(());
     }
@@ -102,7 +109,7 @@ fn check_shape(what: &str, found: usize, expected: &[usize]) -> Result<()> {
     })
 }
 
-fn check_finite(what: &str, values: &[f32]) -> Result<()> {
+pub(crate) fn check_finite(what: &str, values: &[f32]) -> Result<()> {
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
         Some(index) => Err(Error::NonFinite {
