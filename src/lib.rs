@@ -3,6 +3,11 @@
 
 pub mod dataset;
 pub mod error;
+pub mod evaluate;
+pub mod gradcheck;
+pub mod hyperparameters;
 pub mod network;
+pub mod preprocess;
+pub mod train;
 
 pub use error::{Error, Result};

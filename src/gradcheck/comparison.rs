@@ -1,0 +1,131 @@
+//! Two arrays that ought to be equal, element by element, and the verdict.
+
+/// The tolerance of the report: the largest absolute difference of an element that passes.
+pub const TOLERANCE: f64 = 1e-6;
+
+/// What keeps the relative error of two vanishing values defined; the ε of |a − b| / max(ε, |a| + |b|).
+const RELATIVE_FLOOR: f64 = 1e-6;
+
+/// The element with the largest absolute difference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Worst {
+    /// Its flat, row-major index.
+    pub index: usize,
+    /// The hand-derived value.
+    pub hand: f64,
+    /// The value it is held against.
+    pub other: f64,
+}
+
+/// The outcome of comparing element by element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Comparison {
+    /// How many elements were compared.
+    pub elements: usize,
+    /// max |a − b|; NaN when a difference is.
+    pub max_absolute: f64,
+    /// max |a − b| / max(ε, |a| + |b|) with ε = 10⁻⁶; NaN when a difference is.
+    pub max_relative: f64,
+    /// Where the largest absolute difference is; `None` when nothing was compared.
+    pub worst: Option<Worst>,
+    /// The largest absolute difference that passes.
+    pub tolerance: f64,
+}
+
+impl Comparison {
+    /// Compares pairs of (index, hand-derived value, other value).
+    pub fn new(pairs: impl IntoIterator<Item = (usize, f64, f64)>, tolerance: f64) -> Self {
+        let mut comparison = Comparison {
+            elements: 0,
+            max_absolute: 0.0,
+            max_relative: 0.0,
+            worst: None,
+            tolerance,
+        };
+        for (index, hand, other) in pairs {
+            comparison.elements += 1;
+            let absolute = (hand - other).abs();
+            let relative = absolute / RELATIVE_FLOOR.max(hand.abs() + other.abs());
+            // Negated, so that a NaN counts as larger than everything; once it stands, it stays.
+            if comparison.worst.is_none() || exceeds(absolute, comparison.max_absolute) {
+                comparison.max_absolute = absolute;
+                comparison.worst = Some(Worst { index, hand, other });
+            }
+            if exceeds(relative, comparison.max_relative) {
+                comparison.max_relative = relative;
+            }
+        }
+        comparison
+    }
+
+    /// Whether something was compared and every element lies within the tolerance. NaN never does.
+    pub fn passed(&self) -> bool {
+        self.elements > 0 && self.max_absolute <= self.tolerance
+    }
+
+    /// `PASS` or `FAIL`.
+    pub fn verdict(&self) -> &'static str {
+        if self.passed() { "PASS" } else { "FAIL" }
+    }
+}
+
+/// Whether `value` is above `largest` or the first NaN.
+fn exceeds(value: f64, largest: f64) -> bool {
+    !largest.is_nan() && (value.is_nan() || value > largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compare(hand: &[f64], other: &[f64]) -> Comparison {
+        let pairs = hand.iter().zip(other).enumerate();
+        Comparison::new(pairs.map(|(i, (&a, &b))| (i, a, b)), TOLERANCE)
+    }
+
+    #[test]
+    fn equal_values_pass_and_the_count_is_stated() {
+        let comparison = compare(&[1.0, -2.0], &[1.0, -2.0]);
+        assert!(comparison.passed());
+        assert_eq!((comparison.elements, comparison.max_absolute), (2, 0.0));
+    }
+
+    #[test]
+    fn the_tolerance_itself_passes_and_the_next_value_does_not() {
+        assert!(compare(&[TOLERANCE], &[0.0]).passed());
+        assert!(!compare(&[TOLERANCE.next_up()], &[0.0]).passed());
+    }
+
+    #[test]
+    fn the_worst_element_is_named_with_both_values() {
+        let worst = compare(&[0.0, 5.0, 1.0], &[0.1, 3.0, 1.0]).worst.unwrap();
+        assert_eq!((worst.index, worst.hand, worst.other), (1, 5.0, 3.0));
+    }
+
+    #[test]
+    fn a_nan_fails_wherever_it_stands_and_is_what_is_named() {
+        for hand in [[f64::NAN, 9.0], [9.0, f64::NAN]] {
+            let comparison = compare(&hand, &[0.0, 0.0]);
+            assert!(!comparison.passed());
+            assert!(comparison.worst.unwrap().hand.is_nan() && comparison.max_relative.is_nan());
+        }
+    }
+
+    #[test]
+    fn an_infinite_difference_fails() {
+        assert!(!compare(&[f64::INFINITY], &[0.0]).passed());
+        assert!(!compare(&[f64::INFINITY], &[f64::INFINITY]).passed());
+    }
+
+    #[test]
+    fn comparing_nothing_fails() {
+        assert!(!compare(&[], &[]).passed());
+    }
+
+    #[test]
+    fn the_relative_error_is_that_of_the_largest_ratio_not_of_the_largest_difference() {
+        let comparison = compare(&[1000.0, 1e-3], &[1000.5, 3e-3]);
+        assert!((comparison.max_relative - 0.5).abs() < 1e-12);
+        assert_eq!(comparison.worst.unwrap().index, 0);
+    }
+}

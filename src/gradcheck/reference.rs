@@ -1,0 +1,91 @@
+//! The definition once more, in `f64`, by loops that share nothing with [`crate::network`].
+//!
+//! Slow and plain on purpose: it is what the fast code is held against.
+
+use super::{Derivatives, Problem, Terms};
+
+/// Loss, cost and gradients of `problem` for the weight `lambda` of the penalty.
+pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
+    let (d, k) = (problem.dims().features, problem.dims().classes);
+    let parameters = Parameters64::of(problem);
+    let n = problem.len() as f64;
+    let mut dweight = vec![0.0; k * d];
+    let mut dbias = vec![0.0; k];
+    if terms != Terms::Penalty {
+        for (i, &y) in problem.labels().iter().enumerate() {
+            let logits = logits(problem, &parameters, i);
+            let log_normaliser = log_sum_exp(&logits);
+            for c in 0..k {
+                let target = if c == usize::from(y) { 1.0 } else { 0.0 };
+                let dlogit = ((logits[c] - log_normaliser).exp() - target) / n;
+                dbias[c] += dlogit;
+                for j in 0..d {
+                    dweight[c * d + j] += dlogit * f64::from(problem.x()[i * d + j]);
+                }
+            }
+        }
+    }
+    if terms != Terms::Data {
+        for (dw, w) in dweight.iter_mut().zip(&parameters.weight) {
+            *dw += 2.0 * lambda * w;
+        }
+    }
+    let loss = loss(problem, &parameters);
+    Derivatives {
+        loss,
+        cost: loss + lambda * penalty(&parameters),
+        dweight,
+        dbias,
+    }
+}
+
+/// `weight` (k,d) and `bias` (k) in `f64`, so that a step far below the resolution of `f32` can be taken.
+#[derive(Clone)]
+pub(super) struct Parameters64 {
+    pub(super) weight: Vec<f64>,
+    pub(super) bias: Vec<f64>,
+}
+
+impl Parameters64 {
+    pub(super) fn of(problem: &Problem) -> Self {
+        let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect();
+        Self {
+            weight: widen(&problem.parameters().weight),
+            bias: widen(&problem.parameters().bias),
+        }
+    }
+}
+
+/// The mean over the examples of logsumexp(logits) − logits\[y\].
+pub(super) fn loss(problem: &Problem, parameters: &Parameters64) -> f64 {
+    let mut sum = 0.0;
+    for (i, &y) in problem.labels().iter().enumerate() {
+        let logits = logits(problem, parameters, i);
+        sum += log_sum_exp(&logits) - logits[usize::from(y)];
+    }
+    sum / problem.len() as f64
+}
+
+/// Σ weight².
+pub(super) fn penalty(parameters: &Parameters64) -> f64 {
+    parameters.weight.iter().map(|w| w * w).sum()
+}
+
+/// Example i's row of x · weightᵀ + bias, (k).
+fn logits(problem: &Problem, parameters: &Parameters64, i: usize) -> Vec<f64> {
+    let d = problem.dims().features;
+    let x = &problem.x()[i * d..(i + 1) * d];
+    let mut logits = parameters.bias.clone();
+    for (c, logit) in logits.iter_mut().enumerate() {
+        for (&x, w) in x.iter().zip(&parameters.weight[c * d..(c + 1) * d]) {
+            *logit += f64::from(x) * w;
+        }
+    }
+    logits
+}
+
+/// ln Σ exp(z), the maximum taken out first so that nothing overflows.
+fn log_sum_exp(z: &[f64]) -> f64 {
+    let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    max + z.iter().map(|z| (z - max).exp()).sum::<f64>().ln()
+}
