@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod gradcheck;
 pub mod hyperparameters;
 pub mod network;
+pub mod output;
 pub mod preprocess;
 pub mod train;
 
