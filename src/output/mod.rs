@@ -3,5 +3,11 @@
 //! An exporter takes values and returns the whole content of its file, so that it is tested on bytes and a file is
 //! only ever replaced by a complete one. Nothing here computes a result.
 
+pub mod model;
 pub mod tables;
 
+/// `(10, 3072)`, as errors show a shape.
+fn shape_text(shape: &[usize]) -> String {
+    let shape: Vec<_> = shape.iter().map(usize::to_string).collect();
+    format!("({})", shape.join(", "))
+}
