@@ -4,6 +4,7 @@
 //! only ever replaced by a complete one. Nothing here computes a result.
 
 pub mod model;
+pub mod npz;
 pub mod tables;
 
 /// `(10, 3072)`, as errors show a shape.
