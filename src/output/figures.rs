@@ -580,7 +580,7 @@ mod tests {
 
     #[test]
     fn a_weight_is_at_its_class_row_column_and_channel() {
-        let (class, channel, y, x) = (7, 1, 5, 9);
+        let (class, channel, y, x) = (7, 2, 5, 9);
         let mut weight = vec![0.0; DIMS.classes * DIMS.features];
         weight[class * DIMS.features + channel * PLANE + y * SIDE + x] = 0.25;
         let image = weights_image(&weight);
@@ -588,8 +588,8 @@ mod tests {
         let (left, top) = (432, 298);
         for py in 0..192 {
             for px in 0..192 {
-                let green = py / 6 == y && px / 6 == x;
-                let expected = if green { [0, 255, 0] } else { [0, 0, 0] };
+                let blue = py / 6 == y && px / 6 == x;
+                let expected = if blue { [0, 0, 255] } else { [0, 0, 0] };
                 assert_eq!(image.at(left + px, top + py), expected, "{px} {py}");
             }
         }
