@@ -5,6 +5,8 @@
 //! error of the other; `weight` and `bias` are reported apart. Every comparison is element by element, absolute, and
 //! passes only at [`TOLERANCE`]; a NaN fails, and so does comparing nothing.
 
+#[cfg(feature = "autograd-check")]
+pub mod autograd;
 mod comparison;
 mod finite_differences;
 pub mod implementations;
