@@ -56,7 +56,8 @@ provision() {
     shift
     for platform; do platforms+=(--platform "$platform"); done
     cache=$(dirname -- "$target")
-    mkdir -p -- "$cache"
+    mkdir -p -- "$cache" || die "libtorch needs a cache folder: set XDG_CACHE_HOME to one that can be written"
+    find "$cache" -maxdepth 1 -name '.unfinished-*' -mtime +0 -exec rm -rf {} + # of runs that were killed
     work=$(mktemp -d -- "$cache/.unfinished-XXXXXX")
     # shellcheck disable=SC2064 # $work is local: it has to be expanded now.
     trap "rm -rf -- $(printf %q "$work")" EXIT
@@ -66,7 +67,7 @@ provision() {
         --only-binary=:all: --implementation cp --python-version 3.12 --abi cp312 --abi none "${platforms[@]}" \
         --dest "$work/wheels" >&2 ||
         die "pip could not fetch libtorch, for the reason above; libtorch $VERSION from elsewhere: LIBTORCH=<its folder> $0"
-    unpack "$work/wheels" "$work/libtorch"
+    unpack "$work/wheels" "$work/libtorch" || die "cannot unpack libtorch into $cache, for the reason above"
     if [[ -e $work/libtorch/lib/libtorch_cpu.so ]]; then
         # The wheel's libtorch.so is an empty library that names both the CPU and the CUDA one.
         ln -sf libtorch_cpu.so "$work/libtorch/lib/libtorch.so"
