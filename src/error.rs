@@ -84,6 +84,48 @@ pub enum Error {
         found: u8,
     },
 
+    /// A data file can't be used as it is; `cause` says why, and has the file's path.
+    #[error("{cause}; {advice}")]
+    DataFile {
+        /// [`Error::MissingFile`], [`Error::FileLength`], [`Error::Digest`] or [`Error::Label`].
+        cause: Box<Error>,
+        /// What to do about it.
+        advice: &'static str,
+    },
+
+    /// A download did not give what was asked for.
+    #[error("{url}: {reason}")]
+    Download {
+        /// What was asked for.
+        url: String,
+        /// What was expected, what came, and what becomes of it.
+        reason: String,
+    },
+
+    /// Another program failed.
+    #[error("`{command}` {reason}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// What it did, or what kept it from being started.
+        reason: String,
+    },
+
+    /// No source had the data files.
+    #[error(
+        "cannot get {files} into {}: {tried}; to go on, run `onelayer fetch` again (a stopped download resumes), \
+         give a copy of the archive with `--source PATH`, or train with `--dataset sample`, which needs no network",
+        .folder.display()
+    )]
+    Unavailable {
+        /// The files that are wanted.
+        files: String,
+        /// The folder they are wanted in.
+        folder: PathBuf,
+        /// Each source that was tried, with its failure.
+        tried: String,
+    },
+
     /// A file's content can't be understood.
     #[error("{}: {reason}", .path.display())]
     Format {

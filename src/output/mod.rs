@@ -3,6 +3,7 @@
 //! An exporter takes values and returns the whole content of its file, so that it is tested on bytes and a file is
 //! only ever replaced by a complete one. Nothing here computes a result.
 
+pub mod atomic;
 pub mod figures;
 pub mod model;
 pub mod npz;

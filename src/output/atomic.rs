@@ -1,0 +1,197 @@
+//! Files that are at every moment either their old or their new whole self.
+//!
+//! The bytes go to a temporary file in the same folder, which is flushed, synced and only then renamed to its real
+//! name; at last the folder is synced, so that the rename outlives a power cut too.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// What the name of every temporary file or folder of this program begins with.
+const PREFIX: &str = ".onelayer-";
+/// What it ends with.
+const SUFFIX: &str = ".tmp";
+
+/// Writes `bytes` to `path`, which keeps its old content if that fails. The folder must exist.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the temporary file can't be created, written, synced or renamed.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |file| {
+        file.write_all(bytes).map_err(Error::io("write", path))
+    })
+}
+
+/// Writes to `path` what `fill` writes; nothing changes on disk when `fill` fails.
+///
+/// # Errors
+///
+/// The error of `fill`, otherwise those of [`write()`].
+pub fn write_with<T>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T>,
+) -> Result<T> {
+    let folder = folder_of(path);
+    let mut temporary = builder()
+        .tempfile_in(&folder)
+        .map_err(Error::io("create a file in", &folder))?;
+    let mut buffer = BufWriter::new(temporary.as_file_mut());
+    let value = fill(&mut buffer)?;
+    buffer.flush().map_err(Error::io("write", path))?;
+    drop(buffer);
+    temporary
+        .as_file()
+        .sync_all()
+        .map_err(Error::io("write", path))?;
+    temporary
+        .persist(path)
+        .map_err(|e| Error::io("replace", path)(e.error))?;
+    sync_folder(&folder)?;
+    Ok(value)
+}
+
+/// A temporary folder in `folder`, removed when the value is dropped.
+///
+/// # Errors
+///
+/// [`Error::Io`] when it can't be created.
+pub fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .prefix(PREFIX)
+        .suffix(SUFFIX)
+        .tempdir_in(folder)
+        .map_err(Error::io("create a folder in", folder))
+}
+
+/// Removes the temporary files and folders that a killed process left in `folder`. Only for a caller who knows that no
+/// other process is writing there. What can't be removed stays: it harms nobody.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the folder can't be listed.
+pub fn remove_leftovers(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            let _ = if path.is_dir() && !path.is_symlink() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Temporary files with the permissions of ordinary ones: `tempfile` alone would let only the owner read them.
+fn builder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The process's umask still applies.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder
+}
+
+/// The folder that holds `path`.
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Makes a rename in `folder` durable. Windows can't open a folder as a file, and needs no such step.
+fn sync_folder(folder: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(Error::io("sync", folder))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names in a folder.
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        write(&path, b"old").unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["a.csv"]);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        write(&path, b"old").unwrap();
+        let result: Result<()> = write_with(&path, |file| {
+            file.write_all(&vec![1; 100_000]).unwrap();
+            Err(Error::Format {
+                path: path.clone(),
+                reason: "on purpose".into(),
+            })
+        });
+        assert!(matches!(result, Err(Error::Format { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["a.csv"]);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nowhere/a.csv");
+        let error = write(&path, b"x").unwrap_err();
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+
+    #[test]
+    fn leftovers_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = temporary_folder(folder.path()).unwrap().keep();
+        write(&kept.join("inside"), b"x").unwrap();
+        fs::write(folder.path().join(".onelayer-1.tmp"), b"x").unwrap();
+        fs::write(folder.path().join("data_batch_1.bin"), b"x").unwrap();
+        fs::write(folder.path().join(".onelayer-notes"), b"x").unwrap();
+        assert_eq!(names(folder.path()).len(), 4);
+        remove_leftovers(folder.path()).unwrap();
+        assert_eq!(
+            names(folder.path()),
+            [".onelayer-notes", "data_batch_1.bin"]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_written_file_has_ordinary_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("a"), folder.path().join("b"));
+        write(&ours, b"x").unwrap();
+        fs::write(&plain, b"x").unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}
