@@ -10,6 +10,8 @@ use super::Dataset;
 use crate::error::{Error, Result};
 use crate::network::Dims;
 
+/// Where the six files lie, seen from the project's folder.
+pub const DEFAULT_DIR: &str = "data/cifar-10-batches-bin";
 /// Image width and height, in pixels.
 pub const SIDE: usize = 32;
 /// Colour channels: red, green, blue.
@@ -80,10 +82,14 @@ impl BatchFile {
     }
 
     /// The file's published name.
-    pub fn file_name(self) -> String {
+    pub fn file_name(self) -> &'static str {
         match self {
-            BatchFile::Train(number) => format!("data_batch_{number}.bin"),
-            BatchFile::Test => "test_batch.bin".into(),
+            BatchFile::Train(1) => "data_batch_1.bin",
+            BatchFile::Train(2) => "data_batch_2.bin",
+            BatchFile::Train(3) => "data_batch_3.bin",
+            BatchFile::Train(4) => "data_batch_4.bin",
+            BatchFile::Train(_) => "data_batch_5.bin",
+            BatchFile::Test => "test_batch.bin",
         }
     }
 
@@ -112,7 +118,7 @@ impl BatchFile {
 
 impl fmt::Display for BatchFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file_name())
+        f.write_str(self.file_name())
     }
 }
 
@@ -134,19 +140,27 @@ pub fn from_records(bytes: &[u8], path: &Path) -> Result<Dataset> {
     let mut pixels = Vec::with_capacity(count * DIMS.features);
     let mut labels = Vec::with_capacity(count);
     for (i, record) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
-        let label = record[0];
-        if usize::from(label) >= DIMS.classes {
-            return Err(Error::Label {
-                path: path.to_owned(),
-                offset: i * RECORD_BYTES,
-                largest: DIMS.classes - 1,
-                found: label,
-            });
-        }
-        labels.push(label);
+        labels.push(checked_label(record[0], i * RECORD_BYTES, path)?);
         pixels.extend_from_slice(&record[1..]);
     }
     Dataset::new(DIMS, pixels, labels)
+}
+
+/// `label`, the byte at `offset` of the file `path`.
+///
+/// # Errors
+///
+/// [`Error::Label`] when it names no class.
+pub(super) fn checked_label(label: u8, offset: usize, path: &Path) -> Result<u8> {
+    if usize::from(label) < DIMS.classes {
+        return Ok(label);
+    }
+    Err(Error::Label {
+        path: path.to_owned(),
+        offset,
+        largest: DIMS.classes - 1,
+        found: label,
+    })
 }
 
 /// Writes `dataset` as records: the inverse of [`from_records`].

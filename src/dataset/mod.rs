@@ -4,6 +4,9 @@
 //! read, which needs a quarter of the memory and of the memory traffic of storing `f32`.
 
 pub mod cifar10;
+pub mod fetch;
+pub mod sample;
+pub mod store;
 
 use crate::error::{Error, Result};
 use crate::network::Dims;

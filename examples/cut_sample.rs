@@ -1,0 +1,36 @@
+//! Cuts `data/sample` from the full data set again:
+//!
+//! ```text
+//! cargo run --release -- fetch
+//! cargo run --release --example cut_sample [FOLDER_OF_THE_DATA [FOLDER_OF_THE_SAMPLE]]
+//! ```
+//!
+//! Ends with an error when a file that it cut has another digest than the one the library expects.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use onelayer::dataset::store::{self, Trust};
+use onelayer::dataset::{cifar10, sample};
+use onelayer::output::atomic;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let data = arguments
+        .next()
+        .unwrap_or_else(|| cifar10::DEFAULT_DIR.into());
+    let out = arguments
+        .next()
+        .unwrap_or_else(|| sample::DEFAULT_DIR.into());
+    std::fs::create_dir_all(&out)?;
+    for (part, source, per_class) in sample::PARTS {
+        let full = store::load(&data, &[source], Trust::Nothing)?;
+        let bytes = cifar10::to_records(&sample::cut(&full, per_class)?);
+        let path = out.join(part.name);
+        atomic::write(&path, &bytes)?;
+        let digest = store::sha256(&bytes[..])?;
+        println!("{} {} bytes {digest}", path.display(), bytes.len());
+        ensure!(digest == part.sha256, "expected {}", part.sha256);
+    }
+    Ok(())
+}

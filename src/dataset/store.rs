@@ -1,0 +1,297 @@
+//! Files of records on disk: every byte that is trained on is checked.
+//!
+//! The length and the range of the labels are checked whenever a file is loaded. The digest is computed the first time
+//! and remembered in `.verified` beside the files, one line a file: its name, length, time of modification (on Unix also
+//! the time of the last change of its inode, which nobody can set back) and digest. When any of them differs, the digest
+//! is computed again.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::cifar10::{self, BatchFile, DIMS, RECORD_BYTES};
+use super::{Dataset, Splits};
+use crate::error::{Error, Result};
+use crate::output::atomic;
+
+/// The file, beside the data, that remembers what was verified.
+const MEMORY: &str = ".verified";
+/// The longest such file that is read: a longer one is not ours.
+const MEMORY_BYTES: u64 = 64 * 1024;
+/// Records read at once: little enough to stay in the processor's cache.
+const RECORDS_AT_ONCE: usize = 64;
+
+/// A file of records as it was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordFile {
+    /// Its name, without a folder.
+    pub name: &'static str,
+    /// How many records it holds.
+    pub records: usize,
+    /// Its SHA-256, in lower-case hexadecimal digits.
+    pub sha256: &'static str,
+    /// What a person can do when it is missing or altered.
+    pub advice: &'static str,
+}
+
+impl RecordFile {
+    /// Its length in bytes.
+    pub fn bytes(&self) -> u64 {
+        (self.records * RECORD_BYTES) as u64
+    }
+}
+
+impl From<BatchFile> for RecordFile {
+    fn from(file: BatchFile) -> Self {
+        Self {
+            name: file.file_name(),
+            records: cifar10::RECORDS_PER_FILE,
+            sha256: file.sha256(),
+            advice: "`onelayer fetch` gets it, and `--dataset sample` trains without it",
+        }
+    }
+}
+
+/// Whether a digest that was verified before is taken on trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// A file that has not changed since its digest was verified is not digested again.
+    Remembered,
+    /// Every digest is computed, and nothing is written.
+    Nothing,
+}
+
+/// Loads `files` of the folder `dir`, one after the other, into one data set. The files are read in parallel.
+///
+/// # Errors
+///
+/// [`Error::DataFile`] for the first file that is missing, of another length, with a label above 9 or with another
+/// digest; [`Error::Io`] when one can't be read.
+pub fn load<F: Copy + Into<RecordFile>>(dir: &Path, files: &[F], trust: Trust) -> Result<Dataset> {
+    let files: Vec<RecordFile> = files.iter().map(|&f| f.into()).collect();
+    let known = Memory::read(dir, trust);
+    let total: usize = files.iter().map(|f| f.records).sum();
+    let mut pixels = vec![0; total * DIMS.features];
+    let mut labels = vec![0; total];
+
+    let (mut pixels_left, mut labels_left) = (&mut pixels[..], &mut labels[..]);
+    let mut jobs = Vec::with_capacity(files.len());
+    for file in &files {
+        let (its_pixels, rest) = pixels_left.split_at_mut(file.records * DIMS.features);
+        pixels_left = rest;
+        let (its_labels, rest) = labels_left.split_at_mut(file.records);
+        labels_left = rest;
+        jobs.push((file, its_pixels, its_labels));
+    }
+    let verified: Vec<Result<String>> = jobs
+        .into_par_iter()
+        .map(|(file, pixels, labels)| load_one(dir, file, &known, pixels, labels))
+        .collect();
+
+    known.remember(dir, verified.into_iter().collect::<Result<_>>()?);
+    Dataset::new(DIMS, pixels, labels)
+}
+
+/// Loads the three parts of the protocol, each with [`load`].
+///
+/// # Errors
+///
+/// Those of [`load`].
+pub fn load_splits(dir: &Path, train: &[BatchFile], validation: &[BatchFile]) -> Result<Splits> {
+    Ok(Splits {
+        train: load(dir, train, Trust::Remembered)?,
+        validation: load(dir, validation, Trust::Remembered)?,
+        test: load(dir, &[BatchFile::Test], Trust::Remembered)?,
+    })
+}
+
+/// Checks the length and the digest of `file` in the folder `dir`.
+///
+/// # Errors
+///
+/// Those of [`load`], except that labels are not looked at.
+pub fn check(dir: &Path, file: impl Into<RecordFile>, trust: Trust) -> Result<()> {
+    let file = file.into();
+    let known = Memory::read(dir, trust);
+    let line = examine(dir, &file)?;
+    if !known.lines.contains(&line) {
+        scan(&dir.join(file.name), &file, true, |_| Ok(())).map_err(|e| advise(e, &file))?;
+        known.remember(dir, vec![line]);
+    }
+    Ok(())
+}
+
+/// Remembers the files that were written into `dir` after their digests had been verified.
+pub(super) fn remember(dir: &Path, files: &[RecordFile]) {
+    let line = |f: &RecordFile| Some(memory_line(f, &fs::metadata(dir.join(f.name)).ok()?));
+    Memory::read(dir, Trust::Remembered).remember(dir, files.iter().filter_map(line).collect());
+}
+
+/// The SHA-256 of all that `reader` gives, in lower-case hexadecimal digits.
+///
+/// # Errors
+///
+/// Those of reading.
+pub fn sha256(mut reader: impl Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; RECORDS_AT_ONCE * RECORD_BYTES];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hex(hasher)),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// The digest of what `hasher` was given, in lower-case hexadecimal digits.
+pub(super) fn hex(hasher: Sha256) -> String {
+    use std::fmt::Write;
+    hasher.finalize().iter().fold(String::new(), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+/// Reads one file into its part of the data set; gives its line for the memory.
+fn load_one(
+    dir: &Path,
+    file: &RecordFile,
+    known: &Memory,
+    pixels: &mut [u8],
+    labels: &mut [u8],
+) -> Result<String> {
+    let line = examine(dir, file)?;
+    let path = dir.join(file.name);
+    let mut next = 0;
+    let fill = |records: &[u8]| {
+        for record in records.chunks_exact(RECORD_BYTES) {
+            labels[next] = cifar10::checked_label(record[0], next * RECORD_BYTES, &path)?;
+            pixels[next * DIMS.features..][..DIMS.features].copy_from_slice(&record[1..]);
+            next += 1;
+        }
+        Ok(())
+    };
+    scan(&path, file, !known.lines.contains(&line), fill).map_err(|e| advise(e, file))?;
+    Ok(line)
+}
+
+/// Checks that `file` is there and has its length; gives its line for the memory.
+fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
+    let path = dir.join(file.name);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes() => {
+            Ok(memory_line(file, &metadata))
+        }
+        Ok(metadata) => Err(Error::FileLength {
+            path,
+            expected: file.bytes().to_string(),
+            found: metadata.len(),
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::MissingFile { path }),
+        Err(e) => Err(Error::io("read", &path)(e)),
+    }
+    .map_err(|e| advise(e, file))
+}
+
+/// Reads the file in pieces of whole records, which `look` gets, and checks its digest if `digest` asks for it.
+fn scan(
+    path: &Path,
+    file: &RecordFile,
+    digest: bool,
+    mut look: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut hasher = digest.then(Sha256::new);
+    let mut reader = File::open(path).map_err(Error::io("read", path))?;
+    let mut buffer = vec![0; RECORDS_AT_ONCE * RECORD_BYTES];
+    let mut left = file.records;
+    while left > 0 {
+        let records = &mut buffer[..left.min(RECORDS_AT_ONCE) * RECORD_BYTES];
+        reader
+            .read_exact(records)
+            .map_err(Error::io("read", path))?;
+        look(records)?;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&*records);
+        }
+        left -= records.len() / RECORD_BYTES;
+    }
+    match hasher.map(hex) {
+        Some(found) if found != file.sha256 => Err(Error::Digest {
+            path: path.to_owned(),
+            expected: file.sha256.into(),
+            found,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Adds the file's advice to an error that the advice helps against.
+fn advise(error: Error, file: &RecordFile) -> Error {
+    match error {
+        Error::Io { .. } => error,
+        cause => Error::DataFile {
+            cause: Box::new(cause),
+            advice: file.advice,
+        },
+    }
+}
+
+/// What [`MEMORY`] says about a file while it is what it was.
+fn memory_line(file: &RecordFile, metadata: &Metadata) -> String {
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |d| d.as_nanos());
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt;
+        format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let changed = "-";
+    let (name, length, sha256) = (file.name, metadata.len(), file.sha256);
+    format!("{name} {length} {modified} {changed} {sha256}")
+}
+
+/// The lines of [`MEMORY`].
+struct Memory {
+    lines: BTreeSet<String>,
+    trust: Trust,
+}
+
+impl Memory {
+    /// Reads what is remembered in `dir`; what can't be read is not remembered.
+    fn read(dir: &Path, trust: Trust) -> Self {
+        let mut text = String::new();
+        if trust == Trust::Remembered
+            && let Ok(file) = File::open(dir.join(MEMORY))
+            && file.take(MEMORY_BYTES).read_to_string(&mut text).is_err()
+        {
+            text.clear();
+        }
+        Self {
+            lines: text.lines().map(str::to_owned).collect(),
+            trust,
+        }
+    }
+
+    /// Replaces what is known of the files in `verified`. A folder that can't be written to costs a digest next time,
+    /// no more, so that is no error.
+    fn remember(mut self, dir: &Path, verified: Vec<String>) {
+        if self.trust == Trust::Nothing || verified.iter().all(|line| self.lines.contains(line)) {
+            return;
+        }
+        let name = |line: &str| line.split(' ').next().map(str::to_owned);
+        self.lines
+            .retain(|old| verified.iter().all(|new| name(old) != name(new)));
+        self.lines.extend(verified);
+        let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        let _ = atomic::write(&dir.join(MEMORY), text.as_bytes());
+    }
+}

