@@ -1,6 +1,7 @@
 //! The commands: arguments as typed (clap), one conversion into the library's validated values, and what is printed.
 
 mod fetch;
+mod progress;
 
 use std::process::ExitCode;
 

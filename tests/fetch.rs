@@ -1,0 +1,826 @@
+//! Getting the files, from servers and archives good and bad. The real program can only be shown failures offline, since
+//! it accepts nothing but the published files; the library takes a small catalogue instead, with the very same code.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use assert_cmd::Command;
+use common::*;
+use onelayer::Error;
+use onelayer::dataset::cifar10::{BatchFile, FILE_BYTES};
+use onelayer::dataset::fetch::{Catalog, Report, Source, fetch};
+use onelayer::dataset::{sample, store};
+use proptest::prelude::*;
+use store::Trust;
+use tempfile::{TempDir, tempdir};
+
+/// Fetches into `dir`; the archive of the catalogue is `archive` at `url`.
+fn get(
+    dir: &Path,
+    url: &str,
+    archive: &[u8],
+    source: &Source,
+) -> (Result<Report, Error>, Recorder) {
+    let mut recorder = Recorder::default();
+    let catalog = catalog(url, archive);
+    let report = fetch(dir, &catalog, source, Trust::Remembered, &mut recorder);
+    (report, recorder)
+}
+
+/// Fetches from a file that holds `archive`.
+fn get_file(dir: &Path, archive: &[u8]) -> Result<Report, Error> {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a copy under any name");
+    fs::write(&path, archive).unwrap();
+    get(dir, "http://127.0.0.1:1/", b"", &Source::Path(path)).0
+}
+
+/// The message of a failure that must name each of `parts`; nothing may have been written.
+fn assert_refused(result: Result<Report, Error>, dir: &Path, parts: &[&str]) {
+    let error = result.unwrap_err().to_string();
+    assert!(!error.contains('\n'), "{error}");
+    for part in parts {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
+    assert!(error.contains("--dataset sample"), "{error}");
+    assert_tidy(dir);
+    for name in NAMES {
+        assert!(!dir.join(name).exists(), "{name} was written");
+    }
+}
+
+// Sources on disk.
+
+#[test]
+fn both_layouts_and_a_folder_give_the_same_files() {
+    for archive in [official_archive(), npm_tarball()] {
+        let dir = tempdir().unwrap();
+        let report = get_file(dir.path(), &archive).unwrap();
+        assert_eq!(report.written, NAMES);
+        assert_complete(dir.path());
+        let again = get_file(dir.path(), b"not even read").unwrap();
+        assert_eq!((again.kept, again.written), (NAMES.to_vec(), vec![]));
+    }
+    let outer = tempdir().unwrap();
+    let inner = outer.path().join("cifar-10-batches-bin");
+    fs::create_dir(&inner).unwrap();
+    for name in NAMES {
+        fs::copy(sample_dir().join(name), inner.join(name)).unwrap();
+    }
+    for folder in [sample_dir(), outer.path().to_owned()] {
+        let dir = tempdir().unwrap();
+        get(dir.path(), "", b"", &Source::Path(folder)).0.unwrap();
+        assert_complete(dir.path());
+    }
+}
+
+#[test]
+fn only_the_wanted_files_are_written() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("archive");
+    for archive in [official_archive(), npm_tarball()] {
+        fs::write(&path, archive).unwrap();
+        let mut catalog = catalog("", b"");
+        catalog.entries.remove(0);
+        let dir = tempdir().unwrap();
+        let source = Source::Path(path.clone());
+        let report = fetch(dir.path(), &catalog, &source, Trust::Remembered, &mut ()).unwrap();
+        assert_eq!(report.written, ["validation.bin", "test.bin"]);
+        assert!(!dir.path().join("train.bin").exists());
+    }
+}
+
+#[test]
+fn an_altered_file_is_replaced_and_named() {
+    let dir = tempdir().unwrap();
+    let mut altered = sample_bytes("test.bin");
+    altered[5000] ^= 1;
+    fs::write(dir.path().join("test.bin"), altered).unwrap();
+    let (report, recorder) = get(dir.path(), "", b"", &Source::Path(sample_dir()));
+    assert_eq!(report.unwrap().written, NAMES);
+    let message = recorder
+        .messages
+        .iter()
+        .find(|m| m.contains("test.bin"))
+        .unwrap();
+    assert!(message.contains(sample::PARTS[2].0.sha256), "{message}");
+    assert_complete(dir.path());
+}
+
+/// An official archive whose one file of interest is `bytes`.
+fn archive_with(name: &str, bytes: &[u8]) -> Vec<u8> {
+    tar_gz(&[(name, bytes)])
+}
+
+#[test]
+fn wrong_content_of_an_archive_is_refused() {
+    let train = sample_bytes("train.bin");
+    let name = "cifar-10-batches-bin/train.bin";
+    let mut altered = train.clone();
+    altered[100] ^= 1;
+    let length = train.len().to_string();
+    let digest = sample::PARTS[0].0.sha256;
+    let cases: [(Vec<u8>, &[&str]); 9] = [
+        (archive_with(name, &altered), &[digest, name]),
+        (archive_with(name, &train[1..]), &[&length, "3072999"]),
+        (
+            archive_with(name, &[&train[..], b"x"].concat()),
+            &[&length, "3073001"],
+        ),
+        (
+            archive_with("train.bin", &train),
+            &["cifar-10-batches-bin/train.bin", "package/train.png"],
+        ),
+        (
+            archive_with("../cifar-10-batches-bin/train.bin", &train),
+            &["holds neither"],
+        ),
+        (
+            archive_with("/cifar-10-batches-bin/train.bin", &train),
+            &["holds neither"],
+        ),
+        (official_archive()[..200_000].to_vec(), &["cut off"]),
+        (
+            b"<html>moved</html>".to_vec(),
+            &["gzipped archive", "<html>moved</html>"],
+        ),
+        (Vec::new(), &["gzipped archive"]),
+    ];
+    for (archive, parts) in cases {
+        let dir = tempdir().unwrap();
+        assert_refused(get_file(dir.path(), &archive), dir.path(), parts);
+    }
+}
+
+#[test]
+fn wrong_content_of_the_npm_layout_is_refused() {
+    let train = sample_bytes("train.bin");
+    let png = png_of(&train);
+    let labels: Vec<u8> = train.chunks(3073).map(|r| r[0]).collect();
+    let json = serde_json::to_vec(&labels).unwrap();
+    let swapped = serde_json::to_vec(&labels.iter().rev().collect::<Vec<_>>()).unwrap();
+    let digest = sample::PARTS[0].0.sha256;
+    let nothing = vec![0; 1024 * 1000 * 3];
+    let wide = png_with(1000, 1024, png::ColorType::Rgb, &nothing);
+    let gray = png_with(1024, 1000, png::ColorType::Grayscale, &nothing[..1_024_000]);
+    // The header alone, with a checksum that fits: 2³¹−1 by 2³¹−1.
+    let mut huge = png[..33].to_vec();
+    huge[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
+    let mut crc = flate2::Crc::new();
+    crc.update(&huge[12..29]);
+    huge[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+    let cases: [(&[u8], &[u8], &str); 10] = [
+        (&png, &swapped, digest),
+        (&png, b"[1,2,3]", "at least 1000 labels, but holds 3"),
+        (&png, b"[1,2,300]", "JSON array of labels"),
+        (&png, b"{}", "JSON array of labels"),
+        (&png[..50_000], &json, "train.png"),
+        (
+            &wide,
+            &json,
+            "1024x1000 Rgb Eight interlaced=false, but is 1000x1024",
+        ),
+        (&gray, &json, "Grayscale"),
+        (&huge, &json, "2147483647x2147483647"),
+        (b"no image", &json, "not a PNG"),
+        (
+            &png,
+            &[b"[", &[b'['; 300_000][..]].concat(),
+            "JSON array of labels",
+        ),
+    ];
+    for (png, json, part) in cases {
+        let dir = tempdir().unwrap();
+        let archive = tar_gz(&[
+            ("package/train.png", png),
+            ("package/train_lables.json", json),
+        ]);
+        assert_refused(get_file(dir.path(), &archive), dir.path(), &[part]);
+    }
+}
+
+/// A link with an expected name is not followed, an entry that claims to be enormous is not read.
+#[test]
+fn links_and_enormous_entries_are_refused() {
+    let mut link = tar::Header::new_ustar();
+    link.set_entry_type(tar::EntryType::Symlink);
+    link.set_path("cifar-10-batches-bin/train.bin").unwrap();
+    link.set_link_name("/etc/passwd").unwrap();
+    link.set_size(0);
+    link.set_cksum();
+    let mut enormous = tar::Header::new_ustar();
+    enormous.set_path("cifar-10-batches-bin/train.bin").unwrap();
+    enormous.set_size(8_000_000_000);
+    enormous.set_cksum();
+    for (header, part) in [(link, "holds neither"), (enormous, "but has 8000000000")] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, header.as_bytes()).unwrap();
+        std::io::Write::write_all(&mut gzip, &[0; 1024]).unwrap();
+        let dir = tempdir().unwrap();
+        let result = get_file(dir.path(), &gzip.finish().unwrap());
+        assert_refused(result, dir.path(), &[part]);
+    }
+}
+
+/// 1 GiB of zeros in an entry that nobody wants is a megabyte of gzip.
+#[test]
+fn a_gzip_bomb_is_given_up() {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("bomb").unwrap();
+    header.set_size(4 << 30);
+    header.set_cksum();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, header.as_bytes()).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..1025 {
+        std::io::Write::write_all(&mut gzip, &zeros).unwrap();
+    }
+    let dir = tempdir().unwrap();
+    let result = get_file(dir.path(), &gzip.finish().unwrap());
+    assert_refused(
+        result,
+        dir.path(),
+        &["unpacks to more than 1073741824 bytes"],
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever the bytes: no panic, and nothing is written that is not the real file.
+    #[test]
+    fn damaged_archives_never_write_a_wrong_file(
+        npm in any::<bool>(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255u8), 1..20),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        // The test part alone: a few hundred cases should not take minutes.
+        static ARCHIVES: std::sync::LazyLock<[Vec<u8>; 2]> = std::sync::LazyLock::new(|| {
+            let records = sample_bytes("test.bin");
+            let labels: Vec<u8> = records.chunks(3073).map(|r| r[0]).collect();
+            [
+                tar_gz(&[("cifar-10-batches-bin/test.bin", &records)]),
+                tar_gz(&[
+                    ("package/test.png", &png_of(&records)),
+                    ("package/test_lables.json", &serde_json::to_vec(&labels).unwrap()),
+                ]),
+            ]
+        });
+        let mut bytes = ARCHIVES[usize::from(npm)].clone();
+        for (index, flip) in flips {
+            let i = index.index(bytes.len());
+            bytes[i] ^= flip;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("archive");
+        fs::write(&path, bytes).unwrap();
+        let mut catalog = catalog("", b"");
+        catalog.entries.drain(..2);
+        let dir = tempdir().unwrap();
+        let result = fetch(dir.path(), &catalog, &Source::Path(path), Trust::Nothing, &mut ());
+        assert_tidy(dir.path());
+        let written = fs::read(dir.path().join("test.bin")).ok();
+        prop_assert_eq!(written.is_some(), result.is_ok());
+        prop_assert!(written.is_none_or(|bytes| bytes == sample_bytes("test.bin")));
+    }
+}
+
+// The npm client.
+
+/// A program in the place of the npm client.
+#[cfg(unix)]
+fn npm_client(folder: &TempDir, script: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.path().join("npm");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn auto_takes_the_npm_package_first_and_the_official_archive_when_that_fails() {
+    let tools = tempdir().unwrap();
+    let tarball = tools.path().join("tarball");
+    fs::write(&tarball, npm_tarball()).unwrap();
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |_, _| Reply::Send(ok(&served)));
+    let cases = [
+        (format!("cp {} package-1.tgz", tarball.display()), None),
+        (
+            "echo E404 no such package >&2; exit 1".into(),
+            Some("E404 no such package"),
+        ),
+        ("true".into(), Some("left no .tgz file")),
+        ("echo '<html>' > package-1.tgz".into(), Some("<html>")),
+    ];
+    for (script, failure) in cases {
+        let mut catalog = catalog(&server.url, &archive);
+        catalog.npm_client = npm_client(&tools, &script);
+        let dir = tempdir().unwrap();
+        let mut recorder = Recorder::default();
+        let asked = server.requests().len();
+        fetch(
+            dir.path(),
+            &catalog,
+            &Source::Auto,
+            Trust::Remembered,
+            &mut recorder,
+        )
+        .unwrap();
+        assert_complete(dir.path());
+        let messages = recorder.messages.join("\n");
+        assert_eq!(
+            server.requests().len() > asked,
+            failure.is_some(),
+            "{messages}"
+        );
+        assert!(
+            messages.contains(failure.unwrap_or("npm package")),
+            "{messages}"
+        );
+    }
+}
+
+#[test]
+fn when_every_source_fails_each_failure_is_named() {
+    let server = Server::start(|_, _| Reply::Send(response("503 Service Unavailable", "", b"")));
+    let dir = tempdir().unwrap();
+    let (result, _) = get(dir.path(), &server.url, b"archive", &Source::Auto);
+    let parts = [
+        "no npm client",
+        "503 Service Unavailable",
+        &server.url,
+        "--source PATH",
+        "train.bin",
+    ];
+    assert_refused(result, dir.path(), &parts);
+}
+
+// Servers. Each has the real archive, in one way or another.
+
+#[test]
+fn the_official_archive_and_one_from_an_address_are_downloaded() {
+    for archive in [official_archive(), npm_tarball()] {
+        let served = archive.clone();
+        let server = Server::start(move |_, _| Reply::Send(ok(&served)));
+        for source in [Source::Official, Source::Url(server.url.clone())] {
+            let dir = tempdir().unwrap();
+            get(dir.path(), &server.url, &archive, &source).0.unwrap();
+            assert_complete(dir.path());
+        }
+        assert_eq!(server.requests().len(), 2);
+    }
+}
+
+#[test]
+fn a_lost_connection_is_resumed_where_it_stopped() {
+    for archive in [official_archive(), npm_tarball()] {
+        let served = archive.clone();
+        let server = Server::start(move |i, request| match i {
+            0 => Reply::Send(ok(&served)[..1_000_000].to_vec()),
+            1 => Reply::Stall(partial(&served, request)[..500_000].to_vec()),
+            _ => Reply::Send(partial(&served, request)),
+        });
+        let dir = tempdir().unwrap();
+        let (report, recorder) = get(dir.path(), &server.url, &archive, &Source::Official);
+        report.unwrap();
+        assert_complete(dir.path());
+        let starts: Vec<_> = server.requests().iter().map(|r| range_start(r)).collect();
+        let [None, Some(first), Some(second)] = starts[..] else {
+            panic!("{starts:?}")
+        };
+        assert!(900_000 < first && first < 1_000_000, "{first}");
+        assert!(
+            first + 400_000 < second && second < first + 500_000,
+            "{second}"
+        );
+        let messages = recorder.messages.join("\n");
+        assert!(
+            messages.contains(&format!("{first} of {}", archive.len())),
+            "{messages}"
+        );
+        assert!(messages.contains("sent nothing for 0.5 s"), "{messages}");
+    }
+}
+
+#[test]
+fn a_later_run_resumes_what_an_earlier_one_left() {
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |i, request| match i {
+        0 => Reply::Send(ok(&served)[..1_000_000].to_vec()),
+        1 => Reply::Send(response("500 Internal Server Error", "", b"")),
+        _ => Reply::Send(partial(&served, request)),
+    });
+    for source in [Source::Official, Source::Url(server.url.clone())] {
+        let dir = tempdir().unwrap();
+        let (result, _) = get(dir.path(), &server.url, &archive, &source);
+        if server.requests().len() == 2 {
+            assert!(result.unwrap_err().to_string().contains("500 Internal"));
+            assert!(!dir.path().join("train.bin").exists());
+            let (result, recorder) = get(dir.path(), &server.url, &archive, &source);
+            result.unwrap();
+            let start = range_start(&server.requests()[2]).unwrap() as u64;
+            assert_eq!(recorder.begun[0].1, start);
+            assert_complete(dir.path());
+        }
+    }
+}
+
+/// Leaves `bytes` as an earlier run's download of the official archive.
+fn leave(dir: &Path, bytes: &[u8]) {
+    fs::write(dir.join("cifar-10-binary.tar.gz.part"), bytes).unwrap();
+}
+
+#[test]
+fn a_server_that_can_not_resume_is_asked_from_the_beginning() {
+    let archive = official_archive();
+    let refusals: [(&str, &str); 3] = [
+        ("206 Partial Content", "Content-Range: bytes 7-9/10\r\n"),
+        ("206 Partial Content", ""),
+        ("416 Range Not Satisfiable", "Content-Range: bytes */10\r\n"),
+    ];
+    for (status, headers) in refusals {
+        let served = archive.clone();
+        let server = Server::start(move |_, request| {
+            Reply::Send(match range_start(request) {
+                Some(_) => response(status, headers, b"xxx"),
+                None => ok(&served),
+            })
+        });
+        let dir = tempdir().unwrap();
+        leave(dir.path(), &archive[..1000]);
+        let (result, _) = get(dir.path(), &server.url, &archive, &Source::Official);
+        result.unwrap();
+        assert_complete(dir.path());
+        assert_eq!(server.requests().len(), 2, "{status} {headers}");
+    }
+    let served = archive.clone();
+    let server = Server::start(move |_, _| Reply::Send(ok(&served)));
+    let dir = tempdir().unwrap();
+    leave(dir.path(), &archive[..1000]);
+    get(dir.path(), &server.url, &archive, &Source::Official)
+        .0
+        .unwrap();
+    assert_complete(dir.path());
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_finished_or_overlong_leftover_is_dealt_with() {
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |_, _| Reply::Send(ok(&served)));
+    let dir = tempdir().unwrap();
+    leave(dir.path(), &archive);
+    get(dir.path(), &server.url, &archive, &Source::Official)
+        .0
+        .unwrap();
+    assert_complete(dir.path());
+    assert_eq!(server.requests().len(), 0);
+
+    let dir = tempdir().unwrap();
+    leave(dir.path(), &[&archive[..], b"x"].concat());
+    get(dir.path(), &server.url, &archive, &Source::Official)
+        .0
+        .unwrap();
+    assert_complete(dir.path());
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_corrupted_download_is_discarded_and_the_next_one_begins_anew() {
+    for archive in [official_archive(), npm_tarball()] {
+        let served = archive.clone();
+        let server = Server::start(move |_, request| {
+            Reply::Send(match range_start(request) {
+                Some(_) => partial(&served, request),
+                None => ok(&served),
+            })
+        });
+        let mut start = archive[..100_000].to_vec();
+        start[50_000] ^= 1;
+        let dir = tempdir().unwrap();
+        leave(dir.path(), &start);
+        let (result, _) = get(dir.path(), &server.url, &archive, &Source::Official);
+        let digest = store::sha256(&archive[..]).unwrap();
+        assert_refused(result, dir.path(), &[&digest, "discarded"]);
+        get(dir.path(), &server.url, &archive, &Source::Official)
+            .0
+            .unwrap();
+        assert_complete(dir.path());
+    }
+}
+
+#[test]
+fn a_corrupted_archive_from_an_address_is_discarded() {
+    let mut archive = official_archive();
+    let middle = archive.len() / 2;
+    archive[middle] ^= 1;
+    let cut = official_archive()[..500_000].to_vec();
+    for bytes in [archive, cut] {
+        let served = bytes.clone();
+        let server = Server::start(move |_, _| Reply::Send(ok(&served)));
+        let dir = tempdir().unwrap();
+        let source = Source::Url(server.url.clone());
+        let (result, _) = get(dir.path(), &server.url, &bytes, &source);
+        assert!(result.unwrap_err().to_string().contains("discarded"));
+        assert_tidy(dir.path());
+    }
+}
+
+#[test]
+fn a_server_with_something_else_is_refused() {
+    let archive = official_archive();
+    let length = archive.len().to_string();
+    let short = (archive.len() - 1).to_string();
+    let page = b"<!DOCTYPE html><title>Down for maintenance</title>".to_vec();
+    let long_page = page.repeat(archive.len() / page.len() + 1)[..archive.len()].to_vec();
+    let cases: [(Vec<u8>, &[&str]); 9] = [
+        (response("404 Not Found", "", b"gone"), &["404 Not Found"]),
+        (ok(&page), &[&length, "has 50"]),
+        (ok(&archive[..archive.len() - 1]), &[&length, &short]),
+        (ok(&long_page), &["<!DOCTYPE html>"]),
+        (response("200 OK", "", b""), &["sent no bytes"]),
+        (b"SSH-2.0-OpenSSH\r\n".to_vec(), &["no answer"]),
+        (Vec::new(), &["no answer"]),
+        // Without a host it is taken as a path on the same server, which redirects again.
+        (
+            response("302 Found", "Location: file:///etc/passwd\r\n", b""),
+            &["too many redirects"],
+        ),
+        (
+            response(
+                "302 Found",
+                "Location: file://localhost/etc/passwd\r\n",
+                b"",
+            ),
+            &["unknown scheme: file"],
+        ),
+    ];
+    for (reply, parts) in cases {
+        let server = Server::start(move |_, _| Reply::Send(reply.clone()));
+        let dir = tempdir().unwrap();
+        let (result, _) = get(dir.path(), &server.url, &archive, &Source::Official);
+        assert_refused(result, dir.path(), parts);
+    }
+}
+
+#[test]
+fn a_server_that_is_silent_or_not_there_is_given_up() {
+    let server = Server::start(|_, _| Reply::Stall(Vec::new()));
+    let dir = tempdir().unwrap();
+    let (result, _) = get(dir.path(), &server.url, b"archive", &Source::Official);
+    assert_refused(result, dir.path(), &["no answer", "timeout"]);
+    let url = "http://127.0.0.1:1/archive.tar.gz";
+    let (result, _) = get(dir.path(), url, b"archive", &Source::Official);
+    assert_refused(result, dir.path(), &[url]);
+}
+
+#[test]
+fn a_redirection_is_followed_a_few_times() {
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |i, _| {
+        Reply::Send(match i {
+            0 => response(
+                "301 Moved Permanently",
+                "Location: /elsewhere\r\nContent-Length: 0\r\n",
+                b"",
+            ),
+            1 => ok(&served),
+            _ => response(
+                "302 Found",
+                "Location: /round\r\nContent-Length: 0\r\n",
+                b"",
+            ),
+        })
+    });
+    let dir = tempdir().unwrap();
+    get(dir.path(), &server.url, &archive, &Source::Official)
+        .0
+        .unwrap();
+    assert_complete(dir.path());
+    let dir = tempdir().unwrap();
+    let (result, _) = get(dir.path(), &server.url, &archive, &Source::Official);
+    assert_refused(result, dir.path(), &["redirect"]);
+}
+
+/// The server answers only after the second process has been seen to wait, so the two do meet.
+#[test]
+fn two_at_once_download_once() {
+    static WAITING: AtomicU32 = AtomicU32::new(0);
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |_, _| {
+        while WAITING.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        Reply::Send(ok(&served))
+    });
+    struct Counts;
+    impl onelayer::dataset::fetch::Progress for Counts {
+        fn begin(&mut self, _: &str, _: u64, _: Option<u64>) {}
+        fn advance(&mut self, _: u64) {}
+        fn end(&mut self) {}
+        fn message(&mut self, text: &str) {
+            WAITING.fetch_add(u32::from(text.contains("waiting")), Ordering::SeqCst);
+        }
+    }
+    let dir = tempdir().unwrap();
+    let mut catalog = catalog(&server.url, &archive);
+    catalog.stall_timeout = std::time::Duration::from_secs(30);
+    let run = || {
+        fetch(
+            dir.path(),
+            &catalog,
+            &Source::Official,
+            Trust::Remembered,
+            &mut Counts,
+        )
+    };
+    let (a, b) = std::thread::scope(|s| {
+        let (a, b) = (s.spawn(run), s.spawn(run));
+        (a.join().unwrap().unwrap(), b.join().unwrap().unwrap())
+    });
+    assert_eq!(a.written.len() + b.written.len(), 3);
+    assert_eq!(server.requests().len(), 1);
+    assert_complete(dir.path());
+}
+
+// The real program. A proxy that is not there keeps it off the network, except for loopback.
+
+/// `onelayer fetch` into `dir`.
+fn program(dir: &Path) -> Command {
+    let mut command = Command::cargo_bin("onelayer").unwrap();
+    command.args(["fetch", "--data-dir"]).arg(dir);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name.to_lowercase());
+        command
+            .env(name, "http://127.0.0.1:1")
+            .env("NO_PROXY", "127.0.0.1");
+    }
+    // Nor may it find an npm client.
+    command
+        .env("PATH", "")
+        .timeout(std::time::Duration::from_secs(60));
+    command
+}
+
+/// Runs the program, which must fail with one line on stderr that names `parts`.
+fn assert_fails(mut command: Command, parts: &[&str]) {
+    let output = command.arg("--quiet").assert().code(1).get_output().clone();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(output.stdout.is_empty());
+    for part in parts {
+        assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
+    }
+}
+
+#[test]
+fn the_program_names_what_is_wrong_with_a_folder_of_files() {
+    let digest = BatchFile::Train(1).sha256();
+    let right = FILE_BYTES as usize;
+    let cases: [(Option<usize>, &[&str]); 4] = [
+        (None, &["data_batch_1.bin is missing"]),
+        (Some(right - 1), &["30730000", "30729999"]),
+        (Some(right + 1), &["30730000", "30730001"]),
+        (Some(right), &["SHA-256", digest]),
+    ];
+    for (length, parts) in cases {
+        let (dir, source) = (tempdir().unwrap(), tempdir().unwrap());
+        if let Some(length) = length {
+            fs::write(source.path().join("data_batch_1.bin"), vec![0; length]).unwrap();
+        }
+        let mut command = program(dir.path());
+        command.arg("--source").arg(source.path());
+        let mut parts = parts.to_vec();
+        parts.extend(["--dataset sample", "data_batch_1.bin"]);
+        assert_fails(command, &parts);
+        assert!(!dir.path().join("data_batch_1.bin").exists());
+    }
+}
+
+#[test]
+fn the_program_refuses_wrong_sources() {
+    let dir = tempdir().unwrap();
+    let mut command = program(dir.path());
+    command.args(["--source", "/nowhere/at/all.tar.gz"]);
+    assert_fails(command, &["cannot read /nowhere/at/all.tar.gz"]);
+    for source in ["ftp://example.org/x", "file:///etc/passwd", ""] {
+        program(dir.path())
+            .args(["--source", source])
+            .assert()
+            .code(2);
+    }
+    program(dir.path())
+        .args(["--stall-timeout", "-1"])
+        .assert()
+        .code(2);
+    let page = dir.path().join("page.tar.gz");
+    fs::write(&page, "<html>").unwrap();
+    let mut command = program(dir.path());
+    command.arg("--source").arg(&page);
+    assert_fails(command, &["gzipped archive", "<html>"]);
+}
+
+#[test]
+fn the_program_without_a_network_names_the_sample() {
+    let dir = tempdir().unwrap();
+    let parts = [
+        "no npm client",
+        "cifar-10-binary.tar.gz",
+        "--dataset sample",
+        "data_batch_1.bin",
+    ];
+    assert_fails(program(dir.path()), &parts);
+}
+
+#[test]
+fn the_program_says_what_a_server_did() {
+    let archive = official_archive();
+    let cases: [(Reply, &[&str]); 4] = [
+        (
+            Reply::Send(response("404 Not Found", "", b"")),
+            &["404 Not Found"],
+        ),
+        (Reply::Send(ok(b"<html>")), &["<html>"]),
+        (
+            Reply::Send(ok(&archive)),
+            &[
+                "holds neither cifar-10-batches-bin/data_batch_1.bin",
+                "discarded",
+            ],
+        ),
+        (Reply::Stall(Vec::new()), &["no answer"]),
+    ];
+    for (reply, parts) in cases {
+        let reply = std::sync::Mutex::new(Some(reply));
+        let server = Server::start(move |_, _| reply.lock().unwrap().take().unwrap());
+        let dir = tempdir().unwrap();
+        let mut command = program(dir.path());
+        command.args(["--source", &server.url, "--stall-timeout", "0.5"]);
+        let mut parts = parts.to_vec();
+        parts.push(&server.url);
+        assert_fails(command, &parts);
+        assert_tidy(dir.path());
+    }
+}
+
+#[test]
+fn the_program_resumes_a_lost_connection_by_itself_and_says_so() {
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |i, request| match i {
+        0 => Reply::Send(ok(&served)[..1_000_000].to_vec()),
+        _ => Reply::Send(partial(&served, request)),
+    });
+    let dir = tempdir().unwrap();
+    let mut command = program(dir.path());
+    let assert = command.args(["--source", &server.url]).assert().code(1);
+    let stderr = String::from_utf8_lossy(&assert.get_output().stderr);
+    assert!(stderr.contains("kept to go on from; resuming"), "{stderr}");
+    assert!(range_start(&server.requests()[1]).unwrap() > 900_000);
+}
+
+/// Runs only where the full files are: they are accepted, and what is wrong with one of them is repaired.
+#[test]
+fn the_program_accepts_the_published_files() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cifar-10-batches-bin");
+    if !BatchFile::ALL
+        .iter()
+        .all(|f| data.join(f.file_name()).exists())
+    {
+        eprintln!("skipped: the full files are not there");
+        return;
+    }
+    let dir = tempdir().unwrap();
+    fs::write(
+        dir.path().join("data_batch_2.bin"),
+        vec![0; FILE_BYTES as usize],
+    )
+    .unwrap();
+    let mut command = program(dir.path());
+    let assert = command.arg("--source").arg(&data).assert().success();
+    let stderr = String::from_utf8_lossy(&assert.get_output().stderr);
+    assert!(
+        stderr.contains("data_batch_2.bin") && stderr.contains("will be replaced"),
+        "{stderr}"
+    );
+    program(dir.path())
+        .args(["--verify", "--source", "/nowhere"])
+        .assert()
+        .success();
+    let catalog = Catalog::published(&BatchFile::ALL);
+    assert_eq!(catalog.entries.len(), 6);
+    store::load(dir.path(), &BatchFile::ALL, Trust::Remembered).unwrap();
+}
