@@ -161,7 +161,7 @@ mod tests {
         let normalizer = Normalizer::fit(&train).unwrap();
         let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-7);
         assert!(close(normalizer.mean(), &[0.4, 0.117_647_06, 0.027_450_98]));
-        assert!(close(&normalizer.std()[..2], &[0.432_049_38, 0.084_715_56]));
+        assert!(close(&normalizer.std()[..2], &[0.432_049_4, 0.084_715_56]));
         assert_eq!(normalizer.std()[2], 1.0, "a constant feature has std 1");
     }
 

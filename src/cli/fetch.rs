@@ -80,7 +80,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Gets those of `files` that are not in the folder `dir`. What is there is left alone, right or not: loading it says
 /// what is wrong with it.
-#[expect(dead_code, reason = "`train` is what uses it")]
 pub fn ensure(dir: &Path, files: &[BatchFile], source: &Source, quiet: bool) -> anyhow::Result<()> {
     let missing: Vec<BatchFile> = files
         .iter()

@@ -5,8 +5,10 @@
 
 pub mod atomic;
 pub mod figures;
+pub mod gradcheck;
 pub mod model;
 pub mod npz;
+pub mod results;
 pub mod tables;
 
 /// `(10, 3072)`, as errors show a shape.

@@ -1,0 +1,132 @@
+//! Which images a command works on: the arguments that several commands share.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+use onelayer::dataset::cifar10::BatchFile;
+use onelayer::dataset::fetch::Source;
+use onelayer::dataset::{Splits, sample, store};
+
+use super::fetch;
+
+/// The folder of the six CIFAR-10 files, unless told otherwise.
+pub const CIFAR10_DIR: &str = "data/cifar-10-batches-bin";
+/// The folder of the committed sample, unless told otherwise.
+const SAMPLE_DIR: &str = "data/sample";
+
+/// A data set by its name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Name {
+    /// The published files, fetched if they are not there
+    Cifar10,
+    /// 2,000 of its images, which come with this program and need no network
+    Sample,
+}
+
+/// Which images, and how they are split.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Data set
+    #[arg(long, value_enum, default_value = "cifar10", help_heading = "Data")]
+    dataset: Name,
+    /// Folder of its files [default: data/cifar-10-batches-bin or data/sample]
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    data_dir: Option<PathBuf>,
+    /// Training batches of CIFAR-10 to train on, such as 1,3,4
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "1",
+        help_heading = "Data"
+    )]
+    train_batches: Vec<u8>,
+    /// Training batches of CIFAR-10 to validate on
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "2",
+        help_heading = "Data"
+    )]
+    validation_batches: Vec<u8>,
+}
+
+/// The images, and what to call them.
+pub struct Loaded {
+    /// The images.
+    pub splits: Splits,
+    /// What the training, the validation and the test split are made of.
+    pub names: [String; 3],
+    /// Whether these are the splits of the report.
+    pub as_reported: bool,
+}
+
+impl Args {
+    /// Loads the splits, getting CIFAR-10 first if it is not there.
+    pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
+        match self.dataset {
+            Name::Cifar10 => self.load_cifar10(quiet),
+            Name::Sample => {
+                let dir = self.dir(SAMPLE_DIR);
+                Ok(Loaded {
+                    splits: sample::load(&dir).context(
+                        "the sample comes with this program's source: run it there, or name the folder by --data-dir",
+                    )?,
+                    names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
+                    as_reported: false,
+                })
+            }
+        }
+    }
+
+    fn load_cifar10(&self, quiet: bool) -> anyhow::Result<Loaded> {
+        let train = batch_files(&self.train_batches)?;
+        let validation = batch_files(&self.validation_batches)?;
+        for file in &validation {
+            ensure!(
+                !train.contains(file),
+                "--validation-batches must be others than --train-batches, but {file} is in both"
+            );
+        }
+        let dir = self.dir(CIFAR10_DIR);
+        let mut files = [train.clone(), validation.clone()].concat();
+        files.push(BatchFile::Test);
+        fetch::ensure(&dir, &files, &Source::Auto, quiet)?;
+        Ok(Loaded {
+            names: [
+                join(&train),
+                join(&validation),
+                BatchFile::Test.file_name().into(),
+            ],
+            as_reported: train == [BatchFile::Train(1)] && validation == [BatchFile::Train(2)],
+            splits: store::load_splits(&dir, &train, &validation)?,
+        })
+    }
+
+    fn dir(&self, default: &str) -> PathBuf {
+        self.data_dir
+            .clone()
+            .unwrap_or_else(|| Path::new(default).to_owned())
+    }
+}
+
+/// The files of the batches `numbers`, none of them twice.
+fn batch_files(numbers: &[u8]) -> anyhow::Result<Vec<BatchFile>> {
+    let mut files = Vec::new();
+    for &number in numbers {
+        let file = BatchFile::train(number)?;
+        ensure!(
+            !files.contains(&file),
+            "each batch can be named once, but {number} is named twice"
+        );
+        files.push(file);
+    }
+    Ok(files)
+}
+
+fn join(files: &[BatchFile]) -> String {
+    let names: Vec<_> = files.iter().map(|f| f.file_name()).collect();
+    names.join(" ")
+}

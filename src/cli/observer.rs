@@ -1,0 +1,102 @@
+//! How training is shown while it runs, on stderr: a bar a setting on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use onelayer::hyperparameters::Setting;
+use onelayer::train::{Epoch, Observer};
+
+/// The observer that suits where stderr leads.
+pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn Observer> {
+    if quiet {
+        Box::new(())
+    } else if stderr().is_terminal() {
+        Box::new(Bars::new(settings, epochs))
+    } else {
+        Box::new(Lines {
+            names: settings.iter().map(|s| s.name()).collect(),
+            epochs,
+        })
+    }
+}
+
+/// The scores of an epoch, short enough for a bar in 80 columns.
+fn scores(epoch: &Epoch) -> String {
+    match epoch.scores {
+        None => "diverged".into(),
+        Some([train, validation]) => format!(
+            "loss {:.3} val {:.3} {:.1} %",
+            train.loss,
+            validation.loss,
+            100.0 * validation.accuracy
+        ),
+    }
+}
+
+struct Lines {
+    names: Vec<String>,
+    epochs: usize,
+}
+
+impl Observer for Lines {
+    fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
+        let (name, total) = (&self.names[member], self.epochs);
+        match epoch.scores {
+            None => eprintln!("{name} epoch {}/{total}: diverged", epoch.number),
+            Some([train, validation]) => eprintln!(
+                "{name} epoch {}/{total}: train loss {:.4}, validation loss {:.4}, validation accuracy {:.2} %",
+                epoch.number,
+                train.loss,
+                validation.loss,
+                100.0 * validation.accuracy
+            ),
+        }
+    }
+}
+
+struct Bars {
+    bars: Vec<ProgressBar>,
+    epochs: usize,
+}
+
+impl Bars {
+    fn new(settings: &[Setting], epochs: usize) -> Self {
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}, {eta_precise} left")
+            .expect("a valid template");
+        let all = MultiProgress::new();
+        let bars = settings.iter().map(|setting| {
+            let bar = all.add(ProgressBar::new(epochs as u64).with_style(style.clone()));
+            bar.set_prefix(format!("{:18}", setting.name()));
+            bar.set_message(format!("0/{epochs}"));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self {
+            bars: bars.collect(),
+            epochs,
+        }
+    }
+}
+
+impl Observer for Bars {
+    fn batch_done(&mut self, epoch: usize, done: usize, total: usize) {
+        for bar in &self.bars {
+            bar.set_length((self.epochs * total) as u64);
+            bar.set_position(((epoch - 1) * total + done) as u64);
+        }
+    }
+
+    fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
+        let bar = &self.bars[member];
+        bar.set_message(format!(
+            "{}/{} {}",
+            epoch.number,
+            self.epochs,
+            scores(epoch)
+        ));
+        if epoch.number == self.epochs {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The results folder of a training job: which files there are, and what each holds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::figures::{curves_figure, weights_figure};
+use super::model::{ModelFile, Provenance};
+use super::tables::{self, CurveRow, SummaryRow};
+use crate::error::{Error, Result};
+use crate::evaluate::Scores;
+use crate::hyperparameters::Schedule;
+use crate::preprocess::Normalizer;
+use crate::train::Run;
+
+/// A training job that has ended.
+#[derive(Clone, Debug)]
+pub struct Results<'a> {
+    /// The settings, trained.
+    pub runs: &'a [Run],
+    /// The scores of each run on the test split; `None` for one that diverged.
+    pub test: &'a [Option<Scores>],
+    /// The test accuracy that the report states for each run, if it ran as in the report.
+    pub reported: &'a [Option<f64>],
+    /// What the runs shared.
+    pub schedule: Schedule,
+    /// Fitted on the training split.
+    pub normalizer: &'a Normalizer,
+    /// What the training, the validation and the test split are made of.
+    pub splits: [String; 3],
+}
+
+impl Results<'_> {
+    /// The rows of `summary.csv`.
+    pub fn summary(&self) -> Vec<SummaryRow> {
+        (0..self.runs.len()).map(|i| self.summary_row(i)).collect()
+    }
+
+    fn summary_row(&self, i: usize) -> SummaryRow {
+        let run = &self.runs[i];
+        let last = run.epochs.last().and_then(|epoch| epoch.scores);
+        let train = last.map(|[train, _]| train);
+        let validation = last.map(|[_, validation]| validation);
+        SummaryRow {
+            setting: run.setting.name(),
+            lambda: run.setting.lambda(),
+            eta: run.setting.eta(),
+            batch_size: self.schedule.batch_size,
+            epochs: self.schedule.epochs,
+            seed: self.schedule.seed,
+            train_loss: train.map(|s| s.loss),
+            train_cost: train.map(|s| s.cost),
+            train_accuracy: train.map(|s| s.accuracy),
+            validation_loss: validation.map(|s| s.loss),
+            validation_cost: validation.map(|s| s.cost),
+            validation_accuracy: validation.map(|s| s.accuracy),
+            test_loss: self.test[i].map(|s| s.loss),
+            test_accuracy: self.test[i].map(|s| s.accuracy),
+            reported_test_accuracy: self.reported[i],
+            train_seconds: run.seconds(),
+        }
+    }
+
+    /// Every file of the job, by name and content. A setting that diverged has neither weights nor a model to show.
+    ///
+    /// # Errors
+    ///
+    /// Those of the exporters, which see only what this program computed.
+    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let of_runs: Result<Vec<Vec<_>>> = self
+            .runs
+            .par_iter()
+            .map(|run| self.run_files(run))
+            .collect();
+        let mut files: Vec<_> = of_runs?.into_iter().flatten().collect();
+        files.push(("summary.csv".into(), tables::to_csv(&self.summary())));
+        Ok(files)
+    }
+
+    fn run_files(&self, run: &Run) -> Result<Vec<(String, Vec<u8>)>> {
+        let name = run.setting.name();
+        let (lambda, eta) = (run.setting.lambda(), run.setting.eta());
+        let rows = curve_rows(run);
+        let mut files = vec![
+            (format!("curves_{name}.csv"), tables::to_csv(&rows)),
+            (
+                format!("curves_{name}.png"),
+                curves_figure(lambda, eta, &rows),
+            ),
+        ];
+        if run.diverged_in().is_none() {
+            files.push((
+                format!("weights_{name}.png"),
+                weights_figure(lambda, eta, &run.parameters.weight)?,
+            ));
+            files.push((
+                format!("model_{name}.safetensors"),
+                self.model(run).to_bytes()?,
+            ));
+        }
+        Ok(files)
+    }
+
+    fn model(&self, run: &Run) -> ModelFile {
+        let [train_split, validation_split, test_split] = self.splits.clone();
+        ModelFile {
+            parameters: run.parameters.clone(),
+            mean: self.normalizer.mean().to_vec(),
+            std: self.normalizer.std().to_vec(),
+            provenance: Provenance {
+                setting: run.setting.name(),
+                lambda: run.setting.lambda(),
+                eta: run.setting.eta(),
+                batch_size: self.schedule.batch_size,
+                epochs: self.schedule.epochs,
+                seed: self.schedule.seed,
+                train_split,
+                validation_split,
+                test_split,
+                version: env!("CARGO_PKG_VERSION").into(),
+            },
+        }
+    }
+}
+
+/// The rows of a run's `curves_<setting>.csv`.
+fn curve_rows(run: &Run) -> Vec<CurveRow> {
+    let row = |epoch: &crate::train::Epoch| {
+        let train = epoch.scores.map(|[train, _]| train);
+        let validation = epoch.scores.map(|[_, validation]| validation);
+        CurveRow {
+            epoch: epoch.number,
+            learning_rate: epoch.learning_rate,
+            train_loss: train.map(|s| s.loss),
+            train_cost: train.map(|s| s.cost),
+            train_accuracy: train.map(|s| s.accuracy),
+            validation_loss: validation.map(|s| s.loss),
+            validation_cost: validation.map(|s| s.cost),
+            validation_accuracy: validation.map(|s| s.accuracy),
+            epoch_seconds: epoch.seconds,
+        }
+    };
+    run.epochs.iter().map(row).collect()
+}
+
+/// A folder that is there and can be written to.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder `path` if need be, and tries to write in it, so that hours of work are not begun in vain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with the operating system's reason.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
+        tempfile::tempfile_in(path).map_err(Error::io("write in the folder", path))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Writes each file whole, under a temporary name first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] for the first file that can't be written; those before it are new, it and those after it are
+    /// as they were.
+    pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
+        files
+            .iter()
+            .try_for_each(|(name, bytes)| super::atomic::write(&self.0.join(name), bytes))
+    }
+
+    /// Removes the file `name`, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with the operating system's reason.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.0.join(name);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &path)(e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the folder is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}

@@ -1,0 +1,217 @@
+//! Whatever is wrong with what the program is given: one line on stderr, exit code 1 (2 for wrong usage), and nothing
+//! in the results folder touched.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use assert_cmd::prelude::*;
+use onelayer::output::npz::{self, Data};
+use tempfile::TempDir;
+
+/// A results folder in which something is already.
+struct Results(TempDir);
+
+impl Results {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("summary.csv"), "what was there\n").unwrap();
+        Self(folder)
+    }
+
+    /// Runs `train` with `arguments`; it must end with `code`, say each of `words` in one line, and change nothing.
+    fn refuse(&self, arguments: &[&str], code: i32, words: &[&str]) {
+        let output = Command::cargo_bin("onelayer")
+            .unwrap()
+            .args(["train", "--dataset", "sample", "--epochs", "1", "--out"])
+            .arg(self.0.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        for word in words {
+            assert!(
+                stderr.contains(word),
+                "{arguments:?}: {word:?} is not in {stderr:?}"
+            );
+        }
+        if code == 1 {
+            assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+            assert!(stderr.starts_with("error: "), "{stderr}");
+        }
+        let files: Vec<_> = fs::read_dir(self.0.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(files, ["summary.csv"], "{arguments:?}");
+        let content = fs::read_to_string(self.0.path().join("summary.csv")).unwrap();
+        assert_eq!(content, "what was there\n", "{arguments:?}");
+    }
+}
+
+#[test]
+fn settings_outside_their_range_are_refused_by_name_and_value() {
+    let results = Results::new();
+    for (option, value, words) in [
+        ("--eta", "0", ["eta must be", "above 0"]),
+        ("--eta", "-0.1", ["eta must be", "-0.1"]),
+        ("--eta", "NaN", ["eta must be", "NaN"]),
+        ("--eta", "inf", ["eta must be", "inf"]),
+        ("--lambda", "-1", ["lambda must be", "-1"]),
+        ("--lambda", "NaN", ["lambda must be", "NaN"]),
+        ("--lambda", "inf", ["lambda must be", "inf"]),
+        ("--lambda", "1e300", ["lambda must be", "finite"]),
+        ("--batch-size", "0", ["batch-size must be", "but is 0"]),
+        ("--batch-size", "1001", ["1 to 1000", "1001"]),
+        ("--threads", "0", ["threads must be", "0"]),
+    ] {
+        results.refuse(&[option, value], 1, &words);
+    }
+}
+
+#[test]
+fn no_epochs_are_refused() {
+    // clap lets the last of two equal options stand only if told so; hence a command of its own.
+    let out = tempfile::tempdir().unwrap();
+    let output = Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(["train", "--dataset", "sample", "--epochs", "0", "--out"])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr, "error: epochs must be at least 1, but is 0\n");
+}
+
+#[test]
+fn wrong_usage_is_told_from_wrong_values() {
+    let results = Results::new();
+    results.refuse(&["--eta", "much"], 2, &["--eta"]);
+    results.refuse(&["--no-such-option"], 2, &["--no-such-option"]);
+    results.refuse(&["--batch-size", "-5"], 2, &["-5"]);
+    results.refuse(&["--dataset", "mnist"], 2, &[]);
+}
+
+#[test]
+fn batches_that_there_are_not_or_that_overlap_are_refused() {
+    let results = Results::new();
+    let refuse = |arguments: &[&str], words: &[&str]| {
+        let arguments = [&["--data-dir", "nowhere"], arguments].concat();
+        // The last --dataset wins nothing: clap refuses a repeated option, so these run without the sample.
+        let output = Command::cargo_bin("onelayer")
+            .unwrap()
+            .args(["train", "--out"])
+            .arg(results.0.path())
+            .args(&arguments)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            words.iter().all(|w| stderr.contains(w)) && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+    };
+    refuse(
+        &["--train-batches", "6"],
+        &["training batch must be 1 to 5", "6"],
+    );
+    refuse(&["--train-batches", "1,1"], &["1 is named twice"]);
+    refuse(
+        &["--train-batches", "1,2"],
+        &["data_batch_2.bin is in both"],
+    );
+    assert!(
+        !Path::new("nowhere").exists(),
+        "nothing is fetched before the arguments are checked"
+    );
+}
+
+#[test]
+fn a_start_that_does_not_fit_is_refused() {
+    let results = Results::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let weight = vec![0.0_f32; 30_720];
+    let mut infinite = weight.clone();
+    infinite[77] = f32::INFINITY;
+    let npz = |arrays: &[(&str, &[usize], Data)]| npz::write(arrays).unwrap();
+    let good = npz(&[("W", &[10, 3072], Data::F32(&weight))]);
+
+    for (name, bytes, words) in [
+        (
+            "transposed.npz",
+            npz(&[("W", &[3072, 10], Data::F32(&weight))]),
+            vec!["(10, 3072)", "(3072, 10)"],
+        ),
+        (
+            "nameless.npz",
+            npz(&[("V", &[10, 3072], Data::F32(&weight))]),
+            vec!["W", "V"],
+        ),
+        (
+            "integers.npz",
+            npz(&[("W", &[10, 3072], Data::I64(&vec![0; 30_720]))]),
+            vec!["W"],
+        ),
+        (
+            "infinite.npz",
+            npz(&[("W", &[10, 3072], Data::F32(&infinite))]),
+            vec!["finite", "77"],
+        ),
+        (
+            "bias.npz",
+            npz(&[
+                ("W", &[10, 3072], Data::F32(&weight)),
+                ("b", &[9], Data::F32(&[0.0; 9])),
+            ]),
+            vec!["b", "(10)", "(9)"],
+        ),
+        ("truncated.npz", good[..good.len() / 2].to_vec(), vec![]),
+        ("text.npz", b"not at all".to_vec(), vec!["--init takes"]),
+        ("empty.npz", vec![], vec!["--init takes"]),
+    ] {
+        let path = file(name, &bytes);
+        let mut words = words;
+        words.push(name);
+        results.refuse(&["--init", &path], 1, &words);
+    }
+    results.refuse(
+        &["--init", "nowhere.npz"],
+        1,
+        &["nowhere.npz", "No such file"],
+    );
+    results.refuse(
+        &["--init", folder.path().to_str().unwrap()],
+        1,
+        &["cannot read"],
+    );
+}
+
+#[test]
+fn an_output_folder_that_can_not_be_written_is_refused_before_anything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    for out in [file.clone(), file.join("below")] {
+        let output = Command::cargo_bin("onelayer")
+            .unwrap()
+            .args(["train", "--dataset", "sample", "--out"])
+            .arg(&out)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr.contains("--out") && stderr.contains("file") && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+    }
+    assert_eq!(fs::read_to_string(file).unwrap(), "in the way");
+}

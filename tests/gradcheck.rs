@@ -1,0 +1,275 @@
+//! The gradient check passes on what this crate computes, and fails on each of the mistakes that are made.
+
+use std::path::Path;
+use std::process::Command;
+
+use assert_cmd::prelude::*;
+use onelayer::dataset::cifar10::DIMS;
+use onelayer::dataset::{Dataset, sample};
+use onelayer::gradcheck::{
+    Check, Derivatives, Implementation, Problem, Sample, check, implementations,
+};
+use onelayer::network::Dims;
+use onelayer::output::gradcheck::GradcheckRow;
+use onelayer::output::tables;
+use onelayer::preprocess::Normalizer;
+use onelayer::train::random_start;
+
+const LAMBDAS: [f64; 2] = [0.1, 1.0];
+const EVERY_WEIGHT: Sample = Sample {
+    weights: usize::MAX,
+    seed: 0,
+};
+
+fn small_problem() -> Problem {
+    let dims = Dims {
+        features: 7,
+        classes: 3,
+    };
+    Problem::random(dims, 5, 1)
+}
+
+fn train_split() -> Dataset {
+    sample::load(Path::new(sample::DEFAULT_DIR)).unwrap().train
+}
+
+fn image_problem() -> Problem {
+    let train = train_split();
+    let normalizer = Normalizer::fit(&train).unwrap();
+    let indices: Vec<_> = (0..100).collect();
+    Problem::from_images(&train, &normalizer, &indices, random_start(DIMS, 42)).unwrap()
+}
+
+fn check_with(
+    problem: &Problem,
+    derivatives: &(dyn Fn(&Problem, f64) -> Derivatives + Sync),
+    sample: Sample,
+) -> Vec<Check> {
+    let implementation = Implementation {
+        name: "under test",
+        derivatives,
+    };
+    check(problem, "problem", &[implementation], &LAMBDAS, sample)
+}
+
+fn failed(checks: &[Check]) -> Vec<&Check> {
+    checks.iter().filter(|c| !c.comparison.passed()).collect()
+}
+
+#[test]
+fn both_backward_passes_agree_with_the_reference_and_with_central_differences_on_every_parameter() {
+    for (n, features, classes) in [(1, 1, 1), (1, 1, 2), (5, 7, 3), (16, 33, 10), (3, 100, 4)] {
+        let problem = Problem::random(Dims { features, classes }, n, 7);
+        let checks = check(
+            &problem,
+            "small",
+            &implementations::all(),
+            &LAMBDAS,
+            EVERY_WEIGHT,
+        );
+        // 2 implementations, 5 parts of the cost, 2 things to be held against, weight and bias; loss once and cost twice.
+        assert_eq!(checks.len(), 2 * (5 * 2 * 2 + 3));
+        assert_eq!(failed(&checks), Vec::<&Check>::new());
+        let compared: usize = checks.iter().map(|c| c.comparison.elements).sum();
+        assert_eq!(compared, 2 * (5 * 2 * classes * (features + 1) + 3));
+    }
+}
+
+#[test]
+fn both_backward_passes_agree_on_a_batch_of_real_images() {
+    let sample = Sample {
+        weights: 50,
+        seed: 3,
+    };
+    let checks = check(
+        &image_problem(),
+        "images",
+        &implementations::all(),
+        &LAMBDAS,
+        sample,
+    );
+    assert_eq!(failed(&checks), Vec::<&Check>::new());
+}
+
+/// The mistakes, each as what it makes of correct derivatives.
+type Mistake = fn(&Problem, f64, Derivatives) -> Derivatives;
+
+fn scaled(derivatives: Derivatives, factor: f64) -> Derivatives {
+    Derivatives {
+        dweight: derivatives.dweight.iter().map(|v| factor * v).collect(),
+        dbias: derivatives.dbias.iter().map(|v| factor * v).collect(),
+        ..derivatives
+    }
+}
+
+fn dropped_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Derivatives {
+    let data = implementations::kernels(problem, 0.0);
+    let both = implementations::kernels(problem, lambda);
+    let n = problem.len() as f64;
+    let penalty = both.dweight.iter().zip(&data.dweight).map(|(b, d)| b - d);
+    Derivatives {
+        dweight: data
+            .dweight
+            .iter()
+            .zip(penalty)
+            .map(|(d, p)| n * d + p)
+            .collect(),
+        dbias: data.dbias.iter().map(|d| n * d).collect(),
+        ..both
+    }
+}
+
+fn lambda_for_2_lambda(problem: &Problem, lambda: f64, correct: Derivatives) -> Derivatives {
+    Derivatives {
+        cost: correct.cost,
+        ..implementations::kernels(problem, lambda / 2.0)
+    }
+}
+
+fn flipped_sign(_: &Problem, _: f64, correct: Derivatives) -> Derivatives {
+    scaled(correct, -1.0)
+}
+
+fn swapped_classes(problem: &Problem, _: f64, mut correct: Derivatives) -> Derivatives {
+    let d = problem.dims().features;
+    let (first, rest) = correct.dweight.split_at_mut(d);
+    first.swap_with_slice(&mut rest[..d]);
+    correct.dbias.swap(0, 1);
+    correct
+}
+
+fn forgotten_bias(_: &Problem, _: f64, mut correct: Derivatives) -> Derivatives {
+    correct.dbias.fill(0.0);
+    correct
+}
+
+fn penalty_on_the_bias(problem: &Problem, lambda: f64, mut correct: Derivatives) -> Derivatives {
+    for (dbias, &bias) in correct.dbias.iter_mut().zip(&problem.parameters().bias) {
+        *dbias += 2.0 * lambda * f64::from(bias);
+    }
+    correct
+}
+
+fn missing_penalty(problem: &Problem, _: f64, correct: Derivatives) -> Derivatives {
+    Derivatives {
+        cost: correct.cost,
+        ..implementations::kernels(problem, 0.0)
+    }
+}
+
+fn one_wrong_element(_: &Problem, _: f64, mut correct: Derivatives) -> Derivatives {
+    *correct.dweight.last_mut().unwrap() += 1e-5;
+    correct
+}
+
+fn a_nan(_: &Problem, _: f64, mut correct: Derivatives) -> Derivatives {
+    correct.dweight[0] = f64::NAN;
+    correct
+}
+
+const MISTAKES: [(&str, Mistake); 9] = [
+    ("a dropped 1/n", dropped_division_by_n),
+    ("λ for 2λ", lambda_for_2_lambda),
+    ("a flipped sign", flipped_sign),
+    ("swapped classes", swapped_classes),
+    ("a forgotten bias", forgotten_bias),
+    ("a penalty on the bias", penalty_on_the_bias),
+    ("a missing penalty", missing_penalty),
+    ("one wrong element", one_wrong_element),
+    ("a NaN", a_nan),
+];
+
+#[test]
+fn every_mistake_fails_against_the_reference_and_against_central_differences() {
+    let problem = small_problem();
+    for (name, mistake) in MISTAKES {
+        let checks = check_with(
+            &problem,
+            &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
+            EVERY_WEIGHT,
+        );
+        for against in ["f64 reference", "central differences"] {
+            assert!(
+                failed(&checks).iter().any(|c| c.against == against),
+                "{name} against {against}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
+    let problem = image_problem();
+    let sample = Sample {
+        weights: 20,
+        seed: 0,
+    };
+    for (name, mistake) in MISTAKES
+        .into_iter()
+        .filter(|(name, _)| *name != "a penalty on the bias")
+    {
+        let checks = check_with(
+            &problem,
+            &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
+            sample,
+        );
+        assert!(!failed(&checks).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_penalty_leaves_the_data_term_passing() {
+    let checks = check_with(
+        &small_problem(),
+        &|problem, lambda| {
+            lambda_for_2_lambda(problem, lambda, implementations::kernels(problem, lambda))
+        },
+        EVERY_WEIGHT,
+    );
+    assert!(
+        failed(&checks)
+            .iter()
+            .all(|c| c.terms.name() != "data" && c.quantity == "weight")
+    );
+}
+
+#[test]
+fn the_command_passes_on_the_sample_and_writes_its_table() {
+    let out = tempfile::tempdir().unwrap();
+    let output = Command::cargo_bin("onelayer")
+        .unwrap()
+        .args([
+            "gradcheck",
+            "--dataset",
+            "sample",
+            "--differences",
+            "20",
+            "--out",
+        ])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}");
+    assert!(
+        stdout.lines().last().unwrap().starts_with("PASS"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("100 images at the start") && stdout.contains("worst: "),
+        "{stdout}"
+    );
+
+    let path = out.path().join("gradcheck.csv");
+    let rows: Vec<GradcheckRow> = tables::from_csv(&std::fs::read(&path).unwrap(), &path).unwrap();
+    assert!(
+        rows.iter()
+            .all(|row| row.verdict == "PASS" && row.elements > 0)
+    );
+    let whole = rows
+        .iter()
+        .find(|r| r.problem.contains("images") && r.quantity == "weight")
+        .unwrap();
+    assert_eq!(whole.elements, 30_720);
+    assert!(whole.channel.is_some() && whole.row.is_some() && whole.column.is_some());
+}

@@ -1,0 +1,433 @@
+//! Training, through the library and through the real binary, on the sample of real images.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use assert_cmd::prelude::*;
+use onelayer::dataset::{Splits, sample};
+use onelayer::evaluate::evaluate;
+use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::network::Parameters;
+use onelayer::output::model::ModelFile;
+use onelayer::output::npz;
+use onelayer::output::tables::{self, CurveRow, SummaryRow};
+use onelayer::preprocess::Normalizer;
+use onelayer::train::{Data, Epoch, Observer, Run, random_start, train};
+use tempfile::TempDir;
+
+/// The start and the losses that NumPy reaches from it; see train.py beside them.
+const NUMPY: &str = "tests/numpy";
+
+const SCHEDULE: Schedule = Schedule {
+    epochs: 3,
+    ..Schedule::REPORT
+};
+
+struct Sample {
+    splits: Splits,
+    normalizer: Normalizer,
+}
+
+impl Sample {
+    fn load() -> Self {
+        let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        Self { splits, normalizer }
+    }
+
+    fn data(&self) -> Data<'_> {
+        Data {
+            train: &self.splits.train,
+            validation: &self.splits.validation,
+            normalizer: &self.normalizer,
+        }
+    }
+
+    fn train(&self, settings: &[Setting], schedule: &Schedule, start: &Parameters) -> Vec<Run> {
+        train(self.data(), settings, schedule, start, &mut ())
+            .unwrap()
+            .0
+    }
+
+    fn train_from_seed(&self, settings: &[Setting], schedule: &Schedule) -> Vec<Run> {
+        let start = random_start(self.splits.train.dims(), schedule.seed);
+        self.train(settings, schedule, &start)
+    }
+}
+
+/// Everything of a run but the time it took.
+fn numbers(run: &Run) -> (Parameters, Vec<Epoch>) {
+    let epochs = run.epochs.iter().map(|&epoch| Epoch {
+        seconds: 0.0,
+        ..epoch
+    });
+    (run.parameters.clone(), epochs.collect())
+}
+
+fn onelayer(arguments: &[&str], out: &Path) -> Output {
+    Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(["train", "--dataset", "sample", "--quiet", "--out"])
+        .arg(out)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn succeed(arguments: &[&str]) -> TempDir {
+    let out = tempfile::tempdir().unwrap();
+    let output = onelayer(arguments, out.path());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        (output.status.code(), stderr.as_ref()),
+        (Some(0), ""),
+        "{arguments:?}"
+    );
+    out
+}
+
+fn summary(out: &Path) -> Vec<SummaryRow> {
+    let path = out.join("summary.csv");
+    tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap()
+}
+
+fn curves(out: &Path, setting: &str) -> Vec<CurveRow> {
+    let path = out.join(format!("curves_{setting}.csv"));
+    tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap()
+}
+
+#[test]
+fn a_setting_has_the_same_bits_alone_and_in_any_company() {
+    let sample = Sample::load();
+    let together = sample.train_from_seed(&Setting::REPORT, &SCHEDULE);
+    let reversed: Vec<_> = Setting::REPORT.into_iter().rev().collect();
+    let other_way_round = sample.train_from_seed(&reversed, &SCHEDULE);
+    for (i, &setting) in Setting::REPORT.iter().enumerate() {
+        let alone = sample.train_from_seed(&[setting], &SCHEDULE);
+        assert_eq!(numbers(&alone[0]), numbers(&together[i]));
+        assert_eq!(numbers(&alone[0]), numbers(&other_way_round[3 - i]));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let sample = Sample::load();
+    let at = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let runs = pool.install(|| sample.train_from_seed(&Setting::REPORT, &SCHEDULE));
+        runs.iter().map(numbers).collect::<Vec<_>>()
+    };
+    let one = at(1);
+    assert_eq!(one, at(2));
+    assert_eq!(one, at(5));
+}
+
+#[test]
+fn another_seed_gives_other_numbers() {
+    let sample = Sample::load();
+    let with =
+        |seed| sample.train_from_seed(&Setting::REPORT[1..2], &Schedule { seed, ..SCHEDULE });
+    assert_eq!(numbers(&with(1)[0]), numbers(&with(1)[0]));
+    assert_ne!(numbers(&with(1)[0]), numbers(&with(2)[0]));
+}
+
+#[test]
+fn the_last_smaller_batch_is_trained_on() {
+    // 1,000 images: batches of 999 leave one for the second. If it were dropped, only 999 images would have been seen.
+    let sample = Sample::load();
+    let schedule = Schedule {
+        epochs: 1,
+        batch_size: 999,
+        shuffle: false,
+        ..SCHEDULE
+    };
+    let setting = [Setting::new(0.0, 0.01).unwrap()];
+    let start = random_start(sample.splits.train.dims(), 0);
+
+    #[derive(Default)]
+    struct Batches(Vec<(usize, usize)>);
+    impl Observer for Batches {
+        fn batch_done(&mut self, _: usize, done: usize, total: usize) {
+            self.0.push((done, total));
+        }
+    }
+    let mut batches = Batches::default();
+    let (runs, _) = train(sample.data(), &setting, &schedule, &start, &mut batches).unwrap();
+    assert_eq!(batches.0, [(1, 2), (2, 2)]);
+
+    let first = runs[0].parameters.clone();
+    let expected = one_step_by_the_passes(
+        &sample,
+        &one_step_by_the_passes(&sample, &start, 0..999),
+        999..1000,
+    );
+    let skipped = one_step_by_the_passes(&sample, &start, 0..999);
+    assert!(
+        distance(&first, &expected) < 1e-6,
+        "{}",
+        distance(&first, &expected)
+    );
+    assert!(
+        distance(&first, &skipped) > 1e-4,
+        "the last image must matter"
+    );
+}
+
+fn one_step_by_the_passes(
+    sample: &Sample,
+    from: &Parameters,
+    range: std::ops::Range<usize>,
+) -> Parameters {
+    use onelayer::network::passes;
+    let labels = &sample.splits.train.labels()[range.clone()];
+    let x = sample.normalizer.apply(&sample.splits.train, range);
+    let logits = passes::forward(from, &x);
+    let (_, dlogits) = passes::softmax_cross_entropy(&logits, labels);
+    let gradients = passes::backward(from, &x, &dlogits, 0.0);
+    let mut parameters = from.clone();
+    passes::update(&mut parameters, &gradients, 0.01);
+    parameters
+}
+
+fn distance(a: &Parameters, b: &Parameters) -> f32 {
+    let pairs = a
+        .weight
+        .iter()
+        .zip(&b.weight)
+        .chain(a.bias.iter().zip(&b.bias));
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn zero_parameters_have_the_loss_ln_10_and_one_class_in_ten_right() {
+    let sample = Sample::load();
+    let zeros = Parameters::zeros(sample.splits.train.dims());
+    let scores = evaluate(&zeros, 1.0, &sample.splits.validation, &sample.normalizer).unwrap();
+    assert!((scores.loss - 10_f64.ln()).abs() < 1e-6, "{}", scores.loss);
+    assert_eq!(scores.cost, scores.loss);
+    // All logits are equal: the first class counts, which has 50 of the 500 images.
+    assert_eq!(scores.accuracy, 0.1);
+}
+
+#[test]
+fn the_cost_is_the_loss_and_the_weighted_penalty() {
+    let sample = Sample::load();
+    let start = random_start(sample.splits.train.dims(), 1);
+    let scores = evaluate(&start, 0.5, &sample.splits.test, &sample.normalizer).unwrap();
+    assert!((scores.cost - scores.loss - 0.5 * start.squared_norm()).abs() < 1e-12);
+}
+
+#[test]
+fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_loss() {
+    let start = npz::read_parameters(
+        &fs::read(format!("{NUMPY}/start.npz")).unwrap(),
+        Path::new("start.npz"),
+        onelayer::dataset::cifar10::DIMS,
+    )
+    .unwrap();
+    let sample = Sample::load();
+    let schedule = Schedule {
+        epochs: 5,
+        batch_size: 96,
+        shuffle: false,
+        ..SCHEDULE
+    };
+    let runs = sample.train(&Setting::REPORT, &schedule, &start);
+    let mut expected = csv::Reader::from_path(format!("{NUMPY}/losses.csv")).unwrap();
+    let mut compared = 0;
+    for (record, (run, epoch)) in expected.records().zip(
+        runs.iter()
+            .flat_map(|run| run.epochs.iter().map(move |epoch| (run, epoch))),
+    ) {
+        let row: Vec<f64> = record.unwrap().iter().map(|f| f.parse().unwrap()).collect();
+        assert_eq!(
+            row[..3],
+            [run.setting.lambda(), run.setting.eta(), epoch.number as f64]
+        );
+        let [train, validation] = epoch.scores.unwrap();
+        for (ours, numpys) in [train.loss, train.cost, validation.loss, validation.cost]
+            .iter()
+            .zip(&row[3..])
+        {
+            assert!(
+                (ours - numpys).abs() < 5e-5,
+                "{} epoch {}: {ours} {numpys}",
+                run.setting.name(),
+                epoch.number
+            );
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 4 * 5 * 4);
+}
+
+#[test]
+fn the_command_writes_every_file_of_the_four_settings() {
+    let out = succeed(&["--epochs", "2"]);
+    let mut found: Vec<_> = fs::read_dir(out.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let mut expected = vec!["summary.csv".to_owned()];
+    for setting in Setting::REPORT {
+        let name = setting.name();
+        expected.extend([
+            format!("curves_{name}.csv"),
+            format!("curves_{name}.png"),
+            format!("model_{name}.safetensors"),
+            format!("weights_{name}.png"),
+        ]);
+    }
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
+    let out = succeed(&["--epochs", "2", "--seed", "9"]);
+    let sample = Sample::load();
+    for (row, setting) in summary(out.path()).iter().zip(Setting::REPORT) {
+        let path = out
+            .path()
+            .join(format!("model_{}.safetensors", row.setting));
+        let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
+        let normalizer = Normalizer::new(model.mean, model.std).unwrap();
+        let test = evaluate(
+            &model.parameters,
+            setting.lambda(),
+            &sample.splits.test,
+            &normalizer,
+        )
+        .unwrap();
+        assert_eq!(row.test_loss, Some(test.loss));
+        assert_eq!(row.test_accuracy, Some(test.accuracy));
+        assert_eq!((row.seed, row.epochs, row.batch_size), (9, 2, 100));
+        assert_eq!(
+            row.reported_test_accuracy, None,
+            "the sample is not what the report measured"
+        );
+
+        let curves = curves(out.path(), &row.setting);
+        assert_eq!(curves.iter().map(|c| c.epoch).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(curves[1].train_loss, row.train_loss);
+        assert_eq!(curves[1].validation_accuracy, row.validation_accuracy);
+        assert_eq!(curves[1].learning_rate, setting.eta());
+    }
+}
+
+#[test]
+fn either_of_lambda_and_eta_makes_it_one_setting() {
+    for (arguments, name) in [
+        (["--lambda", "0.5"].as_slice(), "lambda0.5_eta0.001"),
+        (&["--eta", "0.02"], "lambda0_eta0.02"),
+        (&["--lambda", "0.5", "--eta", "0.02"], "lambda0.5_eta0.02"),
+    ] {
+        let out = succeed(&[&["--epochs", "1"], arguments].concat());
+        let rows = summary(out.path());
+        assert_eq!(
+            rows.iter().map(|r| r.setting.as_str()).collect::<Vec<_>>(),
+            [name]
+        );
+    }
+}
+
+#[test]
+fn threads_and_repetition_leave_the_same_files() {
+    let outs = [["--threads", "1"], ["--threads", "2"], ["--threads", "2"]]
+        .map(|threads| succeed(&[["--epochs", "2"], threads].concat()));
+    for entry in fs::read_dir(outs[0].path()).unwrap() {
+        let name = entry.unwrap().file_name();
+        // The tables hold the time that was taken.
+        if Path::new(&name).extension().unwrap() != "csv" {
+            for other in &outs[1..] {
+                let same = fs::read(outs[0].path().join(&name)).unwrap()
+                    == fs::read(other.path().join(&name)).unwrap();
+                assert!(same, "{name:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn training_goes_on_from_a_model_file_as_from_the_arrays_in_an_npz() {
+    let first = succeed(&["--epochs", "1", "--lambda", "0.1", "--no-shuffle"]);
+    let model = first.path().join("model_lambda0.1_eta0.001.safetensors");
+    let parameters = ModelFile::from_bytes(&fs::read(&model).unwrap(), &model)
+        .unwrap()
+        .parameters;
+    let arrays = first.path().join("start.npz");
+    let (weight, bias) = (&parameters.weight[..], &parameters.bias[..]);
+    let bytes = npz::write(&[
+        ("W", &[10, 3072], npz::Data::F32(weight)),
+        ("b", &[10, 1], npz::Data::F32(bias)),
+    ])
+    .unwrap();
+    fs::write(&arrays, bytes).unwrap();
+
+    let on_from = |start: &Path| {
+        succeed(&[
+            "--epochs",
+            "1",
+            "--lambda",
+            "0.1",
+            "--no-shuffle",
+            "--init",
+            start.to_str().unwrap(),
+        ])
+    };
+    let both_epochs = succeed(&["--epochs", "2", "--lambda", "0.1", "--no-shuffle"]);
+    let expected = fs::read(both_epochs.path().join("weights_lambda0.1_eta0.001.png")).unwrap();
+    for out in [on_from(&model), on_from(&arrays)] {
+        assert!(fs::read(out.path().join("weights_lambda0.1_eta0.001.png")).unwrap() == expected);
+        assert_eq!(
+            summary(out.path())[0].test_loss,
+            summary(both_epochs.path())[0].test_loss
+        );
+    }
+}
+
+#[test]
+fn a_setting_that_diverges_is_reported_and_leaves_empty_fields() {
+    let out = tempfile::tempdir().unwrap();
+    // What an earlier run left of the same setting goes, since it would contradict the new curves.
+    let stale = out
+        .path()
+        .join("model_lambda0_eta1000000000000000000000000000000000000.safetensors");
+    fs::write(&stale, "old").unwrap();
+    let output = onelayer(&["--epochs", "3", "--eta", "1e36"], out.path());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && stderr.contains("diverged in epoch 1"),
+        "{stderr}"
+    );
+    assert!(!stale.exists());
+    let row = &summary(out.path())[0];
+    assert_eq!(
+        (row.train_loss, row.validation_cost, row.test_accuracy),
+        (None, None, None)
+    );
+    let curves = curves(out.path(), &row.setting);
+    assert_eq!(curves.len(), 3);
+    assert!(
+        curves
+            .iter()
+            .all(|c| c.train_loss.is_none() && c.validation_accuracy.is_none())
+    );
+}
+
+#[test]
+fn a_diverging_setting_leaves_its_companions_unharmed() {
+    let sample = Sample::load();
+    let wild = Setting::new(0.0, 1e36).unwrap();
+    let calm = Setting::REPORT[2];
+    let runs = sample.train_from_seed(&[wild, calm, wild], &SCHEDULE);
+    assert_eq!(runs[0].diverged_in(), Some(1));
+    assert_eq!(runs[1].diverged_in(), None);
+    let alone = sample.train_from_seed(&[calm], &SCHEDULE);
+    assert_eq!(numbers(&runs[1]), numbers(&alone[0]));
+}
