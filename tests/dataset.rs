@@ -28,10 +28,11 @@ fn cause(error: Error) -> Error {
 const POSITIONS: [(usize, usize); 6] = [(0, 0), (0, 31), (31, 0), (5, 20), (20, 5), (31, 31)];
 
 /// The pixels come from the npm package's PNGs, not from .bin files; each row of a PNG is an image. In Python, with
-/// Pillow 11:
+/// Pillow 13:
 ///
 /// ```python
 /// from PIL import Image
+/// Image.MAX_IMAGE_PIXELS = None
 /// rows = Image.open("package/data_batch_1.png")     # data_batch_2.png, test_batch.png
 /// [rows.getpixel((32 * y + x, i)) for y, x in ((0, 0), (0, 31), (31, 0), (5, 20), (20, 5), (31, 31))]
 /// ```
