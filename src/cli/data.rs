@@ -26,7 +26,7 @@ pub enum Name {
 
 /// Which images, and how they are split.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct DataArgs {
     /// Data set
     #[arg(long, value_enum, default_value = "cifar10", help_heading = "Data")]
     dataset: Name,
@@ -63,7 +63,7 @@ pub struct Loaded {
     pub as_reported: bool,
 }
 
-impl Args {
+impl DataArgs {
     /// Loads the splits, getting CIFAR-10 first if it is not there.
     pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
         match self.dataset {

@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.seed)]
     seed: u64,
     #[command(flatten)]
-    data: data::Args,
+    data: data::DataArgs,
     /// Folder in which gradcheck.csv is written
     #[arg(long, value_name = "DIR", default_value = "results")]
     out: PathBuf,

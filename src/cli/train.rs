@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     #[command(flatten)]
-    data: data::Args,
+    data: data::DataArgs,
     /// Folder of the tables, figures and models
     #[arg(long, value_name = "DIR", default_value = "results")]
     out: PathBuf,

@@ -3,7 +3,7 @@
     python3 tests/numpy/train.py start.npz losses.csv [--data FOLDER] [--epochs 5]
 
 writes a random start (arrays W and b) and the losses and costs that gradient descent in file order reaches from it, in
-float64, for the report's four settings. The folder holds train.bin and validation.bin, as data/sample does.
+float64, for the report's three stable settings. The folder holds train.bin and validation.bin, as data/sample does.
 """
 
 import argparse
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-SETTINGS = [(0.0, 0.1), (0.0, 0.001), (0.1, 0.001), (1.0, 0.001)]
+# Those of the report at which rounding is not amplified; at (0, 0.1) two correct programs drift apart.
+SETTINGS = [(0.0, 0.001), (0.1, 0.001), (1.0, 0.001)]
 
 
 def read(path):
