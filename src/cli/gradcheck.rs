@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use onelayer::dataset::Dataset;
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
 use onelayer::gradcheck::{Check, Problem, Sample, check, implementations};
-use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::network::Dims;
+use onelayer::hyperparameters::Schedule;
+use onelayer::network::{Dims, Parameters};
 use onelayer::output::gradcheck::{GradcheckRow, Location};
 use onelayer::output::model::ModelFile;
 use onelayer::output::results::Folder;
@@ -17,15 +18,23 @@ use onelayer::preprocess::Normalizer;
 use onelayer::train::{epoch_order, random_start};
 
 use super::data;
+#[cfg(feature = "autograd-check")]
+use onelayer::{gradcheck::trajectory, hyperparameters::Setting, train::Data};
 
 /// Examples, features and classes of the problems on which every derivative is also taken numerically.
 const SMALL: [(usize, usize, usize); 4] = [(1, 1, 2), (5, 7, 3), (16, 33, 10), (3, 100, 4)];
 
+/// The λ of the report but 0, at which the cost is the loss: the data term, which is always checked.
+const LAMBDAS: [f64; 2] = [0.1, 1.0];
+
+/// How long training by hand-derived gradients is held against training by autograd.
+const TRAJECTORY_EPOCHS: usize = 5;
+
 /// What `gradcheck` takes.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Check also at the parameters of this model, a file that `train` wrote; can be repeated
-    #[arg(long, value_name = "FILE")]
+    /// Check also at the parameters of these models, files that `train` wrote
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     model: Vec<PathBuf>,
     /// Images of the batch
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
@@ -50,57 +59,143 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder =
         Folder::open(&args.out).context("gradcheck.csv needs a folder to be written in (--out)")?;
-    let problems = args.problems()?;
-    let lambdas: Vec<f64> = Setting::REPORT
-        .iter()
-        .map(|s| s.lambda())
-        .filter(|&l| l > 0.0)
-        .collect();
-    let sample = Sample {
-        weights: args.differences,
-        seed: args.seed,
-    };
+    let models = args.models()?;
+    let splits = args.data.load(args.quiet)?.splits;
+    let normalizer = Normalizer::fit(&splits.train)?;
+    let schedule = args.schedule();
+    schedule.validate(splits.train.len())?;
+
     let mut checks = Vec::new();
-    for (name, problem) in &problems {
-        let of_problem = check(problem, name, &implementations::all(), &lambdas, sample);
+    let mut add = |found: Vec<Check>| {
         if !args.quiet {
-            print_worst(&of_problem);
+            print_worst(&found);
         }
-        checks.extend(of_problem);
+        checks.extend(found);
+    };
+    for case in args
+        .small_cases()
+        .chain(args.image_cases(&splits.train, &normalizer, models)?)
+    {
+        add(check(
+            &case.problem,
+            &case.name,
+            &implementations::all(),
+            &LAMBDAS,
+            case.sample,
+        ));
+    }
+    #[cfg(feature = "autograd-check")]
+    {
+        let data = Data {
+            train: &splits.train,
+            validation: &splits.validation,
+            normalizer: &normalizer,
+        };
+        for setting in Setting::REPORT {
+            add(trajectory::check(
+                data,
+                &[setting],
+                &schedule,
+                &random_start(DIMS, args.seed),
+            )?);
+        }
     }
     let rows: Vec<_> = checks.iter().map(GradcheckRow::from).collect();
     folder.write(&[("gradcheck.csv".into(), tables::to_csv(&rows))])?;
+    #[cfg(not(feature = "autograd-check"))]
+    if !args.quiet {
+        println!(
+            "PyTorch's autograd was not asked: `./tests/run.sh --no-run` gets libtorch, then add --features autograd-check"
+        );
+    }
     Ok(verdict(&checks))
 }
 
+/// A problem to check, and where to take central differences on it.
+struct Case {
+    name: String,
+    problem: Problem,
+    sample: Option<Sample>,
+}
+
 impl Args {
-    /// The problems by name: small ones, and a batch of images at the start and at each model.
-    fn problems(&self) -> anyhow::Result<Vec<(String, Problem)>> {
-        let mut problems = Vec::new();
-        for (i, (n, features, classes)) in SMALL.into_iter().enumerate() {
-            let problem = Problem::random(Dims { features, classes }, n, self.seed + i as u64);
-            problems.push((format!("random n={n} d={features} k={classes}"), problem));
-        }
-        let models = self.models()?;
-        let splits = self.data.load(self.quiet)?.splits;
-        let schedule = Schedule {
+    /// The stream of batches that problems and trajectories take their images from.
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            epochs: TRAJECTORY_EPOCHS,
             batch_size: self.batch_size,
             seed: self.seed,
-            ..Schedule::REPORT
-        };
-        schedule.validate(splits.train.len())?;
-        let normalizer = Normalizer::fit(&splits.train)?;
-        let order = epoch_order(&schedule, 1, splits.train.len());
-        let start = ("the start".to_owned(), random_start(DIMS, self.seed));
-        for (at, parameters) in std::iter::once(start).chain(models) {
-            let batch = &order[..self.batch_size];
-            let problem = Problem::from_images(&splits.train, &normalizer, batch, parameters)?;
-            problems.push((format!("{} images at {at}", self.batch_size), problem));
+            shuffle: true,
         }
-        Ok(problems)
     }
 
-    fn models(&self) -> anyhow::Result<Vec<(String, onelayer::network::Parameters)>> {
+    /// Random problems, small enough to take every derivative numerically.
+    fn small_cases(&self) -> impl Iterator<Item = Case> {
+        let seed = self.seed;
+        SMALL.into_iter().map(move |(n, features, classes)| Case {
+            name: format!("random n={n} d={features} k={classes}"),
+            problem: Problem::random(Dims { features, classes }, n, seed),
+            sample: Some(Sample {
+                weights: usize::MAX,
+                seed,
+            }),
+        })
+    }
+
+    /// A batch and the whole training split, at the start and at each model; and a batch on which every probability
+    /// is 0 or 1 to the last bit.
+    fn image_cases(
+        &self,
+        train: &Dataset,
+        normalizer: &Normalizer,
+        models: Vec<(String, Parameters)>,
+    ) -> anyhow::Result<Vec<Case>> {
+        let start = random_start(DIMS, self.seed);
+        let mut saturated = start.clone();
+        for (class, bias) in saturated.bias.iter_mut().enumerate() {
+            *bias = 100.0 * class as f32;
+        }
+        let order = epoch_order(&self.schedule(), 1, train.len());
+        let batch = &order[..self.batch_size];
+        let sample = Some(Sample {
+            weights: self.differences,
+            seed: self.seed,
+        });
+        let mut cases = Vec::new();
+        let mut add = |name, indices: &[usize], parameters: &Parameters, sample| {
+            Problem::from_images(train, normalizer, indices, parameters.clone()).map(|problem| {
+                cases.push(Case {
+                    name,
+                    problem,
+                    sample,
+                })
+            })
+        };
+        for (at, parameters) in std::iter::once(&("the start".into(), start)).chain(&models) {
+            add(
+                format!("{} images at {at}", batch.len()),
+                batch,
+                parameters,
+                sample,
+            )?;
+            // Central differences evaluate the cost twice a parameter: too slow on a whole split.
+            add(
+                format!("{} images at {at}", order.len()),
+                &order,
+                parameters,
+                None,
+            )?;
+        }
+        add(
+            format!("{} images, logits of 0 to 900", batch.len()),
+            batch,
+            &saturated,
+            sample,
+        )?;
+        Ok(cases)
+    }
+
+    fn models(&self) -> anyhow::Result<Vec<(String, Parameters)>> {
         let read = |path: &PathBuf| {
             let bytes = fs::read(path)
                 .with_context(|| format!("cannot read --model {}", path.display()))?;

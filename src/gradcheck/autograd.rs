@@ -7,7 +7,7 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-use super::{Derivatives, Terms};
+use super::{Derivatives, Problem, Terms};
 use crate::error::{Error, Result};
 use crate::network::{Dims, Parameters};
 
@@ -187,43 +187,48 @@ fn elements<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T> {
     Vec::try_from(&tensor.detach().flatten(0, -1)).expect("a flattened tensor is a vector")
 }
 
+/// [`derivatives`] in [`Precision::F32`].
+pub(super) fn derivatives_f32(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
+    derivatives(problem, lambda, terms, Precision::F32)
+}
+
+/// [`derivatives`] in [`Precision::F64`].
+pub(super) fn derivatives_f64(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
+    derivatives(problem, lambda, terms, Precision::F64)
+}
+
 /// Loss, cost and gradients of one problem, the gradients by PyTorch's autograd.
 ///
-/// `x` is (n,d), row-major and normalised, `labels` (n), `lambda` the factor of Σ weight² in the cost. The forward pass
-/// is mirrored with tensors, `backward()` is called on the `terms` asked for, and the gradients are read from the
-/// parameters; one that no term depends on is zero.
-///
-/// # Errors
-///
-/// As [`Examples::new`].
+/// `lambda` is the factor of Σ weight² in the cost. The forward pass is mirrored with tensors, `backward()` is called on
+/// the `terms` asked for, and the gradients are read from the parameters; one that no term depends on is zero.
 ///
 /// # Examples
 ///
 /// ```
-/// use onelayer::gradcheck::Terms;
-/// use onelayer::gradcheck::autograd::{Precision, gradients};
+/// use onelayer::gradcheck::autograd::{Precision, derivatives};
+/// use onelayer::gradcheck::{Problem, Terms};
 /// use onelayer::network::{Dims, Parameters};
 ///
 /// let zeros = Parameters::zeros(Dims { features: 1, classes: 2 });
-/// let outcome = gradients(&[4.0], &[1], &zeros, 0.1, Terms::Both, Precision::F64)?;
-/// assert_eq!(outcome.loss, 2.0_f64.ln());
-/// assert_eq!(outcome.dweight, [2.0, -2.0]); // (½ − 0) · 4 and (½ − 1) · 4
+/// let problem = Problem::new(vec![4.0], vec![1], zeros)?;
+/// let found = derivatives(&problem, 0.1, Terms::Both, Precision::F64);
+/// assert_eq!(found.loss, 2.0_f64.ln());
+/// assert_eq!(found.dweight, [2.0, -2.0]); // (½ − 0) · 4 and (½ − 1) · 4
 /// # Ok::<(), onelayer::Error>(())
 /// ```
-pub fn gradients(
-    x: &[f32],
-    labels: &[u8],
-    parameters: &Parameters,
+pub fn derivatives(
+    problem: &Problem,
     lambda: f64,
     terms: Terms,
     precision: Precision,
-) -> Result<Derivatives> {
+) -> Derivatives {
     let kind = match precision {
         Precision::F32 => Kind::Float,
         Precision::F64 => Kind::Double,
     };
-    let examples = Examples::new(x, labels, parameters.dims)?;
-    let model = Model::new(parameters, lambda, kind).differentiable();
+    let examples = Examples::new(problem.x(), problem.labels(), problem.dims())
+        .expect("a problem is consistent");
+    let model = Model::new(problem.parameters(), lambda, kind).differentiable();
     let loss = cross_entropy(&model.logits(&examples.x.to_kind(kind)), &examples.y);
     let penalty = model.penalty();
     let cost = &loss + &penalty;
@@ -233,12 +238,12 @@ pub fn gradients(
         Terms::Both => &cost,
     }
     .backward();
-    Ok(Derivatives {
+    Derivatives {
         loss: scalar(&loss),
         cost: scalar(&cost),
         dweight: gradient(&model.weight),
         dbias: gradient(&model.bias),
-    })
+    }
 }
 
 /// What `backward()` has left at `parameter`: nothing at all where the result does not depend on it.
@@ -366,8 +371,12 @@ mod tests {
     /// 2 λ · weight.
     const PENALTY_DWEIGHT: [f64; 6] = [0.5, -1.0, 0.5, -1.0, 0.5, -1.0];
 
+    fn problem(labels: [u8; 2], parameters: Parameters) -> Problem {
+        Problem::new(X.to_vec(), labels.to_vec(), parameters).unwrap()
+    }
+
     fn by_autograd(terms: Terms, precision: Precision) -> Derivatives {
-        gradients(&X, &LABELS, &equal_classes(), LAMBDA, terms, precision).unwrap()
+        derivatives(&problem(LABELS, equal_classes()), LAMBDA, terms, precision)
     }
 
     /// The largest absolute difference; NaN when one is NaN.
@@ -425,30 +434,24 @@ mod tests {
 
     #[test]
     fn other_labels_and_another_lambda_have_other_gradients() {
-        let wrong = |labels: &[u8], lambda| {
-            let found = gradients(
-                &X,
-                labels,
-                &equal_classes(),
-                lambda,
-                Terms::Both,
-                Precision::F64,
-            );
+        let wrong = |labels, lambda| {
+            let problem = problem(labels, equal_classes());
+            let found = derivatives(&problem, lambda, Terms::Both, Precision::F64);
             distance(
-                &found.unwrap().dweight,
+                &found.dweight,
                 &by_autograd(Terms::Both, Precision::F64).dweight,
             )
         };
-        assert_eq!(wrong(&LABELS, LAMBDA), 0.0);
-        assert!(wrong(&[2, 0], LAMBDA) > 0.1);
-        assert!(wrong(&LABELS, LAMBDA / 2.0) > 0.1);
+        assert_eq!(wrong(LABELS, LAMBDA), 0.0);
+        assert!(wrong([2, 0], LAMBDA) > 0.1);
+        assert!(wrong(LABELS, LAMBDA / 2.0) > 0.1);
     }
 
     #[test]
     fn extreme_logits_have_a_finite_loss_and_gradient() {
         let extreme =
             Parameters::new(DIMS, vec![1e4, 0.0, 0.0, 0.0, -1e4, 0.0], vec![0.0; 3]).unwrap();
-        let found = gradients(&X, &LABELS, &extreme, 0.0, Terms::Both, Precision::F32).unwrap();
+        let found = derivatives(&problem(LABELS, extreme), 0.0, Terms::Both, Precision::F32);
         // The first example is right with certainty; the second is wrong by 3·10⁴ − (−3·10⁴) nats.
         assert_eq!(found.loss, 3e4);
         assert_eq!(found.dweight, [1.5, -0.5, 0.0, 0.0, -1.5, 0.5]);

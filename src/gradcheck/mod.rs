@@ -1,5 +1,5 @@
-//! Are the hand-derived gradients right? Held against an `f64` reference written separately, and against central
-//! differences.
+//! Are the hand-derived gradients right? Held against an `f64` reference written separately, against central
+//! differences, and, with the feature `autograd-check`, against PyTorch's autograd.
 //!
 //! The data term (λ = 0) and the penalty (what λ adds) are checked apart as well as together, so that one can't hide an
 //! error of the other; `weight` and `bias` are reported apart. Every comparison is element by element, absolute, and
@@ -12,6 +12,8 @@ mod finite_differences;
 pub mod implementations;
 mod problem;
 mod reference;
+#[cfg(feature = "autograd-check")]
+pub mod trajectory;
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -142,30 +144,47 @@ impl Sample {
     }
 }
 
-/// Holds every implementation against the `f64` reference and against central differences, for each λ and each part
-/// of the cost.
+/// Something that the gradients of a problem are known from: its name, and what it says.
+type Oracle = (
+    &'static str,
+    fn(&Problem, lambda: f64, Terms) -> Derivatives,
+);
+
+/// The oracles that give every element.
+const ORACLES: &[Oracle] = &[
+    ("f64 reference", reference::derivatives),
+    #[cfg(feature = "autograd-check")]
+    ("PyTorch autograd f32", autograd::derivatives_f32),
+    #[cfg(feature = "autograd-check")]
+    ("PyTorch autograd f64", autograd::derivatives_f64),
+];
+
+/// Holds every implementation against the `f64` reference, PyTorch's autograd if it is there, and central differences
+/// if there is a `sample` for them: for each λ and each part of the cost.
 pub fn check(
     problem: &Problem,
     name: &str,
     implementations: &[Implementation],
     lambdas: &[f64],
-    sample: Sample,
+    sample: Option<Sample>,
 ) -> Vec<Check> {
-    let all_biases: Vec<_> = (0..problem.dims().classes).collect();
-    let some_weights = sample.indices(problem.parameters().weight.len());
-    let slopes = Slopes {
-        weight: finite_differences::weight(problem, &some_weights),
-        bias: finite_differences::bias(problem, &all_biases),
-    };
+    let slopes = sample.map(|sample| Slopes::of(problem, sample));
     let mut checks = Vec::new();
     for (lambda, terms) in cases(lambdas) {
-        let reference = reference::derivatives(problem, lambda, terms);
-        for implementation in implementations {
-            let hand = implementation.of(problem, lambda, terms);
-            let mut push = |against, comparisons: Vec<(&'static str, Comparison)>| {
+        let hands: Vec<_> = implementations
+            .iter()
+            .map(|implementation| {
+                (
+                    implementation.name,
+                    implementation.of(problem, lambda, terms),
+                )
+            })
+            .collect();
+        let mut push =
+            |implementation: &str, against, comparisons: Vec<(&'static str, Comparison)>| {
                 checks.extend(comparisons.into_iter().map(|(quantity, comparison)| Check {
                     problem: name.into(),
-                    implementation: implementation.name.into(),
+                    implementation: implementation.into(),
                     against,
                     lambda,
                     terms,
@@ -174,11 +193,24 @@ pub fn check(
                     comparison,
                 }));
             };
-            push(
-                "f64 reference",
-                against_derivatives(&hand, &reference, terms),
-            );
-            push("central differences", slopes.against(&hand, lambda, terms));
+        for (against, oracle) in ORACLES {
+            let known = oracle(problem, lambda, terms);
+            for (implementation, hand) in &hands {
+                push(
+                    implementation,
+                    against,
+                    against_derivatives(hand, &known, terms),
+                );
+            }
+        }
+        for (implementation, hand) in &hands {
+            if let Some(slopes) = &slopes {
+                push(
+                    implementation,
+                    "central differences",
+                    slopes.against(hand, lambda, terms),
+                );
+            }
         }
     }
     checks
@@ -200,6 +232,15 @@ struct Slopes {
 }
 
 impl Slopes {
+    fn of(problem: &Problem, sample: Sample) -> Self {
+        let all_biases: Vec<_> = (0..problem.dims().classes).collect();
+        let some_weights = sample.indices(problem.parameters().weight.len());
+        Self {
+            weight: finite_differences::weight(problem, &some_weights),
+            bias: finite_differences::bias(problem, &all_biases),
+        }
+    }
+
     /// Compares the elements of `hand` that were differentiated numerically.
     fn against(
         &self,

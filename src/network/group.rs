@@ -16,6 +16,7 @@ use super::kernels::{
 use super::{Dims, Gradients, Parameters, check_shape};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::hyperparameters::Setting;
 use crate::preprocess::Normalizer;
 
 /// m networks of the same shape, trained together.
@@ -37,6 +38,15 @@ pub struct Rate {
     pub eta: f32,
     /// λ.
     pub lambda: f32,
+}
+
+impl From<Setting> for Rate {
+    fn from(setting: Setting) -> Self {
+        Self {
+            eta: setting.eta() as f32,
+            lambda: setting.lambda() as f32,
+        }
+    }
 }
 
 /// What an evaluation adds up for one member.

@@ -143,7 +143,7 @@ impl<'a> Trainer<'a> {
             data,
             schedule: *schedule,
             lambdas: settings.iter().map(|s| s.lambda()).collect(),
-            rates: settings.iter().map(rate).collect(),
+            rates: settings.iter().map(|&s| s.into()).collect(),
             batch: Batch::new(&group, schedule.batch_size),
             group,
             runs: settings
@@ -220,13 +220,5 @@ impl<'a> Trainer<'a> {
             run.parameters = self.group.member(member);
         }
         (self.runs, self.timings)
-    }
-}
-
-/// The setting as the kernels take it.
-fn rate(setting: &Setting) -> Rate {
-    Rate {
-        eta: setting.eta() as f32,
-        lambda: setting.lambda() as f32,
     }
 }

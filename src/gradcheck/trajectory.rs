@@ -1,0 +1,150 @@
+//! Training by hand-derived gradients beside training by autograd: the same start, the same batches, step by step.
+//!
+//! Both round in `f32`, at other places. At the report's small learning rate the two stay together; at η = 0.1 the steps
+//! overshoot, and each multiplies the difference that it finds, so that after some ten steps two correct programs
+//! disagree in every digit. There the comparison ends where it stops to mean something: [`meaningful_steps`].
+
+use super::autograd::{AutogradTrainer, Examples, Scores};
+use super::{Check, Comparison, Terms};
+use crate::error::Result;
+use crate::evaluate;
+use crate::hyperparameters::{Schedule, Setting};
+use crate::network::{self, Batch, Group, Parameters};
+use crate::train::{Data, epoch_order};
+
+/// The largest difference of a parameter and of a loss, in nats, that passes at any step.
+///
+/// A step adds at most about η · 10⁻⁶, the tolerance of its gradient, and a rounding of the parameter itself, at most
+/// 2⁻²⁴ of its size, which stays below 0.5. The roundings of many steps add like a random walk: 500 steps make √500 · 3 · 10⁻⁸
+/// ≈ 7 · 10⁻⁷.
+pub const PARAMETER_TOLERANCE: f64 = 1e-6;
+/// See [`PARAMETER_TOLERANCE`]; a loss of the order of 1 is a sum over 3072 such parameters times features.
+pub const LOSS_TOLERANCE: f64 = 1e-5;
+
+/// The steps after which parameters are compared, besides each epoch's last.
+const STEPS: [usize; 3] = [1, 10, 100];
+
+/// How many steps of a setting can be compared.
+pub fn meaningful_steps(setting: Setting) -> usize {
+    if setting.eta() > 0.01 { 1 } else { usize::MAX }
+}
+
+/// Trains each of `settings` both ways for `schedule.epochs` epochs.
+///
+/// # Errors
+///
+/// As [`crate::train::train`].
+pub fn check(
+    data: Data,
+    settings: &[Setting],
+    schedule: &Schedule,
+    start: &Parameters,
+) -> Result<Vec<Check>> {
+    schedule.validate(data.train.len())?;
+    let tensors = |split: &crate::dataset::Dataset| {
+        let x = data.normalizer.apply(split, 0..split.len());
+        Examples::new(&x, split.labels(), split.dims())
+    };
+    let (train, validation) = (tensors(data.train)?, tensors(data.validation)?);
+    let mut checks = Vec::new();
+    for &setting in settings {
+        let mut pair = Pair::new(setting, schedule, start)?;
+        let mut step = 0;
+        for epoch in 1..=schedule.epochs {
+            let order = epoch_order(schedule, epoch, data.train.len());
+            for indices in order.chunks(schedule.batch_size) {
+                pair.step(data, &train, indices)?;
+                step += 1;
+                if STEPS.contains(&step) && step <= meaningful_steps(setting) {
+                    checks.extend(pair.compare_parameters(&format!("step {step}")));
+                }
+            }
+            if step <= meaningful_steps(setting) {
+                let after = format!("epoch {epoch}");
+                checks.extend(pair.compare_parameters(&after));
+                checks.extend(pair.compare_losses(&after, data, [&train, &validation])?);
+            }
+        }
+    }
+    Ok(checks)
+}
+
+/// One setting, trained in both ways.
+struct Pair {
+    setting: Setting,
+    group: Group,
+    batch: Batch,
+    autograd: AutogradTrainer,
+}
+
+impl Pair {
+    fn new(setting: Setting, schedule: &Schedule, start: &Parameters) -> Result<Self> {
+        let group = Group::new(std::slice::from_ref(start))?;
+        Ok(Self {
+            setting,
+            batch: Batch::new(&group, schedule.batch_size),
+            group,
+            autograd: AutogradTrainer::new(start, setting.lambda(), setting.eta()),
+        })
+    }
+
+    fn step(&mut self, data: Data, train: &Examples, indices: &[usize]) -> Result<()> {
+        let examples = network::Examples::Chosen(data.train, data.normalizer, indices);
+        self.group
+            .step(&mut self.batch, examples, &[self.setting.into()])?;
+        self.autograd.step(&train.select(indices));
+        Ok(())
+    }
+
+    fn compare_parameters(&self, after: &str) -> [Check; 2] {
+        let (hand, autograd) = (self.group.member(0), self.autograd.parameters());
+        let compare = |hand: &[f32], autograd: &[f32]| {
+            assert_eq!(hand.len(), autograd.len(), "parameters of one shape");
+            let pairs = hand.iter().zip(autograd).enumerate();
+            let widened = pairs.map(|(i, (&a, &b))| (i, a.into(), b.into()));
+            Comparison::new(widened, PARAMETER_TOLERANCE)
+        };
+        [
+            self.result(after, "weight", compare(&hand.weight, &autograd.weight)),
+            self.result(after, "bias", compare(&hand.bias, &autograd.bias)),
+        ]
+    }
+
+    fn compare_losses(
+        &self,
+        after: &str,
+        data: Data,
+        splits: [&Examples; 2],
+    ) -> Result<[Check; 2]> {
+        let lambda = [self.setting.lambda()];
+        let compare = |split, theirs: Scores| -> Result<Comparison> {
+            let ours = evaluate::evaluate_group(&self.group, &lambda, split, data.normalizer)?[0];
+            Ok(Comparison::new(
+                [(0, ours.loss, theirs.loss)],
+                LOSS_TOLERANCE,
+            ))
+        };
+        let [train, validation] = splits.map(|split| self.autograd.scores(split));
+        Ok([
+            self.result(after, "train_loss", compare(data.train, train)?),
+            self.result(
+                after,
+                "validation_loss",
+                compare(data.validation, validation)?,
+            ),
+        ])
+    }
+
+    fn result(&self, after: &str, quantity: &'static str, comparison: Comparison) -> Check {
+        Check {
+            problem: format!("training {}, {after}", self.setting.name()),
+            implementation: "kernels".into(),
+            against: "training by PyTorch autograd f32",
+            lambda: self.setting.lambda(),
+            terms: Terms::Both,
+            quantity,
+            dims: self.group.dims(),
+            comparison,
+        }
+    }
+}
