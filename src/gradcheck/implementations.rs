@@ -3,19 +3,17 @@
 use super::{Derivatives, Implementation, Problem};
 use crate::network::{Examples, Group, passes};
 
-/// What training runs: [`Group`]'s kernels, and the loops of [`passes`] that they are a faster form of.
-pub fn all() -> [Implementation<'static>; 2] {
-    [
-        Implementation {
-            name: "kernels",
-            derivatives: &kernels,
-        },
-        Implementation {
-            name: "passes",
-            derivatives: &readable,
-        },
-    ]
-}
+/// What training runs: [`Group`]'s kernels.
+pub const KERNELS: Implementation = Implementation {
+    name: "kernels",
+    derivatives: &kernels,
+};
+
+/// The loops of [`passes`] that the kernels are a faster form of.
+pub const PASSES: Implementation = Implementation {
+    name: "passes",
+    derivatives: &readable,
+};
 
 /// By the kernels that [`crate::train`] uses.
 pub fn kernels(problem: &Problem, lambda: f64) -> Derivatives {

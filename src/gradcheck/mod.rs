@@ -83,6 +83,7 @@ impl Derivatives {
 }
 
 /// A hand-derived backward pass under test.
+#[derive(Clone, Copy)]
 pub struct Implementation<'a> {
     /// Its name in tables.
     pub name: &'a str,
@@ -144,19 +145,33 @@ impl Sample {
     }
 }
 
-/// Something that the gradients of a problem are known from: its name, and what it says.
-type Oracle = (
-    &'static str,
-    fn(&Problem, lambda: f64, Terms) -> Derivatives,
-);
+/// Something that the gradients of a problem are known from.
+struct Oracle {
+    name: &'static str,
+    derivatives: fn(&Problem, lambda: f64, Terms) -> Derivatives,
+    /// Whether it computes in `f64`. A cost of 400 in `f32` is only known to 3 · 10⁻⁵, so it is not compared.
+    double: bool,
+}
 
 /// The oracles that give every element.
 const ORACLES: &[Oracle] = &[
-    ("f64 reference", reference::derivatives),
+    Oracle {
+        name: "f64 reference",
+        derivatives: reference::derivatives,
+        double: true,
+    },
     #[cfg(feature = "autograd-check")]
-    ("PyTorch autograd f32", autograd::derivatives_f32),
+    Oracle {
+        name: "PyTorch autograd f32",
+        derivatives: autograd::derivatives_f32,
+        double: false,
+    },
     #[cfg(feature = "autograd-check")]
-    ("PyTorch autograd f64", autograd::derivatives_f64),
+    Oracle {
+        name: "PyTorch autograd f64",
+        derivatives: autograd::derivatives_f64,
+        double: true,
+    },
 ];
 
 /// Holds every implementation against the `f64` reference, PyTorch's autograd if it is there, and central differences
@@ -193,14 +208,17 @@ pub fn check(
                     comparison,
                 }));
             };
-        for (against, oracle) in ORACLES {
-            let known = oracle(problem, lambda, terms);
+        for oracle in ORACLES {
+            let known = (oracle.derivatives)(problem, lambda, terms);
             for (implementation, hand) in &hands {
-                push(
-                    implementation,
-                    against,
-                    against_derivatives(hand, &known, terms),
-                );
+                push(implementation, oracle.name, compare_gradients(hand, &known));
+                if oracle.double {
+                    push(
+                        implementation,
+                        oracle.name,
+                        compare_value(hand, &known, terms),
+                    );
+                }
             }
         }
         for (implementation, hand) in &hands {
@@ -266,30 +284,32 @@ impl Slopes {
     }
 }
 
-/// Compares all elements of the gradients and, unless only the penalty is looked at, the loss and the cost, whose
-/// tolerance grows with their size since `f32` logits carry a relative error.
-fn against_derivatives(
-    hand: &Derivatives,
-    other: &Derivatives,
-    terms: Terms,
-) -> Vec<(&'static str, Comparison)> {
-    let elementwise = |hand: &[f64], other: &[f64]| {
+/// Compares all elements of the gradients.
+fn compare_gradients(hand: &Derivatives, known: &Derivatives) -> Vec<(&'static str, Comparison)> {
+    let elementwise = |hand: &[f64], known: &[f64]| {
         // A missing element must not pass by being skipped.
-        assert_eq!(hand.len(), other.len(), "gradients of one shape");
-        let pairs = hand.iter().zip(other).enumerate();
+        assert_eq!(hand.len(), known.len(), "gradients of one shape");
+        let pairs = hand.iter().zip(known).enumerate();
         Comparison::new(pairs.map(|(i, (&a, &b))| (i, a, b)), TOLERANCE)
     };
-    let single = |hand: f64, other: f64| {
-        Comparison::new([(0, hand, other)], TOLERANCE * other.abs().max(1.0))
+    vec![
+        ("weight", elementwise(&hand.dweight, &known.dweight)),
+        ("bias", elementwise(&hand.dbias, &known.dbias)),
+    ]
+}
+
+/// Compares the value that is differentiated, unless it is the penalty alone, which no implementation states. The
+/// tolerance grows with its size, since `f32` logits carry a relative error.
+fn compare_value(
+    hand: &Derivatives,
+    known: &Derivatives,
+    terms: Terms,
+) -> Vec<(&'static str, Comparison)> {
+    let (quantity, hand, known) = match terms {
+        Terms::Data => ("loss", hand.loss, known.loss),
+        Terms::Both => ("cost", hand.cost, known.cost),
+        Terms::Penalty => return Vec::new(),
     };
-    let mut comparisons = vec![
-        ("weight", elementwise(&hand.dweight, &other.dweight)),
-        ("bias", elementwise(&hand.dbias, &other.dbias)),
-    ];
-    match terms {
-        Terms::Data => comparisons.push(("loss", single(hand.loss, other.loss))),
-        Terms::Both => comparisons.push(("cost", single(hand.cost, other.cost))),
-        Terms::Penalty => {}
-    }
-    comparisons
+    let tolerance = TOLERANCE * known.abs().max(1.0);
+    vec![(quantity, Comparison::new([(0, hand, known)], tolerance))]
 }

@@ -64,14 +64,17 @@ impl Problem {
         Self::new(x, labels, parameters)
     }
 
-    /// `examples` examples, features and parameters drawn from N(0, 1), labels uniformly: small enough for central
-    /// differences by every parameter.
+    /// `examples` examples, their features and the bias drawn from N(0, 1), the weights from N(0, 1/d), so that the logits
+    /// are of the order of 1; the labels uniformly.
     pub fn random(dims: Dims, examples: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal =
             |count: usize| -> Vec<f32> { (0..count).map(|_| rng.sample(StandardNormal)).collect() };
         let x = normal(examples * dims.features);
-        let weight = normal(dims.classes * dims.features);
+        let mut weight = normal(dims.classes * dims.features);
+        for weight in &mut weight {
+            *weight /= (dims.features as f32).sqrt();
+        }
         let bias = normal(dims.classes);
         let labels = (0..examples)
             .map(|_| rng.random_range(0..dims.classes) as u8)

@@ -4,6 +4,7 @@
 //! (horizontally fused training; Wang et al., *HFTA*, MLSys 2021). Each member's numbers are bit-identical alone and in
 //! any group, and at any number of threads: threads share out examples (forward) and features (backward), never a sum.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use pulp::Arch;
@@ -69,7 +70,7 @@ pub enum Examples<'a> {
     Rows(&'a [f32], &'a [u8]),
 }
 
-impl Examples<'_> {
+impl<'a> Examples<'a> {
     /// The number of examples, n.
     pub fn len(&self) -> usize {
         match self {
@@ -92,25 +93,12 @@ impl Examples<'_> {
         }
     }
 
-    /// Writes the normalised features of example `i` to `row`; the padding after them is left as it is.
-    fn write(&self, arch: Arch, i: usize, row: &mut [Panel]) {
-        let (image, normalizer) = match self {
-            Self::All(dataset, normalizer) => (dataset.image(i), normalizer),
-            Self::Chosen(dataset, normalizer, indices) => (dataset.image(indices[i]), normalizer),
-            Self::Rows(x, labels) => {
-                let d = x.len() / labels.len();
-                for (panel, x) in row.iter_mut().zip(x[i * d..(i + 1) * d].chunks(PANEL)) {
-                    panel.0[..x.len()].copy_from_slice(x);
-                }
-                return;
-            }
-        };
-        arch.dispatch(Normalise {
-            pixels: image,
-            scale: normalizer.scale(),
-            offset: normalizer.offset(),
-            x: row,
-        });
+    fn image(&self, i: usize) -> &'a [u8] {
+        match self {
+            Self::All(dataset, _) => dataset.image(i),
+            Self::Chosen(dataset, _, indices) => dataset.image(indices[i]),
+            Self::Rows(..) => &[],
+        }
     }
 
     fn check(&self, dims: Dims) -> Result<()> {
@@ -145,6 +133,9 @@ impl Examples<'_> {
 /// The buffers of a mini-batch, allocated once for all the steps of a training.
 #[derive(Debug)]
 pub struct Batch {
+    /// What the buffers are shaped for.
+    dims: Dims,
+    members: usize,
     /// (n, stride).
     x: Vec<Panel>,
     /// (n, rows).
@@ -152,7 +143,7 @@ pub struct Batch {
     /// (n, m): the loss of each example.
     losses: Vec<f32>,
     /// (rows).
-    dbias: Vec<f32>,
+    dbias: Vec<f64>,
     /// (rows).
     rates: Vec<RowRate>,
     /// One for each thread that was there when this was made.
@@ -164,16 +155,22 @@ pub struct Batch {
 struct Scratch {
     /// (rows, [`CHUNK`]).
     sums: Vec<Lanes>,
-    /// (rows).
+    /// (rows): logits, then probabilities.
     logits: Vec<Lanes>,
+    /// (m).
+    losses: Vec<Lanes>,
+    /// (m).
+    predictions: Vec<[u32; LANES]>,
 }
 
 impl Batch {
     /// Buffers for mini-batches of up to `examples` of `group`.
     pub fn new(group: &Group, examples: usize) -> Self {
         let rows = group.bias.len();
-        let scratch = Scratch::new(rows);
+        let scratch = Scratch::new(group);
         let mut batch = Self {
+            dims: group.dims,
+            members: group.members,
             x: Vec::new(),
             dlogits: Vec::new(),
             losses: Vec::new(),
@@ -189,20 +186,34 @@ impl Batch {
     }
 
     fn grow(&mut self, group: &Group, examples: usize) {
-        let padded = examples.next_multiple_of(CHUNK);
-        if self.x.len() < padded * group.stride() {
+        if self.losses.len() < examples * group.members {
+            let padded = examples.next_multiple_of(CHUNK);
             self.x.resize(padded * group.stride(), ZERO_PANEL);
             self.dlogits.resize(examples * group.bias.len(), 0.0);
             self.losses.resize(examples * group.members, 0.0);
         }
     }
+
+    fn check(&self, group: &Group) -> Result<()> {
+        if (self.dims, self.members) == (group.dims, group.members) {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            what: "batch".into(),
+            expected: format!("{} members of {}", group.members, group.dims),
+            found: format!("{} members of {}", self.members, self.dims),
+        })
+    }
 }
 
 impl Scratch {
-    fn new(rows: usize) -> Self {
+    fn new(group: &Group) -> Self {
+        let rows = group.bias.len();
         Self {
             sums: vec![ZERO; rows * CHUNK],
             logits: vec![ZERO; rows],
+            losses: vec![ZERO; group.members],
+            predictions: vec![[0; LANES]; group.members],
         }
     }
 }
@@ -212,7 +223,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when there is none, or two differ in shape.
+    /// [`Error::Shape`] when there is none, one has no feature or no class, or two differ in shape.
     pub fn new(members: &[Parameters]) -> Result<Self> {
         let Some(first) = members.first() else {
             return Err(Error::Shape {
@@ -222,6 +233,13 @@ impl Group {
             });
         };
         let dims = first.dims;
+        if dims.features == 0 || dims.classes == 0 {
+            return Err(Error::Shape {
+                what: "member 0 of the group".into(),
+                expected: "1 or more features and classes".into(),
+                found: dims.to_string(),
+            });
+        }
         let rows = (members.len() * dims.classes).next_multiple_of(ROWS);
         let panels = dims.features.div_ceil(PANEL);
         let mut group = Self {
@@ -235,6 +253,12 @@ impl Group {
             group.set_member(j, member)?;
         }
         Ok(group)
+    }
+
+    /// The same group, computed with another instruction set than the widest one of this processor: for tests and
+    /// measurements, which find the same bits.
+    pub fn with_arch(self, arch: Arch) -> Self {
+        Self { arch, ..self }
     }
 
     /// The number of members, m, at least 1.
@@ -358,74 +382,83 @@ impl Group {
     ///
     /// [`Error::Shape`] when `examples` has another shape than the members.
     pub fn evaluate(&self, examples: Examples) -> Result<Vec<Totals>> {
-        let (losses, predictions) = self.examine(examples)?;
+        let outcomes = self.per_example(examples, self.members, |scratch, e, j| {
+            (scratch.losses[j].0[e], scratch.predictions[j][e])
+        })?;
         let mut totals = vec![Totals::default(); self.members];
-        let of_examples = losses
-            .chunks_exact(self.members)
-            .zip(predictions.chunks_exact(self.members));
-        for (i, (losses, predictions)) in of_examples.enumerate() {
-            for (j, totals) in totals.iter_mut().enumerate() {
-                totals.loss += f64::from(losses[j]);
-                totals.correct += usize::from(predictions[j] == examples.label(i));
+        for (i, outcomes) in outcomes.chunks_exact(self.members).enumerate() {
+            for (totals, &(loss, prediction)) in totals.iter_mut().zip(outcomes) {
+                totals.loss += f64::from(loss);
+                totals.correct += usize::from(prediction == u32::from(examples.label(i)));
             }
         }
         Ok(totals)
     }
 
-    /// The class that each member finds most probable for each of the `examples`, (m,n); the first of equals.
+    /// The class that each member finds most probable for each of the `examples`, (n,m); the first of equals.
     ///
     /// # Errors
     ///
     /// As [`evaluate`](Self::evaluate).
-    pub fn predict(&self, examples: Examples) -> Result<Vec<Vec<u8>>> {
-        let (_, predictions) = self.examine(examples)?;
-        let of_member = |j| {
-            let predictions = predictions.iter().skip(j).step_by(self.members);
-            predictions.copied().collect()
-        };
-        Ok((0..self.members).map(of_member).collect())
+    pub fn predict(&self, examples: Examples) -> Result<Vec<u8>> {
+        let predict = |scratch: &Scratch, e: usize, j: usize| scratch.predictions[j][e] as u8;
+        self.per_example(examples, self.members, predict)
     }
 
-    /// The loss and the predicted class of each example and member, (n,m) each.
-    fn examine(&self, examples: Examples) -> Result<(Vec<f32>, Vec<u8>)> {
+    /// The probabilities of all classes that each member gives each of the `examples`, (n,m,k).
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate).
+    pub fn probabilities(&self, examples: Examples) -> Result<Vec<f32>> {
+        let rows = self.members * self.dims.classes;
+        self.per_example(examples, rows, |scratch, e, row| scratch.logits[row].0[e])
+    }
+
+    /// What `read` finds in the scratch after the forward pass, for each example and each of `width` columns,
+    /// (n, width).
+    fn per_example<T: Clone + Default + Send>(
+        &self,
+        examples: Examples,
+        width: usize,
+        read: impl Fn(&Scratch, usize, usize) -> T + Sync,
+    ) -> Result<Vec<T>> {
         examples.check(self.dims)?;
-        let n = examples.len();
-        let mut losses = vec![0.0; n * self.members];
-        let mut predictions = vec![0; n * self.members];
-        let scratch = || {
+        let mut outputs = vec![T::default(); examples.len() * width];
+        let buffers = || {
             let x = vec![ZERO_PANEL; CHUNK * self.stride()];
-            (x, Scratch::new(self.bias.len()))
+            (x, Scratch::new(self))
         };
-        losses
-            .par_chunks_mut(CHUNK * self.members)
-            .zip(predictions.par_chunks_mut(CHUNK * self.members))
+        outputs
+            .par_chunks_mut(CHUNK * width)
             .enumerate()
-            .for_each_init(scratch, |(x, scratch), (chunk, (losses, predictions))| {
+            .for_each_init(buffers, |(x, scratch), (chunk, outputs)| {
                 let first = chunk * CHUNK;
-                self.forward_chunk(examples, first, x, scratch, losses, predictions);
+                self.forward_chunk(examples, first..first + outputs.len() / width, x, scratch);
+                for (e, outputs) in outputs.chunks_exact_mut(width).enumerate() {
+                    for (column, output) in outputs.iter_mut().enumerate() {
+                        *output = read(scratch, e, column);
+                    }
+                }
             });
-        Ok((losses, predictions))
+        Ok(outputs)
     }
 
-    /// Normalised features, logits, probabilities and losses of the examples from `first`, as many as `losses` has room
-    /// for; the probabilities stay in `scratch.logits`.
+    /// The forward pass of up to [`CHUNK`] examples: their normalised features into `x`, (examples, stride), the rest
+    /// into `scratch`.
     fn forward_chunk(
         &self,
         examples: Examples,
-        first: usize,
+        range: Range<usize>,
         x: &mut [Panel],
         scratch: &mut Scratch,
-        losses: &mut [f32],
-        predictions: &mut [u8],
     ) {
-        let n = losses.len() / self.members;
+        let n = range.len();
         let mut labels = [0; LANES];
-        for (e, label) in labels.iter_mut().enumerate().take(n) {
-            *label = examples.label(first + e);
+        for (label, i) in labels.iter_mut().zip(range.clone()) {
+            *label = examples.label(i);
         }
-        for (e, row) in x.chunks_exact_mut(self.stride()).enumerate().take(n) {
-            examples.write(self.arch, first + e, row);
-        }
+        self.write_x(examples, range, x);
         self.arch.dispatch(Forward {
             x: &x[..n.next_multiple_of(4) * self.stride()],
             stride: self.stride(),
@@ -435,17 +468,42 @@ impl Group {
             logits: &mut scratch.logits,
         });
         let members = scratch.logits.chunks_exact_mut(self.dims.classes);
-        for (j, logits) in members.enumerate().take(self.members) {
-            let (mut loss, mut prediction) = (ZERO, [0; LANES]);
+        let results = scratch.losses.iter_mut().zip(&mut scratch.predictions);
+        for (logits, (losses, predictions)) in members.zip(results) {
             self.arch.dispatch(Softmax {
                 logits,
                 labels: &labels,
-                losses: &mut loss,
-                predictions: &mut prediction,
+                losses,
+                predictions,
             });
-            for e in 0..n {
-                losses[e * self.members + j] = loss.0[e];
-                predictions[e * self.members + j] = prediction[e] as u8;
+        }
+    }
+
+    /// Writes the normalised features of up to [`CHUNK`] examples to `x`.
+    fn write_x(&self, examples: Examples, range: Range<usize>, x: &mut [Panel]) {
+        let n = range.len();
+        match examples {
+            Examples::All(_, normalizer) | Examples::Chosen(_, normalizer, _) => {
+                let mut images: [&[u8]; CHUNK] = [&[]; CHUNK];
+                for (image, i) in images.iter_mut().zip(range) {
+                    *image = examples.image(i);
+                }
+                self.arch.dispatch(Normalise {
+                    images: &images[..n],
+                    scale: normalizer.scale(),
+                    offset: normalizer.offset(),
+                    x,
+                    stride: self.stride(),
+                });
+            }
+            Examples::Rows(rows, _) => {
+                let d = self.dims.features;
+                let rows = rows[range.start * d..range.end * d].chunks_exact(d);
+                for (row, x) in rows.zip(x.chunks_exact_mut(self.stride())) {
+                    for (row, panel) in row.chunks(PANEL).zip(x) {
+                        panel.0[..row.len()].copy_from_slice(row);
+                    }
+                }
             }
         }
     }
@@ -453,6 +511,7 @@ impl Group {
     /// Fills `batch` with the normalised features, the losses and `dlogits`.
     fn forward(&self, batch: &mut Batch, examples: Examples) -> Result<()> {
         examples.check(self.dims)?;
+        batch.check(self)?;
         let n = examples.len();
         check_shape("mini-batch", usize::from(n > 0), &[1])?;
         batch.grow(self, n);
@@ -469,10 +528,14 @@ impl Group {
                 let thread = rayon::current_thread_index().unwrap_or(0);
                 let scratch = &pool[thread % pool.len()];
                 let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut predictions = [0; CHUNK * 64];
                 let first = i * chunk;
-                let predictions = &mut predictions[..losses.len()];
-                self.forward_chunk(examples, first, x, &mut scratch, losses, predictions);
+                let n_chunk = losses.len() / self.members;
+                self.forward_chunk(examples, first..first + n_chunk, x, &mut scratch);
+                for (e, losses) in losses.chunks_exact_mut(self.members).enumerate() {
+                    for (loss, lanes) in losses.iter_mut().zip(&scratch.losses) {
+                        *loss = lanes.0[e];
+                    }
+                }
                 self.write_dlogits(examples, first, n, &scratch.logits, dlogits);
             });
         Ok(())
@@ -517,13 +580,14 @@ impl Group {
         batch.dbias.fill(0.0);
         for dlogits in batch.dlogits[..n * rows].chunks_exact(rows) {
             for (dbias, dlogit) in batch.dbias.iter_mut().zip(dlogits) {
-                *dbias += dlogit;
+                *dbias += f64::from(*dlogit);
             }
         }
         for ((bias, dbias), rate) in self.bias.iter_mut().zip(&batch.dbias).zip(&batch.rates) {
+            let dbias = *dbias as f32;
             *bias = match leave {
                 Leave::Updated => *bias - rate.eta * dbias,
-                Leave::Gradient => *dbias,
+                Leave::Gradient => dbias,
             };
         }
         let stride = stride(self.dims);
@@ -545,14 +609,6 @@ impl Group {
         Ok(())
     }
 
-    /// bench
-    #[doc(hidden)]
-    pub fn bench_backward(&mut self, batch: &mut Batch, rates: &[Rate]) -> f64 {
-        let t = std::time::Instant::now();
-        self.backward(batch, 100, rates, Leave::Updated).unwrap();
-        t.elapsed().as_secs_f64()
-    }
-
     /// Panels from one example to the next: odd, because addresses a power of two apart share one place in the cache.
     fn stride(&self) -> usize {
         stride(self.dims)
@@ -569,3 +625,6 @@ fn chunk_length(n: usize) -> usize {
         .next_multiple_of(4)
         .clamp(4, CHUNK)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,6 @@ pub mod kernels;
 pub mod passes;
 
 pub use group::{Batch, Examples, Group, Rate, Totals};
-pub use kernels::fma_rate;
 
 use std::fmt;
 

@@ -1,0 +1,121 @@
+//! Each kernel on one thread, beside a loop of multiply-adds: an *item* is a floating-point operation, so that
+//! "Gitem/s" reads GFLOP/s. `normalise` counts pixels, `softmax` logits.
+
+mod support;
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use onelayer::network::kernels::{
+    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, Panel, RowRate, Softmax, ZERO,
+};
+use pulp::Arch;
+
+/// d = 3072 and a stride that is odd.
+const PANELS: usize = 48;
+const STRIDE: usize = PANELS + 1;
+/// A mini-batch.
+const N: usize = 100;
+/// The rows of a group of one, and of four.
+const ROWS: [usize; 2] = [10, 40];
+
+fn main() {
+    divan::main();
+}
+
+fn panels(count: usize) -> Vec<Panel> {
+    let panel = |i| Panel([(i % 17) as f32 * 1e-3; 64]);
+    (0..count).map(panel).collect()
+}
+
+#[divan::bench]
+fn fma(bencher: Bencher) {
+    bencher
+        .counter(ItemsCount::new(support::fma_flops()))
+        .bench(support::fma_loop);
+}
+
+#[divan::bench(args = ROWS)]
+fn forward(bencher: Bencher, rows: usize) {
+    let arch = Arch::new();
+    let (x, weight) = (panels(CHUNK * STRIDE), panels(PANELS * rows));
+    let bias = vec![0.0; rows];
+    let (mut sums, mut logits) = (vec![ZERO; rows * CHUNK], vec![ZERO; rows]);
+    bencher
+        .counter(ItemsCount::new(2 * CHUNK * PANELS * 64 * rows))
+        .bench_local(|| {
+            arch.dispatch(Forward {
+                x: black_box(&x),
+                stride: STRIDE,
+                weight: &weight,
+                bias: &bias,
+                sums: &mut sums,
+                logits: &mut logits,
+            });
+        });
+}
+
+#[divan::bench(args = ROWS)]
+fn backward_and_update(bencher: Bencher, rows: usize) {
+    let arch = Arch::new();
+    let (x, mut weight) = (panels(N * STRIDE), panels(PANELS * rows));
+    let dlogits = vec![1e-3; N * rows];
+    let rates = vec![
+        RowRate {
+            eta: 1e-3,
+            two_lambda: 0.1
+        };
+        rows
+    ];
+    bencher
+        .counter(ItemsCount::new(2 * N * PANELS * 64 * rows))
+        .bench_local(|| {
+            for (panel, weight) in weight.chunks_exact_mut(rows).enumerate() {
+                arch.dispatch(Backward {
+                    x: black_box(&x),
+                    stride: STRIDE,
+                    panel,
+                    dlogits: &dlogits,
+                    rates: &rates,
+                    weight,
+                    leave: Leave::Updated,
+                });
+            }
+        });
+}
+
+#[divan::bench]
+fn softmax(bencher: Bencher) {
+    let arch = Arch::new();
+    let mut logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
+    let (mut losses, mut predictions) = (ZERO, [0; LANES]);
+    bencher
+        .counter(ItemsCount::new(10 * LANES))
+        .bench_local(|| {
+            arch.dispatch(Softmax {
+                logits: black_box(&mut logits),
+                labels: &[3; LANES],
+                losses: &mut losses,
+                predictions: &mut predictions,
+            });
+        });
+}
+
+#[divan::bench]
+fn normalise(bencher: Bencher) {
+    let arch = Arch::new();
+    let pixels = vec![100_u8; CHUNK * PANELS * 64];
+    let images: Vec<&[u8]> = pixels.chunks_exact(PANELS * 64).collect();
+    let (scale, offset) = (vec![0.01; PANELS * 64], vec![-1.0; PANELS * 64]);
+    let mut x = panels(CHUNK * STRIDE);
+    bencher
+        .counter(ItemsCount::new(pixels.len()))
+        .bench_local(|| {
+            arch.dispatch(Normalise {
+                images: black_box(&images),
+                scale: &scale,
+                offset: &offset,
+                x: &mut x,
+                stride: STRIDE,
+            });
+        });
+}

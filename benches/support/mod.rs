@@ -1,0 +1,48 @@
+//! What the kernels are measured against.
+
+use std::hint::black_box;
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// The floating-point operations of one [`fma_loop`]; a multiply-add counts as two.
+pub fn fma_flops() -> usize {
+    2 * ROUNDS * ACCUMULATORS * Arch::new().dispatch(LaneCount)
+}
+
+/// Multiply-adds on registers only, on this thread: the rate that no kernel can exceed.
+pub fn fma_loop() {
+    Arch::new().dispatch(FmaLoop);
+}
+
+/// Enough to hide the latency of a multiply-add, few enough for 16 registers.
+const ACCUMULATORS: usize = 12;
+const ROUNDS: usize = 20_000;
+
+struct LaneCount;
+
+impl WithSimd for LaneCount {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+struct FmaLoop;
+
+impl WithSimd for FmaLoop {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let factor = simd.splat_f32s(black_box(0.999));
+        let mut accumulators = [simd.splat_f32s(1.0); ACCUMULATORS];
+        for _ in 0..ROUNDS {
+            for accumulator in &mut accumulators {
+                *accumulator = simd.mul_add_f32s(*accumulator, factor, factor);
+            }
+        }
+        black_box(accumulators);
+    }
+}

@@ -1,0 +1,449 @@
+use super::*;
+use crate::network::passes;
+
+/// The largest relative error of one rounding.
+const U: f32 = f32::EPSILON / 2.0;
+
+/// A fixed stream of numbers in −1..1.
+fn noise(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed * 2 + 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len + 20).map(|_| next()).skip(20).collect()
+}
+
+struct Case {
+    dims: Dims,
+    x: Vec<f32>,
+    labels: Vec<u8>,
+}
+
+impl Case {
+    fn new(n: usize, features: usize, classes: usize) -> Self {
+        let mut x = noise(7, n * features);
+        x.iter_mut().for_each(|x| *x *= 3.0);
+        let labels = (0..n).map(|i| (i * 7 % classes) as u8).collect();
+        let dims = Dims { features, classes };
+        Self { dims, x, labels }
+    }
+
+    fn examples(&self) -> Examples<'_> {
+        Examples::Rows(&self.x, &self.labels)
+    }
+
+    fn member(&self, seed: u64) -> Parameters {
+        let Dims { features, classes } = self.dims;
+        let weight = noise(seed, features * classes);
+        let weight = weight.iter().map(|w| w / (features as f32).sqrt());
+        Parameters::new(self.dims, weight.collect(), noise(seed + 99, classes)).unwrap()
+    }
+
+    fn members(&self, m: usize) -> Vec<Parameters> {
+        (0..m).map(|j| self.member(j as u64 + 1)).collect()
+    }
+}
+
+/// Widths around every number of lanes, with few and many examples, classes and members: (n, d, k, m).
+const SHAPES: [(usize, usize, usize, usize); 12] = [
+    (1, 1, 1, 1),
+    (1, 7, 2, 1),
+    (3, 33, 10, 2),
+    (4, 64, 10, 3),
+    (5, 65, 3, 5),
+    (8, 127, 1, 4),
+    (9, 129, 10, 8),
+    (17, 1000, 10, 1),
+    (1, 3072, 10, 4),
+    (100, 3072, 10, 1),
+    (103, 3072, 10, 4),
+    (33, 3073, 2, 3),
+];
+
+fn rates(m: usize) -> Vec<Rate> {
+    let rate = |j: usize| Rate {
+        eta: 0.01 / (j + 1) as f32,
+        lambda: 0.1 * j as f32,
+    };
+    (0..m).map(rate).collect()
+}
+
+fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().unwrap().install(run)
+}
+
+/// The logits of the kernel, (n, m·k).
+fn logits(group: &Group, examples: Examples) -> Vec<f32> {
+    let mut x = vec![ZERO_PANEL; CHUNK * group.stride()];
+    let mut scratch = Scratch::new(group);
+    let mut logits = Vec::new();
+    for first in (0..examples.len()).step_by(CHUNK) {
+        let range = first..examples.len().min(first + CHUNK);
+        group.write_x(examples, range.clone(), &mut x);
+        group.arch.dispatch(Forward {
+            x: &x,
+            stride: group.stride(),
+            weight: &group.weight,
+            bias: &group.bias,
+            sums: &mut scratch.sums,
+            logits: &mut scratch.logits,
+        });
+        for e in 0..range.len() {
+            let rows = &scratch.logits[..group.members * group.dims.classes];
+            logits.extend(rows.iter().map(|row| row.0[e]));
+        }
+    }
+    logits
+}
+
+/// Whether two sums of the same products, each in any order, can differ so much: a sum of t rounded terms is wrong by
+/// at most t · U times the sum of their absolute values (Higham, *Accuracy and Stability of Numerical Algorithms*
+/// (2002), section 4.2; the factor 1.01 covers its higher orders).
+fn same_sum(a: f32, b: f32, terms: usize, absolute: f32) -> bool {
+    (a - b).abs() <= 2.02 * terms as f32 * U * absolute
+}
+
+#[test]
+fn the_forward_kernel_is_its_plain_twin_within_the_rounding_bound() {
+    for (n, d, k, m) in SHAPES {
+        let case = Case::new(n, d, k);
+        let members = case.members(m);
+        let found = logits(&Group::new(&members).unwrap(), case.examples());
+        for (j, member) in members.iter().enumerate() {
+            let expected = passes::forward(member, &case.x);
+            for (i, x) in case.x.chunks_exact(d).enumerate() {
+                for c in 0..k {
+                    let weight = &member.weight[c * d..(c + 1) * d];
+                    let products = x.iter().zip(weight).map(|(x, w)| (x * w).abs());
+                    let absolute = products.sum::<f32>() + member.bias[c].abs();
+                    let (found, expected) = (found[(i * m + j) * k + c], expected[i * k + c]);
+                    assert!(
+                        same_sum(found, expected, d + 1, absolute),
+                        "{n} {d} {k} {m}"
+                    );
+                    let control = same_sum(found + 0.1, expected, d + 1, absolute);
+                    assert!(!control, "a logit that is off by 0.1 is seen");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_softmax_kernel_is_its_plain_twin_within_the_rounding_bound() {
+    for (n, d, k, m) in SHAPES {
+        let case = Case::new(n, d, k);
+        let members = case.members(m);
+        let group = Group::new(&members).unwrap();
+        let logits = logits(&group, case.examples());
+        let mut batch = Batch::new(&group, n);
+        group.forward(&mut batch, case.examples()).unwrap();
+        let losses = group.losses(&batch, n);
+        for (j, found_loss) in losses.iter().enumerate() {
+            let of_member = logits.chunks_exact(k).skip(j).step_by(m).flatten().copied();
+            let (loss, dlogits) =
+                passes::softmax_cross_entropy(&of_member.collect::<Vec<_>>(), &case.labels);
+            // Each exponential is off by 2 units in the last place, 4 U; the sum adds k roundings, the rest 4.
+            let bound = 2.0 * (k + 12) as f32 * U;
+            for (i, dlogits) in dlogits.chunks_exact(k).enumerate() {
+                let row = i * group.bias.len() + j * k;
+                for (found, expected) in batch.dlogits[row..row + k].iter().zip(dlogits) {
+                    assert!(
+                        (found - expected).abs() <= bound / n as f32,
+                        "{n} {d} {k} {m}"
+                    );
+                    assert!((found + 2e-5 / n as f32 - expected).abs() > bound / n as f32);
+                }
+            }
+            assert!(
+                (found_loss - loss).abs() <= f64::from(bound) * (1.0 + loss),
+                "{n} {d} {k} {m}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_backward_kernel_is_its_plain_twin_within_the_rounding_bound() {
+    for (n, d, k, m) in SHAPES {
+        let case = Case::new(n, d, k);
+        let members = case.members(m);
+        let group = Group::new(&members).unwrap();
+        let lambdas: Vec<_> = rates(m).iter().map(|rate| rate.lambda).collect();
+        let found = group.gradients(case.examples(), &lambdas).unwrap();
+        let mut batch = Batch::new(&group, n);
+        group.forward(&mut batch, case.examples()).unwrap();
+        let rows = batch.dlogits.chunks_exact(group.bias.len());
+        for (j, member) in members.iter().enumerate() {
+            let dlogits: Vec<_> = rows
+                .clone()
+                .flat_map(|r| r[j * k..(j + 1) * k].to_vec())
+                .collect();
+            let expected = passes::backward(member, &case.x, &dlogits, lambdas[j]);
+            assert_eq!(found[j].1.dbias, expected.dbias);
+            let absolutes = Parameters {
+                weight: member.weight.iter().map(|w| w.abs()).collect(),
+                ..member.clone()
+            };
+            let absolute = |values: &[f32]| values.iter().map(|v| v.abs()).collect::<Vec<_>>();
+            let absolutes = passes::backward(
+                &absolutes,
+                &absolute(&case.x),
+                &absolute(&dlogits),
+                lambdas[j],
+            );
+            let pairs = found[j].1.dweight.iter().zip(&expected.dweight);
+            for ((found, expected), absolute) in pairs.zip(&absolutes.dweight) {
+                assert!(
+                    same_sum(*found, *expected, n + 3, *absolute),
+                    "{n} {d} {k} {m}"
+                );
+                assert!(!same_sum(
+                    found + 0.5 * absolute + 1e-6,
+                    *expected,
+                    n + 3,
+                    *absolute
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_is_the_update_by_the_gradient_to_the_last_bit() {
+    for (n, d, k, m) in SHAPES {
+        let case = Case::new(n, d, k);
+        let mut expected = case.members(m);
+        let mut group = Group::new(&expected).unwrap();
+        let rates = rates(m);
+        let lambdas: Vec<_> = rates.iter().map(|rate| rate.lambda).collect();
+        let gradients = group.gradients(case.examples(), &lambdas).unwrap();
+        let mut batch = Batch::new(&group, 1);
+        group.step(&mut batch, case.examples(), &rates).unwrap();
+        for j in 0..m {
+            assert!(k == 1 || group.member(j) != expected[j], "a step moves");
+            passes::update(&mut expected[j], &gradients[j].1, rates[j].eta);
+            assert_eq!(group.member(j), expected[j], "{n} {d} {k} {m}");
+        }
+    }
+}
+
+/// Everything that a group computes in three steps and an evaluation.
+fn outcome(mut group: Group, case: &Case, rates: &[Rate]) -> Vec<(Parameters, Totals, f64)> {
+    let mut batch = Batch::new(&group, case.labels.len());
+    for _ in 0..3 {
+        group.step(&mut batch, case.examples(), rates).unwrap();
+    }
+    let totals = group.evaluate(case.examples()).unwrap();
+    let losses = group.losses(&batch, case.labels.len());
+    (0..rates.len())
+        .map(|j| (group.member(j), totals[j], losses[j]))
+        .collect()
+}
+
+#[test]
+fn a_member_is_the_same_alone_and_in_any_group_to_the_last_bit() {
+    let case = Case::new(101, 700, 10);
+    let members = case.members(8);
+    let rates = rates(8);
+    let alone = |j: usize| outcome(Group::new(&members[j..=j]).unwrap(), &case, &rates[j..=j]);
+    let alone: Vec<_> = (0..8).flat_map(alone).collect();
+    for m in [1, 2, 3, 4, 5, 8] {
+        let found = outcome(Group::new(&members[..m]).unwrap(), &case, &rates[..m]);
+        assert_eq!(found, alone[..m], "a group of {m}");
+    }
+    assert_ne!(alone[0], alone[1], "two members differ");
+}
+
+#[test]
+fn the_result_is_the_same_at_any_number_of_threads_to_the_last_bit() {
+    let case = Case::new(101, 700, 10);
+    let group = Group::new(&case.members(3)).unwrap();
+    let expected = in_pool(1, || outcome(group.clone(), &case, &rates(3)));
+    for threads in [2, 3, 8, 33] {
+        let found = in_pool(threads, || outcome(group.clone(), &case, &rates(3)));
+        assert_eq!(found, expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn the_result_is_the_same_with_any_instruction_set_to_the_last_bit() {
+    let archs = [
+        Arch::Scalar,
+        #[cfg(target_arch = "x86_64")]
+        pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
+        Arch::new(),
+    ];
+    for (n, d, k, m) in SHAPES {
+        let case = Case::new(n, d, k);
+        let group = Group::new(&case.members(m)).unwrap();
+        let expected = outcome(group.clone(), &case, &rates(m));
+        for arch in archs {
+            let found = outcome(group.clone().with_arch(arch), &case, &rates(m));
+            assert_eq!(found, expected, "{arch:?} {n} {d} {k} {m}");
+        }
+    }
+}
+
+#[test]
+fn images_are_normalised_as_the_normalizer_says() {
+    let dims = Dims {
+        features: 130,
+        classes: 3,
+    };
+    let pixels = noise(3, 20 * 130)
+        .into_iter()
+        .map(|v| (v * 127.0 + 128.0) as u8);
+    let labels = (0..20).map(|i| i % 3).collect();
+    let dataset = Dataset::new(dims, pixels.collect(), labels).unwrap();
+    let normalizer = Normalizer::fit(&dataset).unwrap();
+    let indices = [19, 3, 3, 0, 7, 11, 2, 5, 13];
+    let x = normalizer.apply(&dataset, indices);
+    let labels: Vec<_> = indices.iter().map(|&i| dataset.labels()[i]).collect();
+    let case = Case::new(1, 130, 3);
+    let group = Group::new(&case.members(2)).unwrap();
+    let chosen = Examples::Chosen(&dataset, &normalizer, &indices);
+    let rows = group
+        .gradients(Examples::Rows(&x, &labels), &[0.0; 2])
+        .unwrap();
+    assert_eq!(group.gradients(chosen, &[0.0; 2]).unwrap(), rows);
+    let other = Examples::Chosen(&dataset, &normalizer, &[1; 9]);
+    assert_ne!(group.gradients(other, &[0.0; 2]).unwrap(), rows);
+    let every: Vec<_> = (0..20).collect();
+    let all = group
+        .evaluate(Examples::All(&dataset, &normalizer))
+        .unwrap();
+    let chosen = Examples::Chosen(&dataset, &normalizer, &every);
+    assert_eq!(group.evaluate(chosen).unwrap(), all);
+}
+
+#[test]
+fn zero_parameters_lose_ln_k_and_choose_the_first_class() {
+    let case = Case::new(20, 50, 10);
+    let group = Group::new(&[Parameters::zeros(case.dims)]).unwrap();
+    let totals = group.evaluate(case.examples()).unwrap()[0];
+    assert!(
+        (totals.loss / 20.0 - 10_f64.ln()).abs() < 1e-6,
+        "{totals:?}"
+    );
+    assert_eq!(
+        totals.correct,
+        case.labels.iter().filter(|&&l| l == 0).count()
+    );
+    assert_eq!(group.predict(case.examples()).unwrap(), [0; 20]);
+    let probabilities = group.probabilities(case.examples()).unwrap();
+    assert!(probabilities.iter().all(|&p| p == 0.1), "{probabilities:?}");
+}
+
+#[test]
+fn the_largest_logit_is_the_prediction_and_huge_logits_stay_finite() {
+    let mut case = Case::new(12, 5, 4);
+    case.x.iter_mut().for_each(|x| *x *= 1e20);
+    let member = case.member(5);
+    let group = Group::new(std::slice::from_ref(&member)).unwrap();
+    let logits = passes::forward(&member, &case.x);
+    let largest = |row: &[f32]| (0..4).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+    let expected: Vec<_> = logits
+        .chunks_exact(4)
+        .map(|row| largest(row) as u8)
+        .collect();
+    assert_eq!(group.predict(case.examples()).unwrap(), expected);
+    let (loss, gradients) = group.gradients(case.examples(), &[0.0]).unwrap().remove(0);
+    assert!(loss.is_finite() && loss > 1e18, "{loss}");
+    assert!(gradients.dweight.iter().all(|v| v.is_finite()));
+}
+
+#[test]
+fn a_number_that_is_not_finite_shows_in_the_loss_of_its_example_only() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut case = Case::new(12, 70, 4);
+        case.x[3 * 70 + 69] = bad;
+        let group = Group::new(&case.members(2)).unwrap();
+        let mut batch = Batch::new(&group, 12);
+        group.forward(&mut batch, case.examples()).unwrap();
+        for (i, losses) in batch.losses.chunks_exact(2).enumerate() {
+            let finite = losses.iter().all(|loss| loss.is_finite());
+            assert_eq!(finite, i != 3, "{bad} example {i}: {losses:?}");
+        }
+        assert!(!group.evaluate(case.examples()).unwrap()[0].loss.is_finite());
+    }
+}
+
+#[test]
+fn the_gradient_of_a_real_sized_batch_is_within_1e_7_of_one_in_f64() {
+    let case = Case::new(100, 3072, 10);
+    let member = case.member(1);
+    let (loss, found) = (Group::new(std::slice::from_ref(&member)).unwrap())
+        .gradients(case.examples(), &[0.1])
+        .unwrap()
+        .remove(0);
+    let (d, k) = (3072, 10);
+    let mut dweight: Vec<f64> = member.weight.iter().map(|&w| 0.2 * f64::from(w)).collect();
+    let mut expected_loss = 0.0;
+    for (x, &label) in case.x.chunks_exact(d).zip(&case.labels) {
+        let dot = |c: usize| {
+            let products = x.iter().zip(&member.weight[c * d..(c + 1) * d]);
+            products
+                .map(|(&x, &w)| f64::from(x) * f64::from(w))
+                .sum::<f64>()
+                + f64::from(member.bias[c])
+        };
+        let logits: Vec<f64> = (0..k).map(dot).collect();
+        let sum: f64 = logits.iter().map(|l| l.exp()).sum();
+        expected_loss += (sum.ln() - logits[usize::from(label)]) / 100.0;
+        for c in 0..k {
+            let onehot = f64::from(u8::from(c == usize::from(label)));
+            let dlogit = (logits[c].exp() / sum - onehot) / 100.0;
+            for (dweight, &x) in dweight[c * d..(c + 1) * d].iter_mut().zip(x) {
+                *dweight += dlogit * f64::from(x);
+            }
+        }
+    }
+    let errors = found
+        .dweight
+        .iter()
+        .zip(&dweight)
+        .map(|(&f, e)| (f64::from(f) - e).abs());
+    let worst = errors.fold(0.0, f64::max);
+    assert!(worst <= 1e-7, "{worst:e}");
+    assert!(worst > 0.0, "f32 is not f64");
+    assert!(
+        (loss - expected_loss).abs() <= 1e-6,
+        "{loss} {expected_loss}"
+    );
+}
+
+#[test]
+fn wrong_shapes_are_refused() {
+    let case = Case::new(4, 6, 3);
+    let other = Case::new(4, 7, 3);
+    assert!(Group::new(&[]).is_err());
+    let nothing = Dims {
+        features: 0,
+        classes: 3,
+    };
+    assert!(Group::new(&[Parameters::zeros(nothing)]).is_err());
+    assert!(Group::new(&[case.member(1), other.member(1)]).is_err());
+    let mut group = Group::new(&case.members(2)).unwrap();
+    assert!(group.set_member(0, &other.member(1)).is_err());
+    let mut batch = Batch::new(&group, 4);
+    assert!(group.step(&mut batch, case.examples(), &rates(1)).is_err());
+    assert!(group.step(&mut batch, other.examples(), &rates(2)).is_err());
+    assert!(
+        group
+            .step(&mut batch, Examples::Rows(&[], &[]), &rates(2))
+            .is_err()
+    );
+    assert!(group.evaluate(Examples::Rows(&case.x, &[3; 4])).is_err());
+    let mut foreign = Batch::new(&Group::new(&case.members(1)).unwrap(), 4);
+    assert!(
+        group
+            .step(&mut foreign, case.examples(), &rates(2))
+            .is_err()
+    );
+    assert!(group.step(&mut batch, case.examples(), &rates(2)).is_ok());
+}
