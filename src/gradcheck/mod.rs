@@ -11,7 +11,7 @@ mod comparison;
 mod finite_differences;
 pub mod implementations;
 mod problem;
-mod reference;
+pub mod reference;
 #[cfg(feature = "autograd-check")]
 pub mod trajectory;
 

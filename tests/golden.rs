@@ -1,0 +1,139 @@
+//! What PyTorch's autograd found for small problems, `tests/golden/autograd.json`, written by
+//! `examples/golden_values.rs`: the test against PyTorch for those who don't have it.
+
+use onelayer::gradcheck::{
+    Comparison, Derivatives, Problem, TOLERANCE, Terms, implementations, reference,
+};
+use onelayer::network::{Dims, Parameters};
+use serde::Deserialize;
+
+/// A problem of the file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Golden {
+    name: String,
+    x: Vec<Vec<f32>>,
+    y: Vec<u8>,
+    #[serde(rename = "W")]
+    weight: Vec<Vec<f32>>,
+    b: Vec<f32>,
+    lambda: f64,
+    loss: f64,
+    cost: f64,
+    #[serde(rename = "grad_W")]
+    dweight: Vec<Vec<f64>>,
+    #[serde(rename = "grad_b")]
+    dbias: Vec<f64>,
+}
+
+impl Golden {
+    fn all() -> Vec<Self> {
+        serde_json::from_str(include_str!("golden/autograd.json")).unwrap()
+    }
+
+    fn problem(&self) -> Problem {
+        let dims = Dims {
+            features: self.weight[0].len(),
+            classes: self.b.len(),
+        };
+        let parameters = Parameters::new(dims, self.weight.concat(), self.b.clone()).unwrap();
+        Problem::new(self.x.concat(), self.y.clone(), parameters).unwrap()
+    }
+
+    /// The largest difference to `found`, relative to the larger of 1 and the golden value; NaN when one is.
+    fn difference(&self, found: &Derivatives) -> f64 {
+        let golden = [
+            self.dweight.concat(),
+            self.dbias.clone(),
+            vec![self.loss, self.cost],
+        ]
+        .concat();
+        let found = [&found.dweight[..], &found.dbias, &[found.loss, found.cost]].concat();
+        assert_eq!(found.len(), golden.len(), "{}", self.name);
+        let pairs = found.iter().zip(&golden).enumerate();
+        let scaled = pairs.map(|(i, (f, g))| (i, f / g.abs().max(1.0), g / g.abs().max(1.0)));
+        Comparison::new(scaled, TOLERANCE).max_absolute
+    }
+}
+
+#[test]
+fn the_file_covers_what_goes_wrong_easily() {
+    let all = Golden::all();
+    let has = |property: &dyn Fn(&Golden) -> bool| all.iter().any(property);
+    assert!(has(&|g| g.y.len() == 1) && has(&|g| g.b.len() == 2));
+    assert!(has(&|g| g.b.len() == 10 && g.weight[0].len() == 33));
+    for lambda in [0.0, 0.1, 1.0] {
+        assert!(has(&|g| g.lambda == lambda));
+    }
+    // Probabilities of 0 and 1, and logits whose exponentials overflow.
+    assert!(has(&|g| g.dbias[..2] == [0.5, -0.5]) && has(&|g| g.loss > 1000.0));
+}
+
+#[test]
+fn both_backward_passes_find_what_autograd_found() {
+    for golden in Golden::all() {
+        for implementation in implementations::all() {
+            let found = (implementation.derivatives)(&golden.problem(), golden.lambda);
+            let difference = golden.difference(&found);
+            let (name, what) = (implementation.name, &golden.name);
+            assert!(difference <= 1e-6, "{name}, {what}: {difference:e}");
+        }
+    }
+}
+
+#[test]
+fn the_f64_reference_finds_what_autograd_found_to_twelve_digits() {
+    for golden in Golden::all() {
+        let found = reference::derivatives(&golden.problem(), golden.lambda, Terms::Both);
+        let difference = golden.difference(&found);
+        assert!(difference <= 1e-12, "{}: {difference:e}", golden.name);
+    }
+}
+
+#[test]
+fn other_values_than_autograds_are_told_apart() {
+    for golden in Golden::all() {
+        let problem = golden.problem();
+        let right = implementations::kernels(&problem, golden.lambda);
+        let mut wrong = right.clone();
+        *wrong.dweight.last_mut().unwrap() += 1e-5 * wrong.dweight.last().unwrap().abs().max(1.0);
+        assert!(golden.difference(&wrong) > 1e-6, "{}", golden.name);
+        let another_lambda = implementations::kernels(&problem, golden.lambda + 0.1);
+        assert!(golden.difference(&another_lambda) > 1e-6, "{}", golden.name);
+        let mut nan = right;
+        nan.dbias[0] = f64::NAN;
+        assert!(golden.difference(&nan).is_nan());
+    }
+}
+
+#[cfg(feature = "autograd-check")]
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../examples/golden_values.rs"]
+mod golden_values;
+
+#[cfg(feature = "autograd-check")]
+#[test]
+fn autograd_still_gives_the_file() {
+    let again: Vec<Golden> = serde_json::from_str(&golden_values::document().unwrap()).unwrap();
+    let committed = Golden::all();
+    assert_eq!(again.len(), committed.len());
+    for (again, committed) in again.into_iter().zip(committed) {
+        let found = Derivatives {
+            loss: again.loss,
+            cost: again.cost,
+            dweight: again.dweight.concat(),
+            dbias: again.dbias.clone(),
+        };
+        // Another processor may add in another order; everything else is equal.
+        let difference = committed.difference(&found);
+        assert!(difference <= 1e-14, "{}: {difference:e}", committed.name);
+        let inputs = Golden {
+            loss: committed.loss,
+            cost: committed.cost,
+            dweight: committed.dweight.clone(),
+            dbias: committed.dbias.clone(),
+            ..again
+        };
+        assert_eq!(inputs, committed);
+    }
+}
