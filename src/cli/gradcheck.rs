@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use onelayer::dataset::Dataset;
+use onelayer::dataset::Splits;
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
 use onelayer::gradcheck::implementations::{KERNELS, PASSES};
+use onelayer::gradcheck::referee::start as referee_start;
 use onelayer::gradcheck::{Check, Implementation, Problem, Sample, check};
 use onelayer::hyperparameters::Schedule;
 use onelayer::network::{Dims, Parameters};
@@ -18,7 +19,7 @@ use onelayer::output::tables;
 use onelayer::preprocess::Normalizer;
 use onelayer::train::{epoch_order, random_start};
 
-use super::data;
+use super::{data, referee};
 #[cfg(feature = "autograd-check")]
 use onelayer::{gradcheck::trajectory, hyperparameters::Setting, train::Data};
 
@@ -54,18 +55,24 @@ pub struct Args {
     /// Print the verdict alone
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    referee: referee::RefereeArgs,
 }
 
-/// Checks, writes the table, prints the worst elements and the verdict.
+/// Checks, writes the table, prints the worst elements and the verdict; or plays the referee.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.referee.grads {
+        return args.referee.judge(path, args.quiet);
+    }
+    if let Some(path) = &args.referee.export {
+        return args
+            .referee
+            .export(path, &args.exported_problem()?, args.quiet);
+    }
     let folder =
         Folder::open(&args.out).context("gradcheck.csv needs a folder to be written in (--out)")?;
     let models = args.models()?;
-    let splits = args.data.load(args.quiet)?.splits;
-    let normalizer = Normalizer::fit(&splits.train)?;
-    let schedule = args.schedule();
-    schedule.validate(splits.train.len())?;
-
+    let images = args.images()?;
     let mut checks = Vec::new();
     let mut add = |found: Vec<Check>| {
         if !args.quiet {
@@ -75,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     for case in args
         .small_cases()
-        .chain(args.image_cases(&splits.train, &normalizer, models)?)
+        .chain(args.image_cases(&images, &models)?)
     {
         add(check(
             &case.problem,
@@ -86,27 +93,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ));
     }
     #[cfg(feature = "autograd-check")]
-    {
-        let data = Data {
-            train: &splits.train,
-            validation: &splits.validation,
-            normalizer: &normalizer,
-        };
-        for setting in Setting::REPORT {
-            add(trajectory::check(
-                data,
-                &[setting],
-                &schedule,
-                &random_start(DIMS, args.seed),
-            )?);
-        }
+    for setting in Setting::REPORT {
+        let start = random_start(DIMS, args.seed);
+        add(trajectory::check(
+            images.data(),
+            &[setting],
+            &images.schedule,
+            &start,
+        )?);
     }
     let rows: Vec<_> = checks.iter().map(GradcheckRow::from).collect();
     folder.write(&[("gradcheck.csv".into(), tables::to_csv(&rows))])?;
     #[cfg(not(feature = "autograd-check"))]
     if !args.quiet {
         println!(
-            "PyTorch's autograd was not asked: `./tests/run.sh --no-run` gets libtorch, then add --features autograd-check"
+            "For rows by PyTorch's autograd: ./tests/run.sh --no-run, then cargo run --features autograd-check -- gradcheck"
         );
     }
     Ok(verdict(&checks))
@@ -124,15 +125,58 @@ struct Case {
 /// Both backward passes.
 const BOTH: &[Implementation] = &[KERNELS, PASSES];
 
+/// The images that problems are made of.
+struct Images {
+    splits: Splits,
+    normalizer: Normalizer,
+    /// The stream of batches.
+    schedule: Schedule,
+    /// The training images in the order of the first epoch.
+    order: Vec<usize>,
+}
+
+impl Images {
+    /// The first batch.
+    fn batch(&self) -> &[usize] {
+        &self.order[..self.schedule.batch_size]
+    }
+
+    fn problem(&self, indices: &[usize], parameters: &Parameters) -> anyhow::Result<Problem> {
+        let (train, parameters) = (&self.splits.train, parameters.clone());
+        Ok(Problem::from_images(
+            train,
+            &self.normalizer,
+            indices,
+            parameters,
+        )?)
+    }
+
+    #[cfg(feature = "autograd-check")]
+    fn data(&self) -> Data<'_> {
+        Data {
+            train: &self.splits.train,
+            validation: &self.splits.validation,
+            normalizer: &self.normalizer,
+        }
+    }
+}
+
 impl Args {
-    /// The stream of batches that problems and trajectories take their images from.
-    fn schedule(&self) -> Schedule {
-        Schedule {
+    fn images(&self) -> anyhow::Result<Images> {
+        let splits = self.data.load(self.quiet)?.splits;
+        let schedule = Schedule {
             epochs: TRAJECTORY_EPOCHS,
             batch_size: self.batch_size,
             seed: self.seed,
             shuffle: true,
-        }
+        };
+        schedule.validate(splits.train.len())?;
+        Ok(Images {
+            normalizer: Normalizer::fit(&splits.train)?,
+            order: epoch_order(&schedule, 1, splits.train.len()),
+            schedule,
+            splits,
+        })
     }
 
     /// Random problems, small enough to take every derivative numerically.
@@ -153,21 +197,18 @@ impl Args {
     /// is 0 or 1 to the last bit.
     fn image_cases(
         &self,
-        train: &Dataset,
-        normalizer: &Normalizer,
-        models: Vec<(String, Parameters)>,
+        images: &Images,
+        models: &[(String, Parameters)],
     ) -> anyhow::Result<Vec<Case>> {
         let start = random_start(DIMS, self.seed);
         let mut saturated = start.clone();
         for (class, bias) in saturated.bias.iter_mut().enumerate() {
             *bias = 100.0 * class as f32;
         }
-        let order = epoch_order(&self.schedule(), 1, train.len());
-        let batch = &order[..self.batch_size];
         let case = |indices: &[usize], at: &str, parameters: &Parameters| {
-            Ok::<_, anyhow::Error>(Case {
+            anyhow::Ok(Case {
                 name: format!("{} images, {at}", indices.len()),
-                problem: Problem::from_images(train, normalizer, indices, parameters.clone())?,
+                problem: images.problem(indices, parameters)?,
                 implementations: BOTH,
                 sample: Some(Sample {
                     weights: self.differences,
@@ -175,18 +216,32 @@ impl Args {
                 }),
             })
         };
-        let mut cases = vec![case(batch, "logits of 0 to 900", &saturated)?];
-        for (at, parameters) in std::iter::once(&("the start".into(), start)).chain(&models) {
-            cases.push(case(batch, at, parameters)?);
+        let mut cases = vec![case(images.batch(), "logits of 0 to 900", &saturated)?];
+        for (at, parameters) in std::iter::once(&("the start".into(), start)).chain(models) {
+            cases.push(case(images.batch(), at, parameters)?);
             cases.push(Case {
                 // The plain loops add up 10,000 terms one by one, for which f32 is too short; training never does.
                 implementations: &[KERNELS],
                 // They evaluate the cost twice a parameter.
                 sample: None,
-                ..case(&order, at, parameters)?
+                ..case(&images.order, at, parameters)?
             });
         }
         Ok(cases)
+    }
+
+    /// A batch of images at the one model, or at a start whose bias isn't 0.
+    fn exported_problem(&self) -> anyhow::Result<Problem> {
+        let models = self.models()?;
+        let images = self.images()?;
+        match &models[..] {
+            [] => images.problem(images.batch(), &referee_start(DIMS, self.seed)),
+            [(_, parameters)] => images.problem(images.batch(), parameters),
+            several => anyhow::bail!(
+                "--export takes one --model, but there are {}",
+                several.len()
+            ),
+        }
     }
 
     fn models(&self) -> anyhow::Result<Vec<(String, Parameters)>> {

@@ -5,6 +5,7 @@ mod fetch;
 mod gradcheck;
 mod observer;
 mod progress;
+mod referee;
 mod start;
 mod table;
 mod train;

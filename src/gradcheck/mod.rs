@@ -11,6 +11,7 @@ mod comparison;
 mod finite_differences;
 pub mod implementations;
 mod problem;
+pub mod referee;
 pub mod reference;
 #[cfg(feature = "autograd-check")]
 pub mod trajectory;

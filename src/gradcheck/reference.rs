@@ -72,7 +72,7 @@ pub(super) fn penalty(parameters: &Parameters64) -> f64 {
 }
 
 /// Example i's row of x · weightᵀ + bias, (k).
-fn logits(problem: &Problem, parameters: &Parameters64, i: usize) -> Vec<f64> {
+pub(super) fn logits(problem: &Problem, parameters: &Parameters64, i: usize) -> Vec<f64> {
     let d = problem.dims().features;
     let x = &problem.x()[i * d..(i + 1) * d];
     let mut logits = parameters.bias.clone();
@@ -85,7 +85,7 @@ fn logits(problem: &Problem, parameters: &Parameters64, i: usize) -> Vec<f64> {
 }
 
 /// ln Σ exp(z), the maximum taken out first so that nothing overflows.
-fn log_sum_exp(z: &[f64]) -> f64 {
+pub(super) fn log_sum_exp(z: &[f64]) -> f64 {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     max + z.iter().map(|z| (z - max).exp()).sum::<f64>().ln()
 }

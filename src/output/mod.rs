@@ -8,6 +8,7 @@ pub mod figures;
 pub mod gradcheck;
 pub mod model;
 pub mod npz;
+pub mod referee;
 pub mod results;
 pub mod tables;
 

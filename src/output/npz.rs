@@ -1,13 +1,13 @@
 //! Arrays exchanged with NumPy: `.npz` files, which are ZIP archives of `.npy` files.
 //!
 //! Reading takes what `numpy.savez` and `numpy.savez_compressed` write of `float32` and `float64` arrays, in C or Fortran
-//! order and either byte order. The bytes may come from anywhere: every size that they declare is checked before
+//! order and either byte order, and of `int64` where integers are asked for. The bytes may come from anywhere: every size that they declare is checked before
 //! memory is taken for it.
 
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-use npyz::{NpyFile, Order, WriterBuilder};
+use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -30,11 +30,11 @@ pub struct Npz<'a> {
 
 /// An array that was read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Array {
+pub struct Array<T = f64> {
     /// The length of each dimension, slowest first.
     pub shape: Vec<usize>,
     /// The elements in C order (row-major), whatever order the file has them in.
-    pub values: Vec<f64>,
+    pub values: Vec<T>,
 }
 
 impl<'a> Npz<'a> {
@@ -68,8 +68,25 @@ impl<'a> Npz<'a> {
     ///
     /// [`Error::Format`] when the array is damaged, is larger than 64 MiB, or does not hold `float32` or `float64`.
     pub fn array(&mut self, name: &str) -> Result<Option<Array>> {
+        self.parsed(name, parse_npy)
+    }
+
+    /// As [`Self::array`], of an array of `int64`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when the array is damaged, is larger than 64 MiB, or does not hold `int64`.
+    pub fn integers(&mut self, name: &str) -> Result<Option<Array<i64>>> {
+        self.parsed(name, parse_integers)
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        parse: fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Option<T>> {
         let entry = self.entry(name);
-        let array = entry.and_then(|bytes| bytes.map(|bytes| parse_npy(&bytes)).transpose());
+        let array = entry.and_then(|bytes| bytes.map(|bytes| parse(&bytes)).transpose());
         array.map_err(|reason| format_error(&self.path, format!("array {name:?}: {reason}")))
     }
 
@@ -146,17 +163,40 @@ fn fitting(array: &Array, name: &str, shapes: &[&[usize]], path: &Path) -> Resul
 
 /// Reads an `.npy` file, which ends where `bytes` end; the error is the reason alone.
 fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
+    let (file, item_bytes) = open_npy(bytes, TypeChar::Float, &[4, 8], "float32 or float64")?;
+    if item_bytes == 4 {
+        let Array { shape, values } = in_c_order::<f32>(file)?;
+        let values = values.into_iter().map(f64::from).collect();
+        Ok(Array { shape, values })
+    } else {
+        in_c_order(file)
+    }
+}
+
+/// As [`parse_npy`], of integers.
+fn parse_integers(bytes: &[u8]) -> Result<Array<i64>, String> {
+    in_c_order(open_npy(bytes, TypeChar::Int, &[8], "int64")?.0)
+}
+
+/// The array in an `.npy` file, ready to be read, and the bytes of an element. They are of the type `kind` with one of
+/// `sizes`, or the error says what is `wanted`.
+fn open_npy<'a>(
+    bytes: &'a [u8],
+    kind: TypeChar,
+    sizes: &[u64],
+    wanted: &str,
+) -> Result<(NpyFile<&'a [u8]>, u64), String> {
     check_header(bytes)?;
     let mut data = bytes;
     let header = npyz::NpyHeader::from_reader(&mut data).map_err(|e| e.to_string())?;
     let dtype = header.dtype();
     let item_bytes = match &dtype {
-        npyz::DType::Plain(t) if t.type_char() == npyz::TypeChar::Float => t.size_field(),
+        npyz::DType::Plain(t) if t.type_char() == kind => t.size_field(),
         _ => 0,
     };
-    if !matches!(item_bytes, 4 | 8) {
+    if !sizes.contains(&item_bytes) {
         let found = dtype.descr();
-        return Err(format!("must be float32 or float64, but is {found}"));
+        return Err(format!("must be {wanted}, but is {found}"));
     }
     let expected = header.len().saturating_mul(item_bytes);
     if expected != data.len() as u64 {
@@ -166,16 +206,14 @@ fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
             "the shape {shape:?} needs {expected} bytes, but there are {found}"
         ));
     }
-    let shape: Vec<usize> = header.shape().iter().map(|&n| n as usize).collect();
-    let order = header.order();
-    let file = NpyFile::with_header(header, data);
-    let values = match item_bytes {
-        4 => file
-            .into_vec::<f32>()
-            .map(|v| v.into_iter().map(f64::from).collect()),
-        _ => file.into_vec::<f64>(),
-    };
-    let values = values.map_err(|e| e.to_string())?;
+    Ok((NpyFile::with_header(header, data), item_bytes))
+}
+
+/// The elements of `file`, whatever order they are in.
+fn in_c_order<T: npyz::Deserialize + Copy>(file: NpyFile<&[u8]>) -> Result<Array<T>, String> {
+    let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
+    let order = file.order();
+    let values = file.into_vec::<T>().map_err(|e| e.to_string())?;
     Ok(match order {
         Order::C => Array { shape, values },
         Order::Fortran => from_fortran(shape, &values),
@@ -219,7 +257,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// `values` of an array of `shape`, first index fastest, with the last index fastest.
-fn from_fortran(shape: Vec<usize>, values: &[f64]) -> Array {
+fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
     let mut ordered = Vec::with_capacity(values.len());
     let mut index = vec![0; shape.len()];
     for _ in values {
@@ -257,7 +295,7 @@ pub enum Data<'a> {
 /// # Errors
 ///
 /// [`Error::Shape`] when an array has another number of elements than its shape, [`Error::InvalidValue`] when two arrays
-/// have one name.
+/// have one name or one is larger than what is read.
 pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
@@ -276,6 +314,13 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
             Data::F64(values) => npy(name, shape, values)?,
             Data::I64(values) => npy(name, shape, values)?,
         };
+        if npy.len() as u64 > MAX_ENTRY_BYTES {
+            return Err(Error::InvalidValue {
+                name: "array",
+                expected: format!("of at most {MAX_ENTRY_BYTES} bytes"),
+                found: format!("{name:?} of {} bytes", npy.len()),
+            });
+        }
         archive
             .start_file(npyz::npz::file_name_from_array_name(name), options)
             .and_then(|()| Ok(archive.write_all(&npy)?))
@@ -564,7 +609,25 @@ mod tests {
     }
 
     #[test]
+    fn integers_are_read_where_integers_are_asked_for_and_nothing_else_is() {
+        let mut npz = Npz::open(fixture!("integers"), Path::new(PATH)).unwrap();
+        let array = npz.integers("W").unwrap().unwrap();
+        assert_eq!(
+            (&array.shape[..], &array.values[..]),
+            (&[2, 3][..], &[0, 1, 2, 4, 5, 6][..])
+        );
+        let mut floats = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
+        assert_eq!(
+            floats.integers("W").unwrap_err().to_string(),
+            r#"start.npz: array "W": must be int64, but is '<f8'"#
+        );
+    }
+
+    #[test]
     fn what_cannot_be_read_back_is_not_written() {
+        let large = vec![0.0; MAX_ENTRY_BYTES as usize / 8];
+        let large = write(&[("x", &[large.len()], Data::F64(&large))]);
+        assert!(matches!(large, Err(Error::InvalidValue { .. })));
         let short = write(&[("W", &[2, 3], Data::F32(&W[..5]))]);
         assert!(matches!(short, Err(Error::Shape { .. })));
         let array: (&str, &[usize], _) = ("W", &[6], Data::F32(&W));

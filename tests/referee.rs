@@ -1,0 +1,787 @@
+//! Somebody else's gradients, through real files and the real program: right ones are never accused, and each mistake
+//! that the program claims to know is planted and named.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::prelude::*;
+use onelayer::gradcheck::referee::{self, Quantity, Submission};
+use onelayer::gradcheck::{Derivatives, Problem, implementations};
+use onelayer::network::Dims;
+use onelayer::output::model::ModelFile;
+use onelayer::output::npz::{self, Data, Npz};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// A folder with an exported problem of real images.
+struct Desk {
+    folder: TempDir,
+    problem: Arrays,
+}
+
+/// The arrays of a problem file, read as any other program would.
+struct Arrays {
+    x: Vec<f64>,
+    y: Vec<usize>,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    lambda: f64,
+    d: usize,
+    k: usize,
+}
+
+impl Arrays {
+    fn read(path: &Path) -> Self {
+        let bytes = fs::read(path).unwrap();
+        let mut file = Npz::open(&bytes, path).unwrap();
+        let y = file.integers("y").unwrap().unwrap();
+        let mut array = |name| file.array(name).unwrap().unwrap();
+        let (x, weight, bias, lambda) = (array("x"), array("W"), array("b"), array("lambda"));
+        let [k, d] = weight.shape[..] else {
+            panic!("W has the shape {:?}", weight.shape)
+        };
+        assert_eq!(x.shape, [y.values.len(), d]);
+        assert_eq!((&bias.shape[..], &lambda.shape[..]), (&[k][..], &[][..]));
+        Self {
+            x: x.values,
+            y: y.values.iter().map(|&y| y as usize).collect(),
+            weight: weight.values,
+            bias: bias.values,
+            lambda: lambda.values[0],
+            d,
+            k,
+        }
+    }
+
+    fn n(&self) -> f64 {
+        self.y.len() as f64
+    }
+
+    fn logits(&self, with_bias: f64) -> Vec<Vec<f64>> {
+        let row = |x: &[f64]| -> Vec<f64> {
+            let of_class = |(w, b): (&[f64], &f64)| {
+                w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + with_bias * b
+            };
+            let classes = self.weight.chunks(self.d).zip(&self.bias);
+            classes.map(of_class).collect()
+        };
+        self.x.chunks(self.d).map(row).collect()
+    }
+
+    fn onehot(&self, i: usize, c: usize) -> f64 {
+        f64::from(u8::from(self.y[i] == c))
+    }
+
+    /// The gradients of Σ over examples and classes of `dlogit` · logit.
+    fn pulled_back(&self, dlogit: impl Fn(usize, usize) -> f64) -> Answer {
+        let mut answer = Answer {
+            weight: vec![0.0; self.k * self.d],
+            bias: vec![0.0; self.k],
+            ..Answer::default()
+        };
+        for (i, x) in self.x.chunks(self.d).enumerate() {
+            for c in 0..self.k {
+                let dlogit = dlogit(i, c);
+                answer.bias[c] += dlogit;
+                for (w, x) in answer.weight[c * self.d..].iter_mut().zip(x) {
+                    *w += dlogit * x;
+                }
+            }
+        }
+        answer
+    }
+
+    fn probabilities(&self, with_bias: f64) -> Vec<Vec<f64>> {
+        let softmax = |z: Vec<f64>| {
+            let max = z.iter().copied().fold(f64::MIN, f64::max);
+            let exp: Vec<f64> = z.iter().map(|z| (z - max).exp()).collect();
+            let total: f64 = exp.iter().sum();
+            exp.iter().map(|e| e / total).collect()
+        };
+        self.logits(with_bias).into_iter().map(softmax).collect()
+    }
+
+    /// The sum over the examples: no 1/n, no penalty.
+    fn data(&self) -> Answer {
+        let p = self.probabilities(1.0);
+        let mut data = self.pulled_back(|i, c| p[i][c] - self.onehot(i, c));
+        data.loss = (0..self.y.len()).map(|i| -p[i][self.y[i]].ln()).sum();
+        data
+    }
+
+    fn penalty(&self) -> Answer {
+        Answer {
+            weight: self.weight.iter().map(|w| 2.0 * self.lambda * w).collect(),
+            bias: vec![0.0; self.k],
+            loss: 0.0,
+            cost: self.lambda * self.weight.iter().map(|w| w * w).sum::<f64>(),
+        }
+    }
+
+    /// `data` times a factor and the penalty times another; 1/n and 1 are right.
+    fn answer(&self, data: f64, penalty: f64) -> Answer {
+        self.data().times(data).plus(&self.penalty().times(penalty))
+    }
+
+    fn right(&self) -> Answer {
+        self.answer(1.0 / self.n(), 1.0)
+    }
+
+    /// The right penalty with the gradient that `dlogit` makes.
+    fn by(&self, dlogit: impl Fn(usize, usize) -> f64) -> Answer {
+        let gradient = self.pulled_back(|i, c| dlogit(i, c) / self.n());
+        gradient.plus(&self.penalty())
+    }
+}
+
+/// What a student hands in. `cost` counts what comes on top of `loss`.
+#[derive(Clone, Default)]
+struct Answer {
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    loss: f64,
+    cost: f64,
+}
+
+impl Answer {
+    fn times(mut self, factor: f64) -> Self {
+        for v in self.weight.iter_mut().chain(&mut self.bias) {
+            *v *= factor;
+        }
+        self.loss *= factor;
+        self.cost *= factor;
+        self
+    }
+
+    fn plus(mut self, other: &Answer) -> Self {
+        for (a, b) in [
+            (&mut self.weight, &other.weight),
+            (&mut self.bias, &other.bias),
+        ] {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        }
+        self.loss += other.loss;
+        self.cost += other.cost;
+        self
+    }
+}
+
+/// How the arrays of a file look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Layout {
+    RowsF64,
+    ColumnsF32,
+}
+
+fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
+    (0..values.len())
+        .map(|i| {
+            let rows = values.len() / columns;
+            values[i % rows * columns + i / rows]
+        })
+        .collect()
+}
+
+impl Desk {
+    fn new(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("problem.npz");
+        let output = Command::cargo_bin("onelayer")
+            .unwrap()
+            .args(["gradcheck", "--dataset", "sample", "--export"])
+            .arg(&path)
+            .args(options)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        Self {
+            problem: Arrays::read(&path),
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the referee on the file `name`.
+    fn referee(&self, name: &str) -> Output {
+        Command::cargo_bin("onelayer")
+            .unwrap()
+            .current_dir(self.folder.path())
+            .args(["gradcheck", "--grads", name])
+            .output()
+            .unwrap()
+    }
+
+    fn judge(&self, answer: &Answer, layout: Layout) -> Output {
+        let Arrays { d, k, .. } = self.problem;
+        let scalars = [[answer.loss], [answer.loss + answer.cost]];
+        let bytes = match layout {
+            Layout::RowsF64 => npz::write(&[
+                ("grad_W", &[k, d], Data::F64(&answer.weight)),
+                ("grad_b", &[k], Data::F64(&answer.bias)),
+                ("loss", &[], Data::F64(&scalars[0])),
+                ("cost", &[1, 1], Data::F64(&scalars[1])),
+            ]),
+            Layout::ColumnsF32 => {
+                let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
+                npz::write(&[
+                    (
+                        "grad_W",
+                        &[d, k],
+                        Data::F32(&narrow(&transposed(&answer.weight, d))),
+                    ),
+                    ("grad_b", &[1, k], Data::F32(&narrow(&answer.bias))),
+                    ("loss", &[1], Data::F32(&narrow(&scalars[0]))),
+                    ("cost", &[], Data::F32(&narrow(&scalars[1]))),
+                ])
+            }
+        };
+        fs::write(self.path("student.npz"), bytes.unwrap()).unwrap();
+        self.referee("student.npz")
+    }
+
+    /// The referee's words on `answer` are, for every quantity in `guilty`, `words`, and the others agree.
+    fn expect(&self, answer: &Answer, guilty: &[&str], words: &str) {
+        for layout in [Layout::RowsF64, Layout::ColumnsF32] {
+            let output = self.judge(answer, layout);
+            let said = text(&output);
+            assert_eq!(output.status.code(), Some(1), "{words}, {layout:?}: {said}");
+            for quantity in ["grad_W", "grad_b", "loss", "cost"] {
+                let of_quantity = section(&said, quantity);
+                if guilty.contains(&quantity) {
+                    let named = of_quantity.contains(&format!("looks like: {words}"));
+                    assert!(
+                        of_quantity.contains("DIFFERS") && named,
+                        "{words}, {layout:?}, {quantity}: {said}"
+                    );
+                } else {
+                    assert!(
+                        of_quantity.contains("agrees"),
+                        "{words}, {layout:?}, {quantity}: {said}"
+                    );
+                }
+            }
+            let last = format!("FAIL: {}", guilty.join(", "));
+            assert_eq!(said.lines().last(), Some(&last[..]));
+        }
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap()
+}
+
+/// The lines on one quantity: one with its name, and those that are further in.
+fn section(said: &str, quantity: &str) -> String {
+    let mut lines = said.lines();
+    let first = lines.find(|line| line.starts_with(&format!("  {quantity} ")));
+    let further = lines.take_while(|line| line.starts_with("    "));
+    first.into_iter().chain(further).collect()
+}
+
+const ALL: [&str; 4] = ["grad_W", "grad_b", "loss", "cost"];
+
+#[test]
+fn right_gradients_pass_in_both_layouts_and_without_loss_and_cost() {
+    let desk = Desk::new(&[]);
+    assert_eq!(desk.problem.n(), 100.0);
+    assert!(desk.problem.bias.iter().all(|&b| b != 0.0));
+    let right = desk.problem.right();
+    for layout in [Layout::RowsF64, Layout::ColumnsF32] {
+        let output = desk.judge(&right, layout);
+        let said = text(&output);
+        assert!(output.status.success(), "{layout:?}: {said}");
+        assert!(said.ends_with("PASS: all 4 agree\n"), "{said}");
+        assert!(!said.contains("looks like"), "{said}");
+    }
+    let gradients_alone = npz::write(&[
+        ("grad_W", &[10, 3072], Data::F64(&right.weight)),
+        ("grad_b", &[10, 1], Data::F64(&right.bias)),
+    ]);
+    fs::write(desk.path("alone.npz"), gradients_alone.unwrap()).unwrap();
+    let output = desk.referee("alone.npz");
+    assert!(output.status.success() && text(&output).ends_with("PASS: all 2 agree\n"));
+}
+
+#[test]
+fn wrong_factors_are_named() {
+    let desk = Desk::new(&[]);
+    let problem = &desk.problem;
+    let n = problem.n();
+    let case = |data: f64, penalty: f64| problem.answer(data / n, penalty);
+    for (answer, guilty, words) in [
+        (case(n, 1.0), &ALL[..], "missing 1/n: the sum over"),
+        (case(n, n), &ALL, "missing 1/n: everything"),
+        (case(1.0 / n, 1.0), &ALL, "1/n twice: the mean"),
+        (case(1.0 / n, 1.0 / n), &ALL, "1/n twice: everything"),
+        (case(0.1, 1.0), &ALL, "1/(n k)"),
+        (
+            case(1.0, 1.0 / n),
+            &["grad_W", "cost"],
+            "1/n on the penalty",
+        ),
+        (case(1.0, 0.5), &["grad_W", "cost"], "λ for 2λ"),
+        (case(1.0, 0.0), &["grad_W", "cost"], "missing penalty"),
+        (
+            case(1.0, -1.0),
+            &["grad_W", "cost"],
+            "the penalty is subtracted",
+        ),
+        (case(-1.0, -1.0), &ALL, "wrong sign"),
+        (case(-1.0, 1.0), &ALL, "wrong sign of the data term"),
+        (case(0.0, 1.0), &ALL, "the penalty alone"),
+        (case(0.0, 0.0), &ALL, "all zero"),
+    ] {
+        desk.expect(&answer, guilty, words);
+    }
+}
+
+#[test]
+fn a_penalty_on_the_bias_is_named() {
+    let desk = Desk::new(&["--lambda", "1"]);
+    let problem = &desk.problem;
+    assert_eq!(problem.lambda, 1.0);
+    let mut answer = problem.right();
+    for (g, b) in answer.bias.iter_mut().zip(&problem.bias) {
+        *g += 2.0 * b;
+    }
+    answer.cost += problem.bias.iter().map(|b| b * b).sum::<f64>();
+    desk.expect(&answer, &["grad_b", "cost"], "penalty on the bias");
+}
+
+#[test]
+fn mistakes_before_the_gradient_are_named() {
+    let desk = Desk::new(&[]);
+    let problem = &desk.problem;
+    let right = problem.right();
+    let gradients_of = |answer: Answer| Answer {
+        loss: right.loss,
+        cost: right.cost,
+        ..answer
+    };
+    let gradients = &ALL[..2];
+
+    let p = problem.probabilities(1.0);
+    let unsubtracted = gradients_of(problem.by(|i, c| p[i][c]));
+    desk.expect(
+        &unsubtracted,
+        gradients,
+        "the onehot labels are not subtracted",
+    );
+
+    let z = problem.logits(1.0);
+    let column = |c: usize| z.iter().map(|row| row[c].exp()).sum::<f64>();
+    let columns: Vec<f64> = (0..problem.k).map(column).collect();
+    let axis = problem.by(|i, c| z[i][c].exp() / columns[c] - problem.onehot(i, c));
+    desk.expect(
+        &gradients_of(axis),
+        gradients,
+        "softmax along the wrong axis",
+    );
+
+    let p = problem.probabilities(0.0);
+    let biasless = problem.by(|i, c| p[i][c] - problem.onehot(i, c));
+    desk.expect(&gradients_of(biasless), gradients, "the bias is left out");
+
+    let p = problem.probabilities(1.0);
+    for (offset, words) in [(9, "next lower class"), (1, "next higher class")] {
+        let label = |i: usize| (problem.y[i] + offset) % 10;
+        let off = problem.by(|i, c| p[i][c] - f64::from(u8::from(label(i) == c)));
+        let words = format!("labels off by one: each taken for the {words}");
+        desk.expect(&gradients_of(off), gradients, &words);
+    }
+}
+
+#[test]
+fn matrices_in_the_wrong_order_are_named() {
+    let desk = Desk::new(&[]);
+    let right = desk.problem.right();
+    let with_weight = |weight| Answer {
+        weight,
+        ..right.clone()
+    };
+    for columns in [3072, 10] {
+        let reshaped = with_weight(transposed(&right.weight, columns));
+        desk.expect(&reshaped, &["grad_W"], "transposed in memory");
+    }
+    let rows = [1, 0, 2, 3, 9, 5, 6, 7, 8, 4];
+    let row = |c: usize| right.weight[c * 3072..][..3072].to_vec();
+    let permuted = with_weight(rows.iter().flat_map(|&c| row(c)).collect());
+    let words = format!("permuted classes: its rows are those of the classes {rows:?}");
+    desk.expect(&permuted, &["grad_W"], &words);
+    let both = Answer {
+        bias: rows.iter().map(|&c| right.bias[c]).collect(),
+        ..permuted
+    };
+    desk.expect(&both, &["grad_W", "grad_b"], &words);
+}
+
+#[test]
+fn wrong_losses_are_named() {
+    let desk = Desk::new(&[]);
+    let right = desk.problem.right();
+    let with_loss = |loss: f64, cost: f64| Answer {
+        loss,
+        cost,
+        ..right.clone()
+    };
+    let total = right.loss + right.cost;
+    desk.expect(
+        &with_loss(total, 0.0),
+        &["loss"],
+        "the loss with the penalty",
+    );
+    for (base, words) in [(2.0_f64, "base 2"), (10.0, "base 10")] {
+        let answer = with_loss(right.loss / base.ln(), right.cost);
+        let words = format!("logarithm to the {words}");
+        desk.expect(&answer, &["loss", "cost"], &words);
+    }
+}
+
+#[test]
+fn a_right_weight_is_told_from_a_wrong_bias_and_two_mistakes_from_each_other() {
+    let desk = Desk::new(&[]);
+    let problem = &desk.problem;
+    let right = problem.right();
+    let bias_alone = Answer {
+        bias: problem.data().bias,
+        ..right.clone()
+    };
+    desk.expect(&bias_alone, &["grad_b"], "missing 1/n");
+    let two = Answer {
+        weight: problem.answer(1.0 / problem.n(), 0.5).weight,
+        bias: right.clone().times(-1.0).bias,
+        ..right
+    };
+    let said = text(&desk.judge(&two, Layout::RowsF64));
+    assert!(section(&said, "grad_W").contains("λ for 2λ"), "{said}");
+    assert!(section(&said, "grad_b").contains("wrong sign"), "{said}");
+}
+
+#[test]
+fn an_error_that_is_no_known_mistake_is_found_and_not_given_a_name() {
+    let desk = Desk::new(&[]);
+    let mut answer = desk.problem.right();
+    answer.weight[3 * 3072 + 1024 + 33] += 0.01;
+    let output = desk.judge(&answer, Layout::RowsF64);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1));
+    let of_weight = section(&said, "grad_W");
+    assert!(
+        of_weight.contains("class 3 cat, green, row 1, column 1"),
+        "{said}"
+    );
+    assert!(
+        of_weight.contains("looks like none of the mistakes"),
+        "{said}"
+    );
+
+    let mut answer = desk.problem.right();
+    answer.weight[0] += 1.1e-6;
+    let said = text(&desk.judge(&answer, Layout::RowsF64));
+    assert!(
+        said.contains("looks like: the rounding of float32"),
+        "{said}"
+    );
+}
+
+#[test]
+fn noise_of_any_size_is_never_given_the_name_of_a_mistake() {
+    let desk = Desk::new(&[]);
+    let right = desk.problem.right();
+    let mut state = 1_u64;
+    let mut noise = |size: f64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+        size * ((state >> 33) as f64 / f64::from(1_u32 << 30) - 1.0)
+    };
+    for size in [2e-6, 1e-5, 1e-3, 1.0] {
+        let mut answer = right.clone();
+        for v in answer.weight.iter_mut().chain(&mut answer.bias) {
+            *v += noise(size);
+        }
+        let said = text(&desk.judge(&answer, Layout::RowsF64));
+        for quantity in ["grad_W", "grad_b"] {
+            let of_quantity = section(&said, quantity);
+            let unnamed = ["none of the mistakes", "the rounding of float32"];
+            let unnamed = unnamed.map(|words| of_quantity.contains(words));
+            assert!(of_quantity.contains("DIFFERS"), "{size}: {said}");
+            assert!(unnamed != [false; 2], "{size}: {said}");
+        }
+    }
+}
+
+#[test]
+fn files_that_cannot_be_judged_are_refused_in_one_line() {
+    let desk = Desk::new(&[]);
+    let right = desk.problem.right();
+    let (w, b) = (&right.weight[..], &right.bias[..]);
+    let mut with_nan = w.to_vec();
+    with_nan[4] = f64::NAN;
+    let good: [(&str, &[usize], Data); 2] = [
+        ("grad_W", &[10, 3072], Data::F64(w)),
+        ("grad_b", &[10], Data::F64(b)),
+    ];
+    let refuse = |arrays: &[(&str, &[usize], Data)], words: &str| {
+        fs::write(desk.path("bad.npz"), npz::write(arrays).unwrap()).unwrap();
+        refused(&desk.referee("bad.npz"), words);
+    };
+    refuse(&good[..1], r#"there is no array "grad_b", only ["grad_W"]"#);
+    refuse(&[], r#"there is no array "grad_W", only []"#);
+    refuse(
+        &[("grad_W", &[30720], Data::F64(w)), good[1]],
+        "must have the shape (10, 3072) or (3072, 10), but has (30720)",
+    );
+    refuse(
+        &[good[0], ("grad_b", &[9], Data::F64(&b[..9]))],
+        "must have the shape (10) or (10, 1) or (1, 10), but has (9)",
+    );
+    refuse(
+        &[("grad_W", &[10, 3072], Data::F64(&with_nan)), good[1]],
+        r#"array "grad_W" must be finite, but element 4 is NaN"#,
+    );
+    refuse(
+        &[good[0], good[1], ("loss", &[2], Data::F64(&[2.0, 2.0]))],
+        r#"array "loss" must have the shape () or (1) or (1, 1), but has (2)"#,
+    );
+    refuse(
+        &[good[0], good[1], ("cost", &[], Data::F64(&[f64::INFINITY]))],
+        r#"array "cost" must be finite"#,
+    );
+    refuse(
+        &[good[0], good[1], ("cost", &[], Data::I64(&[2]))],
+        "must be float32 or float64",
+    );
+    fs::write(desk.path("bad.npz"), "grad_W = 1").unwrap();
+    refused(&desk.referee("bad.npz"), "not an .npz file");
+    refused(
+        &desk.referee("nowhere.npz"),
+        "cannot read --grads nowhere.npz",
+    );
+    fs::remove_file(desk.path("problem.npz")).unwrap();
+    refused(
+        &desk.referee("bad.npz"),
+        "cannot read the problem problem.npz",
+    );
+}
+
+fn refused(output: &Output, words: &str) {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains(words), "{words:?} is not in {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn problems_that_are_none_are_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("problem.npz");
+    let (x, y, w, b, l) = ([0.5; 6], [0, 1], [0.25; 6], [0.0; 2], [0.1]);
+    let good: [(&str, &[usize], Data); 5] = [
+        ("x", &[2, 3], Data::F64(&x)),
+        ("y", &[2], Data::I64(&y)),
+        ("W", &[2, 3], Data::F64(&w)),
+        ("b", &[2], Data::F64(&b)),
+        ("lambda", &[], Data::F64(&l)),
+    ];
+    let judge = |arrays: &[(&str, &[usize], Data)]| {
+        fs::write(&path, npz::write(arrays).unwrap()).unwrap();
+        Command::cargo_bin("onelayer")
+            .unwrap()
+            .args(["gradcheck", "--grads", "nowhere.npz", "--problem"])
+            .arg(&path)
+            .output()
+            .unwrap()
+    };
+    // The problem is read first: of a good one, what is missing is the submission.
+    refused(&judge(&good), "nowhere.npz");
+    for i in 0..good.len() {
+        let missing = [&good[..i], &good[i + 1..]].concat();
+        let words = format!("there is no array {:?}, only", good[i].0);
+        refused(&judge(&missing), &words);
+    }
+    let with = |bad: (&'static str, &'static [usize], Data<'static>)| {
+        let replaced = good.map(|array| if array.0 == bad.0 { bad } else { array });
+        judge(&replaced)
+    };
+    for (bad, words) in [
+        (
+            ("x", &[3, 2][..], Data::F64(&[0.5; 6])),
+            "must have the shape (2, 3), but has (3, 2)",
+        ),
+        (
+            ("x", &[2, 3], Data::F64(&[0.1; 6])),
+            "must hold float32 values, as in a file of --export, but element 0 is 0.1",
+        ),
+        (
+            ("y", &[2], Data::I64(&[0, 2])),
+            "labels must be 0 to 1, but one is 2",
+        ),
+        (("y", &[2], Data::I64(&[0, -1])), "but one is -1"),
+        (
+            ("y", &[0], Data::I64(&[])),
+            "must have the shape (1 or more)",
+        ),
+        (("y", &[2], Data::F64(&[0.0, 1.0])), "must be int64"),
+        (("W", &[6], Data::F64(&[0.5; 6])), "(classes, features)"),
+        (("W", &[0, 3], Data::F64(&[])), "(1 or more, 1 or more)"),
+        (("b", &[1], Data::F64(&[0.5])), "must have the shape (2)"),
+        (("b", &[2], Data::F64(&[0.5, f64::NAN])), "must be finite"),
+        (("lambda", &[], Data::F64(&[-0.5])), "lambda must be"),
+        (
+            ("lambda", &[2], Data::F64(&[0.5; 2])),
+            "must have the shape ()",
+        ),
+    ] {
+        refused(&with(bad), words);
+    }
+}
+
+#[test]
+fn an_export_that_cannot_be_is_refused_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let refuse = |options: &[&str], words: &str| {
+        let output = Command::cargo_bin("onelayer")
+            .unwrap()
+            .args(["gradcheck", "--dataset", "sample", "--export"])
+            .arg(folder.path().join("problem.npz"))
+            .args(options)
+            .output()
+            .unwrap();
+        refused(&output, words);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    };
+    refuse(&["--lambda", "-1"], "lambda must be");
+    refuse(&["--batch-size", "0"], "batch-size must be");
+    refuse(&["--model", "nowhere"], "cannot read --model nowhere");
+}
+
+#[test]
+fn the_same_problem_is_exported_as_the_same_bytes_and_another_seed_as_others() {
+    let bytes = |options: &[&str]| fs::read(Desk::new(options).path("problem.npz")).unwrap();
+    let few = bytes(&["--batch-size", "3"]);
+    assert!(few == bytes(&["--batch-size", "3"]));
+    assert!(few != bytes(&["--batch-size", "3", "--seed", "7"]));
+}
+
+#[test]
+fn a_problem_at_a_model_has_its_parameters() {
+    let out = tempfile::tempdir().unwrap();
+    let options = ["train", "--dataset", "sample", "--epochs", "1", "--eta"];
+    let train = Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(options)
+        .args(["0.01", "--quiet", "--out"])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    assert!(train.status.success(), "{}", text(&train));
+    let path = out.path().join("model_lambda0_eta0.01.safetensors");
+    let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
+    let desk = Desk::new(&["--model", path.to_str().unwrap()]);
+    let widened = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+    assert!(desk.problem.weight == widened(&model.parameters.weight));
+    assert_eq!(desk.problem.bias, widened(&model.parameters.bias));
+    let output = desk.judge(&desk.problem.right(), Layout::RowsF64);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// The Python that runs tests/numpy/student.py, if there is one with NumPy.
+fn python_with_numpy() -> Option<&'static str> {
+    let has_numpy = |python: &&str| {
+        let run = Command::new(python).args(["-c", "import numpy"]).output();
+        run.is_ok_and(|output| output.status.success())
+    };
+    ["python3", "python"].into_iter().find(has_numpy)
+}
+
+#[test]
+fn gradients_by_real_numpy_pass_in_both_precisions_and_orientations() {
+    let Some(python) = python_with_numpy() else {
+        eprintln!("skipped: no python3 with numpy here");
+        return;
+    };
+    let desk = Desk::new(&["--lambda", "1"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/numpy/student.py");
+    for options in [
+        &[][..],
+        &["--transpose"],
+        &["--float32"],
+        &["--float32", "--transpose"],
+    ] {
+        let output = Command::new(python)
+            .arg(&script)
+            .args([desk.path("problem.npz"), desk.path("student.npz")])
+            .args(options)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let output = desk.referee("student.npz");
+        let said = text(&output);
+        assert!(
+            output.status.success() && said.contains("all 4 agree"),
+            "{options:?}: {said}"
+        );
+    }
+}
+
+fn submission(derivatives: Derivatives) -> Submission {
+    Submission {
+        dweight: derivatives.dweight,
+        dbias: derivatives.dbias,
+        loss: Some(derivatives.loss),
+        cost: Some(derivatives.cost),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn gradients_of_this_crate_agree_and_one_changed_element_does_not(
+        (n, features, classes) in (1usize..8, 1usize..12, 1usize..6),
+        seed in any::<u64>(),
+        lambda in prop_oneof![Just(0.0), 0.0..1.0],
+        at in any::<prop::sample::Index>(),
+    ) {
+        let problem = Problem::random(Dims { features, classes }, n, seed);
+        for implementation in implementations::all() {
+            let right = submission((implementation.derivatives)(&problem, lambda));
+            let findings = referee::judge(&problem, lambda, &right).unwrap();
+            prop_assert_eq!(findings.len(), 4);
+            for finding in findings {
+                prop_assert!(finding.agrees() && finding.mistake.is_none(), "{:?}", finding);
+            }
+            let mut wrong = right.clone();
+            let at = at.index(wrong.dweight.len());
+            wrong.dweight[at] += 3e-6 * (1.0 + wrong.dweight[at].abs());
+            let findings = referee::judge(&problem, lambda, &wrong).unwrap();
+            let guilty: Vec<_> = findings.iter().filter(|f| !f.agrees()).map(|f| f.quantity).collect();
+            prop_assert_eq!(guilty, [Quantity::Weight]);
+        }
+    }
+}
+
+#[test]
+fn a_nan_and_gradients_of_another_shape_are_not_let_pass() {
+    let dims = Dims {
+        features: 3,
+        classes: 2,
+    };
+    let problem = Problem::random(dims, 4, 1);
+    let right = submission(implementations::kernels(&problem, 0.1));
+    let mut nan = right.clone();
+    nan.dbias[1] = f64::NAN;
+    let findings = referee::judge(&problem, 0.1, &nan).unwrap();
+    assert!(!findings[1].agrees() && findings[1].mistake.is_none());
+    let mut short = right;
+    short.dweight.pop();
+    let error = referee::judge(&problem, 0.1, &short).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "grad_W must have the shape (2, 3), but has 5 elements"
+    );
+}
