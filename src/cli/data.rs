@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::Source;
 use onelayer::dataset::{Splits, sample, store};
+use onelayer::hyperparameters::{Schedule, Setting};
 
 use super::fetch;
 
@@ -59,8 +60,17 @@ pub struct Loaded {
     pub splits: Splits,
     /// What the training, the validation and the test split are made of.
     pub names: [String; 3],
-    /// Whether these are the splits of the report.
-    pub as_reported: bool,
+}
+
+impl Loaded {
+    /// The test accuracy that the report states for each setting, if it is trained as the report did.
+    pub fn reported(&self, settings: &[Setting], schedule: &Schedule) -> Vec<Option<f64>> {
+        let as_reported = self.names == ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"]
+            && schedule.epochs == Schedule::REPORT.epochs
+            && schedule.batch_size == Schedule::REPORT.batch_size;
+        let reported = |setting: &Setting| setting.reported_test_accuracy().filter(|_| as_reported);
+        settings.iter().map(reported).collect()
+    }
 }
 
 impl DataArgs {
@@ -75,7 +85,6 @@ impl DataArgs {
                         "the sample comes with this program's source: run it there, or name the folder by --data-dir",
                     )?,
                     names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
-                    as_reported: false,
                 })
             }
         }
@@ -100,7 +109,6 @@ impl DataArgs {
                 join(&validation),
                 BatchFile::Test.file_name().into(),
             ],
-            as_reported: train == [BatchFile::Train(1)] && validation == [BatchFile::Train(2)],
             splits: store::load_splits(&dir, &train, &validation)?,
         })
     }

@@ -1,15 +1,18 @@
 //! `onelayer train`.
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Context;
+use onelayer::dataset::Dataset;
 use onelayer::evaluate::{Scores, evaluate};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::output::results::{Folder, Results};
 use onelayer::preprocess::Normalizer;
-use onelayer::train::{Data, Run, random_start, train};
+use onelayer::train::{Data, Run, Timings, random_start, train};
 
 use super::{data, observer, start, table};
 
@@ -49,65 +52,82 @@ pub struct Args {
     /// Print the closing table alone
     #[arg(long)]
     quiet: bool,
+    /// Say at the end how long loading, training, evaluating and writing took
+    #[arg(long)]
+    timings: bool,
 }
 
 /// Trains, writes the results, prints the table.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // Whatever can be refused is refused before the data are fetched.
     let settings = args.settings()?;
     let schedule = args.schedule();
-    super::use_threads(args.threads)?;
-    // Whatever can be refused is refused before the data are fetched.
     schedule.validate(usize::MAX)?;
+    super::use_threads(args.threads)?;
     let start = args.start()?;
     let folder =
         Folder::open(&args.out).context("the results need a folder to be written in (--out)")?;
-    let data::Loaded {
-        splits,
-        names,
-        as_reported,
-    } = args.data.load(args.quiet)?;
-    schedule.validate(splits.train.len())?;
 
+    let began = Instant::now();
+    let loaded = args.data.load(args.quiet)?;
+    let splits = &loaded.splits;
+    schedule.validate(splits.train.len())?;
     let normalizer = Normalizer::fit(&splits.train)?;
     let data = Data {
         train: &splits.train,
         validation: &splits.validation,
         normalizer: &normalizer,
     };
-    let mut observer = observer::for_terminal(&settings, schedule.epochs, args.quiet);
-    let (runs, _) = train(data, &settings, &schedule, &start, observer.as_mut())?;
-    drop(observer);
+    let load = began.elapsed();
 
-    let as_reported = as_reported
-        && schedule.epochs == Schedule::REPORT.epochs
-        && schedule.batch_size == Schedule::REPORT.batch_size;
-    let test: anyhow::Result<Vec<Option<Scores>>> = runs
-        .iter()
-        .map(|run| match run.diverged_in() {
-            Some(_) => Ok(None),
-            None => Ok(Some(evaluate(
-                &run.parameters,
-                run.setting.lambda(),
-                &splits.test,
-                &normalizer,
-            )?)),
-        })
-        .collect();
+    let mut observer = observer::for_terminal(&settings, schedule.epochs, args.quiet);
+    let (runs, mut timings) = train(data, &settings, &schedule, &start, observer.as_mut())?;
+    drop(observer);
+    let began = Instant::now();
+    let test = test_scores(&runs, &splits.test, &normalizer)?;
+    timings.evaluate += began.elapsed();
+
+    let began = Instant::now();
     let results = Results {
+        reported: &loaded.reported(&settings, &schedule),
         runs: &runs,
-        test: &test?,
-        reported: &settings
-            .iter()
-            .map(|s| s.reported_test_accuracy().filter(|_| as_reported))
-            .collect::<Vec<_>>(),
+        test: &test,
         schedule,
         normalizer: &normalizer,
-        splits: names,
+        splits: &loaded.names,
     };
     write(&folder, &results)?;
-    print!("{}", table::results(&results.summary()));
+    let write = began.elapsed();
+    // Nobody to read the table is no failure: the files are there.
+    let _ = stdout().write_all(table::results(&results.summary()).as_bytes());
     report_divergence(&runs);
+    if args.timings {
+        let Timings { train, evaluate } = timings;
+        eprintln!(
+            "load {:.2} s, train {:.2} s, evaluate {:.2} s, write {:.2} s",
+            load.as_secs_f64(),
+            train.as_secs_f64(),
+            evaluate.as_secs_f64(),
+            write.as_secs_f64()
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The scores of each run on the test split, unless it diverged.
+fn test_scores(
+    runs: &[Run],
+    test: &Dataset,
+    normalizer: &Normalizer,
+) -> anyhow::Result<Vec<Option<Scores>>> {
+    let score = |run: &Run| {
+        let lambda = run.setting.lambda();
+        match run.diverged_in() {
+            Some(_) => Ok(None),
+            None => Ok(Some(evaluate(&run.parameters, lambda, test, normalizer)?)),
+        }
+    };
+    runs.iter().map(score).collect()
 }
 
 impl Args {

@@ -156,3 +156,65 @@ impl Pair {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::dataset::sample;
+    use crate::preprocess::Normalizer;
+    use crate::train::random_start;
+
+    /// 10 batches an epoch: the 100th step is the last of the tenth epoch.
+    const SCHEDULE: Schedule = Schedule {
+        epochs: 10,
+        ..Schedule::REPORT
+    };
+
+    #[test]
+    fn training_by_hand_and_by_autograd_stay_together_on_real_images() {
+        let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let data = Data {
+            train: &splits.train,
+            validation: &splits.validation,
+            normalizer: &normalizer,
+        };
+        let start = random_start(splits.train.dims(), 42);
+        let checks = check(data, &Setting::REPORT, &SCHEDULE, &start).unwrap();
+        for check in &checks {
+            assert!(check.comparison.passed(), "{check:?}");
+        }
+        // Weight and bias after steps 1, 10 and 100, and these and two losses after each epoch, of which the unstable
+        // setting has one.
+        assert_eq!(checks.len(), 3 * (3 * 2 + 10 * 4) + (2 * 2 + 4));
+    }
+
+    #[test]
+    fn a_halved_lambda_is_seen_after_ten_steps() {
+        let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let data = Data {
+            train: &splits.train,
+            validation: &splits.validation,
+            normalizer: &normalizer,
+        };
+        let train = Examples::new(
+            &normalizer.apply(&splits.train, 0..splits.train.len()),
+            splits.train.labels(),
+            splits.train.dims(),
+        )
+        .unwrap();
+        let start = random_start(splits.train.dims(), 42);
+        let setting = Setting::REPORT[3];
+        let mut pair = Pair::new(setting, &SCHEDULE, &start).unwrap();
+        pair.autograd = AutogradTrainer::new(&start, setting.lambda() / 2.0, setting.eta());
+        let order = epoch_order(&SCHEDULE, 1, splits.train.len());
+        for indices in order.chunks(SCHEDULE.batch_size) {
+            pair.step(data, &train, indices).unwrap();
+        }
+        let [weight, _] = pair.compare_parameters("step 10");
+        assert!(!weight.comparison.passed(), "{weight:?}");
+    }
+}

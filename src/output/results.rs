@@ -28,7 +28,7 @@ pub struct Results<'a> {
     /// Fitted on the training split.
     pub normalizer: &'a Normalizer,
     /// What the training, the validation and the test split are made of.
-    pub splits: [String; 3],
+    pub splits: &'a [String; 3],
 }
 
 impl Results<'_> {
