@@ -18,8 +18,8 @@ use crate::train::{Data, epoch_order};
 /// 2⁻²⁵ of a parameter that stays below 0.5. Roundings add up like a random walk: over 500 steps √500 · 3 · 10⁻⁸ ≈ 7 · 10⁻⁷.
 pub const TOLERANCE: f64 = 1e-6;
 
-/// The largest difference of a loss, in nats, that passes: a logit adds up 3072 of those differences.
-pub const LOSS_TOLERANCE: f64 = 1e-5;
+/// The largest difference of a loss, in nats, that passes, as a multiple of a parameter's: a logit adds up 3072 of those.
+pub const LOSS_FACTOR: f64 = 10.0;
 
 /// The steps after which parameters are compared, besides each epoch's last.
 const STEPS: [usize; 3] = [1, 10, 100];
@@ -129,7 +129,7 @@ impl Pair {
             let ours = evaluate::evaluate_group(&self.group, &lambda, split, data.normalizer)?[0];
             Ok(Comparison::new(
                 [(0, ours.loss, theirs.loss)],
-                LOSS_TOLERANCE,
+                LOSS_FACTOR * bounds(self.setting).1,
             ))
         };
         let [train, validation] = splits.map(|split| self.autograd.scores(split));

@@ -35,7 +35,7 @@ pub const CHUNK: usize = 8;
 
 /// The examples over which [`Backward`] sums before it adds to the total, so that the rounding error of a large batch stays
 /// near that of a small one.
-const EXAMPLES: usize = 128;
+pub const EXAMPLES: usize = 128;
 
 /// [`PANEL`] features of one example or one class row, on a cache line of its own.
 #[repr(align(64))]
