@@ -1,7 +1,8 @@
 //! Each kernel on one thread, beside a loop of multiply-adds: an *item* is a floating-point operation, so that
 //! "Gitem/s" reads GFLOP/s. `normalise` counts pixels, `softmax` logits.
 
-mod support;
+#[path = "support/fma.rs"]
+mod fma;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -28,10 +29,10 @@ fn panels(count: usize) -> Vec<Panel> {
 }
 
 #[divan::bench]
-fn fma(bencher: Bencher) {
+fn fma_loop(bencher: Bencher) {
     bencher
-        .counter(ItemsCount::new(support::fma_flops()))
-        .bench(support::fma_loop);
+        .counter(ItemsCount::new(fma::flops()))
+        .bench(fma::run);
 }
 
 #[divan::bench(args = ROWS)]

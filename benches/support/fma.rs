@@ -1,16 +1,16 @@
-//! What the kernels are measured against.
+//! What the kernels are measured against: a loop of multiply-adds.
 
 use std::hint::black_box;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// The floating-point operations of one [`fma_loop`]; a multiply-add counts as two.
-pub fn fma_flops() -> usize {
+/// The floating-point operations of one [`run`]; a multiply-add counts as two.
+pub fn flops() -> usize {
     2 * ROUNDS * ACCUMULATORS * Arch::new().dispatch(LaneCount)
 }
 
 /// Multiply-adds on registers only, on this thread: the rate that no kernel can exceed.
-pub fn fma_loop() {
+pub fn run() {
     Arch::new().dispatch(FmaLoop);
 }
 

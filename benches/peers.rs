@@ -1,0 +1,191 @@
+//! The report's job, four settings over 40 epochs without loading and writing, three times: by this crate, by libtorch
+//! with the hand-derived gradients as tensor operations, and by libtorch with autograd. Same data, same start, same
+//! batches, same number of threads; the final losses must agree.
+//!
+//! ```text
+//! cargo bench --features autograd-check --bench peers [-- ROUNDS]
+//! ```
+//!
+//! Each round measures all three, one after the other, between two measurements of a loop of multiply-adds on all threads.
+
+#[path = "support/cifar10.rs"]
+mod cifar10;
+#[path = "support/fma.rs"]
+mod fma;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cifar10::{Cifar10, all_threads, pool};
+use onelayer::dataset::Dataset;
+use onelayer::gradcheck::autograd::{
+    AutogradTrainer, Examples, Scores, TensorOpsTrainer, set_threads,
+};
+use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::network::Parameters;
+use onelayer::train::epoch_order;
+
+/// The largest difference, in nats, of two final losses of a stable setting: 4,000 steps of rounding at other places.
+const LOSS_TOLERANCE: f64 = 1e-3;
+
+fn main() -> ExitCode {
+    // Cargo adds arguments of its own.
+    let rounds = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(1);
+    let data = Cifar10::load();
+    let tensors = Tensors::new(&data);
+    let mut agree = true;
+    for threads in [1, all_threads()] {
+        for round in 1..=rounds {
+            println!("{threads} threads, round {round} of {rounds}");
+            agree &= compare(&data, &tensors, threads);
+        }
+    }
+    ExitCode::from(u8::from(!agree))
+}
+
+/// Measures and prints one round; whether the losses agree.
+fn compare(data: &Cifar10, tensors: &Tensors, threads: usize) -> bool {
+    set_threads(threads);
+    let pool = pool(threads);
+    let before = fma_rate(threads);
+    let began = Instant::now();
+    let runs = pool.install(|| data.train(&Setting::REPORT, Schedule::REPORT.epochs));
+    let ours = began.elapsed().as_secs_f64();
+    let rate = before.max(fma_rate(threads));
+    let by_tensor_operations = tensors.train(data.start(), TensorOpsTrainer::new);
+    let by_autograd = tensors.train(data.start(), AutogradTrainer::new);
+
+    let gflops = flops(data) / ours / 1e9;
+    println!("  loop of multiply-adds        {rate:7.1} GFLOP/s");
+    println!(
+        "  onelayer                     {ours:7.2} s {gflops:7.1} GFLOP/s, {:.0} % of the loop",
+        100.0 * gflops / rate
+    );
+    let mut agree = true;
+    for (name, peer) in [
+        ("tensor operations", by_tensor_operations),
+        ("autograd", by_autograd),
+    ] {
+        let difference = (0..runs.len())
+            .filter(|&i| Setting::REPORT[i].eta() < 0.01)
+            .map(|i| {
+                let [train, validation] = runs[i].epochs[Schedule::REPORT.epochs - 1]
+                    .scores
+                    .expect("no setting of the report diverges");
+                let [their_train, their_validation] = &peer.scores[i];
+                let train = (train.loss - their_train.loss).abs();
+                train.max((validation.loss - their_validation.loss).abs())
+            })
+            .fold(0.0, f64::max);
+        agree &= difference <= LOSS_TOLERANCE;
+        println!(
+            "  libtorch, {name:17}  {:7.2} s, {:.1} times as long; losses differ by {difference:.0e}{}",
+            peer.seconds,
+            peer.seconds / ours,
+            if difference <= LOSS_TOLERANCE {
+                ""
+            } else {
+                ": TOO MUCH"
+            }
+        );
+    }
+    agree
+}
+
+/// Forward and backward over the training split and the evaluation of both splits, for each setting and epoch; a
+/// multiply-add counts as two.
+fn flops(data: &Cifar10) -> f64 {
+    let dims = data.splits.train.dims();
+    let (train, validation) = (data.splits.train.len(), data.splits.validation.len());
+    let passes = 2 * train + train + validation;
+    let epochs = Setting::REPORT.len() * Schedule::REPORT.epochs;
+    (2 * dims.features * dims.classes * passes * epochs) as f64
+}
+
+/// What `threads` loops at once reach, in GFLOP/s.
+fn fma_rate(threads: usize) -> f64 {
+    const RUNS: usize = 2_000;
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..RUNS).for_each(|_| fma::run()));
+        }
+    });
+    (threads * RUNS * fma::flops()) as f64 / began.elapsed().as_secs_f64() / 1e9
+}
+
+/// Both splits, normalised, in libtorch's memory.
+struct Tensors {
+    train: Examples,
+    validation: Examples,
+}
+
+/// What a peer needed, and where it ended: the scores on both splits, a pair a setting.
+struct Peer {
+    seconds: f64,
+    scores: Vec<[Scores; 2]>,
+}
+
+/// One of libtorch's two ways to train.
+trait Trainer {
+    fn step(&mut self, batch: &Examples);
+    fn scores(&self, examples: &Examples) -> Scores;
+}
+
+impl Trainer for TensorOpsTrainer {
+    fn step(&mut self, batch: &Examples) {
+        self.step(batch);
+    }
+    fn scores(&self, examples: &Examples) -> Scores {
+        self.scores(examples)
+    }
+}
+
+impl Trainer for AutogradTrainer {
+    fn step(&mut self, batch: &Examples) {
+        self.step(batch);
+    }
+    fn scores(&self, examples: &Examples) -> Scores {
+        self.scores(examples)
+    }
+}
+
+impl Tensors {
+    fn new(data: &Cifar10) -> Self {
+        let tensors = |split: &Dataset| {
+            let x = data.normalizer.apply(split, 0..split.len());
+            Examples::new(&x, split.labels(), split.dims()).expect("the data are consistent")
+        };
+        Self {
+            train: tensors(&data.splits.train),
+            validation: tensors(&data.splits.validation),
+        }
+    }
+
+    /// Trains one setting after the other, as such a program does.
+    fn train<T: Trainer>(
+        &self,
+        start: Parameters,
+        trainer: impl Fn(&Parameters, f64, f64) -> T,
+    ) -> Peer {
+        let schedule = Schedule::REPORT;
+        let began = Instant::now();
+        let scores = Setting::REPORT.map(|setting| {
+            let mut trainer = trainer(&start, setting.lambda(), setting.eta());
+            let mut scores = None;
+            for epoch in 1..=schedule.epochs {
+                let order = epoch_order(&schedule, epoch, self.train.len());
+                for indices in order.chunks(schedule.batch_size) {
+                    trainer.step(&self.train.select(indices));
+                }
+                let of = |split| trainer.scores(split);
+                scores = Some([of(&self.train), of(&self.validation)]);
+            }
+            scores.expect("there is an epoch")
+        });
+        Peer {
+            seconds: began.elapsed().as_secs_f64(),
+            scores: scores.into(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The real data and the training that is measured.
+
+use std::path::Path;
+
+use onelayer::dataset::cifar10::{BatchFile, DEFAULT_DIR};
+use onelayer::dataset::{Splits, store};
+use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::network::Parameters;
+use onelayer::preprocess::Normalizer;
+use onelayer::train::{Data, Run, random_start, train};
+use rayon::ThreadPool;
+
+/// The splits of the protocol.
+pub struct Cifar10 {
+    pub splits: Splits,
+    pub normalizer: Normalizer,
+}
+
+impl Cifar10 {
+    pub fn load() -> Self {
+        let (train, validation) = ([BatchFile::Train(1)], [BatchFile::Train(2)]);
+        let splits = store::load_splits(Path::new(DEFAULT_DIR), &train, &validation)
+            .unwrap_or_else(|e| panic!("{e}"));
+        let normalizer = Normalizer::fit(&splits.train).expect("the training split has images");
+        Self { splits, normalizer }
+    }
+
+    pub fn start(&self) -> Parameters {
+        random_start(self.splits.train.dims(), Schedule::REPORT.seed)
+    }
+
+    pub fn train(&self, settings: &[Setting], epochs: usize) -> Vec<Run> {
+        let schedule = Schedule {
+            epochs,
+            ..Schedule::REPORT
+        };
+        let data = Data {
+            train: &self.splits.train,
+            validation: &self.splits.validation,
+            normalizer: &self.normalizer,
+        };
+        let (runs, _) = train(data, settings, &schedule, &self.start(), &mut ())
+            .expect("the schedule fits the data");
+        runs
+    }
+}
+
+/// The threads of this machine.
+pub fn all_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A pool of so many threads.
+pub fn pool(threads: usize) -> ThreadPool {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().expect("threads can be started")
+}

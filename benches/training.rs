@@ -1,0 +1,76 @@
+//! Loading, one epoch and the whole job of the report on the real data: an *item* is one epoch of one setting, so that
+//! "item/s" shows what a larger group or another thread gains.
+//!
+//! `onelayer fetch` gets the data.
+
+#[path = "support/cifar10.rs"]
+mod cifar10;
+
+use std::path::Path;
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use onelayer::dataset::cifar10::{BatchFile, DEFAULT_DIR, FILE_BYTES};
+use onelayer::dataset::store;
+use onelayer::hyperparameters::Setting;
+
+use cifar10::{Cifar10, all_threads, pool};
+
+fn main() {
+    divan::main();
+}
+
+/// 1, 2 and all threads there are.
+fn threads() -> Vec<usize> {
+    let mut threads = vec![1, 2, all_threads()];
+    threads.sort_unstable();
+    threads.dedup();
+    threads
+}
+
+/// m settings of the same stability, none equal to another.
+fn settings(m: usize) -> Vec<Setting> {
+    let setting = |j| Setting::new(0.05 * j as f64, 0.001).expect("a valid setting");
+    (0..m).map(setting).collect()
+}
+
+/// The three files of the protocol, their digests known.
+#[divan::bench(sample_count = 5, args = threads())]
+fn load(bencher: Bencher, threads: usize) {
+    let pool = pool(threads);
+    Cifar10::load();
+    bencher
+        .counter(BytesCount::new(3 * FILE_BYTES))
+        .bench_local(|| {
+            let dir = Path::new(DEFAULT_DIR);
+            let (train, validation) = ([BatchFile::Train(1)], [BatchFile::Train(2)]);
+            pool.install(|| store::load_splits(dir, &train, &validation))
+                .expect("the files were just loaded")
+        });
+}
+
+/// Mini-batches and the evaluation of both splits, by the number of settings in the group.
+#[divan::bench(sample_count = 5, sample_size = 1, args = [1, 2, 4, 8, 16])]
+fn epoch_by_settings(bencher: Bencher, settings: usize) {
+    epochs(bencher, &self::settings(settings), 1, all_threads());
+}
+
+/// The same for a single setting, by the number of threads.
+#[divan::bench(sample_count = 5, sample_size = 1, args = threads())]
+fn epoch_by_threads(bencher: Bencher, threads: usize) {
+    epochs(bencher, &settings(1), 1, threads);
+}
+
+/// The four settings over 40 epochs, without loading and without writing.
+#[divan::bench(sample_count = 3, sample_size = 1, args = threads())]
+fn report(bencher: Bencher, threads: usize) {
+    epochs(bencher, &Setting::REPORT, 40, threads);
+}
+
+fn epochs(bencher: Bencher, settings: &[Setting], epochs: usize, threads: usize) {
+    let data = Cifar10::load();
+    let pool = pool(threads);
+    bencher
+        .counter(ItemsCount::new(settings.len() * epochs))
+        .bench_local(|| pool.install(|| data.train(black_box(settings), epochs)));
+}
