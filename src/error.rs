@@ -135,6 +135,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// Somebody asked the work to stop, and it did, at a place from which it can go on.
+    #[error("stopped before the end")]
+    Interrupted,
+
     /// The operating system refused something.
     #[error("cannot {action} {}", .path.display())]
     Io {

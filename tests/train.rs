@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
+use onelayer::Error;
 use onelayer::dataset::{Splits, sample};
 use onelayer::evaluate::evaluate;
 use onelayer::hyperparameters::{Schedule, Setting};
@@ -13,7 +14,7 @@ use onelayer::output::model::ModelFile;
 use onelayer::output::npz;
 use onelayer::output::tables::{self, CurveRow, SummaryRow};
 use onelayer::preprocess::Normalizer;
-use onelayer::train::{Data, Epoch, Observer, Run, random_start, train};
+use onelayer::train::{Data, Epoch, Observer, Run, State, Trainer, random_start, snapshot, train};
 use tempfile::TempDir;
 
 /// The start and the losses that NumPy reaches from it; see train.py beside them.
@@ -63,6 +64,19 @@ fn numbers(run: &Run) -> (Parameters, Vec<Epoch>) {
         ..epoch
     });
     (run.parameters.clone(), epochs.collect())
+}
+
+/// Asks to stop after so many batches.
+struct StopAfter(usize);
+
+impl Observer for StopAfter {
+    fn batch_done(&mut self, _: usize, _: usize, _: usize) {
+        self.0 -= 1;
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 fn onelayer(arguments: &[&str], out: &Path) -> Output {
@@ -124,6 +138,95 @@ fn the_number_of_threads_changes_no_bit() {
     let one = at(1);
     assert_eq!(one, at(2));
     assert_eq!(one, at(5));
+}
+
+#[test]
+fn training_that_is_stopped_after_any_batch_goes_on_to_the_same_bits() {
+    let sample = Sample::load();
+    let wild = Setting::new(0.0, 1e36).unwrap();
+    let settings = [Setting::REPORT[0], wild, Setting::REPORT[2]];
+    let start = random_start(sample.splits.train.dims(), SCHEDULE.seed);
+    let trainer = |state| Trainer::resume(sample.data(), &SCHEDULE, state).unwrap();
+
+    let mut whole = trainer(State::new(&settings, &start)).keep_snapshots();
+    while !whole.is_done() {
+        whole.epoch(&mut ()).unwrap();
+    }
+    let whole = whole.finish().0;
+    let last = whole[2].snapshots.last().unwrap();
+    assert!((whole[2].snapshots.len(), last) == (3, &snapshot(&whole[2].parameters)));
+
+    // 30 batches in all: stopping after every one, and at strides that meet the ends of epochs and miss them.
+    for stride in [1, 7, 10, 29, 30] {
+        let mut state = State {
+            keep_snapshots: true,
+            ..State::new(&settings, &start)
+        };
+        let mut stops = 0;
+        while state.epochs() < SCHEDULE.epochs {
+            let mut trainer = trainer(state);
+            let mut observer = StopAfter(stride);
+            while !trainer.is_done() {
+                match trainer.epoch(&mut observer) {
+                    Ok(()) => {}
+                    Err(Error::Interrupted) => {
+                        stops += 1;
+                        break;
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            state = trainer.state().clone();
+        }
+        assert_eq!(stops, 30 / stride);
+        for (run, whole) in state.runs.iter().zip(&whole) {
+            // The numbers of a setting that diverged are NaN, which differs from itself.
+            let bits = |p: &Parameters| p.weight.iter().map(|w| w.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&run.parameters), bits(&whole.parameters));
+            assert_eq!(numbers(run).1, numbers(whole).1);
+            assert!(run.snapshots == whole.snapshots && run.divergence == whole.divergence);
+        }
+    }
+    // Control: a state of one batch more or fewer ends elsewhere.
+    let mut state = State::new(&settings[2..], &start);
+    state.batches = 1;
+    let mut skipped = trainer(state);
+    while !skipped.is_done() {
+        skipped.epoch(&mut ()).unwrap();
+    }
+    assert_ne!(skipped.finish().0[0].parameters, whole[2].parameters);
+}
+
+#[test]
+fn a_state_that_the_schedule_never_passes_through_is_refused() {
+    let sample = Sample::load();
+    let start = random_start(sample.splits.train.dims(), 0);
+    let mut trainer = Trainer::new(sample.data(), &Setting::REPORT, &SCHEDULE, &start).unwrap();
+    trainer.epoch(&mut ()).unwrap();
+    let state = trainer.state().clone();
+    let refuse = |state, schedule: &Schedule| {
+        Trainer::resume(sample.data(), schedule, state)
+            .unwrap_err()
+            .to_string()
+    };
+    let mut further = state.clone();
+    further.batches = 11;
+    let mut uneven = state.clone();
+    uneven.runs[1].epochs.clear();
+    let mut snapshots = state.clone();
+    snapshots.keep_snapshots = true;
+    let mut after_the_end = state.clone();
+    after_the_end.batches = 1;
+    let one_epoch = Schedule {
+        epochs: 1,
+        ..SCHEDULE
+    };
+    assert!(refuse(further, &SCHEDULE).contains("batches"));
+    assert!(refuse(uneven, &SCHEDULE).contains("lambda0_eta0.001"));
+    assert!(refuse(snapshots, &SCHEDULE).contains("snapshots"));
+    assert!(refuse(after_the_end, &one_epoch).contains("batches"));
+    assert!(refuse(State::new(&[], &start), &SCHEDULE).contains("at least one"));
+    Trainer::resume(sample.data(), &one_epoch, state).unwrap();
 }
 
 #[test]
@@ -402,7 +505,8 @@ fn a_setting_that_diverges_is_reported_and_leaves_empty_fields() {
     let output = onelayer(&["--epochs", "3", "--eta", "1e36"], out.path());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        output.status.success() && stderr.contains("diverged in epoch 1"),
+        output.status.success()
+            && stderr.contains("diverged in epoch 1: the loss of batch 2 is not finite"),
         "{stderr}"
     );
     assert!(!stale.exists());

@@ -179,11 +179,9 @@ fn write(folder: &Folder, results: &Results) -> anyhow::Result<()> {
 
 fn report_divergence(runs: &[Run]) {
     for run in runs {
-        if let Some(epoch) = run.diverged_in() {
-            eprintln!(
-                "{}: diverged in epoch {epoch}, its values are no longer finite; a smaller --eta helps",
-                run.setting.name()
-            );
+        if let Some(divergence) = &run.divergence {
+            let name = run.setting.name();
+            eprintln!("{name}: {divergence}; a smaller --eta helps");
         }
     }
 }

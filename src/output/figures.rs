@@ -12,6 +12,7 @@ use plotters::style::{FontStyle, register_font};
 use super::tables::CurveRow;
 use crate::dataset::cifar10::{CHANNELS, CLASS_NAMES, DIMS, PLANE, SIDE};
 use crate::error::{Error, Result};
+use crate::train::stretch;
 
 /// The name under which the font is registered with plotters.
 const FONT: &str = "onelayer";
@@ -350,21 +351,6 @@ fn template_corner(class: usize) -> (u32, u32) {
     )
 }
 
-/// A row of weights as bytes: its smallest 0, its largest 255.
-fn stretch(row: &[f32]) -> Vec<u8> {
-    let finite = || row.iter().copied().filter(|w| w.is_finite());
-    let low = f64::from(finite().fold(f32::INFINITY, f32::min));
-    let high = f64::from(finite().fold(f32::NEG_INFINITY, f32::max));
-    let byte = |&w: &f32| {
-        if w.is_finite() && high > low {
-            ((f64::from(w) - low) / (high - low) * 255.0).round() as u8
-        } else {
-            128
-        }
-    };
-    row.iter().map(byte).collect()
-}
-
 /// Enlarges `template` (3072; three planes, row-major) into `pixels`, its upper left corner at (`left`, `top`).
 fn paste_template(pixels: &mut [u8], width: u32, (left, top): (u32, u32), template: &[u8]) {
     let (width, left, top, zoom) = (width as usize, left as usize, top as usize, ZOOM as usize);
@@ -609,16 +595,6 @@ mod tests {
         assert_eq!(image.at(224 + 6, 56), [255, 255, 255]);
         // A constant row.
         assert_eq!(image.at(432, 56), [128; 3]);
-    }
-
-    #[test]
-    fn weights_that_are_not_finite_are_grey() {
-        assert_eq!(
-            stretch(&[f32::NAN, 0.0, 1.0, f32::INFINITY]),
-            [128, 0, 255, 128]
-        );
-        assert_eq!(stretch(&[f32::NAN]), [128]);
-        assert_eq!(stretch(&[f32::MIN, 0.0, f32::MAX]), [0, 128, 255]);
     }
 
     #[test]

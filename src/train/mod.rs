@@ -5,18 +5,23 @@
 //! numbers are bit for bit those that it has alone, at any number of threads.
 
 mod batches;
+mod snapshot;
 mod start;
+mod trainer;
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Duration;
 
 pub use batches::epoch_order;
+pub use snapshot::{snapshot, stretch};
 pub use start::random_start;
+pub use trainer::{State, Trainer};
 
 use crate::dataset::Dataset;
-use crate::error::{Error, Result};
-use crate::evaluate::{Scores, evaluate_group};
+use crate::error::Result;
+use crate::evaluate::Scores;
 use crate::hyperparameters::{Schedule, Setting};
-use crate::network::{Batch, Examples, Group, Parameters, Rate};
+use crate::network::Parameters;
 use crate::preprocess::Normalizer;
 
 /// What training reads.
@@ -43,6 +48,22 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
+/// Where a setting first met a number that is not finite. Its later numbers mean nothing, even where they are finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The quantity, such as `the loss of batch 3`.
+    pub quantity: String,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, quantity } = self;
+        write!(f, "diverged in epoch {epoch}: {quantity} is not finite")
+    }
+}
+
 /// One setting, trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -52,13 +73,16 @@ pub struct Run {
     pub epochs: Vec<Epoch>,
     /// Where training ended; not finite if it diverged.
     pub parameters: Parameters,
+    /// The [`snapshot()`] of the weights after each epoch; none unless the trainer was asked to keep them.
+    pub snapshots: Vec<Vec<u8>>,
+    /// The first loss, cost or parameter that was not a finite number, if there was one.
+    pub divergence: Option<Divergence>,
 }
 
 impl Run {
-    /// The first epoch after which a loss, a cost or a parameter was not a finite number.
+    /// The epoch in which the setting diverged, if it did.
     pub fn diverged_in(&self) -> Option<usize> {
-        let epoch = self.epochs.iter().find(|e| e.scores.is_none())?;
-        Some(epoch.number)
+        self.divergence.as_ref().map(|d| d.epoch)
     }
 
     /// The setting's share of the wall time, in seconds.
@@ -78,6 +102,11 @@ pub trait Observer {
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
         let _ = (member, epoch);
     }
+
+    /// Whether training shall stop here: asked after each batch.
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// Watches nothing.
@@ -96,8 +125,7 @@ pub struct Timings {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidValue`] for a schedule that the training split can't fill and for no setting at all,
-/// [`Error::Shape`] when features or classes differ between `start` and the data or the validation split is empty.
+/// Those of [`Trainer::new`] and [`Trainer::epoch`].
 pub fn train(
     data: Data,
     settings: &[Setting],
@@ -106,119 +134,8 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<(Vec<Run>, Timings)> {
     let mut trainer = Trainer::new(data, settings, schedule, start)?;
-    for epoch in 1..=schedule.epochs {
-        trainer.epoch(epoch, observer)?;
+    while !trainer.is_done() {
+        trainer.epoch(observer)?;
     }
     Ok(trainer.finish())
-}
-
-struct Trainer<'a> {
-    data: Data<'a>,
-    schedule: Schedule,
-    lambdas: Vec<f64>,
-    rates: Vec<Rate>,
-    group: Group,
-    batch: Batch,
-    runs: Vec<Run>,
-    timings: Timings,
-}
-
-impl<'a> Trainer<'a> {
-    fn new(
-        data: Data<'a>,
-        settings: &[Setting],
-        schedule: &Schedule,
-        start: &Parameters,
-    ) -> Result<Self> {
-        schedule.validate(data.train.len())?;
-        if settings.is_empty() {
-            return Err(Error::InvalidValue {
-                name: "settings",
-                expected: "at least one".into(),
-                found: "none".into(),
-            });
-        }
-        let group = Group::new(&vec![start.clone(); settings.len()])?;
-        Ok(Self {
-            data,
-            schedule: *schedule,
-            lambdas: settings.iter().map(|s| s.lambda()).collect(),
-            rates: settings.iter().map(|&s| s.into()).collect(),
-            batch: Batch::new(&group, schedule.batch_size),
-            group,
-            runs: settings
-                .iter()
-                .map(|&setting| Run {
-                    setting,
-                    epochs: Vec::with_capacity(schedule.epochs),
-                    parameters: start.clone(),
-                })
-                .collect(),
-            timings: Timings::default(),
-        })
-    }
-
-    fn epoch(&mut self, number: usize, observer: &mut dyn Observer) -> Result<()> {
-        let began = Instant::now();
-        let Data {
-            train, normalizer, ..
-        } = self.data;
-        let order = epoch_order(&self.schedule, number, train.len());
-        let batches = order.chunks(self.schedule.batch_size);
-        let total = batches.len();
-        for (i, indices) in batches.enumerate() {
-            let examples = Examples::Chosen(train, normalizer, indices);
-            self.group.step(&mut self.batch, examples, &self.rates)?;
-            observer.batch_done(number, i + 1, total);
-        }
-        let trained = began.elapsed();
-        let scores = self.evaluate()?;
-        let elapsed = began.elapsed();
-        self.timings.train += trained;
-        self.timings.evaluate += elapsed - trained;
-        self.record(number, &scores, elapsed.as_secs_f64(), observer);
-        Ok(())
-    }
-
-    /// The scores of each member on the training and on the validation split.
-    fn evaluate(&self) -> Result<Vec<[Scores; 2]>> {
-        let on = |split| evaluate_group(&self.group, &self.lambdas, split, self.data.normalizer);
-        let (train, validation) = (on(self.data.train)?, on(self.data.validation)?);
-        Ok(train
-            .into_iter()
-            .zip(validation)
-            .map(|(t, v)| [t, v])
-            .collect())
-    }
-
-    fn record(
-        &mut self,
-        number: usize,
-        scores: &[[Scores; 2]],
-        seconds: f64,
-        observer: &mut dyn Observer,
-    ) {
-        let members = self.runs.len() as f64;
-        for (member, (run, scores)) in self.runs.iter_mut().zip(scores).enumerate() {
-            // Once diverged, a member stays so: a loss can turn finite again, but means nothing any more.
-            let finite = run.diverged_in().is_none()
-                && scores.iter().all(Scores::is_finite)
-                && self.group.member(member).is_finite();
-            let epoch = Epoch {
-                number,
-                learning_rate: run.setting.eta(),
-                scores: finite.then_some(*scores),
-                seconds: seconds / members,
-            };
-            run.epochs.push(epoch);
-            observer.epoch_done(member, &epoch);
-        }
-    }
-
-    fn finish(mut self) -> (Vec<Run>, Timings) {
-        for (member, run) in self.runs.iter_mut().enumerate() {
-            run.parameters = self.group.member(member);
-        }
-        (self.runs, self.timings)
-    }
 }
