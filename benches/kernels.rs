@@ -1,5 +1,5 @@
 //! Each kernel on one thread, beside a loop of multiply-adds: an *item* is a floating-point operation, so that
-//! "Gitem/s" reads GFLOP/s. `normalise` counts pixels, `softmax` logits.
+//! "Gitem/s" reads GFLOP/s. `normalise` counts pixels, `softmax` and `sigmoid` logits.
 
 #[path = "support/fma.rs"]
 mod fma;
@@ -7,7 +7,8 @@ mod fma;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use onelayer::network::kernels::{
-    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, Panel, RowRate, Softmax, ZERO,
+    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, Panel, RowRate, Sigmoid, Softmax,
+    ZERO,
 };
 use pulp::Arch;
 
@@ -102,17 +103,38 @@ fn softmax(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn normalise(bencher: Bencher) {
+fn sigmoid(bencher: Bencher) {
+    let arch = Arch::new();
+    let logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
+    let (mut losses, mut predictions) = (ZERO, [0; LANES]);
+    bencher
+        .counter(ItemsCount::new(10 * LANES))
+        .with_inputs(|| logits.clone())
+        .bench_local_refs(|logits| {
+            arch.dispatch(Sigmoid {
+                logits: black_box(logits),
+                labels: &[3; LANES],
+                losses: &mut losses,
+                predictions: &mut predictions,
+            });
+        });
+}
+
+/// Of eight images none, every other one, or all are mirrored.
+#[divan::bench(args = [0, 1, 2])]
+fn normalise(bencher: Bencher, flips: usize) {
     let arch = Arch::new();
     let pixels = vec![100_u8; CHUNK * PANELS * 64];
     let images: Vec<&[u8]> = pixels.chunks_exact(PANELS * 64).collect();
     let (scale, offset) = (vec![0.01; PANELS * 64], vec![-1.0; PANELS * 64]);
+    let flips: Vec<bool> = (0..CHUNK).map(|i| i % 2 < flips).collect();
     let mut x = panels(CHUNK * STRIDE);
     bencher
         .counter(ItemsCount::new(pixels.len()))
         .bench_local(|| {
             arch.dispatch(Normalise {
                 images: black_box(&images),
+                flips: black_box(&flips),
                 scale: &scale,
                 offset: &offset,
                 x: &mut x,

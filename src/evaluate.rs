@@ -2,13 +2,14 @@
 
 use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::hyperparameters::Loss;
 use crate::network::{Examples, Group, Parameters};
 use crate::preprocess::Normalizer;
 
 /// The scores of one setting's parameters on one split.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
-    /// Mean cross-entropy, in nats, without the penalty.
+    /// Mean loss, in nats, without the penalty.
     pub loss: f64,
     /// loss + λ · Σ weight².
     pub cost: f64,
@@ -23,18 +24,19 @@ impl Scores {
     }
 }
 
-/// The scores of `parameters` on `dataset`, the penalty weighted with `lambda`.
+/// The scores of `parameters`, which minimise `loss`, on `dataset`, the penalty weighted with `lambda`.
 ///
 /// # Errors
 ///
 /// [`Error::Shape`](crate::Error::Shape) when features or classes differ between the arguments, or `dataset` is empty.
 pub fn evaluate(
     parameters: &Parameters,
+    loss: Loss,
     lambda: f64,
     dataset: &Dataset,
     normalizer: &Normalizer,
 ) -> Result<Scores> {
-    let group = Group::new(std::slice::from_ref(parameters))?;
+    let group = Group::new(std::slice::from_ref(parameters))?.with_losses(&[loss])?;
     Ok(evaluate_group(&group, &[lambda], dataset, normalizer)?[0])
 }
 

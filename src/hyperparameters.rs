@@ -1,8 +1,117 @@
 //! Validated settings: what is varied between the members of a group, and what they share.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::error::{Error, Result};
 
-/// What distinguishes one member of a group: the weight of the penalty and the learning rate.
+/// What is minimised, besides the penalty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loss {
+    /// The cross-entropy of a softmax: exactly one class is the right one.
+    #[default]
+    Softmax,
+    /// The binary cross-entropy of k sigmoids, one a class, each of which says yes or no on its own.
+    Bce,
+}
+
+impl Loss {
+    /// Both losses.
+    pub const ALL: [Loss; 2] = [Loss::Softmax, Loss::Bce];
+
+    /// The loss's name in options, tables and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Loss::Softmax => "softmax",
+            Loss::Bce => "bce",
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Loss {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Loss::ALL.into_iter().find(|loss| loss.name() == text);
+        named.ok_or_else(|| Error::InvalidValue {
+            name: "loss",
+            expected: "softmax or bce".into(),
+            found: text.into(),
+        })
+    }
+}
+
+/// A learning rate that falls in steps: in epoch e, counted from 1, it is η · factor^⌊(e − 1) / every⌋.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decay {
+    every: usize,
+    factor: f64,
+}
+
+impl Decay {
+    /// After each `every` epochs the learning rate is multiplied with `factor`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] unless `every` is at least 1 and 0 < `factor` < 1.
+    pub fn new(every: usize, factor: f64) -> Result<Self> {
+        if every == 0 {
+            return Err(Error::InvalidValue {
+                name: "decay-every",
+                expected: "at least 1".into(),
+                found: "0".into(),
+            });
+        }
+        if !(factor > 0.0 && factor < 1.0) {
+            return Err(Error::InvalidValue {
+                name: "decay-factor",
+                expected: "above 0 and below 1".into(),
+                found: factor.to_string(),
+            });
+        }
+        Ok(Self { every, factor })
+    }
+
+    /// The epochs of one step.
+    pub fn every(self) -> usize {
+        self.every
+    }
+
+    /// What the learning rate is multiplied with at each step.
+    pub fn factor(self) -> f64 {
+        self.factor
+    }
+}
+
+/// As it stands in names: `20x0.5` halves the learning rate every 20 epochs.
+impl fmt::Display for Decay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.every, self.factor)
+    }
+}
+
+impl FromStr for Decay {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('x');
+        let numbers = parts.and_then(|(e, f)| Some((e.parse().ok()?, f.parse().ok()?)));
+        let (every, factor) = numbers.ok_or_else(|| Error::InvalidValue {
+            name: "decay",
+            expected: "epochs and factor, such as 20x0.5".into(),
+            found: text.into(),
+        })?;
+        Self::new(every, factor)
+    }
+}
+
+/// What distinguishes one member of a group: the weight of the penalty, the learning rate and how it falls, the loss.
 ///
 /// λ multiplies Σ weight² without a ½. PyTorch's `weight_decay` is therefore 2λ, and `alpha` of linfa's logistic
 /// regression, which sums the loss over the examples, is 2nλ.
@@ -10,6 +119,8 @@ use crate::error::{Error, Result};
 pub struct Setting {
     lambda: f64,
     eta: f64,
+    loss: Loss,
+    decay: Option<Decay>,
 }
 
 impl Setting {
@@ -25,10 +136,16 @@ impl Setting {
     ];
 
     const fn of_report(lambda: f64, eta: f64) -> Self {
-        Self { lambda, eta }
+        Self {
+            lambda,
+            eta,
+            loss: Loss::Softmax,
+            decay: None,
+        }
     }
 
-    /// `lambda` (λ) is the weight of the penalty Σ weight², `eta` (η) the learning rate.
+    /// `lambda` (λ) is the weight of the penalty Σ weight², `eta` (η) the learning rate, which stays as it is; the loss
+    /// is [`Loss::Softmax`].
     ///
     /// # Errors
     ///
@@ -49,10 +166,17 @@ impl Setting {
             });
         }
         // Adding 0 turns -0 into 0, so that one setting has one name.
-        Ok(Self {
-            lambda: lambda + 0.0,
-            eta,
-        })
+        Ok(Self::of_report(lambda + 0.0, eta))
+    }
+
+    /// The same setting with another loss.
+    pub fn with_loss(self, loss: Loss) -> Self {
+        Self { loss, ..self }
+    }
+
+    /// The same setting with a learning rate that falls, or, with `None`, stays.
+    pub fn with_decay(self, decay: Option<Decay>) -> Self {
+        Self { decay, ..self }
     }
 
     /// λ, the weight of the penalty.
@@ -60,14 +184,43 @@ impl Setting {
         self.lambda
     }
 
-    /// η, the learning rate.
+    /// η, the learning rate, of the first epoch.
     pub fn eta(self) -> f64 {
         self.eta
     }
 
-    /// The setting's name in file names and tables, such as `lambda0.1_eta0.001`.
+    /// The loss.
+    pub fn loss(self) -> Loss {
+        self.loss
+    }
+
+    /// How the learning rate falls, if it does.
+    pub fn decay(self) -> Option<Decay> {
+        self.decay
+    }
+
+    /// The learning rate in `epoch`, counted from 1.
+    pub fn learning_rate(self, epoch: usize) -> f64 {
+        match self.decay {
+            None => self.eta,
+            Some(Decay { every, factor }) => {
+                let steps = epoch.saturating_sub(1) / every;
+                self.eta * factor.powi(i32::try_from(steps).unwrap_or(i32::MAX))
+            }
+        }
+    }
+
+    /// The setting's name in file names and tables, such as `lambda0.1_eta0.001`; what the report doesn't have stands
+    /// behind it, as in `lambda0.001_eta0.01_bce_decay20x0.5`.
     pub fn name(self) -> String {
-        format!("lambda{}_eta{}", self.lambda, self.eta)
+        let mut name = format!("lambda{}_eta{}", self.lambda, self.eta);
+        if self.loss != Loss::default() {
+            name += &format!("_{}", self.loss);
+        }
+        if let Some(decay) = self.decay {
+            name += &format!("_decay{decay}");
+        }
+        name
     }
 
     /// The test accuracy, a fraction, that the report states for this setting under [`Schedule::REPORT`]; `None` for a
@@ -82,16 +235,18 @@ impl Setting {
 }
 
 /// What the members of a group share: the stream of mini-batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     /// Passes over the training split.
     pub epochs: usize,
     /// Examples of a mini-batch; the last one of an epoch may be smaller.
     pub batch_size: usize,
-    /// Seeds the random start and the shuffling, each with a stream of its own.
+    /// Seeds the random start, the shuffling and the flips, each with a stream of its own.
     pub seed: u64,
     /// Whether the examples are shuffled anew at each epoch; otherwise they stay in file order.
     pub shuffle: bool,
+    /// The probability, 0 to 1, with which an image is mirrored left to right, decided anew for each image and epoch.
+    pub flip: f64,
 }
 
 impl Schedule {
@@ -101,13 +256,15 @@ impl Schedule {
         batch_size: 100,
         seed: 42,
         shuffle: true,
+        flip: 0.0,
     };
 
     /// Checks the schedule against a training split of `examples`.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] for 0 epochs and for a batch size of 0 or above `examples`.
+    /// [`Error::InvalidValue`] for 0 epochs, for a batch size of 0 or above `examples`, and for a flip that is no
+    /// probability.
     pub fn validate(&self, examples: usize) -> Result<()> {
         if self.epochs == 0 {
             return Err(Error::InvalidValue {
@@ -121,6 +278,13 @@ impl Schedule {
                 name: "batch-size",
                 expected: format!("1 to {examples}, the number of training examples"),
                 found: self.batch_size.to_string(),
+            });
+        }
+        if !(0.0..=1.0).contains(&self.flip) {
+            return Err(Error::InvalidValue {
+                name: "flip",
+                expected: "a probability, 0 to 1".into(),
+                found: self.flip.to_string(),
             });
         }
         Ok(())
@@ -175,6 +339,72 @@ mod tests {
             Setting::new(0.2, 0.001).unwrap().reported_test_accuracy(),
             None
         );
+    }
+
+    #[test]
+    fn a_learning_rate_falls_at_the_first_epoch_of_each_step() {
+        let constant = Setting::new(0.1, 0.8).unwrap();
+        assert_eq!(
+            (constant.learning_rate(1), constant.learning_rate(99)),
+            (0.8, 0.8)
+        );
+        let falling = constant.with_decay(Some(Decay::new(3, 0.5).unwrap()));
+        let rates: Vec<_> = (1..=7).map(|e| falling.learning_rate(e)).collect();
+        assert_eq!(rates, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]);
+        assert_eq!(falling.learning_rate(usize::MAX), 0.0);
+    }
+
+    #[test]
+    fn what_the_report_does_not_have_stands_at_the_end_of_the_name() {
+        let setting = Setting::new(0.001, 0.01).unwrap().with_loss(Loss::Bce);
+        assert_eq!(setting.name(), "lambda0.001_eta0.01_bce");
+        let setting = setting.with_decay(Some("20x0.5".parse().unwrap()));
+        assert_eq!(setting.name(), "lambda0.001_eta0.01_bce_decay20x0.5");
+        assert_eq!(setting.reported_test_accuracy(), None);
+        let other = Setting::REPORT[2].with_loss(Loss::Bce);
+        assert_eq!(other.reported_test_accuracy(), None);
+    }
+
+    #[test]
+    fn a_loss_and_a_decay_read_back_as_they_are_written() {
+        for loss in Loss::ALL {
+            assert_eq!(loss.to_string().parse::<Loss>().unwrap(), loss);
+        }
+        let decay = Decay::new(7, 0.1).unwrap();
+        assert_eq!(decay.to_string().parse::<Decay>().unwrap(), decay);
+        for (text, words) in [
+            ("20", "such as 20x0.5, but is 20"),
+            ("x0.5", "such as"),
+            ("20x", "such as"),
+            ("-1x0.5", "such as"),
+            ("0x0.5", "decay-every must be at least 1"),
+            ("20x0", "decay-factor must be above 0 and below 1, but is 0"),
+            ("20x1", "decay-factor"),
+            ("20xNaN", "decay-factor"),
+        ] {
+            let message = text.parse::<Decay>().unwrap_err().to_string();
+            assert!(message.contains(words), "{text}: {message}");
+        }
+        let message = "hinge".parse::<Loss>().unwrap_err().to_string();
+        assert_eq!(message, "loss must be softmax or bce, but is hinge");
+    }
+
+    #[test]
+    fn a_flip_is_a_probability() {
+        for (flip, valid) in [
+            (0.0, true),
+            (0.5, true),
+            (1.0, true),
+            (-0.1, false),
+            (1.1, false),
+            (f64::NAN, false),
+        ] {
+            let schedule = Schedule {
+                flip,
+                ..Schedule::REPORT
+            };
+            assert_eq!(schedule.validate(100).is_ok(), valid, "{flip}");
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use onelayer::gradcheck::implementations::{KERNELS, PASSES};
 use onelayer::gradcheck::{
     Check, Derivatives, Implementation, Problem, Sample, check, implementations,
 };
-use onelayer::network::Dims;
+use onelayer::hyperparameters::Loss;
+use onelayer::network::{Dims, passes};
 use onelayer::output::gradcheck::GradcheckRow;
 use onelayer::output::tables;
 use onelayer::preprocess::Normalizer;
@@ -71,35 +72,38 @@ fn failed(checks: &[Check]) -> Vec<&Check> {
 #[test]
 fn both_backward_passes_agree_with_each_of_the_oracles_on_every_parameter_of_small_problems() {
     for (n, features, classes) in [(1, 1, 1), (1, 1, 2), (5, 7, 3), (16, 33, 10), (3, 100, 4)] {
-        let problem = Problem::random(Dims { features, classes }, n, 7);
-        let checks = check(
-            &problem,
-            "small",
-            &[KERNELS, PASSES],
-            &LAMBDAS,
-            EVERY_WEIGHT,
-        );
-        // 2 implementations, 5 parts of the cost, weight and bias each; the loss once and the cost twice in f64.
-        let doubles = ORACLES.iter().filter(|o| o.contains("f64")).count();
-        assert_eq!(checks.len(), 2 * (5 * ORACLES.len() * 2 + 3 * doubles));
-        assert_eq!(failed(&checks), Vec::<&Check>::new());
-        let compared: usize = checks.iter().map(|c| c.comparison.elements).sum();
-        let parameters = classes * (features + 1);
-        assert_eq!(compared, 2 * (5 * ORACLES.len() * parameters + 3 * doubles));
+        for loss in Loss::ALL {
+            let problem = Problem::random(Dims { features, classes }, n, 7).with_loss(loss);
+            let checks = check(
+                &problem,
+                "small",
+                &[KERNELS, PASSES],
+                &LAMBDAS,
+                EVERY_WEIGHT,
+            );
+            // 2 implementations, 5 parts of the cost, weight and bias each; the loss once and the cost twice in f64.
+            let doubles = ORACLES.iter().filter(|o| o.contains("f64")).count();
+            assert_eq!(checks.len(), 2 * (5 * ORACLES.len() * 2 + 3 * doubles));
+            assert_eq!(failed(&checks), Vec::<&Check>::new());
+            let compared: usize = checks.iter().map(|c| c.comparison.elements).sum();
+            let parameters = classes * (features + 1);
+            assert_eq!(compared, 2 * (5 * ORACLES.len() * parameters + 3 * doubles));
+        }
     }
 }
 
 #[test]
 fn both_backward_passes_agree_on_a_batch_of_real_images() {
-    let sample = some_weights(50);
-    let checks = check(
-        &image_problem(),
-        "images",
-        &[KERNELS, PASSES],
-        &LAMBDAS,
-        sample,
-    );
-    assert_eq!(failed(&checks), Vec::<&Check>::new());
+    for loss in Loss::ALL {
+        let checks = check(
+            &image_problem().with_loss(loss),
+            "images",
+            &[KERNELS, PASSES],
+            &LAMBDAS,
+            some_weights(50),
+        );
+        assert_eq!(failed(&checks), Vec::<&Check>::new());
+    }
 }
 
 /// The mistakes, each as what it makes of correct derivatives.
@@ -190,38 +194,104 @@ const MISTAKES: [(&str, Mistake); 9] = [
     ("a NaN", a_nan),
 ];
 
+/// The mistakes that are made with sigmoids only.
+const BCE_MISTAKES: [(&str, Mistake); 4] = [
+    ("a missing 1/k", |problem, lambda, _| {
+        let k = problem.dims().classes as f32;
+        sigmoids(problem, lambda, |p, onehot| k * (p - onehot))
+    }),
+    ("the labels not subtracted", |problem, lambda, _| {
+        sigmoids(problem, lambda, |p, _| p)
+    }),
+    (
+        "the derivative of the sigmoid twice",
+        |problem, lambda, _| sigmoids(problem, lambda, |p, onehot| (p - onehot) * p * (1.0 - p)),
+    ),
+    ("the gradient of a softmax", |problem, lambda, correct| {
+        let softmax = problem.clone().with_loss(Loss::Softmax);
+        Derivatives {
+            loss: correct.loss,
+            cost: correct.cost,
+            ..implementations::kernels(&softmax, lambda)
+        }
+    }),
+];
+
+/// The derivatives of sigmoids whose `dlogits`, times k·n, are `dlogit(p, onehot)`.
+fn sigmoids(problem: &Problem, lambda: f64, dlogit: impl Fn(f32, f32) -> f32) -> Derivatives {
+    let (parameters, labels) = (problem.parameters(), problem.labels());
+    let mut dlogits = passes::forward(parameters, problem.x());
+    let (loss, _) = passes::sigmoid_binary_cross_entropy(&dlogits, labels);
+    let mean = 1.0 / dlogits.len() as f32;
+    for (row, &label) in dlogits.chunks_mut(problem.dims().classes).zip(labels) {
+        for (class, z) in row.iter_mut().enumerate() {
+            let onehot = f32::from(u8::from(class == usize::from(label)));
+            *z = mean * dlogit(1.0 / (1.0 + (-*z).exp()), onehot);
+        }
+    }
+    let gradients = passes::backward(parameters, problem.x(), &dlogits, lambda as f32);
+    let cost = loss + lambda * parameters.squared_norm();
+    Derivatives::new(loss, cost, &gradients)
+}
+
+#[test]
+fn sigmoids_without_a_mistake_pass() {
+    let checks = check_with(
+        &small_problem().with_loss(Loss::Bce),
+        &|problem, lambda| sigmoids(problem, lambda, |p, onehot| p - onehot),
+        EVERY_WEIGHT,
+    );
+    assert_eq!(failed(&checks), Vec::<&Check>::new());
+}
+
+/// The mistakes that can be made with `loss`.
+fn mistakes(loss: Loss) -> Vec<(&'static str, Mistake)> {
+    match loss {
+        Loss::Softmax => MISTAKES.to_vec(),
+        Loss::Bce => [&MISTAKES[..], &BCE_MISTAKES].concat(),
+    }
+}
+
 #[test]
 fn every_mistake_fails_against_each_of_the_oracles() {
-    let problem = small_problem();
-    for (name, mistake) in MISTAKES {
-        let checks = check_with(
-            &problem,
-            &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
-            EVERY_WEIGHT,
-        );
-        for &against in ORACLES {
-            assert!(
-                failed(&checks).iter().any(|c| c.against == against),
-                "{name} against {against}"
+    for loss in Loss::ALL {
+        let problem = small_problem().with_loss(loss);
+        for (name, mistake) in mistakes(loss) {
+            let checks = check_with(
+                &problem,
+                &|problem, lambda| {
+                    mistake(problem, lambda, implementations::kernels(problem, lambda))
+                },
+                EVERY_WEIGHT,
             );
+            for &against in ORACLES {
+                assert!(
+                    failed(&checks).iter().any(|c| c.against == against),
+                    "{loss}: {name} against {against}"
+                );
+            }
         }
     }
 }
 
 #[test]
 fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
-    let problem = image_problem();
     let sample = some_weights(20);
-    for (name, mistake) in MISTAKES
-        .into_iter()
-        .filter(|(name, _)| *name != "a penalty on the bias")
-    {
-        let checks = check_with(
-            &problem,
-            &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
-            sample,
-        );
-        assert!(!failed(&checks).is_empty(), "{name}");
+    for loss in Loss::ALL {
+        let problem = image_problem().with_loss(loss);
+        for (name, mistake) in mistakes(loss)
+            .into_iter()
+            .filter(|(name, _)| *name != "a penalty on the bias")
+        {
+            let checks = check_with(
+                &problem,
+                &|problem, lambda| {
+                    mistake(problem, lambda, implementations::kernels(problem, lambda))
+                },
+                sample,
+            );
+            assert!(!failed(&checks).is_empty(), "{loss}: {name}");
+        }
     }
 }
 
@@ -264,7 +334,7 @@ fn the_command_passes_on_the_sample_and_writes_its_table() {
         "{stdout}"
     );
     assert!(
-        stdout.contains("100 images, the start") && stdout.contains("worst: "),
+        stdout.contains("100 images, the start, softmax") && stdout.contains("worst: "),
         "{stdout}"
     );
 
@@ -273,6 +343,10 @@ fn the_command_passes_on_the_sample_and_writes_its_table() {
     assert!(
         rows.iter()
             .all(|row| row.verdict == "PASS" && row.elements > 0)
+    );
+    assert!(
+        rows.iter()
+            .any(|row| row.problem.ends_with("the start, bce"))
     );
     let whole = rows
         .iter()

@@ -8,7 +8,7 @@ use assert_cmd::prelude::*;
 use onelayer::Error;
 use onelayer::dataset::{Splits, sample};
 use onelayer::evaluate::evaluate;
-use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::hyperparameters::{Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::output::model::ModelFile;
 use onelayer::output::npz;
@@ -309,7 +309,14 @@ fn distance(a: &Parameters, b: &Parameters) -> f32 {
 fn zero_parameters_have_the_loss_ln_10_and_one_class_in_ten_right() {
     let sample = Sample::load();
     let zeros = Parameters::zeros(sample.splits.train.dims());
-    let scores = evaluate(&zeros, 1.0, &sample.splits.validation, &sample.normalizer).unwrap();
+    let scores = evaluate(
+        &zeros,
+        Loss::Softmax,
+        1.0,
+        &sample.splits.validation,
+        &sample.normalizer,
+    )
+    .unwrap();
     assert!((scores.loss - 10_f64.ln()).abs() < 1e-6, "{}", scores.loss);
     assert_eq!(scores.cost, scores.loss);
     // All logits are equal: the first class counts, which has 50 of the 500 images.
@@ -320,7 +327,14 @@ fn zero_parameters_have_the_loss_ln_10_and_one_class_in_ten_right() {
 fn the_cost_is_the_loss_and_the_weighted_penalty() {
     let sample = Sample::load();
     let start = random_start(sample.splits.train.dims(), 1);
-    let scores = evaluate(&start, 0.5, &sample.splits.test, &sample.normalizer).unwrap();
+    let scores = evaluate(
+        &start,
+        Loss::Softmax,
+        0.5,
+        &sample.splits.test,
+        &sample.normalizer,
+    )
+    .unwrap();
     assert!((scores.cost - scores.loss - 0.5 * start.squared_norm()).abs() < 1e-12);
 }
 
@@ -351,7 +365,7 @@ fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_stable_loss() {
             row[..3],
             [run.setting.lambda(), run.setting.eta(), epoch.number as f64]
         );
-        let [train, validation] = epoch.scores.unwrap();
+        let [train, validation] = epoch.scores.unwrap().map(Option::unwrap);
         for (ours, numpys) in [train.loss, train.cost, validation.loss, validation.cost]
             .iter()
             .zip(&row[3..])
@@ -402,6 +416,7 @@ fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
         let normalizer = Normalizer::new(model.mean, model.std).unwrap();
         let test = evaluate(
             &model.parameters,
+            setting.loss(),
             setting.lambda(),
             &sample.splits.test,
             &normalizer,

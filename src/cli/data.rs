@@ -43,6 +43,15 @@ pub struct DataArgs {
         help_heading = "Data"
     )]
     train_batches: Vec<u8>,
+    /// Images to hold out of the training images for validation, the last of each class, equally many; 0 trains on
+    /// all, without validation [default: validate on --validation-batches]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "validation_batches",
+        help_heading = "Data"
+    )]
+    validation_size: Option<usize>,
     /// Training batches of CIFAR-10 to validate on
     #[arg(
         long,
@@ -67,36 +76,64 @@ impl Loaded {
     pub fn reported(&self, settings: &[Setting], schedule: &Schedule) -> Vec<Option<f64>> {
         let as_reported = self.names == ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"]
             && schedule.epochs == Schedule::REPORT.epochs
-            && schedule.batch_size == Schedule::REPORT.batch_size;
+            && schedule.batch_size == Schedule::REPORT.batch_size
+            && schedule.flip == Schedule::REPORT.flip;
         let reported = |setting: &Setting| setting.reported_test_accuracy().filter(|_| as_reported);
         settings.iter().map(reported).collect()
+    }
+}
+
+impl Loaded {
+    /// The same images, `size` of the training split being the validation split.
+    fn hold_out(self, size: usize) -> anyhow::Result<Self> {
+        let Self {
+            mut splits,
+            mut names,
+        } = self;
+        (splits.train, splits.validation) = splits.train.hold_out(size)?;
+        let per_class = size / splits.train.dims().classes;
+        if size == 0 {
+            names[1] = "none".into();
+        } else {
+            names[1] = format!("the last {per_class} images of each class of {}", names[0]);
+            names[0] += &format!(" but the last {per_class} images of each class");
+        }
+        Ok(Self { splits, names })
     }
 }
 
 impl DataArgs {
     /// Loads the splits, getting CIFAR-10 first if it is not there.
     pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
-        match self.dataset {
-            Name::Cifar10 => self.load_cifar10(quiet),
+        let loaded = match self.dataset {
+            Name::Cifar10 => self.load_cifar10(quiet)?,
             Name::Sample => {
                 let dir = self.dir(SAMPLE_DIR);
-                Ok(Loaded {
+                Loaded {
                     splits: sample::load(&dir).context(
                         "the sample comes with this program's source: run it there, or name the folder by --data-dir",
                     )?,
                     names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
-                })
+                }
             }
+        };
+        match self.validation_size {
+            Some(size) => loaded.hold_out(size),
+            None => Ok(loaded),
         }
     }
 
     fn load_cifar10(&self, quiet: bool) -> anyhow::Result<Loaded> {
         let train = batch_files(&self.train_batches)?;
-        let validation = batch_files(&self.validation_batches)?;
+        let validation = match self.validation_size {
+            Some(_) => Vec::new(),
+            None => batch_files(&self.validation_batches)?,
+        };
         for file in &validation {
             ensure!(
                 !train.contains(file),
-                "--validation-batches must be others than --train-batches, but {file} is in both"
+                "--validation-batches must be others than --train-batches, but {file} is in both; \
+                 --validation-size holds out a part of the training batches"
             );
         }
         let dir = self.dir(CIFAR10_DIR);

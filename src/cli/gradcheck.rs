@@ -10,7 +10,7 @@ use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
 use onelayer::gradcheck::implementations::{KERNELS, PASSES};
 use onelayer::gradcheck::referee::start as referee_start;
 use onelayer::gradcheck::{Check, Implementation, Problem, Sample, check};
-use onelayer::hyperparameters::Schedule;
+use onelayer::hyperparameters::{Loss, Schedule};
 use onelayer::network::{Dims, Parameters};
 use onelayer::output::gradcheck::{GradcheckRow, Location};
 use onelayer::output::model::ModelFile;
@@ -21,7 +21,7 @@ use onelayer::train::{epoch_order, random_start};
 
 use super::{data, referee};
 #[cfg(feature = "autograd-check")]
-use onelayer::{gradcheck::trajectory, hyperparameters::Setting, train::Data};
+use onelayer::{gradcheck::trajectory, train::Data};
 
 /// Examples, features and classes of the problems on which every derivative is also taken numerically.
 const SMALL: [(usize, usize, usize); 4] = [(1, 1, 2), (5, 7, 3), (16, 33, 10), (3, 100, 4)];
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ));
     }
     #[cfg(feature = "autograd-check")]
-    for setting in Setting::REPORT {
+    for setting in trajectory::settings() {
         let start = random_start(DIMS, args.seed);
         add(trajectory::check(
             images.data(),
@@ -120,6 +120,13 @@ struct Case {
     implementations: &'static [Implementation<'static>],
     /// Where to take central differences, if anywhere.
     sample: Option<Sample>,
+}
+
+/// Parameters at which gradients are checked.
+struct Model {
+    name: String,
+    loss: Loss,
+    parameters: Parameters,
 }
 
 /// Both backward passes.
@@ -168,7 +175,7 @@ impl Args {
             epochs: TRAJECTORY_EPOCHS,
             batch_size: self.batch_size,
             seed: self.seed,
-            shuffle: true,
+            ..Schedule::REPORT
         };
         schedule.validate(splits.train.len())?;
         Ok(Images {
@@ -179,36 +186,35 @@ impl Args {
         })
     }
 
-    /// Random problems, small enough to take every derivative numerically.
+    /// Random problems with each loss, small enough to take every derivative numerically.
     fn small_cases(&self) -> impl Iterator<Item = Case> {
         let seed = self.seed;
-        SMALL.into_iter().map(move |(n, features, classes)| Case {
-            name: format!("random n={n} d={features} k={classes}"),
-            problem: Problem::random(Dims { features, classes }, n, seed),
+        let case = move |(n, features, classes), loss| Case {
+            name: format!("random n={n} d={features} k={classes}, {loss}"),
+            problem: Problem::random(Dims { features, classes }, n, seed).with_loss(loss),
             implementations: BOTH,
             sample: Some(Sample {
                 weights: usize::MAX,
                 seed,
             }),
-        })
+        };
+        SMALL
+            .into_iter()
+            .flat_map(move |shape| Loss::ALL.map(|loss| case(shape, loss)))
     }
 
-    /// A batch and the whole training split, at the start and at each model; and a batch on which every probability
-    /// is 0 or 1 to the last bit.
-    fn image_cases(
-        &self,
-        images: &Images,
-        models: &[(String, Parameters)],
-    ) -> anyhow::Result<Vec<Case>> {
+    /// A batch and the whole training split, at the start with each loss and at each model with its own; and a batch on
+    /// which every probability of a softmax is 0 or 1 to the last bit.
+    fn image_cases(&self, images: &Images, models: &[Model]) -> anyhow::Result<Vec<Case>> {
         let start = random_start(DIMS, self.seed);
         let mut saturated = start.clone();
         for (class, bias) in saturated.bias.iter_mut().enumerate() {
             *bias = 100.0 * class as f32;
         }
-        let case = |indices: &[usize], at: &str, parameters: &Parameters| {
+        let case = |indices: &[usize], at: &str, loss: Loss, parameters: &Parameters| {
             anyhow::Ok(Case {
-                name: format!("{} images, {at}", indices.len()),
-                problem: images.problem(indices, parameters)?,
+                name: format!("{} images, {at}, {loss}", indices.len()),
+                problem: images.problem(indices, parameters)?.with_loss(loss),
                 implementations: BOTH,
                 sample: Some(Sample {
                     weights: self.differences,
@@ -216,15 +222,29 @@ impl Args {
                 }),
             })
         };
-        let mut cases = vec![case(images.batch(), "logits of 0 to 900", &saturated)?];
-        for (at, parameters) in std::iter::once(&("the start".into(), start)).chain(models) {
-            cases.push(case(images.batch(), at, parameters)?);
+        let mut cases = Vec::new();
+        for loss in Loss::ALL {
+            cases.push(case(
+                images.batch(),
+                "logits of 0 to 900",
+                loss,
+                &saturated,
+            )?);
+        }
+        let starts = Loss::ALL.map(|loss| Model {
+            name: "the start".into(),
+            loss,
+            parameters: start.clone(),
+        });
+        for model in starts.iter().chain(models) {
+            let at = |indices| case(indices, &model.name, model.loss, &model.parameters);
+            cases.push(at(images.batch())?);
             cases.push(Case {
                 // The plain loops add up 10,000 terms one by one, for which f32 is too short; training never does.
                 implementations: &[KERNELS],
                 // They evaluate the cost twice a parameter.
                 sample: None,
-                ..case(&images.order, at, parameters)?
+                ..at(&images.order)?
             });
         }
         Ok(cases)
@@ -236,7 +256,7 @@ impl Args {
         let images = self.images()?;
         match &models[..] {
             [] => images.problem(images.batch(), &referee_start(DIMS, self.seed)),
-            [(_, parameters)] => images.problem(images.batch(), parameters),
+            [model] => images.problem(images.batch(), &model.parameters),
             several => anyhow::bail!(
                 "--export takes one --model, but there are {}",
                 several.len()
@@ -244,7 +264,7 @@ impl Args {
         }
     }
 
-    fn models(&self) -> anyhow::Result<Vec<(String, Parameters)>> {
+    fn models(&self) -> anyhow::Result<Vec<Model>> {
         let read = |path: &PathBuf| {
             let bytes = fs::read(path)
                 .with_context(|| format!("cannot read --model {}", path.display()))?;
@@ -255,7 +275,11 @@ impl Args {
                 path.display(),
                 model.parameters.dims
             );
-            Ok((model.provenance.setting, model.parameters))
+            Ok(Model {
+                name: model.provenance.setting,
+                loss: model.provenance.loss,
+                parameters: model.parameters,
+            })
         };
         self.model.iter().map(read).collect()
     }

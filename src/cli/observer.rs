@@ -23,15 +23,18 @@ pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn
 
 /// The scores of an epoch, short enough for a bar in 80 columns.
 fn scores(epoch: &Epoch) -> String {
-    match epoch.scores {
-        None => "diverged".into(),
-        Some([train, validation]) => format!(
-            "loss {:.3} val {:.3} {:.1} %",
-            train.loss,
-            validation.loss,
-            100.0 * validation.accuracy
-        ),
+    let Some([train, validation]) = epoch.scores else {
+        return "diverged".into();
+    };
+    let mut text = String::new();
+    if let Some(train) = train {
+        text += &format!("loss {:.3}", train.loss);
     }
+    if let Some(validation) = validation {
+        let accuracy = 100.0 * validation.accuracy;
+        text += &format!(" val {:.3} {accuracy:.1} %", validation.loss);
+    }
+    text
 }
 
 struct Lines {
@@ -41,17 +44,24 @@ struct Lines {
 
 impl Observer for Lines {
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
-        let (name, total) = (&self.names[member], self.epochs);
-        match epoch.scores {
-            None => eprintln!("{name} epoch {}/{total}: diverged", epoch.number),
-            Some([train, validation]) => eprintln!(
-                "{name} epoch {}/{total}: train loss {:.4}, validation loss {:.4}, validation accuracy {:.2} %",
-                epoch.number,
-                train.loss,
+        let mut line = format!(
+            "{} epoch {}/{}:",
+            self.names[member], epoch.number, self.epochs
+        );
+        let Some([train, validation]) = epoch.scores else {
+            return eprintln!("{line} diverged");
+        };
+        if let Some(train) = train {
+            line += &format!(" train loss {:.4}", train.loss);
+        }
+        if let Some(validation) = validation {
+            line += &format!(
+                ", validation loss {:.4}, validation accuracy {:.2} %",
                 validation.loss,
                 100.0 * validation.accuracy
-            ),
+            );
         }
+        eprintln!("{line}");
     }
 }
 

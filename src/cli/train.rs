@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use onelayer::dataset::Dataset;
 use onelayer::evaluate::{Scores, evaluate};
-use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::output::results::{Folder, Results};
 use onelayer::preprocess::Normalizer;
@@ -26,13 +27,35 @@ pub struct Args {
     /// Learning rate η [default: 0.001]
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
     eta: Option<f64>,
+    /// What is minimised besides: the cross-entropy of a softmax, or the binary cross-entropy of ten sigmoids
+    #[arg(long, value_name = "LOSS", default_value_t = Loss::Softmax, value_parser = loss_parser())]
+    loss: Loss,
+    /// Multiply the learning rate with --decay-factor after each so many epochs
+    #[arg(long, value_name = "EPOCHS", requires = "decay_factor")]
+    decay_every: Option<usize>,
+    /// What --decay-every multiplies with, between 0 and 1
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        requires = "decay_every",
+        allow_negative_numbers = true
+    )]
+    decay_factor: Option<f64>,
+    /// Probability that an image is mirrored left to right, decided anew in each epoch
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    flip: f64,
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.epochs)]
     epochs: usize,
     /// Images of a mini-batch; the last one of an epoch may have fewer
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
     batch_size: usize,
-    /// Seed of the random start and of the shuffling
+    /// Seed of the random start, of the shuffling and of the flips
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.seed)]
     seed: u64,
     /// Keep the images in file order instead of shuffling them at each epoch
@@ -55,6 +78,11 @@ pub struct Args {
     /// Say at the end how long loading, training, evaluating and writing took
     #[arg(long)]
     timings: bool,
+}
+
+/// A [`Loss`] by its name.
+fn loss_parser() -> impl TypedValueParser<Value = Loss> {
+    PossibleValuesParser::new(Loss::ALL.map(Loss::name)).try_map(|name| name.parse::<Loss>())
 }
 
 /// Trains, writes the results, prints the table.
@@ -124,23 +152,33 @@ fn test_scores(
         let lambda = run.setting.lambda();
         match run.diverged_in() {
             Some(_) => Ok(None),
-            None => Ok(Some(evaluate(&run.parameters, lambda, test, normalizer)?)),
+            None => Ok(Some(evaluate(
+                &run.parameters,
+                run.setting.loss(),
+                lambda,
+                test,
+                normalizer,
+            )?)),
         }
     };
     runs.iter().map(score).collect()
 }
 
 impl Args {
-    /// The report's four settings, or the one that the arguments name.
+    /// The report's four settings, or the one that the arguments name, with the loss and the decay that they name.
     fn settings(&self) -> anyhow::Result<Vec<Setting>> {
-        if self.lambda.is_none() && self.eta.is_none() {
-            return Ok(Setting::REPORT.to_vec());
-        }
-        let setting = Setting::new(
-            self.lambda.unwrap_or(0.0),
-            self.eta.unwrap_or(Setting::DEFAULT_ETA),
-        )?;
-        Ok(vec![setting])
+        let settings = if self.lambda.is_none() && self.eta.is_none() {
+            Setting::REPORT.to_vec()
+        } else {
+            vec![Setting::new(
+                self.lambda.unwrap_or(0.0),
+                self.eta.unwrap_or(Setting::DEFAULT_ETA),
+            )?]
+        };
+        let decay = self.decay_every.zip(self.decay_factor);
+        let decay = decay.map(|(e, f)| Decay::new(e, f)).transpose()?;
+        let named = |s: &Setting| s.with_loss(self.loss).with_decay(decay);
+        Ok(settings.iter().map(named).collect())
     }
 
     fn schedule(&self) -> Schedule {
@@ -149,6 +187,7 @@ impl Args {
             batch_size: self.batch_size,
             seed: self.seed,
             shuffle: !self.no_shuffle,
+            flip: self.flip,
         }
     }
 

@@ -72,6 +72,47 @@ impl Dataset {
         &self.labels
     }
 
+    /// The examples without the last `size` / k of each class, and these, both in the order of `self`.
+    ///
+    /// The classes of the part that is held out are equally frequent, whatever they are in the whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] when `size` is not a multiple of k, or leaves nothing of a class.
+    pub fn hold_out(&self, size: usize) -> Result<(Dataset, Dataset)> {
+        let mut left = vec![0; self.dims.classes];
+        for &label in &self.labels {
+            left[usize::from(label)] += 1;
+        }
+        let rarest = left.iter().min().copied().unwrap_or(0);
+        let per_class = size / self.dims.classes;
+        if !size.is_multiple_of(self.dims.classes) || (size > 0 && per_class >= rarest) {
+            return Err(Error::InvalidValue {
+                name: "validation-size",
+                expected: format!(
+                    "a multiple of {}, the number of classes, and at most {}, which leaves an image of each to train on",
+                    self.dims.classes,
+                    rarest.saturating_sub(1) * self.dims.classes
+                ),
+                found: size.to_string(),
+            });
+        }
+        let mut parts = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
+        for (i, &label) in self.labels.iter().enumerate() {
+            let left = &mut left[usize::from(label)];
+            let (pixels, labels) = &mut parts[usize::from(*left <= per_class)];
+            *left -= 1;
+            pixels.extend_from_slice(self.image(i));
+            labels.push(label);
+        }
+        let [train, held_out] = parts.map(|(pixels, labels)| Self {
+            dims: self.dims,
+            pixels,
+            labels,
+        });
+        Ok((train, held_out))
+    }
+
     /// The examples of `self`, then those of `other`.
     ///
     /// # Errors
@@ -96,8 +137,53 @@ impl Dataset {
 pub struct Splits {
     /// What the parameters and the normalisation are fitted on.
     pub train: Dataset,
-    /// What is evaluated after each epoch.
+    /// What is evaluated after each epoch; may be empty.
     pub validation: Dataset,
     /// What is evaluated once, at the end.
     pub test: Dataset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Twelve examples of three classes, of one feature each, which is their number.
+    fn dataset() -> Dataset {
+        let dims = Dims {
+            features: 1,
+            classes: 3,
+        };
+        let labels = vec![0, 1, 2, 2, 0, 1, 0, 0, 2, 1, 1, 0];
+        Dataset::new(dims, (0..12).collect(), labels).unwrap()
+    }
+
+    fn numbers(dataset: &Dataset) -> Vec<u8> {
+        (0..dataset.len()).map(|i| dataset.image(i)[0]).collect()
+    }
+
+    #[test]
+    fn the_last_examples_of_each_class_are_held_out_in_their_order() {
+        let (train, held_out) = dataset().hold_out(6).unwrap();
+        assert_eq!(numbers(&held_out), [3, 7, 8, 9, 10, 11]);
+        assert_eq!(held_out.labels(), [2, 0, 2, 1, 1, 0]);
+        assert_eq!(numbers(&train), [0, 1, 2, 4, 5, 6]);
+        assert_eq!(train.labels(), [0, 1, 2, 0, 1, 0]);
+    }
+
+    #[test]
+    fn nothing_held_out_leaves_everything() {
+        let (train, held_out) = dataset().hold_out(0).unwrap();
+        assert_eq!(train, dataset());
+        assert!(held_out.is_empty());
+    }
+
+    #[test]
+    fn classes_that_would_be_unequal_or_used_up_are_not_held_out() {
+        for size in [1, 5, 9, 12, 300] {
+            let message = dataset().hold_out(size).unwrap_err().to_string();
+            let expected =
+                "validation-size must be a multiple of 3, the number of classes, and at most 6";
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::{Derivatives, Problem, Terms};
 use crate::error::{Error, Result};
+use crate::hyperparameters::Loss;
 use crate::network::{Dims, Parameters};
 
 /// The number format that libtorch computes in.
@@ -99,7 +100,7 @@ impl Examples {
 /// How well a trainer does on some examples, computed by libtorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
-    /// The mean cross-entropy in nats.
+    /// The mean loss in nats.
     pub loss: f64,
     /// loss + λ · Σ weight².
     pub cost: f64,
@@ -115,6 +116,7 @@ struct Model {
     weight: Tensor,
     /// (k).
     bias: Tensor,
+    loss: Loss,
     lambda: f64,
 }
 
@@ -127,6 +129,7 @@ impl Model {
                 .view([dims.classes as i64, dims.features as i64])
                 .to_kind(kind),
             bias: Tensor::from_slice(&parameters.bias).to_kind(kind),
+            loss: Loss::Softmax,
             lambda,
         }
     }
@@ -145,6 +148,14 @@ impl Model {
         x.linear(&self.weight, Some(&self.bias))
     }
 
+    /// The mean loss of `logits` (n,k) whose classes are `y` (n).
+    fn loss(&self, logits: &Tensor, y: &Tensor) -> Tensor {
+        match self.loss {
+            Loss::Softmax => cross_entropy(logits, y),
+            Loss::Bce => binary_cross_entropy(logits, y),
+        }
+    }
+
     /// λ · Σ weight².
     fn penalty(&self) -> Tensor {
         self.weight.square().sum(None) * self.lambda
@@ -153,7 +164,7 @@ impl Model {
     fn scores(&self, examples: &Examples) -> Scores {
         let _no_grad = tch::no_grad_guard();
         let logits = self.logits(&examples.x);
-        let loss = scalar(&cross_entropy(&logits, &examples.y));
+        let loss = scalar(&self.loss(&logits, &examples.y));
         let correct = logits.argmax(1, false).eq_tensor(&examples.y);
         Scores {
             loss,
@@ -176,6 +187,17 @@ impl Model {
 fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
     const NO_IGNORED_CLASS: i64 = -100;
     logits.cross_entropy_loss(y, None::<&Tensor>, Reduction::Mean, NO_IGNORED_CLASS, 0.0)
+}
+
+/// PyTorch's own `binary_cross_entropy_with_logits`, the mean over examples and classes.
+fn binary_cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
+    let onehot = y.one_hot(logits.size()[1]).to_kind(logits.kind());
+    logits.binary_cross_entropy_with_logits(
+        &onehot,
+        None::<&Tensor>,
+        None::<&Tensor>,
+        Reduction::Mean,
+    )
 }
 
 fn scalar(tensor: &Tensor) -> f64 {
@@ -228,8 +250,11 @@ pub fn derivatives(
     };
     let examples = Examples::new(problem.x(), problem.labels(), problem.dims())
         .expect("a problem is consistent");
-    let model = Model::new(problem.parameters(), lambda, kind).differentiable();
-    let loss = cross_entropy(&model.logits(&examples.x.to_kind(kind)), &examples.y);
+    let model = Model {
+        loss: problem.loss(),
+        ..Model::new(problem.parameters(), lambda, kind).differentiable()
+    };
+    let loss = model.loss(&model.logits(&examples.x.to_kind(kind)), &examples.y);
     let penalty = model.penalty();
     let cost = &loss + &penalty;
     match terms {
@@ -270,10 +295,21 @@ impl AutogradTrainer {
         Self { model, eta }
     }
 
+    /// The same trainer with another loss than [`Loss::Softmax`].
+    pub fn with_loss(self, loss: Loss) -> Self {
+        let model = Model { loss, ..self.model };
+        Self { model, ..self }
+    }
+
+    /// Goes on with the learning rate `eta`.
+    pub fn set_learning_rate(&mut self, eta: f64) {
+        self.eta = eta;
+    }
+
     /// One update on a mini-batch: forward, `backward()`, parameter ← parameter − η · gradient.
     pub fn step(&mut self, batch: &Examples) {
         let model = &mut self.model;
-        let loss = cross_entropy(&model.logits(&batch.x), &batch.y);
+        let loss = model.loss(&model.logits(&batch.x), &batch.y);
         if model.lambda == 0.0 {
             loss.backward();
         } else {
@@ -420,6 +456,29 @@ mod tests {
                 "{found:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_binary_cross_entropy_has_the_gradient_computed_by_hand() {
+        // Logits ln 2 and −ln 2 of each example: sigmoids ⅔ and ⅓, of the first class the right one's.
+        let dims = Dims {
+            features: 1,
+            classes: 2,
+        };
+        let ln_2 = 2_f32.ln();
+        let parameters = Parameters::new(dims, vec![ln_2, -ln_2], vec![0.0; 2]).unwrap();
+        let problem = Problem::new(vec![1.0; 3], vec![0; 3], parameters).unwrap();
+        let found = derivatives(
+            &problem.with_loss(Loss::Bce),
+            0.0,
+            Terms::Data,
+            Precision::F64,
+        );
+        // (⅔ − 1) / 2 and (⅓ − 0) / 2; −ln ⅔ for either class.
+        let expected = [-1.0 / 6.0, 1.0 / 6.0];
+        assert!(distance(&found.dweight, &expected) <= 1e-7, "{found:?}");
+        assert!(distance(&found.dbias, &expected) <= 1e-7, "{found:?}");
+        assert!((found.loss - 1.5_f64.ln()).abs() <= 1e-7, "{found:?}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub const PASSES: Implementation = Implementation {
 /// By the kernels that [`crate::train`] uses.
 pub fn kernels(problem: &Problem, lambda: f64) -> Derivatives {
     let group = Group::new(std::slice::from_ref(problem.parameters())).expect("one member");
+    let group = group.with_losses(&[problem.loss()]).expect("one member");
     let examples = Examples::Rows(problem.x(), problem.labels());
     let gradients = group.gradients(examples, &[lambda as f32]);
     let (loss, gradients) = &gradients.expect("a problem is consistent")[0];
@@ -27,7 +28,7 @@ pub fn kernels(problem: &Problem, lambda: f64) -> Derivatives {
 /// By the readable loops.
 pub fn readable(problem: &Problem, lambda: f64) -> Derivatives {
     let logits = passes::forward(problem.parameters(), problem.x());
-    let (loss, dlogits) = passes::softmax_cross_entropy(&logits, problem.labels());
+    let (loss, dlogits) = passes::loss(problem.loss(), &logits, problem.labels());
     let gradients = passes::backward(problem.parameters(), problem.x(), &dlogits, lambda as f32);
     Derivatives::new(loss, cost(loss, problem, lambda), &gradients)
 }

@@ -50,7 +50,7 @@ impl Terms {
 /// The cost of a problem and its derivatives, in `f64` for comparing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derivatives {
-    /// Mean cross-entropy, in nats.
+    /// Mean loss, in nats.
     pub loss: f64,
     /// loss + λ · Σ weight².
     pub cost: f64,

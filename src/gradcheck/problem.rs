@@ -6,6 +6,7 @@ use rand_distr::StandardNormal;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::hyperparameters::Loss;
 use crate::network::{Dims, Parameters, check_finite};
 use crate::preprocess::Normalizer;
 
@@ -15,10 +16,11 @@ pub struct Problem {
     x: Vec<f32>,
     labels: Vec<u8>,
     parameters: Parameters,
+    loss: Loss,
 }
 
 impl Problem {
-    /// Takes `x` (n·d, row-major, normalised) and `labels` (n, each below k).
+    /// Takes `x` (n·d, row-major, normalised) and `labels` (n, each below k). The loss is [`Loss::Softmax`].
     ///
     /// # Errors
     ///
@@ -45,7 +47,13 @@ impl Problem {
             x,
             labels,
             parameters,
+            loss: Loss::Softmax,
         })
+    }
+
+    /// The same problem with another loss.
+    pub fn with_loss(self, loss: Loss) -> Self {
+        Self { loss, ..self }
     }
 
     /// The examples `indices` of `dataset`, normalised.
@@ -83,6 +91,7 @@ impl Problem {
             x,
             labels,
             parameters: Parameters { dims, weight, bias },
+            loss: Loss::Softmax,
         }
     }
 
@@ -105,6 +114,11 @@ impl Problem {
     /// The class of each example, (n).
     pub fn labels(&self) -> &[u8] {
         &self.labels
+    }
+
+    /// What is differentiated, besides the penalty.
+    pub fn loss(&self) -> Loss {
+        self.loss
     }
 
     /// Where the cost is differentiated.

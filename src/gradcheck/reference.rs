@@ -3,6 +3,7 @@
 //! Slow and plain on purpose: it is what the fast code is held against.
 
 use super::{Derivatives, Problem, Terms};
+use crate::hyperparameters::Loss;
 
 /// Loss, cost and gradients of `problem` for the weight `lambda` of the penalty.
 pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
@@ -14,10 +15,13 @@ pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives 
     if terms != Terms::Penalty {
         for (i, &y) in problem.labels().iter().enumerate() {
             let logits = logits(problem, &parameters, i);
-            let log_normaliser = log_sum_exp(&logits);
+            let probabilities = probabilities(problem.loss(), &logits);
             for c in 0..k {
                 let target = if c == usize::from(y) { 1.0 } else { 0.0 };
-                let dlogit = ((logits[c] - log_normaliser).exp() - target) / n;
+                let dlogit = match problem.loss() {
+                    Loss::Softmax => (probabilities[c] - target) / n,
+                    Loss::Bce => (probabilities[c] - target) / (k as f64 * n),
+                };
                 dbias[c] += dlogit;
                 for j in 0..d {
                     dweight[c * d + j] += dlogit * f64::from(problem.x()[i * d + j]);
@@ -56,14 +60,38 @@ impl Parameters64 {
     }
 }
 
-/// The mean over the examples of logsumexp(logits) − logits\[y\].
+/// The softmax of one example's logits, or the sigmoid of each.
+fn probabilities(loss: Loss, logits: &[f64]) -> Vec<f64> {
+    match loss {
+        Loss::Softmax => {
+            let log_normaliser = log_sum_exp(logits);
+            logits.iter().map(|z| (z - log_normaliser).exp()).collect()
+        }
+        Loss::Bce => logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect(),
+    }
+}
+
+/// The mean over the examples of logsumexp(logits) − logits\[y\]; or that over examples and classes of −ln p for the class
+/// y and −ln (1 − p) for the others, with p = sigmoid(logit).
 pub(super) fn loss(problem: &Problem, parameters: &Parameters64) -> f64 {
     let mut sum = 0.0;
     for (i, &y) in problem.labels().iter().enumerate() {
         let logits = logits(problem, parameters, i);
-        sum += log_sum_exp(&logits) - logits[usize::from(y)];
+        let y = usize::from(y);
+        sum += match problem.loss() {
+            Loss::Softmax => log_sum_exp(&logits) - logits[y],
+            Loss::Bce => {
+                let term = |(c, &z): (usize, &f64)| softplus(if c == y { -z } else { z });
+                logits.iter().enumerate().map(term).sum::<f64>() / logits.len() as f64
+            }
+        };
     }
     sum / problem.len() as f64
+}
+
+/// −ln (1 − sigmoid(z)) = ln (1 + e^z), which is −ln sigmoid(−z).
+fn softplus(z: f64) -> f64 {
+    log_sum_exp(&[0.0, z])
 }
 
 /// Σ weight².

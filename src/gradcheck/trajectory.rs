@@ -8,8 +8,8 @@ use super::autograd::{AutogradTrainer, Examples, Scores};
 use super::{Check, Comparison, Terms};
 use crate::error::Result;
 use crate::evaluate;
-use crate::hyperparameters::{Schedule, Setting};
-use crate::network::{self, Batch, Group, Parameters};
+use crate::hyperparameters::{Decay, Loss, Schedule, Setting};
+use crate::network::{self, Batch, Group, Parameters, Rate};
 use crate::train::{Data, epoch_order};
 
 /// The largest difference of a parameter that passes at any step.
@@ -23,6 +23,14 @@ pub const LOSS_FACTOR: f64 = 10.0;
 
 /// The steps after which parameters are compared, besides each epoch's last.
 const STEPS: [usize; 3] = [1, 10, 100];
+
+/// Settings that together have every part of training: the report's four, and one of sigmoids whose learning rate falls.
+pub fn settings() -> Vec<Setting> {
+    let decay = Decay::new(2, 0.5).expect("a valid decay");
+    let sigmoids = Setting::new(0.01, 0.01).expect("a valid setting");
+    let sigmoids = sigmoids.with_loss(Loss::Bce).with_decay(Some(decay));
+    [&Setting::REPORT[..], &[sigmoids]].concat()
+}
 
 /// How many steps of `setting` can be compared, and the largest difference of a parameter that passes.
 ///
@@ -61,7 +69,7 @@ pub fn check(
         for epoch in 1..=schedule.epochs {
             let order = epoch_order(schedule, epoch, data.train.len());
             for indices in order.chunks(schedule.batch_size) {
-                pair.step(data, &train, indices)?;
+                pair.step(data, &train, indices, epoch)?;
                 step += 1;
                 if STEPS.contains(&step) && step <= last_step {
                     checks.extend(pair.compare_parameters(&format!("step {step}")));
@@ -87,19 +95,28 @@ struct Pair {
 
 impl Pair {
     fn new(setting: Setting, schedule: &Schedule, start: &Parameters) -> Result<Self> {
-        let group = Group::new(std::slice::from_ref(start))?;
+        let group = Group::new(std::slice::from_ref(start))?.with_losses(&[setting.loss()])?;
+        let autograd = AutogradTrainer::new(start, setting.lambda(), setting.eta());
         Ok(Self {
             setting,
             batch: Batch::new(&group, schedule.batch_size),
             group,
-            autograd: AutogradTrainer::new(start, setting.lambda(), setting.eta()),
+            autograd: autograd.with_loss(setting.loss()),
         })
     }
 
-    fn step(&mut self, data: Data, train: &Examples, indices: &[usize]) -> Result<()> {
+    fn step(
+        &mut self,
+        data: Data,
+        train: &Examples,
+        indices: &[usize],
+        epoch: usize,
+    ) -> Result<()> {
         let examples = network::Examples::Chosen(data.train, data.normalizer, indices);
         self.group
-            .step(&mut self.batch, examples, &[self.setting.into()])?;
+            .step(&mut self.batch, examples, &[Rate::new(self.setting, epoch)])?;
+        self.autograd
+            .set_learning_rate(self.setting.learning_rate(epoch));
         self.autograd.step(&train.select(indices));
         Ok(())
     }
@@ -162,6 +179,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::dataset::cifar10::DIMS;
     use crate::dataset::sample;
     use crate::preprocess::Normalizer;
     use crate::train::random_start;
@@ -182,17 +200,17 @@ mod tests {
             normalizer: &normalizer,
         };
         let start = random_start(splits.train.dims(), 42);
-        let checks = check(data, &Setting::REPORT, &SCHEDULE, &start).unwrap();
+        let checks = check(data, &settings(), &SCHEDULE, &start).unwrap();
         for check in &checks {
             assert!(check.comparison.passed(), "{check:?}");
         }
         // Weight and bias after steps 1, 10 and 100, and these and two losses after each epoch, of which the unstable
         // setting has one.
-        assert_eq!(checks.len(), 3 * (3 * 2 + 10 * 4) + (2 * 2 + 4));
+        assert_eq!(checks.len(), 4 * (3 * 2 + 10 * 4) + (2 * 2 + 4));
     }
 
-    #[test]
-    fn a_halved_lambda_is_seen_after_ten_steps() {
+    /// Whether the weights pass after ten steps when `change` was made to what trains by autograd, or to its setting.
+    fn passes_after_ten_steps(setting: Setting, change: impl Fn(&mut Pair)) -> bool {
         let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
         let normalizer = Normalizer::fit(&splits.train).unwrap();
         let data = Data {
@@ -207,14 +225,33 @@ mod tests {
         )
         .unwrap();
         let start = random_start(splits.train.dims(), 42);
-        let setting = Setting::REPORT[3];
         let mut pair = Pair::new(setting, &SCHEDULE, &start).unwrap();
-        pair.autograd = AutogradTrainer::new(&start, setting.lambda() / 2.0, setting.eta());
+        change(&mut pair);
         let order = epoch_order(&SCHEDULE, 1, splits.train.len());
         for indices in order.chunks(SCHEDULE.batch_size) {
-            pair.step(data, &train, indices).unwrap();
+            pair.step(data, &train, indices, 1).unwrap();
         }
         let [weight, _] = pair.compare_parameters("step 10");
-        assert!(!weight.comparison.passed(), "{weight:?}");
+        weight.comparison.passed()
+    }
+
+    #[test]
+    fn a_halved_lambda_and_another_loss_are_seen_after_ten_steps() {
+        let setting = Setting::REPORT[3];
+        let sigmoids = settings()[4];
+        for setting in [setting, sigmoids] {
+            assert!(passes_after_ten_steps(setting, |_| ()));
+        }
+        let start = random_start(DIMS, 42);
+        let (lambda, eta) = (setting.lambda(), setting.eta());
+        let halved = |pair: &mut Pair| {
+            pair.autograd = AutogradTrainer::new(&start, lambda / 2.0, eta);
+        };
+        assert!(!passes_after_ten_steps(setting, halved));
+        let (lambda, eta) = (sigmoids.lambda(), sigmoids.eta());
+        let softmax = |pair: &mut Pair| {
+            pair.autograd = AutogradTrainer::new(&start, lambda, eta);
+        };
+        assert!(!passes_after_ten_steps(sigmoids, softmax));
     }
 }

@@ -11,13 +11,14 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernels::{
-    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, PANEL, Panel, ROWS, RowRate, Softmax,
-    ZERO, ZERO_PANEL,
+    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, PANEL, Panel, ROWS, RowRate, Sigmoid,
+    Softmax, ZERO, ZERO_PANEL,
 };
 use super::{Dims, Gradients, Parameters, check_shape};
 use crate::dataset::Dataset;
+use crate::dataset::cifar10::SIDE;
 use crate::error::{Error, Result};
-use crate::hyperparameters::Setting;
+use crate::hyperparameters::{Loss, Setting};
 use crate::preprocess::Normalizer;
 
 /// m networks of the same shape, trained together.
@@ -29,6 +30,8 @@ pub struct Group {
     weight: Vec<Panel>,
     /// (rows).
     bias: Vec<f32>,
+    /// (m): what each member minimises.
+    losses: Vec<Loss>,
     arch: Arch,
 }
 
@@ -41,10 +44,11 @@ pub struct Rate {
     pub lambda: f32,
 }
 
-impl From<Setting> for Rate {
-    fn from(setting: Setting) -> Self {
+impl Rate {
+    /// The rate of `setting` in `epoch`, counted from 1.
+    pub fn new(setting: Setting, epoch: usize) -> Self {
         Self {
-            eta: setting.eta() as f32,
+            eta: setting.learning_rate(epoch) as f32,
             lambda: setting.lambda() as f32,
         }
     }
@@ -53,7 +57,7 @@ impl From<Setting> for Rate {
 /// What an evaluation adds up for one member.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// The sum of the losses of the examples, in nats.
+    /// The sum of the losses of the examples, each in nats.
     pub loss: f64,
     /// The examples whose largest logit is their label's, the first of equal logits counting.
     pub correct: usize,
@@ -66,6 +70,9 @@ pub enum Examples<'a> {
     All(&'a Dataset, &'a Normalizer),
     /// The images with these indices, in this order.
     Chosen(&'a Dataset, &'a Normalizer, &'a [usize]),
+    /// As [`Chosen`](Self::Chosen), those images mirrored left to right that are marked in the last array, which has an
+    /// element for each image of the data set.
+    Flipped(&'a Dataset, &'a Normalizer, &'a [usize], &'a [bool]),
     /// Features that are normalised already, (n,d) row-major, and their labels, (n).
     Rows(&'a [f32], &'a [u8]),
 }
@@ -75,7 +82,7 @@ impl<'a> Examples<'a> {
     pub fn len(&self) -> usize {
         match self {
             Self::All(dataset, _) => dataset.len(),
-            Self::Chosen(_, _, indices) => indices.len(),
+            Self::Chosen(_, _, indices) | Self::Flipped(_, _, indices, _) => indices.len(),
             Self::Rows(_, labels) => labels.len(),
         }
     }
@@ -88,22 +95,40 @@ impl<'a> Examples<'a> {
     fn label(&self, i: usize) -> u8 {
         match self {
             Self::All(dataset, _) => dataset.labels()[i],
-            Self::Chosen(dataset, _, indices) => dataset.labels()[indices[i]],
+            Self::Chosen(dataset, _, indices) | Self::Flipped(dataset, _, indices, _) => {
+                dataset.labels()[indices[i]]
+            }
             Self::Rows(_, labels) => labels[i],
         }
     }
 
-    fn image(&self, i: usize) -> &'a [u8] {
+    /// Image i, and whether it is to be mirrored.
+    fn image(&self, i: usize) -> (&'a [u8], bool) {
         match self {
-            Self::All(dataset, _) => dataset.image(i),
-            Self::Chosen(dataset, _, indices) => dataset.image(indices[i]),
-            Self::Rows(..) => &[],
+            Self::All(dataset, _) => (dataset.image(i), false),
+            Self::Chosen(dataset, _, indices) => (dataset.image(indices[i]), false),
+            Self::Flipped(dataset, _, indices, flips) => {
+                (dataset.image(indices[i]), flips[indices[i]])
+            }
+            Self::Rows(..) => (&[], false),
         }
     }
 
     fn check(&self, dims: Dims) -> Result<()> {
+        if let Self::Flipped(dataset, _, _, flips) = self {
+            check_shape("flips", flips.len(), &[dataset.len()])?;
+            if !dataset.dims().features.is_multiple_of(SIDE) {
+                return Err(Error::Shape {
+                    what: "mirrored image".into(),
+                    expected: format!("(rows of {SIDE} pixels)"),
+                    found: dataset.dims().to_string(),
+                });
+            }
+        }
         let (found, labels) = match self {
-            Self::All(dataset, normalizer) | Self::Chosen(dataset, normalizer, _) => {
+            Self::All(dataset, normalizer)
+            | Self::Chosen(dataset, normalizer, _)
+            | Self::Flipped(dataset, normalizer, ..) => {
                 check_shape("mean", normalizer.scale().len(), &[dims.features])?;
                 (dataset.dims(), [].as_slice())
             }
@@ -219,7 +244,7 @@ impl Scratch {
 }
 
 impl Group {
-    /// The group of `members`.
+    /// The group of `members`, each with the loss [`Loss::Softmax`].
     ///
     /// # Errors
     ///
@@ -247,12 +272,26 @@ impl Group {
             members: members.len(),
             weight: vec![ZERO_PANEL; panels * rows],
             bias: vec![0.0; rows],
+            losses: vec![Loss::default(); members.len()],
             arch: Arch::new(),
         };
         for (j, member) in members.iter().enumerate() {
             group.set_member(j, member)?;
         }
         Ok(group)
+    }
+
+    /// The same group, member j minimising `losses[j]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] when `losses` has not one element a member.
+    pub fn with_losses(self, losses: &[Loss]) -> Result<Self> {
+        check_shape("losses", losses.len(), &[self.members])?;
+        Ok(Self {
+            losses: losses.to_vec(),
+            ..self
+        })
     }
 
     /// The same group, computed with another instruction set than the widest one of this processor: for tests and
@@ -405,7 +444,8 @@ impl Group {
         self.per_example(examples, self.members, predict)
     }
 
-    /// The probabilities of all classes that each member gives each of the `examples`, (n,m,k).
+    /// The probabilities of all classes that each member gives each of the `examples`, (n,m,k): of a softmax, which add
+    /// up to 1, or those of k sigmoids, which need not.
     ///
     /// # Errors
     ///
@@ -469,13 +509,22 @@ impl Group {
         });
         let members = scratch.logits.chunks_exact_mut(self.dims.classes);
         let results = scratch.losses.iter_mut().zip(&mut scratch.predictions);
-        for (logits, (losses, predictions)) in members.zip(results) {
-            self.arch.dispatch(Softmax {
-                logits,
-                labels: &labels,
-                losses,
-                predictions,
-            });
+        for ((logits, loss), (losses, predictions)) in members.zip(&self.losses).zip(results) {
+            let labels = &labels;
+            match loss {
+                Loss::Softmax => self.arch.dispatch(Softmax {
+                    logits,
+                    labels,
+                    losses,
+                    predictions,
+                }),
+                Loss::Bce => self.arch.dispatch(Sigmoid {
+                    logits,
+                    labels,
+                    losses,
+                    predictions,
+                }),
+            }
         }
     }
 
@@ -483,13 +532,17 @@ impl Group {
     fn write_x(&self, examples: Examples, range: Range<usize>, x: &mut [Panel]) {
         let n = range.len();
         match examples {
-            Examples::All(_, normalizer) | Examples::Chosen(_, normalizer, _) => {
+            Examples::All(_, normalizer)
+            | Examples::Chosen(_, normalizer, _)
+            | Examples::Flipped(_, normalizer, ..) => {
                 let mut images: [&[u8]; CHUNK] = [&[]; CHUNK];
-                for (image, i) in images.iter_mut().zip(range) {
-                    *image = examples.image(i);
+                let mut flips = [false; CHUNK];
+                for ((image, flip), i) in images.iter_mut().zip(&mut flips).zip(range) {
+                    (*image, *flip) = examples.image(i);
                 }
                 self.arch.dispatch(Normalise {
                     images: &images[..n],
+                    flips: &flips[..n],
                     scale: normalizer.scale(),
                     offset: normalizer.offset(),
                     x,
@@ -541,7 +594,7 @@ impl Group {
         Ok(())
     }
 
-    /// dlogits = (probs − onehot(y)) / n, from (rows) lanes of examples to (examples, rows).
+    /// dlogits = (probs − onehot(y)) / n, or / (k·n) for sigmoids, from (rows) lanes of examples to (examples, rows).
     fn write_dlogits(
         &self,
         examples: Examples,
@@ -554,9 +607,16 @@ impl Group {
         let k = self.dims.classes;
         for (e, dlogits) in dlogits.chunks_exact_mut(rows).enumerate() {
             let label = usize::from(examples.label(first + e));
-            for (row, dlogit) in dlogits.iter_mut().enumerate().take(self.members * k) {
-                let onehot = f32::from(u8::from(row % k == label));
-                *dlogit = (probs[row].0[e] - onehot) / n as f32;
+            let members = dlogits.chunks_exact_mut(k).zip(probs.chunks_exact(k));
+            for ((dlogits, probs), loss) in members.zip(&self.losses) {
+                let averaged_over = match loss {
+                    Loss::Softmax => n,
+                    Loss::Bce => k * n,
+                } as f32;
+                for (class, (dlogit, probs)) in dlogits.iter_mut().zip(probs).enumerate() {
+                    let onehot = f32::from(u8::from(class == label));
+                    *dlogit = (probs.0[e] - onehot) / averaged_over;
+                }
             }
         }
     }

@@ -23,6 +23,8 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::dataset::cifar10::SIDE;
+
 /// The features of a panel: four AVX-512 vectors, eight AVX2 vectors.
 pub const PANEL: usize = 64;
 /// The partial sums of a logit, and the examples that [`Softmax`] takes at once: the widest vector there is.
@@ -52,13 +54,15 @@ pub const ZERO: Lanes = Lanes([0.0; LANES]);
 /// Zero in every feature.
 pub const ZERO_PANEL: Panel = Panel([0.0; PANEL]);
 
-/// x = pixel · scale + offset, rounded once, for some images.
+/// x = pixel · scale + offset, rounded once, for some images, each as it is or mirrored left to right.
 ///
 /// Panel by panel, all images: `scale` and `offset` are read once, and each image is a stream of its own, which the
 /// processor fetches ahead while it works on the others.
 pub struct Normalise<'a> {
     /// (examples), each (d).
     pub images: &'a [&'a [u8]],
+    /// (examples): which images are mirrored. d is then a multiple of [`SIDE`], the pixels of an image's row.
+    pub flips: &'a [bool],
     /// (d).
     pub scale: &'a [f32],
     /// (d).
@@ -79,8 +83,14 @@ impl WithSimd for Normalise<'_> {
         let (full_offset, offset) = self.offset.as_chunks::<PANEL>();
         let full = full_scale.len();
         for (p, (scale, offset)) in full_scale.iter().zip(full_offset).enumerate() {
-            for (image, x) in self.images.iter().zip(self.x.chunks_exact_mut(self.stride)) {
-                let pixels = &image[p * PANEL..(p + 1) * PANEL];
+            let images = self.images.iter().zip(self.flips);
+            for ((image, &flip), x) in images.zip(self.x.chunks_exact_mut(self.stride)) {
+                let mut pixels = &image.as_chunks::<PANEL>().0[p];
+                let mirrored;
+                if flip {
+                    mirrored = mirror(pixels);
+                    pixels = &mirrored;
+                }
                 let mut panel = ZERO_PANEL;
                 for f in 0..PANEL {
                     panel.0[f] = f32::from(pixels[f]).mul_add(scale[f], offset[f]);
@@ -88,12 +98,31 @@ impl WithSimd for Normalise<'_> {
                 x[p] = panel;
             }
         }
-        for (image, x) in self.images.iter().zip(self.x.chunks_exact_mut(self.stride)) {
-            for (f, &pixel) in image[full * PANEL..].iter().enumerate() {
+        let images = self.images.iter().zip(self.flips);
+        for ((image, &flip), x) in images.zip(self.x.chunks_exact_mut(self.stride)) {
+            let pixels = &image[full * PANEL..];
+            for f in 0..pixels.len() {
+                let pixel = pixels[if flip { mirrored(f) } else { f }];
                 x[full].0[f] = f32::from(pixel).mul_add(scale[f], offset[f]);
             }
         }
     }
+}
+
+/// Where pixel `f` of a panel is in the mirror image: its place in its row counted from the other end.
+#[inline(always)]
+const fn mirrored(f: usize) -> usize {
+    const { assert!(SIDE.is_power_of_two() && PANEL.is_multiple_of(SIDE)) };
+    f ^ (SIDE - 1)
+}
+
+#[inline(always)]
+fn mirror(pixels: &[u8; PANEL]) -> [u8; PANEL] {
+    let mut image = [0; PANEL];
+    for f in 0..PANEL {
+        image[f] = pixels[mirrored(f)];
+    }
+    image
 }
 
 /// `logits` of up to [`CHUNK`] examples: x · weightᵀ + bias.
@@ -238,20 +267,7 @@ impl WithSimd for Softmax<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let vectors = LANES / S::F32_LANES;
-        let mut max = self.logits[0];
-        *self.predictions = [0; LANES];
-        for (class, row) in self.logits.iter().enumerate().skip(1) {
-            let class = simd.splat_u32s(class as u32);
-            let (row, _) = S::as_simd_f32s(&row.0);
-            let (max, _) = S::as_mut_simd_f32s(&mut max.0);
-            let (predictions, _) = S::as_mut_simd_u32s(self.predictions);
-            for v in 0..vectors {
-                let larger = simd.greater_than_f32s(row[v], max[v]);
-                max[v] = simd.select_f32s(larger, row[v], max[v]);
-                predictions[v] = simd.select_u32s(larger, class, predictions[v]);
-            }
-        }
-        let max = max.0;
+        let max = largest(simd, self.logits, self.predictions).0;
         let mut below_max = [0.0; LANES];
         for (e, &label) in self.labels.iter().enumerate() {
             below_max[e] = max[e] - self.logits[usize::from(label)].0[e];
@@ -278,6 +294,61 @@ impl WithSimd for Softmax<'_> {
             for v in 0..vectors {
                 row[v] = simd.div_f32s(row[v], sum[v]);
             }
+        }
+    }
+}
+
+/// The largest logit of each example, and in `predictions` its class, the first of equals.
+#[inline(always)]
+fn largest<S: Simd>(simd: S, logits: &[Lanes], predictions: &mut [u32; LANES]) -> Lanes {
+    let mut max = logits[0];
+    *predictions = [0; LANES];
+    for (class, row) in logits.iter().enumerate().skip(1) {
+        let class = simd.splat_u32s(class as u32);
+        let (row, _) = S::as_simd_f32s(&row.0);
+        let (max, _) = S::as_mut_simd_f32s(&mut max.0);
+        let (predictions, _) = S::as_mut_simd_u32s(predictions);
+        for v in 0..LANES / S::F32_LANES {
+            let larger = simd.greater_than_f32s(row[v], max[v]);
+            max[v] = simd.select_f32s(larger, row[v], max[v]);
+            predictions[v] = simd.select_u32s(larger, class, predictions[v]);
+        }
+    }
+    max
+}
+
+/// The loss and the sigmoids of [`LANES`] examples at once, lane e being example e.
+pub struct Sigmoid<'a> {
+    /// (k): logits, which become probabilities.
+    pub logits: &'a mut [Lanes],
+    /// The class of each example.
+    pub labels: &'a [u8; LANES],
+    /// Overwritten: the mean over the classes of the binary cross-entropy, in nats; not finite when a logit is not.
+    pub losses: &'a mut Lanes,
+    /// Overwritten: the class of the largest logit, the first of equals.
+    pub predictions: &'a mut [u32; LANES],
+}
+
+impl WithSimd for Sigmoid<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        largest(simd, self.logits, self.predictions);
+        let classes = self.logits.len() as f32;
+        let mut sum = [0.0; LANES];
+        for (class, row) in self.logits.iter_mut().enumerate() {
+            for e in 0..LANES {
+                let z = row.0[e];
+                let onehot = f32::from(u8::from(usize::from(self.labels[e]) == class));
+                let exp = exp(-z.abs());
+                // A product, not a choice: 0 · ∞ is NaN, which shows.
+                sum[e] += z.max(0.0) - z * onehot + ln_1p(exp);
+                row.0[e] = if z >= 0.0 { 1.0 } else { exp } / (1.0 + exp);
+            }
+        }
+        for e in 0..LANES {
+            self.losses.0[e] = sum[e] / classes;
         }
     }
 }
@@ -332,6 +403,28 @@ pub fn ln(v: f32) -> f32 {
     }
     let ln = j.mul_add(std::f32::consts::LN_2, 2.0 * s * series);
     if v < f32::INFINITY { ln } else { v }
+}
+
+/// ln (1 + v) for 0 ≤ v ≤ 1, within 3 units in the last place; NaN stays.
+///
+/// ln (1 + v) = 2 artanh(s) with s = v / (2 + v) ≤ ⅓; its series to s¹⁵ leaves 1e-9.
+#[inline(always)]
+pub fn ln_1p(v: f32) -> f32 {
+    let s = v / (2.0 + v);
+    let z = s * s;
+    let mut series: f32 = 1.0 / 15.0;
+    for coefficient in [
+        1.0 / 13.0,
+        1.0 / 11.0,
+        1.0 / 9.0,
+        1.0 / 7.0,
+        1.0 / 5.0,
+        1.0 / 3.0,
+        1.0,
+    ] {
+        series = series.mul_add(z, coefficient);
+    }
+    2.0 * s * series
 }
 
 /// What [`Backward`] leaves in the place of `weight`.
@@ -483,5 +576,25 @@ mod tests {
         assert_eq!(ln(1.0), 0.0);
         assert_eq!(ln(f32::INFINITY), f32::INFINITY);
         assert!(ln(f32::NAN).is_nan());
+    }
+    #[test]
+    fn the_logarithm_of_one_more_is_within_three_units_in_the_last_place() {
+        let values = (1..=2_000_000).map(|i| (i as f32 / 2e6).powi(5));
+        let worst = values
+            .map(|v| ulps(ln_1p(v), f64::from(v).ln_1p()))
+            .fold(0.0, f64::max);
+        assert!(worst <= 3.0, "{worst}");
+        assert!(ulps(ln_1p(1.0) * (1.0 + 4e-7), 2_f64.ln()) > 3.0);
+        assert_eq!(ln_1p(0.0), 0.0);
+        assert!(ln_1p(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn the_mirror_image_of_a_panel_has_each_of_its_two_rows_turned_round() {
+        let panel = std::array::from_fn(|f| f as u8);
+        let mirror = mirror(&panel);
+        assert_eq!(mirror[..3], [31, 30, 29]);
+        assert_eq!(mirror[31..34], [0, 63, 62]);
+        assert_eq!(super::mirror(&mirror), panel);
     }
 }

@@ -13,6 +13,15 @@
 //! | `dbias` (k) | column sums of dlogits |
 //! | update | weight ← weight − η · dweight; bias ← bias − η · dbias |
 //!
+//! The loss of the report is that of a softmax, above. The other one, [`Loss::Bce`](crate::hyperparameters::Loss::Bce),
+//! replaces three rows, and nothing else:
+//!
+//! | quantity | definition |
+//! |---|---|
+//! | `probs` (n,k) | sigmoid of each logit, 1 / (1 + e^−z): k answers, which need not add up to 1 |
+//! | `loss` | mean over the n·k logits of max(z, 0) − z·t + ln(1 + e^−\|z\|), t = onehot(y), in nats |
+//! | `dlogits` (n,k) | (probs − onehot(y)) / (k·n) |
+//!
 //! `dθ` is the gradient of the cost with respect to θ, with θ's own shape.
 
 mod group;

@@ -5,6 +5,7 @@
 //! is Bishop, *Pattern Recognition and Machine Learning* (2006), equation 4.109; the rest is the chain rule.
 
 use super::{Gradients, Parameters};
+use crate::hyperparameters::Loss;
 
 /// `logits` (n,k) of `x` (n,d): logits\[i,c\] = Σ_f x\[i,f\] · weight\[c,f\] + bias\[c\].
 ///
@@ -28,6 +29,18 @@ pub fn forward(parameters: &Parameters, x: &[f32]) -> Vec<f32> {
 }
 
 /// The mean loss in nats, and `dlogits` (n,k), of `logits` (n,k) and `labels` (n).
+///
+/// # Panics
+///
+/// When there is no label, `logits` is not (n,k), or a label is k or more.
+pub fn loss(loss: Loss, logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
+    match loss {
+        Loss::Softmax => softmax_cross_entropy(logits, labels),
+        Loss::Bce => sigmoid_binary_cross_entropy(logits, labels),
+    }
+}
+
+/// [`loss`] for [`Loss::Softmax`].
 ///
 /// loss_i = logsumexp(logits_i) − logits_i\[y_i\]; dlogits = (probs − onehot(y)) / n. The largest logit of an example is
 /// subtracted first, which changes neither and keeps every exponential at most 1 (Goodfellow, Bengio & Courville,
@@ -60,6 +73,37 @@ pub fn softmax_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
         }
     }
     (loss / n as f64, dlogits)
+}
+
+/// [`loss`] for [`Loss::Bce`]: k sigmoids, each of which tells one class from all others.
+///
+/// loss = 1/(n·k) Σ_i Σ_c −ln(p if c = y_i, 1 − p otherwise), with p = sigmoid(logits\[i,c\]);
+/// dlogits = (p − onehot(y)) / (k·n): Bishop (2006), equations 4.90 and 4.91, for each class. With z a logit and t its
+/// onehot, a term is max(z, 0) − z·t + ln(1 + e^−|z|), whose exponential is at most 1.
+///
+/// # Panics
+///
+/// When there is no label, `logits` is not (n,k), or a label is k or more.
+pub fn sigmoid_binary_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
+    let n = labels.len();
+    assert!(
+        n > 0 && logits.len().is_multiple_of(n),
+        "logits must be (n,k)"
+    );
+    let mut dlogits = logits.to_vec();
+    let mut loss = 0.0;
+    for (row, &label) in dlogits.chunks_exact_mut(logits.len() / n).zip(labels) {
+        assert!(usize::from(label) < row.len(), "a label must be below k");
+        for (class, value) in row.iter_mut().enumerate() {
+            let onehot = f32::from(u8::from(class == usize::from(label)));
+            let z = *value;
+            let exp = (-z.abs()).exp();
+            loss += f64::from(z.max(0.0) - z * onehot + exp.ln_1p());
+            let p = if z >= 0.0 { 1.0 } else { exp } / (1.0 + exp);
+            *value = (p - onehot) / logits.len() as f32;
+        }
+    }
+    (loss / logits.len() as f64, dlogits)
 }
 
 /// The gradient of the cost, from `x` (n,d) and `dlogits` (n,k).

@@ -18,6 +18,7 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorI
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::hyperparameters::{Decay, Loss};
 use crate::network::{Dims, Parameters};
 
 /// A trained model with its normalisation and where it comes from.
@@ -46,8 +47,14 @@ pub struct Provenance {
     pub batch_size: usize,
     /// Epochs that were trained.
     pub epochs: usize,
-    /// The seed of the initial weights and of the shuffling.
+    /// The seed of the initial weights, of the shuffling and of the flips.
     pub seed: u64,
+    /// What was minimised besides the penalty.
+    pub loss: Loss,
+    /// How the learning rate fell, if it did.
+    pub decay: Option<Decay>,
+    /// The probability with which an image was mirrored.
+    pub flip: f64,
     /// What the parameters and the normalisation were fitted on, for example `data_batch_1.bin`.
     pub train_split: String,
     /// What was evaluated after each epoch.
@@ -60,34 +67,49 @@ pub struct Provenance {
 
 impl Provenance {
     fn to_metadata(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
+        let mut metadata = BTreeMap::from([
             ("setting", self.setting.clone()),
             ("lambda", self.lambda.to_string()),
             ("eta", self.eta.to_string()),
             ("batch_size", self.batch_size.to_string()),
             ("epochs", self.epochs.to_string()),
             ("seed", self.seed.to_string()),
+            ("loss", self.loss.to_string()),
+            ("flip", self.flip.to_string()),
             ("train_split", self.train_split.clone()),
             ("validation_split", self.validation_split.clone()),
             ("test_split", self.test_split.clone()),
             ("version", self.version.clone()),
-        ])
+        ]);
+        if let Some(decay) = self.decay {
+            metadata.insert("decay", decay.to_string());
+        }
+        metadata
     }
 
     fn from_metadata(metadata: &Metadata, path: &Path) -> Result<Self> {
+        fn optional<T: FromStr<Err: Display>>(
+            metadata: &Metadata,
+            path: &Path,
+            name: &str,
+        ) -> Result<Option<T>> {
+            let text = metadata.metadata().as_ref().and_then(|m| m.get(name));
+            let parse = |text: &String| {
+                text.parse().map_err(|e| {
+                    format_error(path, format!("the metadata has {name:?} = {text:?}: {e}"))
+                })
+            };
+            text.map(parse).transpose()
+        }
         fn field<T: FromStr<Err: Display>>(
             metadata: &Metadata,
             path: &Path,
             name: &str,
         ) -> Result<T> {
-            let text = metadata.metadata().as_ref().and_then(|m| m.get(name));
-            let text = text.ok_or_else(|| {
+            optional(metadata, path, name)?.ok_or_else(|| {
                 let reason =
                     format!("the metadata lacks {name:?}: this is no model file of this program");
                 format_error(path, reason)
-            })?;
-            text.parse().map_err(|e| {
-                format_error(path, format!("the metadata has {name:?} = {text:?}: {e}"))
             })
         }
         let text = |name| field::<String>(metadata, path, name);
@@ -98,6 +120,10 @@ impl Provenance {
             batch_size: field(metadata, path, "batch_size")?,
             epochs: field(metadata, path, "epochs")?,
             seed: field(metadata, path, "seed")?,
+            // The first files had none of these three.
+            loss: optional(metadata, path, "loss")?.unwrap_or_default(),
+            decay: optional(metadata, path, "decay")?,
+            flip: optional(metadata, path, "flip")?.unwrap_or(0.0),
             train_split: text("train_split")?,
             validation_split: text("validation_split")?,
             test_split: text("test_split")?,
@@ -306,6 +332,9 @@ mod tests {
                 batch_size: 100,
                 epochs: 40,
                 seed: u64::MAX,
+                loss: Loss::Bce,
+                decay: Some(Decay::new(20, 0.5).unwrap()),
+                flip: 0.5,
                 train_split: "data_batch_1.bin".into(),
                 validation_split: "data_batch_2.bin".into(),
                 test_split: "test_batch.bin".into(),
@@ -320,6 +349,13 @@ mod tests {
 
     /// A file of the given f32 tensors, written by the library alone, with the metadata of `model`.
     fn file(tensors: &[(&str, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+        file_with(tensors, model().provenance.to_metadata())
+    }
+
+    fn file_with(
+        tensors: &[(&str, Vec<usize>, Vec<f32>)],
+        metadata: BTreeMap<&'static str, String>,
+    ) -> Vec<u8> {
         let data: Vec<Vec<u8>> = tensors
             .iter()
             .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
@@ -330,7 +366,6 @@ mod tests {
                 TensorView::new(Dtype::F32, shape.clone(), data).unwrap(),
             )
         });
-        let metadata = model().provenance.to_metadata();
         let metadata = metadata.into_iter().map(|(k, v)| (k.to_owned(), v));
         safetensors::serialize(views, Some(metadata.collect())).unwrap()
     }
@@ -373,6 +408,24 @@ mod tests {
         let weight = weight.tensor("weight").unwrap();
         assert_eq!(weight.shape(), [2, 3]);
         assert_eq!(weight.data()[4..8], 0.25f32.to_le_bytes());
+    }
+
+    #[test]
+    fn a_file_from_before_there_were_losses_decays_and_flips_is_one_of_a_plain_softmax() {
+        let mut metadata = model().provenance.to_metadata();
+        for field in ["loss", "decay", "flip"] {
+            metadata.remove(field).unwrap();
+        }
+        let old = read(&file_with(&tensors(), metadata)).unwrap().provenance;
+        assert_eq!((old.loss, old.decay, old.flip), (Loss::Softmax, None, 0.0));
+        let mut metadata = model().provenance.to_metadata();
+        metadata.insert("loss", "hinge".into());
+        let error = read(&file_with(&tensors(), metadata)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("loss must be softmax or bce, but is hinge")
+        );
     }
 
     #[test]

@@ -40,8 +40,7 @@ impl Results<'_> {
     fn summary_row(&self, i: usize) -> SummaryRow {
         let run = &self.runs[i];
         let last = run.epochs.last().and_then(|epoch| epoch.scores);
-        let train = last.map(|[train, _]| train);
-        let validation = last.map(|[_, validation]| validation);
+        let [train, validation] = last.unwrap_or_default();
         SummaryRow {
             setting: run.setting.name(),
             lambda: run.setting.lambda(),
@@ -115,6 +114,9 @@ impl Results<'_> {
                 batch_size: self.schedule.batch_size,
                 epochs: self.schedule.epochs,
                 seed: self.schedule.seed,
+                loss: run.setting.loss(),
+                decay: run.setting.decay(),
+                flip: self.schedule.flip,
                 train_split,
                 validation_split,
                 test_split,
@@ -127,8 +129,7 @@ impl Results<'_> {
 /// The rows of a run's `curves_<setting>.csv`.
 fn curve_rows(run: &Run) -> Vec<CurveRow> {
     let row = |epoch: &crate::train::Epoch| {
-        let train = epoch.scores.map(|[train, _]| train);
-        let validation = epoch.scores.map(|[_, validation]| validation);
+        let [train, validation] = epoch.scores.unwrap_or_default();
         CurveRow {
             epoch: epoch.number,
             learning_rate: epoch.learning_rate,

@@ -1,9 +1,9 @@
 //! The stream of mini-batches: a function of seed and epoch alone, so that any epoch can be drawn without its
 //! predecessors.
 
-use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 
 use crate::hyperparameters::Schedule;
 
@@ -17,6 +17,19 @@ pub fn epoch_order(schedule: &Schedule, epoch: usize, examples: usize) -> Vec<us
         order.shuffle(&mut rng);
     }
     order
+}
+
+/// Which of `examples` examples are mirrored in `epoch` (from 1), whatever their places in its order.
+pub fn epoch_flips(schedule: &Schedule, epoch: usize, examples: usize) -> Vec<bool> {
+    // Streams below are the orders'.
+    const FLIPS: u64 = 1 << 63;
+    let mut rng = ChaCha8Rng::seed_from_u64(schedule.seed);
+    rng.set_stream(FLIPS | epoch as u64);
+    // 2³² numbers, each as probable as the others.
+    let limit = schedule.flip * 2_f64.powi(32);
+    (0..examples)
+        .map(|_| f64::from(rng.next_u32()) < limit)
+        .collect()
 }
 
 #[cfg(test)]
@@ -57,5 +70,50 @@ mod tests {
             ..Schedule::REPORT
         };
         assert_eq!(epoch_order(&schedule, 5, 4), [0, 1, 2, 3]);
+    }
+
+    fn flipping(flip: f64) -> Schedule {
+        Schedule {
+            flip,
+            ..Schedule::REPORT
+        }
+    }
+
+    #[test]
+    fn so_many_images_are_flipped_as_the_probability_says_anew_in_each_epoch() {
+        let half = |epoch| epoch_flips(&flipping(0.5), epoch, 10_000);
+        let flipped = half(1).iter().filter(|&&f| f).count();
+        // Five standard deviations of a binomial count.
+        assert!(flipped.abs_diff(5000) < 250, "{flipped}");
+        let again = half(1)
+            .iter()
+            .zip(half(2))
+            .filter(|(a, b)| **a && *b)
+            .count();
+        assert!(again.abs_diff(2500) < 217, "{again}");
+        assert!(epoch_flips(&flipping(1.0), 1, 1000).iter().all(|&f| f));
+        assert!(!epoch_flips(&flipping(0.0), 1, 1000).contains(&true));
+    }
+
+    #[test]
+    fn flips_are_a_function_of_seed_and_epoch_and_of_nothing_else() {
+        let schedule = flipping(0.5);
+        let flips = epoch_flips(&schedule, 3, 1000);
+        // Other batches and another order leave every image's flip as it is, and so does a longer data set.
+        let other = Schedule {
+            batch_size: 7,
+            epochs: 9,
+            shuffle: false,
+            ..schedule
+        };
+        assert_eq!(epoch_flips(&other, 3, 1000), flips);
+        assert_eq!(epoch_flips(&schedule, 3, 2000)[..1000], flips);
+        let seed = schedule.seed + 1;
+        assert_ne!(epoch_flips(&Schedule { seed, ..schedule }, 3, 1000), flips);
+        // The order is drawn from a stream of its own.
+        assert_eq!(
+            epoch_order(&schedule, 3, 1000),
+            epoch_order(&Schedule::REPORT, 3, 1000)
+        );
     }
 }

@@ -12,7 +12,7 @@ mod trainer;
 use std::fmt;
 use std::time::Duration;
 
-pub use batches::epoch_order;
+pub use batches::{epoch_flips, epoch_order};
 pub use snapshot::{snapshot, stretch};
 pub use start::random_start;
 pub use trainer::{State, Trainer};
@@ -29,7 +29,7 @@ use crate::preprocess::Normalizer;
 pub struct Data<'a> {
     /// What the parameters are fitted on.
     pub train: &'a Dataset,
-    /// What is evaluated besides after each epoch.
+    /// What is evaluated besides after each epoch, unless it is empty.
     pub validation: &'a Dataset,
     /// Fitted on `train`.
     pub normalizer: &'a Normalizer,
@@ -42,8 +42,9 @@ pub struct Epoch {
     pub number: usize,
     /// η during the epoch.
     pub learning_rate: f64,
-    /// The scores on the training and on the validation split; `None` once a setting has diverged.
-    pub scores: Option<[Scores; 2]>,
+    /// The scores on the training and on the validation split, as far as they are evaluated; `None` once a setting has
+    /// diverged.
+    pub scores: Option<[Option<Scores>; 2]>,
     /// The setting's share of the wall time, in seconds: that of the group, divided by its members.
     pub seconds: f64,
 }

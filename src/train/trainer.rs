@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Data, Divergence, Epoch, Observer, Run, Timings, epoch_order, snapshot};
+use super::{Data, Divergence, Epoch, Observer, Run, Timings, epoch_flips, epoch_order, snapshot};
 use crate::error::{Error, Result};
 use crate::evaluate::{Scores, evaluate_group};
 use crate::hyperparameters::{Schedule, Setting};
@@ -90,7 +90,6 @@ pub struct Trainer<'a> {
     data: Data<'a>,
     schedule: Schedule,
     lambdas: Vec<f64>,
-    rates: Vec<Rate>,
     /// Where the parameters are while training goes on; those in `state` are as old as the last look at it.
     group: Group,
     batch: Batch,
@@ -123,13 +122,13 @@ impl<'a> Trainer<'a> {
         schedule.validate(data.train.len())?;
         state.validate(schedule, data.train.len())?;
         let parameters: Vec<_> = state.runs.iter().map(|r| r.parameters.clone()).collect();
-        let group = Group::new(&parameters)?;
         let settings = || state.runs.iter().map(|run| run.setting);
+        let losses: Vec<_> = settings().map(Setting::loss).collect();
+        let group = Group::new(&parameters)?.with_losses(&losses)?;
         Ok(Self {
             data,
             schedule: *schedule,
             lambdas: settings().map(Setting::lambda).collect(),
-            rates: settings().map(Rate::from).collect(),
             batch: Batch::new(&group, schedule.batch_size),
             group,
             state,
@@ -153,8 +152,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     ///
     /// [`Error::Interrupted`] when `observer` asks for it: the state is then that after the last batch.
-    /// [`Error::Shape`] when features or classes differ between the parameters and the data or the validation split is
-    /// empty.
+    /// [`Error::Shape`] when features or classes differ between the parameters and the data.
     ///
     /// # Panics
     ///
@@ -183,12 +181,19 @@ impl<'a> Trainer<'a> {
             train, normalizer, ..
         } = self.data;
         let epoch = self.state.epochs() + 1;
+        let rate = |run: &Run| Rate::new(run.setting, epoch);
+        let rates: Vec<_> = self.state.runs.iter().map(rate).collect();
         let order = epoch_order(&self.schedule, epoch, train.len());
+        let flips = epoch_flips(&self.schedule, epoch, train.len());
         let batches = order.chunks(self.schedule.batch_size);
         let total = batches.len();
         for indices in batches.skip(self.state.batches) {
-            let examples = Examples::Chosen(train, normalizer, indices);
-            self.group.step(&mut self.batch, examples, &self.rates)?;
+            let examples = if self.schedule.flip == 0.0 {
+                Examples::Chosen(train, normalizer, indices)
+            } else {
+                Examples::Flipped(train, normalizer, indices, &flips)
+            };
+            self.group.step(&mut self.batch, examples, &rates)?;
             self.state.batches += 1;
             self.check_losses(epoch, indices.len());
             observer.batch_done(epoch, self.state.batches, total);
@@ -210,19 +215,23 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// The scores of each member on the training and on the validation split.
-    fn evaluate(&self) -> Result<Vec<[Scores; 2]>> {
-        let on = |split| evaluate_group(&self.group, &self.lambdas, split, self.data.normalizer);
-        let (train, validation) = (on(self.data.train)?, on(self.data.validation)?);
-        Ok(train
-            .into_iter()
-            .zip(validation)
-            .map(|(t, v)| [t, v])
-            .collect())
+    /// The scores of each member on the training and, unless it is empty, on the validation split.
+    fn evaluate(&self) -> Result<Vec<[Option<Scores>; 2]>> {
+        let mut scores = vec![[None; 2]; self.state.runs.len()];
+        for (i, split) in [self.data.train, self.data.validation].iter().enumerate() {
+            if !split.is_empty() {
+                let normalizer = self.data.normalizer;
+                let found = evaluate_group(&self.group, &self.lambdas, split, normalizer)?;
+                for (scores, found) in scores.iter_mut().zip(found) {
+                    scores[i] = Some(found);
+                }
+            }
+        }
+        Ok(scores)
     }
 
     /// Adds the epoch to the runs.
-    fn record(&mut self, scores: &[[Scores; 2]], observer: &mut dyn Observer) {
+    fn record(&mut self, scores: &[[Option<Scores>; 2]], observer: &mut dyn Observer) {
         let number = self.state.epochs() + 1;
         let seconds = self.state.seconds / self.state.runs.len() as f64;
         (self.state.batches, self.state.seconds) = (0, 0.0);
@@ -239,7 +248,7 @@ impl<'a> Trainer<'a> {
             }
             let epoch = Epoch {
                 number,
-                learning_rate: run.setting.eta(),
+                learning_rate: run.setting.learning_rate(number),
                 scores: run.divergence.is_none().then_some(*scores),
                 seconds,
             };
@@ -264,16 +273,19 @@ impl<'a> Trainer<'a> {
 }
 
 /// The first of the scores on the training and the validation split and the parameters that is not finite.
-fn not_finite([train, validation]: &[Scores; 2], parameters: &Parameters) -> Option<String> {
+fn not_finite(scores: &[Option<Scores>; 2], parameters: &Parameters) -> Option<String> {
     let element = |name: &str, values: &[f32]| {
         let index = values.iter().position(|v| !v.is_finite())?;
         Some(format!("{name} element {index}"))
     };
-    let score = |name: &str, value: f64| (!value.is_finite()).then(|| format!("the {name}"));
+    let splits = ["training", "validation"].into_iter().zip(scores);
+    let mut scores = splits.filter_map(|(split, scores)| Some((split, scores.as_ref()?)));
+    let score = |(split, scores): (&str, &Scores)| {
+        let values = [("loss", scores.loss), ("cost", scores.cost)];
+        let (name, _) = values.into_iter().find(|(_, value)| !value.is_finite())?;
+        Some(format!("the {split} {name}"))
+    };
     element("weight", &parameters.weight)
         .or_else(|| element("bias", &parameters.bias))
-        .or_else(|| score("training loss", train.loss))
-        .or_else(|| score("training cost", train.cost))
-        .or_else(|| score("validation loss", validation.loss))
-        .or_else(|| score("validation cost", validation.cost))
+        .or_else(|| scores.find_map(score))
 }
