@@ -12,7 +12,8 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use onelayer::dataset::cifar10::{BatchFile, DEFAULT_DIR, FILE_BYTES};
 use onelayer::dataset::store;
-use onelayer::hyperparameters::Setting;
+use onelayer::hyperparameters::{Schedule, Setting};
+use rayon::prelude::*;
 
 use cifar10::{Cifar10, all_threads, pool};
 
@@ -65,6 +66,20 @@ fn epoch_by_threads(bencher: Bencher, threads: usize) {
 #[divan::bench(sample_count = 3, sample_size = 1, args = threads())]
 fn report(bencher: Bencher, threads: usize) {
     epochs(bencher, &Setting::REPORT, 40, threads);
+}
+
+/// What a pass costs besides its arithmetic: handing out the tasks of a mini-batch and waiting for the last of them.
+#[divan::bench(args = threads())]
+fn empty_pass(bencher: Bencher, threads: usize) {
+    let tasks = Schedule::REPORT.batch_size / 4;
+    let pool = pool(threads);
+    pool.install(|| {
+        bencher.bench_local(|| {
+            (0..tasks).into_par_iter().for_each(|task| {
+                black_box(task);
+            });
+        });
+    });
 }
 
 fn epochs(bencher: Bencher, settings: &[Setting], epochs: usize, threads: usize) {

