@@ -14,12 +14,11 @@ use onelayer::hyperparameters::{Loss, Schedule};
 use onelayer::network::{Dims, Parameters};
 use onelayer::output::gradcheck::{GradcheckRow, Location};
 use onelayer::output::model::ModelFile;
-use onelayer::output::results::Folder;
 use onelayer::output::tables;
 use onelayer::preprocess::Normalizer;
 use onelayer::train::{epoch_order, random_start};
 
-use super::{data, referee};
+use super::{data, out, referee};
 #[cfg(feature = "autograd-check")]
 use onelayer::{gradcheck::trajectory, train::Data};
 
@@ -49,9 +48,8 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     data: data::DataArgs,
-    /// Folder in which gradcheck.csv is written
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: out::OutArgs,
     /// Print the verdict alone
     #[arg(long)]
     quiet: bool,
@@ -69,8 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .referee
             .export(path, &args.exported_problem()?, args.quiet);
     }
-    let folder =
-        Folder::open(&args.out).context("gradcheck.csv needs a folder to be written in (--out)")?;
+    let folder = args.out.open()?;
     let models = args.models()?;
     let images = args.images()?;
     let mut checks = Vec::new();

@@ -4,6 +4,7 @@ mod data;
 mod fetch;
 mod gradcheck;
 mod observer;
+mod out;
 mod progress;
 mod referee;
 mod start;

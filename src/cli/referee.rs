@@ -20,7 +20,7 @@ const PROBLEM: &str = "problem.npz";
 #[command(next_help_heading = "Somebody else's gradients")]
 pub struct RefereeArgs {
     /// Write a problem to solve (x, y, W, b, lambda): the batch at a random start, or at --model
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["grads", "differences", "out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["grads", "differences", "out", "csv_dialect"])]
     pub export: Option<PathBuf>,
     /// Weight of the penalty λ·Σ weight² in the problem [default: 0.1]
     #[arg(
@@ -31,7 +31,7 @@ pub struct RefereeArgs {
     )]
     lambda: Option<f64>,
     /// Check the gradients in this .npz file (grad_W, grad_b; loss and cost if there) and name mistakes
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "batch_size", "differences", "seed", "dataset", "out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "batch_size", "differences", "seed", "dataset", "out", "csv_dialect"])]
     pub grads: Option<PathBuf>,
     /// The problem that --grads is for [default: problem.npz]
     #[arg(long, value_name = "FILE", requires = "grads")]

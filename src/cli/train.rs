@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use onelayer::dataset::Dataset;
 use onelayer::evaluate::{Scores, evaluate};
@@ -15,7 +14,7 @@ use onelayer::output::results::{Folder, Results};
 use onelayer::preprocess::Normalizer;
 use onelayer::train::{Data, Run, Timings, random_start, train};
 
-use super::{data, observer, start, table};
+use super::{data, observer, out, start, table};
 
 /// What `train` takes.
 #[derive(clap::Args)]
@@ -66,9 +65,8 @@ pub struct Args {
     init: Option<PathBuf>,
     #[command(flatten)]
     data: data::DataArgs,
-    /// Folder of the tables, figures and models
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: out::OutArgs,
     /// Threads; the results don't depend on it [default: one a processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -93,8 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     schedule.validate(usize::MAX)?;
     super::use_threads(args.threads)?;
     let start = args.start()?;
-    let folder =
-        Folder::open(&args.out).context("the results need a folder to be written in (--out)")?;
+    let folder = args.out.open()?;
 
     let began = Instant::now();
     let loaded = args.data.load(args.quiet)?;

@@ -4,6 +4,7 @@
 //! only ever replaced by a complete one. Nothing here computes a result.
 
 pub mod atomic;
+pub mod dialect;
 pub mod figures;
 pub mod gradcheck;
 pub mod model;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::dialect::Dialect;
 use super::figures::{curves_figure, weights_figure};
 use super::model::{ModelFile, Provenance};
 use super::tables::{self, CurveRow, SummaryRow};
@@ -147,7 +148,10 @@ fn curve_rows(run: &Run) -> Vec<CurveRow> {
 
 /// A folder that is there and can be written to.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    dialect: Dialect,
+}
 
 impl Folder {
     /// Makes the folder `path` if need be, and tries to write in it, so that hours of work are not begun in vain.
@@ -158,19 +162,33 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
         tempfile::tempfile_in(path).map_err(Error::io("write in the folder", path))?;
-        Ok(Self(path.to_owned()))
+        Ok(Self {
+            path: path.to_owned(),
+            dialect: Dialect::default(),
+        })
     }
 
-    /// Writes each file whole, under a temporary name first.
+    /// The same folder, which gives its tables in `dialect`.
+    pub fn with_dialect(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
+    /// Writes each file whole, under a temporary name first; those whose name ends in `.csv` in the folder's dialect.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] for the first file that can't be written; those before it are new, it and those after it are
     /// as they were.
     pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
-        files
-            .iter()
-            .try_for_each(|(name, bytes)| super::atomic::write(&self.0.join(name), bytes))
+        files.iter().try_for_each(|(name, bytes)| {
+            let path = self.path.join(name);
+            match path.extension() {
+                Some(extension) if extension == "csv" => {
+                    super::atomic::write(&path, &self.dialect.translate(bytes))
+                }
+                _ => super::atomic::write(&path, bytes),
+            }
+        })
     }
 
     /// Removes the file `name`, if it is there.
@@ -179,7 +197,7 @@ impl Folder {
     ///
     /// [`Error::Io`] with the operating system's reason.
     pub fn remove(&self, name: &str) -> Result<()> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         match fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::io("remove", &path)(e))
@@ -190,6 +208,6 @@ impl Folder {
 
     /// Where the folder is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }

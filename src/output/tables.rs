@@ -1,4 +1,5 @@
-//! The tables, as CSV: one header line, then a row a line.
+//! The tables, as CSV: one header line, then a row a line. They are made as RFC 4180 has it (but for the end of a line,
+//! which is a line feed); [`super::dialect`] makes them those of other spreadsheets.
 //!
 //! Accuracies are fractions in \[0, 1\]; losses and costs are in nats; a missing value is an empty field, never 0; every
 //! number is written with the digits that give the same `f64` when read back.
@@ -8,6 +9,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::dialect::Dialect;
 use crate::error::{Error, Result};
 
 /// A row type of a table.
@@ -146,7 +148,7 @@ pub fn to_csv<R: Row>(rows: &[R]) -> Vec<u8> {
     writer.into_inner().expect("writing to memory cannot fail")
 }
 
-/// Reads what [`to_csv`] wrote. `path` is what an error names.
+/// Reads what [`to_csv`] wrote, in any dialect. `path` is what an error names.
 ///
 /// # Errors
 ///
@@ -156,7 +158,8 @@ pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<
         path: path.to_owned(),
         reason,
     };
-    let mut reader = csv::Reader::from_reader(bytes);
+    let table = dialect_of(bytes, R::COLUMNS).translate_back(bytes);
+    let mut reader = csv::Reader::from_reader(&*table);
     let header = reader.headers().map_err(|e| format(e.to_string()))?;
     if header != R::COLUMNS {
         let found: Vec<_> = header.iter().collect();
@@ -168,6 +171,20 @@ pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<
     }
     let rows: Result<_, csv::Error> = reader.into_deserialize().collect();
     rows.map_err(|e| format(e.to_string()))
+}
+
+/// The dialect in which the header of `table` has these `columns`; that of RFC 4180 if neither has.
+fn dialect_of(table: &[u8], columns: &[&str]) -> Dialect {
+    let semicolons = csv::ReaderBuilder::new()
+        .delimiter(Dialect::Semicolon.delimiter())
+        .from_reader(table)
+        .headers()
+        .is_ok_and(|header| header == columns);
+    if semicolons && columns.len() > 1 {
+        Dialect::Semicolon
+    } else {
+        Dialect::Comma
+    }
 }
 
 #[cfg(test)]
@@ -264,6 +281,21 @@ mod tests {
     }
 
     #[test]
+    fn a_table_reads_back_from_a_spreadsheet_with_semicolons() {
+        let table = "\u{feff}epoch;learning_rate;train_loss;train_cost;train_accuracy;validation_loss;validation_cost;\
+                     validation_accuracy;epoch_seconds\r\n1;0,001;1,9;2,1;0,25;;;;0,5\r\n";
+        let read: Vec<CurveRow> = from_csv(table.as_bytes(), Path::new(PATH)).unwrap();
+        assert_eq!(read, [row()]);
+    }
+
+    #[test]
+    fn a_decimal_comma_between_commas_is_refused() {
+        let text = String::from_utf8(curves(&[row()])).unwrap();
+        let bad = text.replace("1.9", "\"1,9\"");
+        assert!(from_csv::<CurveRow>(bad.as_bytes(), Path::new(PATH)).is_err());
+    }
+
+    #[test]
     fn another_header_is_refused_in_one_line() {
         let error = from_csv::<CurveRow>(&summary(&[]), Path::new(PATH)).unwrap_err();
         let message = error.to_string();
@@ -316,8 +348,11 @@ mod tests {
 
         #[test]
         fn every_number_reads_back_bit_for_bit(rows in prop::collection::vec(any_row(), 0..8)) {
-            let read: Vec<CurveRow> = from_csv(&curves(&rows), Path::new(PATH)).unwrap();
-            prop_assert_eq!(format!("{read:?}"), format!("{rows:?}"));
+            for dialect in [Dialect::Comma, Dialect::Semicolon] {
+                let table = curves(&rows);
+                let read: Vec<CurveRow> = from_csv(&dialect.translate(&table), Path::new(PATH)).unwrap();
+                prop_assert_eq!(format!("{read:?}"), format!("{rows:?}"));
+            }
         }
 
         #[test]
