@@ -139,6 +139,13 @@ pub enum Error {
     #[error("stopped before the end")]
     Interrupted,
 
+    /// Another process is writing in the folder.
+    #[error("another process is writing in {}: wait until it has ended, or name another folder", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+
     /// The operating system refused something.
     #[error("cannot {action} {}", .path.display())]
     Io {

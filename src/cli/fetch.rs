@@ -1,15 +1,16 @@
 //! `onelayer fetch`, and what `train` does when its files are not there.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use onelayer::Error;
 use onelayer::dataset::cifar10::{self, BatchFile};
-use onelayer::dataset::fetch::{self, Catalog, Source};
+use onelayer::dataset::fetch::{self, Catalog, Report, Source};
 use onelayer::dataset::store::Trust;
 
 use super::progress::progress;
+use super::signals;
 
 /// What `fetch` takes.
 #[derive(clap::Args)]
@@ -55,14 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         Trust::Remembered
     };
-    let mut progress = progress(args.quiet);
-    let report = fetch::fetch(
-        &args.data_dir,
-        &catalog,
-        &args.source,
-        trust,
-        &mut *progress,
-    )?;
+    let report = get(&args.data_dir, &catalog, &args.source, trust, args.quiet)?;
     if !args.quiet {
         let mut text = format!(
             "{}: all {} files have their published SHA-256",
@@ -72,8 +66,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if let Some(origin) = &report.origin {
             text += &format!("; {} came from {origin}", report.written.join(", "));
         }
-        // Nobody to read it is no failure.
-        let _ = writeln!(std::io::stdout(), "{text}");
+        show!("{text}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -88,8 +81,23 @@ pub fn ensure(dir: &Path, files: &[BatchFile], source: &Source, quiet: bool) -> 
         .collect();
     if !missing.is_empty() {
         let catalog = Catalog::published(&missing);
-        let mut progress = progress(quiet);
-        fetch::fetch(dir, &catalog, source, Trust::Remembered, &mut *progress)?;
+        get(dir, &catalog, source, Trust::Remembered, quiet)?;
     }
     Ok(())
+}
+
+/// Fetches, until a signal asks to stop.
+fn get(
+    dir: &Path,
+    catalog: &Catalog,
+    source: &Source,
+    trust: Trust,
+    quiet: bool,
+) -> anyhow::Result<Report> {
+    signals::listen()?;
+    fetch::fetch(dir, catalog, source, trust, &mut *progress(quiet)).map_err(|error| match error {
+        Error::Interrupted => anyhow::Error::new(error)
+            .context("stopped; the same command again goes on with what is there"),
+        _ => error.into(),
+    })
 }

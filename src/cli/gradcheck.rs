@@ -103,7 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     folder.write(&[("gradcheck.csv".into(), tables::to_csv(&rows))])?;
     #[cfg(not(feature = "autograd-check"))]
     if !args.quiet {
-        println!(
+        show!(
             "For rows by PyTorch's autograd: ./tests/run.sh --no-run, then cargo run --features autograd-check -- gradcheck"
         );
     }
@@ -294,7 +294,7 @@ fn print_worst(checks: &[Check]) {
             None => groups.push(vec![check]),
         }
     }
-    println!("{}", checks[0].problem);
+    show!("{}", checks[0].problem);
     for group in groups {
         // The check that comes closest to its tolerance, or passes it furthest; a NaN counts as furthest.
         let excess = |check: &Check| check.comparison.max_absolute / check.comparison.tolerance;
@@ -304,7 +304,7 @@ fn print_worst(checks: &[Check]) {
             .expect("no group is empty");
         let elements: usize = group.iter().map(|c| c.comparison.elements).sum();
         let failed = group.iter().filter(|c| !c.comparison.passed()).count();
-        println!(
+        show!(
             "  {} against {}: {elements} values, {}",
             worst.implementation,
             worst.against,
@@ -314,7 +314,7 @@ fn print_worst(checks: &[Check]) {
                 format!("FAIL in {failed} of {} checks", group.len())
             },
         );
-        println!("    worst: {}", describe(worst));
+        show!("    worst: {}", describe(worst));
     }
 }
 
@@ -358,10 +358,10 @@ fn describe(check: &Check) -> String {
 fn verdict(checks: &[Check]) -> ExitCode {
     let failed = checks.iter().filter(|c| !c.comparison.passed()).count();
     if failed == 0 && !checks.is_empty() {
-        println!("PASS: {} of {} checks", checks.len(), checks.len());
+        show!("PASS: {} of {} checks", checks.len(), checks.len());
         ExitCode::SUCCESS
     } else {
-        println!("FAIL: {failed} of {} checks", checks.len());
+        show!("FAIL: {failed} of {} checks", checks.len());
         ExitCode::FAILURE
     }
 }

@@ -1,5 +1,22 @@
 //! The commands: arguments as typed (clap), one conversion into the library's validated values, and what is printed.
 
+/// Writes a line to stderr. Nobody to read it is no failure, unlike with `eprintln!`.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+/// Writes a line to stdout. Nobody to read it is no failure, unlike with `println!`.
+macro_rules! show {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
+mod checkpoints;
 mod data;
 mod fetch;
 mod gradcheck;
@@ -7,6 +24,7 @@ mod observer;
 mod out;
 mod progress;
 mod referee;
+mod signals;
 mod start;
 mod table;
 mod train;
@@ -33,12 +51,23 @@ enum Command {
     Fetch(fetch::Args),
 }
 
-/// Runs the command. The exit code is 0 for success; a check that was carried out and failed returns its own.
-///
-/// # Errors
-///
-/// Whatever kept the command from being carried out, in one line.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+/// Runs the command, and says on stderr what kept it from being carried out, in one line. The exit code is 0 for success;
+/// a check that was carried out and failed returns its own.
+pub fn main() -> ExitCode {
+    run(Cli::parse()).unwrap_or_else(|error| match signals::exit_code(&error) {
+        Some(code) => {
+            // What stands before the cause says how to go on.
+            say!("{error}");
+            code
+        }
+        None => {
+            say!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),

@@ -7,10 +7,12 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use onelayer::hyperparameters::Setting;
 use onelayer::train::{Epoch, Observer};
 
+use super::signals::{self, Quiet};
+
 /// The observer that suits where stderr leads.
 pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn Observer> {
     if quiet {
-        Box::new(())
+        Box::new(Quiet)
     } else if stderr().is_terminal() {
         Box::new(Bars::new(settings, epochs))
     } else {
@@ -49,7 +51,8 @@ impl Observer for Lines {
             self.names[member], epoch.number, self.epochs
         );
         let Some([train, validation]) = epoch.scores else {
-            return eprintln!("{line} diverged");
+            say!("{line} diverged");
+            return;
         };
         if let Some(train) = train {
             line += &format!(" train loss {:.4}", train.loss);
@@ -61,7 +64,11 @@ impl Observer for Lines {
                 100.0 * validation.accuracy
             );
         }
-        eprintln!("{line}");
+        say!("{line}");
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
     }
 }
 
@@ -108,5 +115,9 @@ impl Observer for Bars {
         if epoch.number == self.epochs {
             bar.finish();
         }
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
     }
 }

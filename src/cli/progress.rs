@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 use onelayer::dataset::fetch::Progress;
 
+use super::signals::{self, Quiet};
+
 /// Between two lines about the same download.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// The progress of what `fetch` does, on stderr.
 pub fn progress(quiet: bool) -> Box<dyn Progress> {
     if quiet {
-        Box::new(())
+        Box::new(Quiet)
     } else if std::io::stderr().is_terminal() {
         Box::new(Bar(ProgressBar::hidden()))
     } else {
@@ -54,7 +56,11 @@ impl Progress for Bar {
     }
 
     fn message(&mut self, text: &str) {
-        self.0.suspend(|| eprintln!("{text}"));
+        self.0.suspend(|| say!("{text}"));
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
     }
 }
 
@@ -78,7 +84,7 @@ impl Progress for Lines {
             last: Some(now),
         };
         let total = total.map_or(String::new(), |t| format!(" ({})", DecimalBytes(t)));
-        eprintln!("{what}{total}");
+        say!("{what}{total}");
     }
 
     fn advance(&mut self, done: u64) {
@@ -89,7 +95,7 @@ impl Progress for Lines {
             return;
         }
         self.last = Some(Instant::now());
-        eprintln!(
+        say!(
             "{}: {}",
             self.what,
             line(
@@ -106,7 +112,11 @@ impl Progress for Lines {
     }
 
     fn message(&mut self, text: &str) {
-        eprintln!("{text}");
+        say!("{text}");
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
     }
 }
 

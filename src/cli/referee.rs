@@ -46,11 +46,11 @@ impl RefereeArgs {
             .with_context(|| format!("cannot put the problem into {}", path.display()))?;
         atomic::write(path, &bytes)?;
         if !quiet {
-            println!("{}: {}", path.display(), describe(problem, lambda));
-            println!(
+            show!("{}: {}", path.display(), describe(problem, lambda));
+            show!(
                 "cost = mean cross-entropy + lambda · Σ W²; save its gradients as grad_W and grad_b, then run:"
             );
-            println!(
+            show!(
                 "onelayer gradcheck --problem {} --grads FILE",
                 path.display()
             );
@@ -73,7 +73,7 @@ impl RefereeArgs {
         let submission = referee::read_submission(&bytes, path, problem.dims())?;
         let findings = judge(&problem, lambda, &submission)?;
         if !quiet {
-            println!("{}: {}", problem_path.display(), describe(&problem, lambda));
+            show!("{}: {}", problem_path.display(), describe(&problem, lambda));
             for finding in &findings {
                 print(finding, problem.dims());
             }
@@ -93,7 +93,7 @@ fn describe(problem: &Problem, lambda: f64) -> String {
 /// How a quantity compares and, where it differs, the worst element and what it looks like.
 fn print(finding: &Finding, dims: Dims) {
     let comparison = &finding.comparison;
-    println!(
+    show!(
         "  {:7}{:8} {} compared, largest difference {:.1e} absolute, {:.1e} relative",
         finding.quantity.name(),
         if finding.agrees() {
@@ -112,7 +112,7 @@ fn print(finding: &Finding, dims: Dims) {
         return;
     }
     if let Some(worst) = comparison.worst {
-        println!(
+        show!(
             "    worst{}: yours {:.9e}, right {:.9e}",
             place(finding.quantity, worst.index, dims),
             worst.hand,
@@ -120,14 +120,15 @@ fn print(finding: &Finding, dims: Dims) {
         );
     }
     match &finding.mistake {
-        Some(diagnosis) => println!(
+        Some(diagnosis) => show!(
             "    looks like: {}\n      (explains all but {:.1e})",
-            diagnosis.mistake, diagnosis.left
+            diagnosis.mistake,
+            diagnosis.left
         ),
         None if finding.may_be_rounding() => {
-            println!("    looks like: the rounding of float32; compute in float64 to be sure")
+            show!("    looks like: the rounding of float32; compute in float64 to be sure")
         }
-        None => println!("    looks like none of the mistakes that this program knows"),
+        None => show!("    looks like none of the mistakes that this program knows"),
     }
 }
 
@@ -164,10 +165,10 @@ fn verdict(findings: &[Finding]) -> ExitCode {
         .map(|f| f.quantity.name())
         .collect();
     if names.is_empty() {
-        println!("PASS: all {} agree", findings.len());
+        show!("PASS: all {} agree", findings.len());
         ExitCode::SUCCESS
     } else {
-        println!("FAIL: {}", names.join(", "));
+        show!("FAIL: {}", names.join(", "));
         ExitCode::FAILURE
     }
 }

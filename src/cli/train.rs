@@ -1,6 +1,8 @@
 //! `onelayer train`.
 
+use std::cell::OnceCell;
 use std::io::{Write, stdout};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -10,11 +12,13 @@ use onelayer::dataset::Dataset;
 use onelayer::evaluate::{Scores, evaluate};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
+use onelayer::output::checkpoint::Job;
 use onelayer::output::results::{Folder, Results};
 use onelayer::preprocess::Normalizer;
-use onelayer::train::{Data, Run, Timings, random_start, train};
+use onelayer::train::{Run, Timings, random_start};
 
-use super::{data, observer, out, start, table};
+use super::checkpoints::Keeper;
+use super::{data, observer, out, signals, start, table};
 
 /// What `train` takes.
 #[derive(clap::Args)]
@@ -67,6 +71,12 @@ pub struct Args {
     data: data::DataArgs,
     #[command(flatten)]
     out: out::OutArgs,
+    /// Keep the training in a checkpoint after every N epochs [default: 1 if it takes more than 30 s, otherwise none]
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<NonZeroUsize>,
+    /// Go on from the checkpoint of a training that was stopped, to the same results; without one, begin anew
+    #[arg(long)]
+    resume: bool,
     /// Threads; the results don't depend on it [default: one a processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -91,6 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     schedule.validate(usize::MAX)?;
     super::use_threads(args.threads)?;
     let start = args.start()?;
+    signals::listen()?;
     let folder = args.out.open()?;
 
     let began = Instant::now();
@@ -98,16 +109,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let splits = &loaded.splits;
     schedule.validate(splits.train.len())?;
     let normalizer = Normalizer::fit(&splits.train)?;
-    let data = Data {
-        train: &splits.train,
-        validation: &splits.validation,
-        normalizer: &normalizer,
-    };
     let load = began.elapsed();
 
+    let keeper = Keeper {
+        folder: &folder,
+        job: Job {
+            settings: &settings,
+            schedule: &schedule,
+            start: &start,
+            splits,
+            names: &loaded.names,
+            normalizer: &normalizer,
+        },
+        every: args.checkpoint_every.map(NonZeroUsize::get),
+        quiet: args.quiet,
+        checkpoints: OnceCell::new(),
+    };
+    let mut trainer = keeper.begin(args.resume)?;
     let mut observer = observer::for_terminal(&settings, schedule.epochs, args.quiet);
-    let (runs, mut timings) = train(data, &settings, &schedule, &start, observer.as_mut())?;
+    keeper.train(&mut trainer, observer.as_mut())?;
     drop(observer);
+    let (runs, mut timings) = trainer.finish();
     let began = Instant::now();
     let test = test_scores(&runs, &splits.test, &normalizer)?;
     timings.evaluate += began.elapsed();
@@ -122,13 +144,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         splits: &loaded.names,
     };
     write(&folder, &results)?;
+    keeper.remove()?;
     let write = began.elapsed();
     // Nobody to read the table is no failure: the files are there.
     let _ = stdout().write_all(table::results(&results.summary()).as_bytes());
     report_divergence(&runs);
     if args.timings {
         let Timings { train, evaluate } = timings;
-        eprintln!(
+        say!(
             "load {:.2} s, train {:.2} s, evaluate {:.2} s, write {:.2} s",
             load.as_secs_f64(),
             train.as_secs_f64(),
@@ -217,7 +240,7 @@ fn report_divergence(runs: &[Run]) {
     for run in runs {
         if let Some(divergence) = &run.divergence {
             let name = run.setting.name();
-            eprintln!("{name}: {divergence}; a smaller --eta helps");
+            say!("{name}: {divergence}; a smaller --eta helps");
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod fetch;
 pub mod sample;
 pub mod store;
 
+use std::io::Read;
+
 use crate::error::{Error, Result};
 use crate::network::Dims;
 
@@ -111,6 +113,12 @@ impl Dataset {
             labels,
         });
         Ok((train, held_out))
+    }
+
+    /// The SHA-256 of the pixels, then the labels, in lower-case hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        let bytes = self.pixels.chain(&self.labels[..]);
+        store::sha256(bytes).expect("memory can be read")
     }
 
     /// The examples of `self`, then those of `other`.

@@ -4,14 +4,17 @@
 //! only ever replaced by a complete one. Nothing here computes a result.
 
 pub mod atomic;
+pub mod checkpoint;
 pub mod dialect;
 pub mod figures;
 pub mod gradcheck;
+pub mod lock;
 pub mod model;
 pub mod npz;
 pub mod referee;
 pub mod results;
 pub mod tables;
+mod tensors;
 
 /// `(10, 3072)`, as errors show a shape.
 fn shape_text(shape: &[usize]) -> String {

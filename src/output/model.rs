@@ -9,14 +9,9 @@
 //!
 //! A feature is normalised as (pixel / 255 − mean) / std before it meets the weights.
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::Path;
-use std::str::FromStr;
 
-use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorInfo};
-use serde::Serialize;
-
+use super::tensors::{self, Reader, Tensor, Texts, Values};
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Decay, Loss};
 use crate::network::{Dims, Parameters};
@@ -66,8 +61,8 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    fn to_metadata(&self) -> BTreeMap<&'static str, String> {
-        let mut metadata = BTreeMap::from([
+    fn to_metadata(&self) -> Texts {
+        let fields = [
             ("setting", self.setting.clone()),
             ("lambda", self.lambda.to_string()),
             ("eta", self.eta.to_string()),
@@ -80,68 +75,32 @@ impl Provenance {
             ("validation_split", self.validation_split.clone()),
             ("test_split", self.test_split.clone()),
             ("version", self.version.clone()),
-        ]);
+        ];
+        let mut metadata: Texts = fields.map(|(name, text)| (name.into(), text)).into();
         if let Some(decay) = self.decay {
-            metadata.insert("decay", decay.to_string());
+            metadata.insert("decay".into(), decay.to_string());
         }
         metadata
     }
 
-    fn from_metadata(metadata: &Metadata, path: &Path) -> Result<Self> {
-        fn optional<T: FromStr<Err: Display>>(
-            metadata: &Metadata,
-            path: &Path,
-            name: &str,
-        ) -> Result<Option<T>> {
-            let text = metadata.metadata().as_ref().and_then(|m| m.get(name));
-            let parse = |text: &String| {
-                text.parse().map_err(|e| {
-                    format_error(path, format!("the metadata has {name:?} = {text:?}: {e}"))
-                })
-            };
-            text.map(parse).transpose()
-        }
-        fn field<T: FromStr<Err: Display>>(
-            metadata: &Metadata,
-            path: &Path,
-            name: &str,
-        ) -> Result<T> {
-            optional(metadata, path, name)?.ok_or_else(|| {
-                let reason =
-                    format!("the metadata lacks {name:?}: this is no model file of this program");
-                format_error(path, reason)
-            })
-        }
-        let text = |name| field::<String>(metadata, path, name);
+    fn from_metadata(file: &Reader) -> Result<Self> {
         Ok(Self {
-            setting: text("setting")?,
-            lambda: field(metadata, path, "lambda")?,
-            eta: field(metadata, path, "eta")?,
-            batch_size: field(metadata, path, "batch_size")?,
-            epochs: field(metadata, path, "epochs")?,
-            seed: field(metadata, path, "seed")?,
+            setting: file.field("setting")?,
+            lambda: file.field("lambda")?,
+            eta: file.field("eta")?,
+            batch_size: file.field("batch_size")?,
+            epochs: file.field("epochs")?,
+            seed: file.field("seed")?,
             // The first files had none of these three.
-            loss: optional(metadata, path, "loss")?.unwrap_or_default(),
-            decay: optional(metadata, path, "decay")?,
-            flip: optional(metadata, path, "flip")?.unwrap_or(0.0),
-            train_split: text("train_split")?,
-            validation_split: text("validation_split")?,
-            test_split: text("test_split")?,
-            version: text("version")?,
+            loss: file.optional("loss")?.unwrap_or_default(),
+            decay: file.optional("decay")?,
+            flip: file.optional("flip")?.unwrap_or(0.0),
+            train_split: file.field("train_split")?,
+            validation_split: file.field("validation_split")?,
+            test_split: file.field("test_split")?,
+            version: file.field("version")?,
         })
     }
-}
-
-/// The JSON at the start of the file.
-///
-/// `safetensors::serialize` takes the metadata as a `HashMap` and writes it in that map's order, which changes from
-/// run to run. The header is therefore put together here, so that equal models are equal bytes.
-#[derive(Serialize)]
-struct Header<'a> {
-    #[serde(rename = "__metadata__")]
-    metadata: BTreeMap<&'static str, String>,
-    #[serde(flatten)]
-    tensors: &'a Metadata,
 }
 
 impl ModelFile {
@@ -162,40 +121,18 @@ impl ModelFile {
             });
         }
         let Dims { features, classes } = self.parameters.dims;
-        let tensors: [(&str, Vec<usize>, &[f32]); 4] = [
-            ("bias", vec![classes], &self.parameters.bias),
-            ("mean", vec![features], &self.mean),
-            ("std", vec![features], &self.std),
-            ("weight", vec![classes, features], &self.parameters.weight),
-        ];
-        let mut end = 0;
-        let infos = tensors.iter().map(|(name, shape, values)| {
-            let start = end;
-            end += size_of_val(*values);
-            let info = TensorInfo {
-                dtype: Dtype::F32,
-                shape: shape.clone(),
-                data_offsets: (start, end),
-            };
-            (name.to_string(), info)
-        });
-        let tensor_infos =
-            Metadata::new(None, infos.collect()).expect("the shapes were just checked");
-        let header = Header {
-            metadata: self.provenance.to_metadata(),
-            tensors: &tensor_infos,
+        let tensor = |name: &str, shape, values| Tensor {
+            name: name.into(),
+            shape,
+            values: Values::F32(values),
         };
-        let mut header = serde_json::to_vec(&header).expect("text and numbers are always JSON");
-        // The format aligns the first tensor to 8 bytes with spaces.
-        header.resize(header.len().next_multiple_of(8), b' ');
-
-        let mut bytes = Vec::with_capacity(8 + header.len() + end);
-        bytes.extend((header.len() as u64).to_le_bytes());
-        bytes.extend(header);
-        for (_, _, values) in tensors {
-            bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-        }
-        Ok(bytes)
+        let tensors = [
+            tensor("bias", vec![classes], &self.parameters.bias),
+            tensor("mean", vec![features], &self.mean),
+            tensor("std", vec![features], &self.std),
+            tensor("weight", vec![classes, features], &self.parameters.weight),
+        ];
+        Ok(tensors::to_bytes(&self.provenance.to_metadata(), &tensors))
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. `path` is what an error names.
@@ -207,18 +144,15 @@ impl ModelFile {
     /// [`Error::Format`] when `bytes` is not safetensors, a tensor or a metadata field is missing, a tensor is not f32
     /// or a `std` not positive; [`Error::Shape`] and [`Error::NonFinite`] as `to_bytes`.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
-        let unreadable =
-            |e: SafeTensorError| format_error(path, format!("not a safetensors file: {e}"));
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
-        let (shape, weight) = tensor(&tensors, "weight", path)?;
+        let file = Reader::new(bytes, path)?;
+        let (shape, weight) = file.f32("weight")?;
         let &[classes @ 1..=usize::MAX, features @ 1..=usize::MAX] = &shape[..] else {
-            return Err(shape_error(path, "weight", "(k, d)".into(), &shape));
+            return Err(file.shape_error("weight", "(k, d)".into(), &shape));
         };
         let vector = |name, length| {
-            let (shape, values) = tensor(&tensors, name, path)?;
+            let (shape, values) = file.f32(name)?;
             if shape != [length] {
-                return Err(shape_error(path, name, format!("({length})"), &shape));
+                return Err(file.shape_error(name, format!("({length})"), &shape));
             }
             Ok(values)
         };
@@ -230,15 +164,12 @@ impl ModelFile {
             },
             mean: vector("mean", features)?,
             std: vector("std", features)?,
-            provenance: Provenance::from_metadata(&metadata, path)?,
+            provenance: Provenance::from_metadata(&file)?,
         };
         model.check(&format!("{}: ", path.display()))?;
         match model.not_positive_std() {
             None => Ok(model),
-            Some(std) => Err(format_error(
-                path,
-                format!("std must be positive, but is {std}"),
-            )),
+            Some(std) => Err(file.format_error(format!("std must be positive, but is {std}"))),
         }
     }
 
@@ -275,43 +206,11 @@ fn check_values(prefix: &str, name: &str, values: &[f32], shape: &[usize]) -> Re
     }
 }
 
-/// The shape and the values of the f32 tensor `name`.
-fn tensor(tensors: &SafeTensors, name: &str, path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
-    let Ok(view) = tensors.tensor(name) else {
-        let mut names = tensors.names();
-        names.sort_unstable();
-        let reason = format!("there is no tensor {name:?}, only {names:?}");
-        return Err(format_error(path, reason));
-    };
-    if view.dtype() != Dtype::F32 {
-        let reason = format!("tensor {name:?} must be F32, but is {}", view.dtype());
-        return Err(format_error(path, reason));
-    }
-    let values = view.data().as_chunks::<4>().0;
-    let values = values.iter().map(|&b| f32::from_le_bytes(b)).collect();
-    Ok((view.shape().to_vec(), values))
-}
-
-fn format_error(path: &Path, reason: String) -> Error {
-    Error::Format {
-        path: path.to_owned(),
-        reason,
-    }
-}
-
-fn shape_error(path: &Path, name: &str, expected: String, found: &[usize]) -> Error {
-    Error::Shape {
-        what: format!("{}: {name}", path.display()),
-        expected,
-        found: super::shape_text(found),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use safetensors::tensor::TensorView;
+    use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
     const PATH: &str = "model.safetensors";
 
@@ -352,10 +251,7 @@ mod tests {
         file_with(tensors, model().provenance.to_metadata())
     }
 
-    fn file_with(
-        tensors: &[(&str, Vec<usize>, Vec<f32>)],
-        metadata: BTreeMap<&'static str, String>,
-    ) -> Vec<u8> {
+    fn file_with(tensors: &[(&str, Vec<usize>, Vec<f32>)], metadata: Texts) -> Vec<u8> {
         let data: Vec<Vec<u8>> = tensors
             .iter()
             .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
@@ -366,8 +262,7 @@ mod tests {
                 TensorView::new(Dtype::F32, shape.clone(), data).unwrap(),
             )
         });
-        let metadata = metadata.into_iter().map(|(k, v)| (k.to_owned(), v));
-        safetensors::serialize(views, Some(metadata.collect())).unwrap()
+        safetensors::serialize(views, Some(metadata.into_iter().collect())).unwrap()
     }
 
     fn tensors() -> Vec<(&'static str, Vec<usize>, Vec<f32>)> {
@@ -419,7 +314,7 @@ mod tests {
         let old = read(&file_with(&tensors(), metadata)).unwrap().provenance;
         assert_eq!((old.loss, old.decay, old.flip), (Loss::Softmax, None, 0.0));
         let mut metadata = model().provenance.to_metadata();
-        metadata.insert("loss", "hinge".into());
+        metadata.insert("loss".into(), "hinge".into());
         let error = read(&file_with(&tensors(), metadata)).unwrap_err();
         assert!(
             error

