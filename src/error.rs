@@ -146,6 +146,13 @@ pub enum Error {
         folder: PathBuf,
     },
 
+    /// Tables of shards don't make one whole job.
+    #[error("cannot merge: {reason}")]
+    Merge {
+        /// Which tables, and what is wrong with them.
+        reason: String,
+    },
+
     /// The operating system refused something.
     #[error("cannot {action} {}", .path.display())]
     Io {
