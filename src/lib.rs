@@ -10,6 +10,7 @@ pub mod network;
 pub mod output;
 pub mod preprocess;
 pub mod shard;
+pub mod statistics;
 pub mod train;
 
 pub use error::{Error, Result};
