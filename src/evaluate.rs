@@ -61,3 +61,84 @@ pub(crate) fn evaluate_group(
         })
         .collect())
 }
+
+/// The number of equal parts that the probabilities from 0 to 1 are counted in.
+const BINS: usize = 20;
+
+/// How probable the true class of each example was found, counted in equal parts from 0 to 1; 1 is in the last part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProbabilityHistogram {
+    /// The examples that were classified rightly.
+    pub right: [usize; BINS],
+    /// The examples that were classified wrongly.
+    pub wrong: [usize; BINS],
+}
+
+/// The histogram of `parameters` on `dataset`, the probabilities being those of `loss`.
+///
+/// # Errors
+///
+/// Those of [`evaluate`].
+pub fn probability_histogram(
+    parameters: &Parameters,
+    loss: Loss,
+    dataset: &Dataset,
+    normalizer: &Normalizer,
+) -> Result<ProbabilityHistogram> {
+    let group = Group::new(std::slice::from_ref(parameters))?.with_losses(&[loss])?;
+    let examples = Examples::All(dataset, normalizer);
+    let probabilities = group.probabilities(examples)?;
+    // Not the largest probability: two of them can be 1 to the last bit, where the logits differ.
+    let predictions = group.predict(examples)?;
+    let mut histogram = ProbabilityHistogram::default();
+    let rows = probabilities.chunks_exact(dataset.dims().classes);
+    for ((row, prediction), &label) in rows.zip(predictions).zip(dataset.labels()) {
+        let bin = (f64::from(row[usize::from(label)]) * BINS as f64) as usize;
+        let counts = match prediction == label {
+            true => &mut histogram.right,
+            false => &mut histogram.wrong,
+        };
+        counts[bin.min(BINS - 1)] += 1;
+    }
+    Ok(histogram)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Dims;
+
+    /// One feature, whose normalised values are those of the pixels; two classes with the logits (0, x).
+    fn histogram(loss: Loss, pixels: &[u8], labels: &[u8]) -> ProbabilityHistogram {
+        let dims = Dims {
+            features: 1,
+            classes: 2,
+        };
+        let dataset = Dataset::new(dims, pixels.to_vec(), labels.to_vec()).unwrap();
+        let normalizer = Normalizer::new(vec![0.0], vec![1.0 / 255.0]).unwrap();
+        let parameters = Parameters::new(dims, vec![0.0, 1.0], vec![0.0; 2]).unwrap();
+        probability_histogram(&parameters, loss, &dataset, &normalizer).unwrap()
+    }
+
+    #[test]
+    fn the_probability_of_the_true_class_is_counted_as_right_or_wrong() {
+        // softmax (0, 2) = (0.12, 0.88) and (0, 0) = (0.5, 0.5), where the first class is the prediction.
+        let found = histogram(Loss::Softmax, &[2, 2, 0, 0], &[0, 1, 0, 1]);
+        let mut expected = ProbabilityHistogram::default();
+        expected.right[17] = 1;
+        expected.right[10] = 1;
+        expected.wrong[2] = 1;
+        expected.wrong[10] = 1;
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_probability_of_sigmoids_is_that_of_the_true_class_alone() {
+        // sigmoid(0) = 0.5 for the first class, whatever the second says; sigmoid(200) = 1 is in the last part.
+        let found = histogram(Loss::Bce, &[2, 200], &[0, 1]);
+        let mut expected = ProbabilityHistogram::default();
+        expected.wrong[10] = 1;
+        expected.right[19] = 1;
+        assert_eq!(found, expected);
+    }
+}

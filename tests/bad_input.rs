@@ -65,9 +65,61 @@ fn settings_outside_their_range_are_refused_by_name_and_value() {
         ("--batch-size", "0", ["batch-size must be", "but is 0"]),
         ("--batch-size", "1001", ["1 to 1000", "1001"]),
         ("--threads", "0", ["threads must be", "0"]),
+        ("--flip", "1.5", ["flip must be a probability", "1.5"]),
+        ("--flip", "-0.5", ["flip must be a probability", "-0.5"]),
+        ("--flip", "NaN", ["flip must be a probability", "NaN"]),
+        (
+            "--validation-size",
+            "301",
+            ["validation-size must be a multiple of 10", "301"],
+        ),
+        (
+            "--validation-size",
+            "1000",
+            ["validation-size must be", "at most 990"],
+        ),
     ] {
         results.refuse(&[option, value], 1, &words);
     }
+}
+
+#[test]
+fn decays_and_configurations_that_make_no_sense_are_refused() {
+    let results = Results::new();
+    for (every, factor, words) in [
+        ("0", "0.5", "decay-every must be at least 1"),
+        ("5", "0", "decay-factor must be above 0 and below 1"),
+        ("5", "-1", "decay-factor must be above 0 and below 1"),
+        ("5", "1", "decay-factor must be above 0 and below 1"),
+    ] {
+        results.refuse(
+            &["--decay-every", every, "--decay-factor", factor],
+            1,
+            &[words],
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("best.toml");
+    for (text, words) in [
+        (
+            "eta = 0.1\nepochs_ = 3\n",
+            &["best.toml: line 2", "epochs_"][..],
+        ),
+        ("eta = -1\n", &["eta must be"]),
+        (
+            "decay_every = 3\n",
+            &["decay_every and decay_factor belong together"],
+        ),
+        ("eta = \n", &["best.toml: line 1"]),
+    ] {
+        fs::write(&path, text).unwrap();
+        results.refuse(&["--config", path.to_str().unwrap()], 1, words);
+    }
+    results.refuse(
+        &["--config", "nowhere.toml"],
+        1,
+        &["cannot read --config nowhere.toml"],
+    );
 }
 
 #[test]
@@ -92,6 +144,14 @@ fn wrong_usage_is_told_from_wrong_values() {
     results.refuse(&["--no-such-option"], 2, &["--no-such-option"]);
     results.refuse(&["--batch-size", "-5"], 2, &["-5"]);
     results.refuse(&["--dataset", "mnist"], 2, &[]);
+    results.refuse(&["--loss", "hinge"], 2, &["softmax", "bce"]);
+    results.refuse(&["--decay-every", "5"], 2, &["--decay-factor"]);
+    results.refuse(&["--decay-factor", "0.5"], 2, &["--decay-every"]);
+    results.refuse(
+        &["--validation-size", "100", "--validation-batches", "3"],
+        2,
+        &["cannot be used with"],
+    );
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
 use onelayer::Error;
-use onelayer::dataset::{Splits, sample};
+use onelayer::dataset::{Dataset, Splits, sample};
 use onelayer::evaluate::evaluate;
-use onelayer::hyperparameters::{Loss, Schedule, Setting};
+use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::output::model::ModelFile;
 use onelayer::output::npz;
+use onelayer::output::probabilities::ProbabilityRow;
 use onelayer::output::tables::{self, CurveRow, SummaryRow};
 use onelayer::preprocess::Normalizer;
 use onelayer::train::{Data, Epoch, Observer, Run, State, Trainer, random_start, snapshot, train};
@@ -396,6 +397,8 @@ fn the_command_writes_every_file_of_the_four_settings() {
             format!("curves_{name}.csv"),
             format!("curves_{name}.png"),
             format!("model_{name}.safetensors"),
+            format!("probabilities_{name}.csv"),
+            format!("probabilities_{name}.png"),
             format!("weights_{name}.png"),
         ]);
     }
@@ -549,4 +552,158 @@ fn a_diverging_setting_leaves_its_companions_unharmed() {
     assert_eq!(runs[1].diverged_in(), None);
     let alone = sample.train_from_seed(&[calm], &SCHEDULE);
     assert_eq!(numbers(&runs[1]), numbers(&alone[0]));
+}
+
+#[test]
+fn settings_of_either_loss_and_with_any_decay_keep_their_bits_in_one_group() {
+    let sample = Sample::load();
+    let setting = Setting::new(0.01, 0.02).unwrap();
+    let decay = Some(Decay::new(1, 0.5).unwrap());
+    let settings = [
+        setting,
+        setting.with_loss(Loss::Bce),
+        setting.with_decay(decay),
+        setting.with_loss(Loss::Bce).with_decay(decay),
+    ];
+    let schedule = Schedule {
+        flip: 0.5,
+        ..SCHEDULE
+    };
+    let together = sample.train_from_seed(&settings, &schedule);
+    for (i, &setting) in settings.iter().enumerate() {
+        let alone = sample.train_from_seed(&[setting], &schedule);
+        assert_eq!(numbers(&alone[0]), numbers(&together[i]));
+        for other in &together[..i] {
+            assert_ne!(numbers(&alone[0]), numbers(other));
+        }
+    }
+    let rates: Vec<_> = together[3].epochs.iter().map(|e| e.learning_rate).collect();
+    assert_eq!(rates, [0.02, 0.01, 0.005]);
+    let unflipped = sample.train_from_seed(&settings[..1], &SCHEDULE);
+    assert_ne!(numbers(&unflipped[0]), numbers(&together[0]));
+}
+
+#[test]
+fn an_epoch_of_flips_and_a_fallen_learning_rate_is_the_one_by_the_passes() {
+    use onelayer::network::passes;
+    use onelayer::train::{epoch_flips, epoch_order};
+    let sample = Sample::load();
+    let setting = Setting::new(0.01, 0.02).unwrap().with_loss(Loss::Bce);
+    let setting = setting.with_decay(Some(Decay::new(1, 0.5).unwrap()));
+    let schedule = Schedule {
+        epochs: 2,
+        batch_size: 200,
+        flip: 0.5,
+        ..SCHEDULE
+    };
+    let found = sample.train_from_seed(&[setting], &schedule).remove(0);
+
+    let train = &sample.splits.train;
+    let turned = (0..train.len()).flat_map(|i| train.image(i).chunks(32));
+    let turned = turned.flat_map(|row| row.iter().rev().copied()).collect();
+    let mirror = Dataset::new(train.dims(), turned, train.labels().to_vec()).unwrap();
+    let mut expected = random_start(train.dims(), schedule.seed);
+    for (epoch, eta) in [(1, 0.02), (2, 0.01)] {
+        let flips = epoch_flips(&schedule, epoch, train.len());
+        for batch in epoch_order(&schedule, epoch, train.len()).chunks(200) {
+            let image = |&i: &usize| {
+                let images = if flips[i] { &mirror } else { train };
+                sample.normalizer.apply(images, [i])
+            };
+            let x: Vec<f32> = batch.iter().flat_map(image).collect();
+            let labels: Vec<_> = batch.iter().map(|&i| train.labels()[i]).collect();
+            let logits = passes::forward(&expected, &x);
+            let (_, dlogits) = passes::sigmoid_binary_cross_entropy(&logits, &labels);
+            let gradients = passes::backward(&expected, &x, &dlogits, 0.01);
+            passes::update(&mut expected, &gradients, eta);
+        }
+    }
+    let far = distance(&found.parameters, &expected);
+    assert!(far < 1e-6, "{far}");
+    let moved = distance(&expected, &random_start(train.dims(), schedule.seed));
+    assert!(moved > 1e-3, "{moved}");
+}
+
+#[test]
+fn the_model_and_the_names_of_its_files_say_how_it_was_trained() {
+    let out = succeed(&[
+        "--epochs",
+        "2",
+        "--lambda",
+        "0.001",
+        "--eta",
+        "0.01",
+        "--loss",
+        "bce",
+        "--flip",
+        "0.5",
+        "--decay-every",
+        "1",
+        "--decay-factor",
+        "0.1",
+        "--validation-size",
+        "300",
+    ]);
+    let name = "lambda0.001_eta0.01_bce_decay1x0.1";
+    let path = out.path().join(format!("model_{name}.safetensors"));
+    let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
+    let provenance = model.provenance;
+    assert_eq!(provenance.loss, Loss::Bce);
+    assert_eq!(provenance.decay, Some(Decay::new(1, 0.1).unwrap()));
+    assert_eq!(provenance.flip, 0.5);
+    assert_eq!(
+        provenance.validation_split,
+        "the last 30 images of each class of sample/train.bin"
+    );
+    assert_eq!(curves(out.path(), name)[1].learning_rate, 0.01 * 0.1);
+
+    // A binary cross-entropy of 10 classes starts near ln 2, not near ln 10, and the accuracy is that of the largest logit.
+    let row = &summary(out.path())[0];
+    assert!((0.2..0.7).contains(&row.test_loss.unwrap()), "{row:?}");
+    let sample = Sample::load();
+    let normalizer = Normalizer::new(model.mean, model.std).unwrap();
+    let softmax = evaluate(
+        &model.parameters,
+        Loss::Softmax,
+        0.0,
+        &sample.splits.test,
+        &normalizer,
+    );
+    assert_eq!(row.test_accuracy, Some(softmax.unwrap().accuracy));
+}
+
+#[test]
+fn every_test_image_is_in_the_histogram_of_its_setting_as_right_or_wrong() {
+    for (loss, name) in [
+        ("softmax", "lambda0.1_eta0.001"),
+        ("bce", "lambda0.1_eta0.001_bce"),
+    ] {
+        let out = succeed(&["--epochs", "1", "--lambda", "0.1", "--loss", loss]);
+        let path = out.path().join(format!("probabilities_{name}.csv"));
+        let rows: Vec<ProbabilityRow> = tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
+        let right: usize = rows.iter().map(|row| row.right).sum();
+        let wrong: usize = rows.iter().map(|row| row.wrong).sum();
+        assert_eq!(right + wrong, 500);
+        let accuracy = summary(out.path())[0].test_accuracy.unwrap();
+        assert_eq!(right as f64 / 500.0, accuracy);
+        // After one epoch, softmaxes are near 1/10 and sigmoids between that and their start, ½.
+        let mean = rows
+            .iter()
+            .map(|r| (r.right + r.wrong) as f64 * (r.lower + r.upper) / 2.0);
+        let mean = mean.sum::<f64>() / 500.0;
+        assert_eq!(mean > 0.3, loss == "bce", "{loss}: {mean}");
+    }
+}
+
+#[test]
+fn everything_is_trained_on_when_nothing_is_held_out_and_validation_is_missing() {
+    let out = succeed(&["--epochs", "1", "--lambda", "0.1", "--validation-size", "0"]);
+    let row = &summary(out.path())[0];
+    assert!(row.train_loss.is_some() && row.test_accuracy.is_some());
+    assert_eq!((row.validation_loss, row.validation_accuracy), (None, None));
+    let sample = Sample::load();
+    let path = out.path().join("model_lambda0.1_eta0.001.safetensors");
+    let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
+    assert_eq!(model.mean, sample.normalizer.mean());
+    assert_eq!(model.provenance.validation_split, "none");
 }

@@ -145,7 +145,7 @@ impl<'a> Keeper<'a> {
 }
 
 /// The command line of this process with `--resume`, as a shell takes it.
-fn resuming_command() -> String {
+pub fn resuming_command() -> String {
     let mut words: Vec<_> = env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();

@@ -8,6 +8,7 @@ use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::Source;
 use onelayer::dataset::{Splits, sample, store};
 use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::output::config::Config;
 
 use super::fetch;
 
@@ -26,23 +27,22 @@ pub enum Name {
 }
 
 /// Which images, and how they are split.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct DataArgs {
-    /// Data set
-    #[arg(long, value_enum, default_value = "cifar10", help_heading = "Data")]
-    dataset: Name,
+    /// Data set [default: cifar10]
+    #[arg(long, value_enum, help_heading = "Data")]
+    dataset: Option<Name>,
     /// Folder of its files [default: data/cifar-10-batches-bin or data/sample]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
-    /// Training batches of CIFAR-10 to train on, such as 1,3,4
+    /// Training batches of CIFAR-10 to train on, such as 1,3,4 [default: 1]
     #[arg(
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "1",
         help_heading = "Data"
     )]
-    train_batches: Vec<u8>,
+    train_batches: Option<Vec<u8>>,
     /// Images to hold out of the training images for validation, the last of each class, equally many; 0 trains on
     /// all, without validation [default: validate on --validation-batches]
     #[arg(
@@ -52,15 +52,14 @@ pub struct DataArgs {
         help_heading = "Data"
     )]
     validation_size: Option<usize>,
-    /// Training batches of CIFAR-10 to validate on
+    /// Training batches of CIFAR-10 to validate on [default: 2]
     #[arg(
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "2",
         help_heading = "Data"
     )]
-    validation_batches: Vec<u8>,
+    validation_batches: Option<Vec<u8>>,
 }
 
 /// The images, and what to call them.
@@ -105,7 +104,7 @@ impl Loaded {
 impl DataArgs {
     /// Loads the splits, getting CIFAR-10 first if it is not there.
     pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
-        let loaded = match self.dataset {
+        let loaded = match self.name() {
             Name::Cifar10 => self.load_cifar10(quiet)?,
             Name::Sample => {
                 let dir = self.dir(SAMPLE_DIR);
@@ -124,10 +123,10 @@ impl DataArgs {
     }
 
     fn load_cifar10(&self, quiet: bool) -> anyhow::Result<Loaded> {
-        let train = batch_files(&self.train_batches)?;
+        let train = batch_files(self.train_batches.as_deref().unwrap_or(&[1]))?;
         let validation = match self.validation_size {
             Some(_) => Vec::new(),
-            None => batch_files(&self.validation_batches)?,
+            None => batch_files(self.validation_batches.as_deref().unwrap_or(&[2]))?,
         };
         for file in &validation {
             ensure!(
@@ -148,6 +147,71 @@ impl DataArgs {
             ],
             splits: store::load_splits(&dir, &train, &validation)?,
         })
+    }
+
+    fn name(&self) -> Name {
+        self.dataset.unwrap_or(Name::Cifar10)
+    }
+
+    /// With what `config` says where no argument says anything.
+    pub fn or(self, config: &Config) -> anyhow::Result<Self> {
+        let named = |name: &String| {
+            Name::from_str(name, false).map_err(|_| {
+                anyhow::anyhow!("dataset must be cifar10 or sample, but is {name:?} in the file")
+            })
+        };
+        let dataset = config.dataset.as_ref().map(named).transpose()?;
+        let split = self.validation_size.is_some() || self.validation_batches.is_some();
+        Ok(Self {
+            dataset: self.dataset.or(dataset),
+            train_batches: self.train_batches.or(config.train_batches.clone()),
+            validation_size: match split {
+                true => self.validation_size,
+                false => config.validation_size,
+            },
+            ..self
+        })
+    }
+
+    /// With the defaults of `search`: all training batches, of which a part is held out.
+    pub fn or_of_search(self) -> Self {
+        let held_out = match self.name() {
+            Name::Cifar10 => 5000,
+            Name::Sample => 300,
+        };
+        let split = self.validation_size.is_some() || self.validation_batches.is_some();
+        Self {
+            validation_size: if split {
+                self.validation_size
+            } else {
+                Some(held_out)
+            },
+            train_batches: Some(self.train_batches.unwrap_or(vec![1, 2, 3, 4, 5])),
+            ..self
+        }
+    }
+
+    /// The images that were trained on and those that were validated on, all to be trained on.
+    pub fn everything(&self) -> Self {
+        let lists = [&self.train_batches, &self.validation_batches];
+        Self {
+            train_batches: Some(lists.into_iter().flatten().flatten().copied().collect()),
+            validation_batches: None,
+            validation_size: Some(0),
+            ..self.clone()
+        }
+    }
+
+    /// Writes the options of `self` into `config`.
+    pub fn describe(&self, config: &mut Config) {
+        config.dataset = self
+            .name()
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned());
+        config.validation_size = self.validation_size;
+        if self.name() == Name::Cifar10 {
+            config.train_batches.clone_from(&self.train_batches);
+        }
     }
 
     fn dir(&self, default: &str) -> PathBuf {

@@ -24,6 +24,8 @@ mod observer;
 mod out;
 mod progress;
 mod referee;
+mod search;
+mod shard;
 mod signals;
 mod start;
 mod table;
@@ -31,7 +33,9 @@ mod train;
 
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+use onelayer::hyperparameters::Loss;
 
 /// Trains a one-layer softmax classifier on CIFAR-10 with hand-derived, checked gradients.
 #[derive(Parser)]
@@ -45,6 +49,8 @@ pub struct Cli {
 enum Command {
     /// Train the report's four settings, or one of your own, and write tables, figures and models
     Train(train::Args),
+    /// Search the setting that does best on validation, and train it on all training images
+    Search(search::Args),
     /// Hold the hand-derived gradients against an f64 reference and central differences
     Gradcheck(gradcheck::Args),
     /// Get CIFAR-10 and check it against its published digests
@@ -70,6 +76,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Train(args) => train::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Fetch(args) => fetch::run(&args),
     }
@@ -84,4 +91,9 @@ fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
             .build_global()?;
     }
     Ok(())
+}
+
+/// A loss by its name.
+fn loss_parser() -> impl TypedValueParser<Value = Loss> {
+    PossibleValuesParser::new(Loss::ALL.map(Loss::name)).try_map(|name| name.parse())
 }

@@ -1,9 +1,9 @@
 //! How training is shown while it runs, on stderr: a bar a setting on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use onelayer::hyperparameters::Setting;
 use onelayer::train::{Epoch, Observer};
 
@@ -119,5 +119,70 @@ impl Observer for Bars {
 
     fn interrupted(&self) -> bool {
         signals::received()
+    }
+}
+
+/// Several trainings, one after the other, of which the work is known beforehand: a bar on a terminal, what is said in
+/// between elsewhere.
+pub struct Work {
+    bar: ProgressBar,
+    quiet: bool,
+    begun: Instant,
+    /// Batches of all settings together.
+    total: u64,
+    done: u64,
+    /// The settings that are trained at the moment.
+    pub members: usize,
+}
+
+impl Work {
+    /// Work of `total` batches, those of each setting counted.
+    pub fn new(total: usize, quiet: bool) -> Self {
+        let bar = if quiet || !stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            let style = ProgressStyle::with_template("{wide_bar} {percent} %, {eta_precise} left");
+            let bar = ProgressBar::new(total as u64);
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar.with_style(style.expect("a valid template"))
+        };
+        Self {
+            bar,
+            quiet,
+            begun: Instant::now(),
+            total: total as u64,
+            done: 0,
+            members: 1,
+        }
+    }
+
+    /// Says `text`, and how long the rest will take.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.bar
+                .suspend(|| say!("{text}, {} left", HumanDuration(self.left())));
+        }
+    }
+
+    fn left(&self) -> Duration {
+        let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
+        self.begun.elapsed().mul_f64(rest)
+    }
+}
+
+impl Observer for Work {
+    fn batch_done(&mut self, _: usize, _: usize, _: usize) {
+        self.done += self.members as u64;
+        self.bar.set_position(self.done);
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -8,7 +8,7 @@ use onelayer::output::dialect::Dialect;
 use onelayer::output::results::Folder;
 
 /// A folder for tables and whatever else a command makes.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct OutArgs {
     /// Folder that the results are written to
     #[arg(long, value_name = "DIR", default_value = "results")]
@@ -18,7 +18,7 @@ pub struct OutArgs {
 }
 
 /// The dialect of the tables.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct DialectArgs {
     /// Separator and decimal mark of the CSV tables
     #[arg(long, value_enum, value_name = "DIALECT", default_value = "comma")]

@@ -1,28 +1,33 @@
 //! `onelayer train`.
 
 use std::cell::OnceCell;
+use std::fs;
 use std::io::{Write, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use anyhow::{Context, ensure};
 use onelayer::dataset::Dataset;
-use onelayer::evaluate::{Scores, evaluate};
+use onelayer::evaluate::{ProbabilityHistogram, Scores, evaluate, probability_histogram};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::output::checkpoint::Job;
+use onelayer::output::config::Config;
 use onelayer::output::results::{Folder, Results};
 use onelayer::preprocess::Normalizer;
 use onelayer::train::{Run, Timings, random_start};
 
 use super::checkpoints::Keeper;
-use super::{data, observer, out, signals, start, table};
+use super::{data, loss_parser, observer, out, signals, start, table};
 
 /// What `train` takes.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct Args {
+    /// Take the options that are not given here from this TOML file, such as the best.toml of `search`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Weight of the penalty λ·Σ weight²; with --lambda or --eta, one setting is trained instead of the report's
     /// four [default: 0]
     #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
@@ -31,8 +36,9 @@ pub struct Args {
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
     eta: Option<f64>,
     /// What is minimised besides: the cross-entropy of a softmax, or the binary cross-entropy of ten sigmoids
-    #[arg(long, value_name = "LOSS", default_value_t = Loss::Softmax, value_parser = loss_parser())]
-    loss: Loss,
+    /// [default: softmax]
+    #[arg(long, value_name = "LOSS", value_parser = loss_parser())]
+    loss: Option<Loss>,
     /// Multiply the learning rate with --decay-factor after each so many epochs
     #[arg(long, value_name = "EPOCHS", requires = "decay_factor")]
     decay_every: Option<usize>,
@@ -44,23 +50,18 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     decay_factor: Option<f64>,
-    /// Probability that an image is mirrored left to right, decided anew in each epoch
-    #[arg(
-        long,
-        value_name = "P",
-        default_value_t = 0.0,
-        allow_negative_numbers = true
-    )]
-    flip: f64,
-    /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.epochs)]
-    epochs: usize,
-    /// Images of a mini-batch; the last one of an epoch may have fewer
-    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
-    batch_size: usize,
-    /// Seed of the random start, of the shuffling and of the flips
-    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.seed)]
-    seed: u64,
+    /// Probability that an image is mirrored left to right, decided anew in each epoch [default: 0]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    flip: Option<f64>,
+    /// Passes over the training images [default: 40]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images of a mini-batch; the last one of an epoch may have fewer [default: 100]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Seed of the random start, of the shuffling and of the flips [default: 42]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Keep the images in file order instead of shuffling them at each epoch
     #[arg(long)]
     no_shuffle: bool,
@@ -88,13 +89,9 @@ pub struct Args {
     timings: bool,
 }
 
-/// A [`Loss`] by its name.
-fn loss_parser() -> impl TypedValueParser<Value = Loss> {
-    PossibleValuesParser::new(Loss::ALL.map(Loss::name)).try_map(|name| name.parse::<Loss>())
-}
-
 /// Trains, writes the results, prints the table.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let args = &args.clone().with_config()?;
     // Whatever can be refused is refused before the data are fetched.
     let settings = args.settings()?;
     let schedule = args.schedule();
@@ -132,6 +129,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (runs, mut timings) = trainer.finish();
     let began = Instant::now();
     let test = test_scores(&runs, &splits.test, &normalizer)?;
+    let probabilities = probabilities(&runs, &splits.test, &normalizer)?;
     timings.evaluate += began.elapsed();
 
     let began = Instant::now();
@@ -139,6 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         reported: &loaded.reported(&settings, &schedule),
         runs: &runs,
         test: &test,
+        probabilities: &probabilities,
         schedule,
         normalizer: &normalizer,
         splits: &loaded.names,
@@ -184,7 +183,59 @@ fn test_scores(
     runs.iter().map(score).collect()
 }
 
+/// How probable each run finds the true classes of the test split, unless it diverged.
+fn probabilities(
+    runs: &[Run],
+    test: &Dataset,
+    normalizer: &Normalizer,
+) -> anyhow::Result<Vec<Option<ProbabilityHistogram>>> {
+    let histogram = |run: &Run| match run.diverged_in() {
+        Some(_) => Ok(None),
+        None => Ok(Some(probability_histogram(
+            &run.parameters,
+            run.setting.loss(),
+            test,
+            normalizer,
+        )?)),
+    };
+    runs.iter().map(histogram).collect()
+}
+
 impl Args {
+    /// With what the file of --config says where no argument says anything.
+    fn with_config(self) -> anyhow::Result<Self> {
+        let Some(path) = &self.config else {
+            return Ok(self);
+        };
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read --config {}", path.display()))?;
+        let config = Config::from_toml(&text, path)?;
+        ensure!(
+            config.decay_every.is_some() == config.decay_factor.is_some(),
+            "{}: decay_every and decay_factor belong together, but one of them is missing",
+            path.display()
+        );
+        let data = self.data.or(&config);
+        // A decay of the command line replaces that of the file as a whole.
+        let (decay_every, decay_factor) = match self.decay_every {
+            Some(_) => (self.decay_every, self.decay_factor),
+            None => (config.decay_every, config.decay_factor),
+        };
+        Ok(Self {
+            lambda: self.lambda.or(config.lambda),
+            eta: self.eta.or(config.eta),
+            loss: self.loss.or(config.loss),
+            decay_every,
+            decay_factor,
+            flip: self.flip.or(config.flip),
+            epochs: self.epochs.or(config.epochs),
+            batch_size: self.batch_size.or(config.batch_size),
+            seed: self.seed.or(config.seed),
+            data: data.with_context(|| format!("cannot use --config {}", path.display()))?,
+            ..self
+        })
+    }
+
     /// The report's four settings, or the one that the arguments name, with the loss and the decay that they name.
     fn settings(&self) -> anyhow::Result<Vec<Setting>> {
         let settings = if self.lambda.is_none() && self.eta.is_none() {
@@ -197,17 +248,19 @@ impl Args {
         };
         let decay = self.decay_every.zip(self.decay_factor);
         let decay = decay.map(|(e, f)| Decay::new(e, f)).transpose()?;
-        let named = |s: &Setting| s.with_loss(self.loss).with_decay(decay);
+        let loss = self.loss.unwrap_or_default();
+        let named = |s: &Setting| s.with_loss(loss).with_decay(decay);
         Ok(settings.iter().map(named).collect())
     }
 
     fn schedule(&self) -> Schedule {
+        let report = Schedule::REPORT;
         Schedule {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            seed: self.seed,
+            epochs: self.epochs.unwrap_or(report.epochs),
+            batch_size: self.batch_size.unwrap_or(report.batch_size),
+            seed: self.seed.unwrap_or(report.seed),
             shuffle: !self.no_shuffle,
-            flip: self.flip,
+            flip: self.flip.unwrap_or(report.flip),
         }
     }
 
@@ -215,7 +268,7 @@ impl Args {
         let dims = onelayer::dataset::cifar10::DIMS;
         Ok(match &self.init {
             Some(path) => start::read(path, dims)?,
-            None => random_start(dims, self.seed),
+            None => random_start(dims, self.schedule().seed),
         })
     }
 }
@@ -232,6 +285,8 @@ fn write(folder: &Folder, results: &Results) -> anyhow::Result<()> {
         let name = run.setting.name();
         folder.remove(&format!("weights_{name}.png"))?;
         folder.remove(&format!("model_{name}.safetensors"))?;
+        folder.remove(&format!("probabilities_{name}.csv"))?;
+        folder.remove(&format!("probabilities_{name}.png"))?;
     }
     Ok(())
 }

@@ -17,12 +17,12 @@ use crate::train::stretch;
 /// The name under which the font is registered with plotters.
 const FONT: &str = "onelayer";
 /// Axes and text.
-const INK: RGBColor = RGBColor(25, 25, 25);
+pub(super) const INK: RGBColor = RGBColor(25, 25, 25);
 /// Grid lines.
-const GRID: RGBColor = RGBColor(225, 225, 225);
+pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Blue and vermilion of the palette of Okabe and Ito, told apart with any kind of colour vision.
-const TRAINING: RGBColor = RGBColor(0, 114, 178);
-const VALIDATION: RGBColor = RGBColor(213, 94, 0);
+pub(super) const TRAINING: RGBColor = RGBColor(0, 114, 178);
+pub(super) const VALIDATION: RGBColor = RGBColor(213, 94, 0);
 
 const CURVES_WIDTH: u32 = 1200;
 const CURVES_HEIGHT: u32 = 480;
@@ -50,9 +50,9 @@ const TEMPLATE_GAP: u32 = 16;
 const TEMPLATE_LABEL: u32 = 34;
 const TEMPLATES_HEAD: u32 = 56;
 
-type DrawResult<'a> =
+pub(super) type DrawResult<'a> =
     std::result::Result<(), DrawingAreaErrorKind<<BitMapBackend<'a> as DrawingBackend>::ErrorType>>;
-type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
+pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 /// `curves_<setting>.png`: the losses on the left, the costs on the right, of the training and the validation split.
 ///
@@ -116,7 +116,7 @@ pub fn weights_figure(lambda: f64, eta: f64, weight: &[f32]) -> Result<Vec<u8>> 
     Ok(encode_png(width, height, &pixels))
 }
 
-fn title(lambda: f64, eta: f64) -> String {
+pub(super) fn title(lambda: f64, eta: f64) -> String {
     format!("λ = {}   η = {}", short(lambda), short(eta))
 }
 
@@ -130,7 +130,11 @@ fn short(value: f64) -> String {
 }
 
 /// Draws on a white page, and gives its pixels (height, width, 3).
-fn draw(width: u32, height: u32, content: impl FnOnce(&Area) -> DrawResult<'static>) -> Vec<u8> {
+pub(super) fn draw(
+    width: u32,
+    height: u32,
+    content: impl FnOnce(&Area) -> DrawResult<'static>,
+) -> Vec<u8> {
     register_font_once();
     let mut pixels = vec![0; (width * height * 3) as usize];
     let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
@@ -152,14 +156,14 @@ fn register_font_once() {
     });
 }
 
-fn style(size: u32) -> TextStyle<'static> {
+pub(super) fn style(size: u32) -> TextStyle<'static> {
     TextStyle::from((FONT, size).into_font()).color(&INK)
 }
 
 /// How far below the place that it is told plotters must draw text of this size, for its middle to be there.
 ///
 /// With `ab_glyph`, plotters 0.3 takes a line to be 0.8 sizes high with its baseline at 0.5.
-fn text_drop(size: u32) -> u32 {
+pub(super) fn text_drop(size: u32) -> u32 {
     size / 5
 }
 
@@ -167,17 +171,29 @@ fn text_drop(size: u32) -> u32 {
 fn draw_text(
     area: &Area,
     line: &str,
-    (x, y): (u32, u32),
+    at: (u32, u32),
     size: u32,
     align: HPos,
 ) -> DrawResult<'static> {
+    draw_text_in(area, line, at, size, align, &INK)
+}
+
+/// As [`draw_text`], in another colour.
+pub(super) fn draw_text_in(
+    area: &Area,
+    line: &str,
+    (x, y): (u32, u32),
+    size: u32,
+    align: HPos,
+    color: &RGBColor,
+) -> DrawResult<'static> {
     let at = (x as i32, (y + text_drop(size)) as i32);
-    let style = style(size).pos(Pos::new(align, VPos::Center));
+    let style = style(size).pos(Pos::new(align, VPos::Center)).color(color);
     area.draw(&Text::new(line, at, style))
 }
 
 /// Pixels of the finished figure as pixels of the larger drawing.
-fn scaled(pixels: u32) -> u32 {
+pub(super) fn scaled(pixels: u32) -> u32 {
     pixels * OVERSAMPLING
 }
 
@@ -321,7 +337,7 @@ fn format_tick(value: f64, decimals: usize) -> String {
 }
 
 /// Each pixel the mean of the `OVERSAMPLING`² pixels of the larger drawing that it covers.
-fn average_down(pixels: &[u8], width: usize) -> Vec<u8> {
+pub(super) fn average_down(pixels: &[u8], width: usize) -> Vec<u8> {
     let factor = OVERSAMPLING as usize;
     let mut means = Vec::with_capacity(pixels.len() / (factor * factor));
     for rows in pixels.chunks_exact(width * 3 * factor) {
@@ -365,7 +381,7 @@ fn paste_template(pixels: &mut [u8], width: u32, (left, top): (u32, u32), templa
     }
 }
 
-fn encode_png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
+pub(super) fn encode_png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);

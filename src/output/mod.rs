@@ -5,14 +5,18 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod config;
 pub mod dialect;
 pub mod figures;
 pub mod gradcheck;
+pub mod heatmap;
 pub mod lock;
 pub mod model;
 pub mod npz;
+pub mod probabilities;
 pub mod referee;
 pub mod results;
+pub mod search;
 pub mod tables;
 mod tensors;
 

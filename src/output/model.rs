@@ -13,8 +13,10 @@ use std::path::Path;
 
 use super::tensors::{self, Reader, Tensor, Texts, Values};
 use crate::error::{Error, Result};
-use crate::hyperparameters::{Decay, Loss};
+use crate::hyperparameters::{Decay, Loss, Schedule};
 use crate::network::{Dims, Parameters};
+use crate::preprocess::Normalizer;
+use crate::train::Run;
 
 /// A trained model with its normalisation and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +106,37 @@ impl Provenance {
 }
 
 impl ModelFile {
+    /// The model that `run` ended with, which was trained by `schedule` on images normalised by `normalizer`; `splits`
+    /// are what the training, the validation and the test split are made of.
+    pub fn of_run(
+        run: &Run,
+        schedule: &Schedule,
+        normalizer: &Normalizer,
+        splits: &[String; 3],
+    ) -> Self {
+        let [train_split, validation_split, test_split] = splits.clone();
+        Self {
+            parameters: run.parameters.clone(),
+            mean: normalizer.mean().to_vec(),
+            std: normalizer.std().to_vec(),
+            provenance: Provenance {
+                setting: run.setting.name(),
+                lambda: run.setting.lambda(),
+                eta: run.setting.eta(),
+                batch_size: schedule.batch_size,
+                epochs: schedule.epochs,
+                seed: schedule.seed,
+                loss: run.setting.loss(),
+                decay: run.setting.decay(),
+                flip: schedule.flip,
+                train_split,
+                validation_split,
+                test_split,
+                version: env!("CARGO_PKG_VERSION").into(),
+            },
+        }
+    }
+
     /// The content of the file. Equal models give equal bytes.
     ///
     /// # Errors

@@ -10,10 +10,11 @@ use super::atomic;
 use super::dialect::Dialect;
 use super::figures::{curves_figure, weights_figure};
 use super::lock::Lock;
-use super::model::{ModelFile, Provenance};
+use super::model::ModelFile;
+use super::probabilities::{probabilities_figure, probability_rows};
 use super::tables::{self, CurveRow, SummaryRow};
 use crate::error::{Error, Result};
-use crate::evaluate::Scores;
+use crate::evaluate::{ProbabilityHistogram, Scores};
 use crate::hyperparameters::Schedule;
 use crate::preprocess::Normalizer;
 use crate::train::Run;
@@ -25,6 +26,8 @@ pub struct Results<'a> {
     pub runs: &'a [Run],
     /// The scores of each run on the test split; `None` for one that diverged.
     pub test: &'a [Option<Scores>],
+    /// How probable each run found the true classes of the test split; `None` for one that diverged.
+    pub probabilities: &'a [Option<ProbabilityHistogram>],
     /// The test accuracy that the report states for each run, if it ran as in the report.
     pub reported: &'a [Option<f64>],
     /// What the runs shared.
@@ -74,14 +77,19 @@ impl Results<'_> {
         let of_runs: Result<Vec<Vec<_>>> = self
             .runs
             .par_iter()
-            .map(|run| self.run_files(run))
+            .zip(self.probabilities)
+            .map(|(run, probabilities)| self.run_files(run, probabilities.as_ref()))
             .collect();
         let mut files: Vec<_> = of_runs?.into_iter().flatten().collect();
         files.push(("summary.csv".into(), tables::to_csv(&self.summary())));
         Ok(files)
     }
 
-    fn run_files(&self, run: &Run) -> Result<Vec<(String, Vec<u8>)>> {
+    fn run_files(
+        &self,
+        run: &Run,
+        probabilities: Option<&ProbabilityHistogram>,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
         let name = run.setting.name();
         let (lambda, eta) = (run.setting.lambda(), run.setting.eta());
         let rows = curve_rows(run);
@@ -92,6 +100,12 @@ impl Results<'_> {
                 curves_figure(lambda, eta, &rows),
             ),
         ];
+        if let Some(histogram) = probabilities {
+            let rows = probability_rows(histogram);
+            let figure = probabilities_figure(run.setting, &rows);
+            files.push((format!("probabilities_{name}.csv"), tables::to_csv(&rows)));
+            files.push((format!("probabilities_{name}.png"), figure));
+        }
         if run.diverged_in().is_none() {
             files.push((
                 format!("weights_{name}.png"),
@@ -99,34 +113,10 @@ impl Results<'_> {
             ));
             files.push((
                 format!("model_{name}.safetensors"),
-                self.model(run).to_bytes()?,
+                ModelFile::of_run(run, &self.schedule, self.normalizer, self.splits).to_bytes()?,
             ));
         }
         Ok(files)
-    }
-
-    fn model(&self, run: &Run) -> ModelFile {
-        let [train_split, validation_split, test_split] = self.splits.clone();
-        ModelFile {
-            parameters: run.parameters.clone(),
-            mean: self.normalizer.mean().to_vec(),
-            std: self.normalizer.std().to_vec(),
-            provenance: Provenance {
-                setting: run.setting.name(),
-                lambda: run.setting.lambda(),
-                eta: run.setting.eta(),
-                batch_size: self.schedule.batch_size,
-                epochs: self.schedule.epochs,
-                seed: self.schedule.seed,
-                loss: run.setting.loss(),
-                decay: run.setting.decay(),
-                flip: self.schedule.flip,
-                train_split,
-                validation_split,
-                test_split,
-                version: env!("CARGO_PKG_VERSION").into(),
-            },
-        }
     }
 }
 

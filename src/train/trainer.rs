@@ -94,6 +94,7 @@ pub struct Trainer<'a> {
     group: Group,
     batch: Batch,
     state: State,
+    evaluates: bool,
     timings: Timings,
 }
 
@@ -132,8 +133,15 @@ impl<'a> Trainer<'a> {
             batch: Batch::new(&group, schedule.batch_size),
             group,
             state,
+            evaluates: true,
             timings: Timings::default(),
         })
+    }
+
+    /// Evaluates no split after an epoch, so that nothing but training takes time.
+    pub fn without_evaluation(mut self) -> Self {
+        self.evaluates = false;
+        self
     }
 
     /// Keeps a snapshot of each setting's weights after each epoch. To be called before the first.
@@ -215,11 +223,11 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// The scores of each member on the training and, unless it is empty, on the validation split.
+    /// The scores of each member on the training and, unless it is empty, on the validation split, if they are wanted.
     fn evaluate(&self) -> Result<Vec<[Option<Scores>; 2]>> {
         let mut scores = vec![[None; 2]; self.state.runs.len()];
         for (i, split) in [self.data.train, self.data.validation].iter().enumerate() {
-            if !split.is_empty() {
+            if self.evaluates && !split.is_empty() {
                 let normalizer = self.data.normalizer;
                 let found = evaluate_group(&self.group, &self.lambdas, split, normalizer)?;
                 for (scores, found) in scores.iter_mut().zip(found) {

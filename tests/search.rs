@@ -1,0 +1,324 @@
+//! The search through the real binary, on the sample of real images.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use assert_cmd::prelude::*;
+use onelayer::dataset::{Dataset, sample};
+use onelayer::evaluate::{Scores, evaluate};
+use onelayer::hyperparameters::Loss;
+use onelayer::output::config::Config;
+use onelayer::output::model::ModelFile;
+use onelayer::output::search::SearchRow;
+use onelayer::output::tables;
+use onelayer::preprocess::Normalizer;
+use tempfile::TempDir;
+
+/// Two streams of batches with four trials each.
+const SPACE: [&str; 8] = [
+    "--lambda",
+    "0.001,0.1",
+    "--eta",
+    "0.003,0.03",
+    "--loss",
+    "softmax",
+    "--flip",
+    "0,0.5",
+];
+
+fn onelayer(command: &str, arguments: &[&str], out: &Path) -> Output {
+    Command::cargo_bin("onelayer")
+        .unwrap()
+        .args([command, "--dataset", "sample", "--quiet", "--out"])
+        .arg(out)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn search(arguments: &[&str], out: &Path) -> Output {
+    let all = [
+        &["--epochs", "2", "--decay", "1x0.5"],
+        &SPACE[..],
+        arguments,
+    ]
+    .concat();
+    onelayer("search", &all, out)
+}
+
+fn succeed(arguments: &[&str]) -> (TempDir, String) {
+    let out = tempfile::tempdir().unwrap();
+    let output = search(arguments, out.path());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.as_ref()), (Some(0), ""));
+    (out, String::from_utf8(output.stdout).unwrap())
+}
+
+fn rows(path: &Path) -> Vec<SearchRow> {
+    tables::from_csv(&fs::read(path).unwrap(), path).unwrap()
+}
+
+/// Everything of the rows but the time that was taken.
+fn numbers(out: &Path) -> Vec<SearchRow> {
+    let mut rows = rows(&out.join("search.csv"));
+    rows.iter_mut().for_each(|row| row.train_seconds = 0.0);
+    rows
+}
+
+fn model(path: &Path) -> ModelFile {
+    ModelFile::from_bytes(&fs::read(path).unwrap(), path).unwrap()
+}
+
+fn scores(model: &ModelFile, split: &Dataset) -> Scores {
+    let normalizer = Normalizer::new(model.mean.clone(), model.std.clone()).unwrap();
+    evaluate(&model.parameters, Loss::Softmax, 0.0, split, &normalizer).unwrap()
+}
+
+fn refusal(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.starts_with("error: ") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    stderr
+}
+
+#[test]
+fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
+    let (out, words) = succeed(&[]);
+    let rows = numbers(out.path());
+    assert_eq!(
+        rows.iter().map(|r| r.trial).collect::<Vec<_>>(),
+        (1..=8).collect::<Vec<_>>()
+    );
+    assert!(
+        rows.iter()
+            .all(|r| (r.trials, r.validation_images, r.epochs) == (8, 300, 2))
+    );
+    let accuracies: Vec<_> = rows
+        .iter()
+        .map(|r| r.validation_accuracy.unwrap())
+        .collect();
+    let highest = accuracies.iter().copied().fold(0.0, f64::max);
+    let best = rows
+        .iter()
+        .find(|r| r.validation_accuracy == Some(highest))
+        .unwrap();
+
+    let refit = model(&out.path().join("model_best.safetensors"));
+    let provenance = &refit.provenance;
+    assert_eq!(provenance.setting, best.setting);
+    assert_eq!(
+        (provenance.flip, provenance.batch_size),
+        (best.flip, best.batch_size)
+    );
+    assert_eq!(provenance.validation_split, "none");
+    // The normalisation is that of all 1,000 training images, not of the 700 that the trials were trained on.
+    let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
+    assert_eq!(refit.mean, Normalizer::fit(&splits.train).unwrap().mean());
+
+    let test = scores(&refit, &splits.test).accuracy;
+    let error = (test * (1.0 - test) / 500.0).sqrt();
+    for expected in [
+        format!(
+            "Trained again on all 1000 images, it has a test accuracy of {:.2} %,",
+            100.0 * test
+        ),
+        format!(
+            "with a standard error of {:.2} points. The 500 test images",
+            100.0 * error
+        ),
+    ] {
+        assert!(words.contains(&expected), "{expected} {words}");
+    }
+    assert!(
+        words.contains(&format!("{:.2} %", 100.0 * highest)),
+        "{words}"
+    );
+    let folder = out.path().to_str().unwrap();
+    let width = |line: &str| line.replace(folder, "results").chars().count();
+    assert!(words.lines().all(|line| width(line) <= 80), "{words}");
+    assert!(out.path().join("search.png").exists());
+}
+
+#[test]
+fn train_takes_the_best_setting_and_ends_with_the_same_model() {
+    let (out, _) = succeed(&[]);
+    let toml = out.path().join("best.toml");
+    let again = tempfile::tempdir().unwrap();
+    let output = Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(["train", "--quiet", "--config"])
+        .arg(&toml)
+        .arg("--out")
+        .arg(again.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let best = model(&out.path().join("model_best.safetensors"));
+    let name = format!("model_{}.safetensors", best.provenance.setting);
+    assert_eq!(model(&again.path().join(name)), best);
+
+    // What is given on the command line comes before the file.
+    let output = Command::cargo_bin("onelayer")
+        .unwrap()
+        .args([
+            "train", "--quiet", "--seed", "7", "--loss", "bce", "--config",
+        ])
+        .arg(&toml)
+        .arg("--out")
+        .arg(again.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let config = Config::from_toml(&fs::read_to_string(&toml).unwrap(), &toml).unwrap();
+    let (lambda, eta) = (config.lambda.unwrap(), config.eta.unwrap());
+    let name = format!("model_lambda{lambda}_eta{eta}_bce_decay1x0.5.safetensors");
+    let other = model(&again.path().join(name)).provenance;
+    assert_eq!((other.seed, other.loss, other.epochs), (7, Loss::Bce, 2));
+}
+
+#[test]
+fn a_search_that_stopped_goes_on_without_training_again_what_is_done() {
+    let (whole, words) = succeed(&[]);
+    let out = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(whole.path().join("search.csv")).unwrap();
+    let kept: Vec<_> = text.lines().take(4).collect();
+    fs::write(out.path().join("search.csv"), kept.join("\n") + "\n").unwrap();
+    let output = search(&["--resume"], out.path());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(numbers(out.path()), numbers(whole.path()));
+    // The time of a trial that was there is the one that it took then.
+    let resumed = fs::read_to_string(out.path().join("search.csv")).unwrap();
+    assert_eq!(resumed.lines().take(4).collect::<Vec<_>>(), kept);
+    let without_folder = |words: &str| words.lines().take(8).collect::<Vec<_>>().join("\n");
+    let resumed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(without_folder(&resumed), without_folder(&words));
+
+    // Everything is done: only the best is trained again.
+    let output = search(&["--resume"], whole.path());
+    assert!(output.status.success());
+    assert_eq!(
+        fs::read_to_string(whole.path().join("search.csv")).unwrap(),
+        text
+    );
+}
+
+#[test]
+fn the_table_of_another_search_is_not_gone_on_with_and_left_alone() {
+    let (out, _) = succeed(&[]);
+    let table = fs::read(out.path().join("search.csv")).unwrap();
+    for other in [
+        ["--seed", "1"],
+        ["--batch-size", "50"],
+        ["--validation-size", "200"],
+        ["--random", "3"],
+    ] {
+        let arguments = [&other[..], &["--resume"]].concat();
+        let message = refusal(&search(&arguments, out.path()));
+        assert!(message.contains("belongs to another search"), "{message}");
+        assert!(fs::read(out.path().join("search.csv")).unwrap() == table);
+    }
+    let nothing = tempfile::tempdir().unwrap();
+    let message = refusal(&search(&["--resume"], nothing.path()));
+    assert!(message.contains("--resume needs the table"), "{message}");
+}
+
+#[test]
+fn shards_together_do_what_one_process_does() {
+    let (whole, _) = succeed(&[]);
+    let out = tempfile::tempdir().unwrap();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let output = search(&["--shard", shard], out.path());
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert!(
+        !out.path().join("best.toml").exists(),
+        "a shard knows only a part"
+    );
+    let tables: Vec<_> = (1..=3)
+        .map(|i| out.path().join(format!("search_shard{i}of3.csv")))
+        .collect();
+    let merged: Vec<_> = tables
+        .iter()
+        .map(|path| (path.clone(), rows(path)))
+        .collect();
+    let merged = onelayer::shard::merge(merged).unwrap();
+    fs::write(out.path().join("search.csv"), tables::to_csv(&merged)).unwrap();
+    assert_eq!(numbers(out.path()), numbers(whole.path()));
+    let output = search(&["--resume"], out.path());
+    assert!(output.status.success(), "{output:?}");
+    let best = |out: &Path| fs::read(out.join("model_best.safetensors")).unwrap();
+    assert!(best(out.path()) == best(whole.path()));
+}
+
+#[test]
+fn random_trials_lie_between_the_values_that_are_given() {
+    let (out, words) = succeed(&["--random", "5"]);
+    let rows = numbers(out.path());
+    assert_eq!(rows.len(), 5);
+    assert!(rows.iter().all(|r| (0.001..=0.1).contains(&r.lambda)));
+    assert!(rows.iter().all(|r| (0.003..=0.03).contains(&r.eta)));
+    assert!(words.starts_with("5 trials were trained for 2 epochs on 700 images"));
+}
+
+#[test]
+fn a_trial_that_diverges_is_a_row_without_scores_and_never_the_best() {
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--epochs", "1", "--lambda", "0", "--eta", "1e37,0.01"];
+    let output = onelayer("search", &arguments, out.path());
+    assert!(output.status.success(), "{output:?}");
+    let rows = numbers(out.path());
+    let diverged: Vec<_> = rows.iter().filter(|r| r.eta > 1.0).collect();
+    assert!(!diverged.is_empty() && diverged.iter().all(|r| r.validation_accuracy.is_none()));
+    let best = model(&out.path().join("model_best.safetensors"));
+    assert_eq!(best.provenance.eta, 0.01);
+
+    let nothing = tempfile::tempdir().unwrap();
+    let arguments = ["--epochs", "1", "--lambda", "0", "--eta", "1e37"];
+    let output = onelayer("search", &arguments, nothing.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Every trial diverged"));
+    assert!(!nothing.path().join("best.toml").exists());
+}
+
+#[test]
+fn what_can_not_be_searched_is_refused_before_anything_is_trained() {
+    let out = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (&["--eta", "0"][..], "eta must be"),
+        (
+            &["--lambda", "0,0.1", "--random", "3"],
+            "above 0 where it is drawn log-uniformly",
+        ),
+        (&["--random", "0"], "trials must be at least one"),
+        (&["--flip", "2"], "flip must be a probability"),
+        (&["--batch-size", "0"], "batch-size must be"),
+        (&["--batch-size", "701"], "1 to 700"),
+        (&["--epochs", "0"], "epochs must be at least 1"),
+        (&["--validation-size", "301"], "a multiple of 10"),
+        (&["--validation-size", "1000"], "at most 990"),
+        (&["--validation-size", "0"], "validation"),
+        (&["--seed", "18446744073709551615"], "seed must be at most"),
+        (&["--threads", "0"], "threads must be at least 1"),
+    ] {
+        let message = refusal(&onelayer("search", arguments, out.path()));
+        assert!(message.contains(words), "{arguments:?}: {message}");
+        let left: Vec<_> = fs::read_dir(out.path()).unwrap().flatten().collect();
+        assert!(
+            left.iter().all(|e| e.file_name() == ".lock"),
+            "{arguments:?}: {left:?}"
+        );
+    }
+    for arguments in [
+        &["--decay", "fast"][..],
+        &["--decay", "10x2"],
+        &["--loss", "hinge"],
+        &["--shard", "3/2"],
+    ] {
+        let output = onelayer("search", arguments, out.path());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
