@@ -68,18 +68,23 @@ fn report(bencher: Bencher, threads: usize) {
     epochs(bencher, &Setting::REPORT, 40, threads);
 }
 
-/// What a pass costs besides its arithmetic: handing out the tasks of a mini-batch and waiting for the last of them.
+/// What a pass costs besides its arithmetic: handing out the tasks of a mini-batch and waiting for the last of them. An
+/// item is a pass.
 #[divan::bench(args = threads())]
-fn empty_pass(bencher: Bencher, threads: usize) {
+fn empty_passes(bencher: Bencher, threads: usize) {
+    const PASSES: usize = 1000;
     let tasks = Schedule::REPORT.batch_size / 4;
     let pool = pool(threads);
-    pool.install(|| {
-        bencher.bench_local(|| {
+    let passes = || {
+        for _ in 0..PASSES {
             (0..tasks).into_par_iter().for_each(|task| {
                 black_box(task);
             });
-        });
-    });
+        }
+    };
+    bencher
+        .counter(ItemsCount::new(PASSES))
+        .bench_local(|| pool.install(passes));
 }
 
 fn epochs(bencher: Bencher, settings: &[Setting], epochs: usize, threads: usize) {
