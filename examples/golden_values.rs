@@ -1,12 +1,13 @@
 //! Writes `tests/golden/autograd.json` again: small problems with the loss, the cost and the gradients that PyTorch's
-//! autograd finds for them in `f64`.
+//! autograd finds for them in `f64`; and `autograd_bce.json`, the same problems with the binary cross-entropy of sigmoids
+//! in place of the cross-entropy of a softmax.
 //!
 //! ```text
-//! cargo run --features autograd-check --example golden_values [FILE]
+//! cargo run --features autograd-check --example golden_values [FOLDER]
 //! ```
 //!
-//! The file is for everyone, in any language: each problem has `name`, `x` (n,d), `y` (n), `W` (k,d), `b` (k) and
-//! `lambda`, and of the cost `mean cross-entropy + lambda · Σ W²` the values `loss` (without the penalty), `cost`,
+//! The files are for everyone, in any language: each problem has `name`, `x` (n,d), `y` (n), `W` (k,d), `b` (k) and
+//! `lambda`, and of the cost `mean (binary) cross-entropy + lambda · Σ W²` the values `loss` (without the penalty), `cost`,
 //! `grad_W` (k,d) and `grad_b` (k). Matrices are lists of rows. `x`, `W` and `b` are multiples of 1/256, which `f32`
 //! holds exactly, so that every number format starts from the same problem; the results have all digits of `f64`.
 
@@ -15,25 +16,32 @@ use std::path::PathBuf;
 
 use onelayer::gradcheck::autograd::{Precision, derivatives};
 use onelayer::gradcheck::{Problem, Terms};
+use onelayer::hyperparameters::Loss;
 use onelayer::network::{Dims, Parameters};
 use onelayer::output::atomic;
 
-/// Where the file is committed.
-const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/autograd.json");
+/// Where the files are committed.
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 fn main() -> onelayer::Result<()> {
-    let path = std::env::args_os().nth(1);
-    let path = path.map_or_else(|| COMMITTED.into(), PathBuf::from);
-    atomic::write(&path, document()?.as_bytes())?;
-    println!("{}", path.display());
+    let folder = std::env::args_os().nth(1);
+    let folder = folder.map_or_else(|| COMMITTED.into(), PathBuf::from);
+    for (loss, name) in [
+        (Loss::Softmax, "autograd.json"),
+        (Loss::Bce, "autograd_bce.json"),
+    ] {
+        let path = folder.join(name);
+        atomic::write(&path, document(loss)?.as_bytes())?;
+        println!("{}", path.display());
+    }
     Ok(())
 }
 
-/// The whole file.
-pub fn document() -> onelayer::Result<String> {
+/// The whole file of a loss.
+pub fn document(loss: Loss) -> onelayer::Result<String> {
     let entries: Vec<_> = problems()?
-        .iter()
-        .map(|(name, problem, lambda)| entry(name, problem, *lambda))
+        .into_iter()
+        .map(|(name, problem, lambda)| entry(name, &problem.with_loss(loss), lambda))
         .collect();
     Ok(format!("[\n{}\n]\n", entries.join(",\n")))
 }

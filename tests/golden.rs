@@ -1,9 +1,10 @@
-//! What PyTorch's autograd found for small problems, `tests/golden/autograd.json`, written by
+//! What PyTorch's autograd found for small problems, `tests/golden/autograd.json` and `autograd_bce.json`, written by
 //! `examples/golden_values.rs`: the test against PyTorch for those who don't have it.
 
 use onelayer::gradcheck::{
     Comparison, Derivatives, Problem, TOLERANCE, Terms, implementations, reference,
 };
+use onelayer::hyperparameters::Loss;
 use onelayer::network::{Dims, Parameters};
 use serde::Deserialize;
 
@@ -24,11 +25,27 @@ struct Golden {
     dweight: Vec<Vec<f64>>,
     #[serde(rename = "grad_b")]
     dbias: Vec<f64>,
+    /// That of the file it stands in.
+    #[serde(skip)]
+    minimised: Loss,
 }
 
 impl Golden {
+    /// Those of both files.
     fn all() -> Vec<Self> {
-        serde_json::from_str(include_str!("golden/autograd.json")).unwrap()
+        let softmax = Self::read(Loss::Softmax, include_str!("golden/autograd.json"));
+        let bce = Self::read(Loss::Bce, include_str!("golden/autograd_bce.json"));
+        assert_eq!(softmax.len(), bce.len());
+        [softmax, bce].concat()
+    }
+
+    fn read(minimised: Loss, text: &str) -> Vec<Self> {
+        let read: Vec<Self> = serde_json::from_str(text).unwrap();
+        let with_loss = |golden| Self {
+            minimised,
+            ..golden
+        };
+        read.into_iter().map(with_loss).collect()
     }
 
     fn problem(&self) -> Problem {
@@ -37,7 +54,8 @@ impl Golden {
             classes: self.b.len(),
         };
         let parameters = Parameters::new(dims, self.weight.concat(), self.b.clone()).unwrap();
-        Problem::new(self.x.concat(), self.y.clone(), parameters).unwrap()
+        let problem = Problem::new(self.x.concat(), self.y.clone(), parameters).unwrap();
+        problem.with_loss(self.minimised)
     }
 
     /// The largest difference to `found`, relative to the larger of 1 and the golden value; NaN when one is.
@@ -67,6 +85,12 @@ fn the_file_covers_what_goes_wrong_easily() {
     }
     // Probabilities of 0 and 1, and logits whose exponentials overflow.
     assert!(has(&|g| g.dbias[..2] == [0.5, -0.5]) && has(&|g| g.loss > 1000.0));
+    // Two losses of one problem differ.
+    let (softmax, bce) = all.split_at(all.len() / 2);
+    for (softmax, bce) in softmax.iter().zip(bce) {
+        assert_eq!((&softmax.name, &softmax.x), (&bce.name, &bce.x));
+        assert_ne!(softmax.dbias, bce.dbias, "{}", bce.name);
+    }
 }
 
 #[test]
@@ -114,7 +138,10 @@ mod golden_values;
 #[cfg(feature = "autograd-check")]
 #[test]
 fn autograd_still_gives_the_file() {
-    let again: Vec<Golden> = serde_json::from_str(&golden_values::document().unwrap()).unwrap();
+    let again = Loss::ALL
+        .into_iter()
+        .flat_map(|loss| Golden::read(loss, &golden_values::document(loss).unwrap()));
+    let again: Vec<_> = again.collect();
     let committed = Golden::all();
     assert_eq!(again.len(), committed.len());
     for (again, committed) in again.into_iter().zip(committed) {

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use assert_cmd::prelude::*;
 use onelayer::dataset::{Dataset, sample};
@@ -221,9 +222,56 @@ fn the_table_of_another_search_is_not_gone_on_with_and_left_alone() {
         assert!(message.contains("belongs to another search"), "{message}");
         assert!(fs::read(out.path().join("search.csv")).unwrap() == table);
     }
-    let nothing = tempfile::tempdir().unwrap();
-    let message = refusal(&search(&["--resume"], nothing.path()));
-    assert!(message.contains("--resume needs the table"), "{message}");
+    fs::write(out.path().join("search.csv"), "trial\n1\n").unwrap();
+    let message = refusal(&search(&["--resume"], out.path()));
+    assert!(
+        message.contains("search.csv: the columns must be"),
+        "{message}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_search_says_how_to_go_on_and_ends_with_the_same_numbers() {
+    const EPOCHS: [&str; 2] = ["--epochs", "100"];
+    let whole = tempfile::tempdir().unwrap();
+    let long = |extra: &[&str], out: &Path| {
+        let arguments = [&EPOCHS[..], &SPACE, extra].concat();
+        onelayer("search", &arguments, out)
+    };
+    // There is no table to go on with yet.
+    assert!(long(&["--resume"], whole.path()).status.success());
+
+    let out = tempfile::tempdir().unwrap();
+    let child = Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(["search", "--dataset", "sample", "--quiet", "--out"])
+        .arg(out.path())
+        .args(EPOCHS)
+        .args(SPACE)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let table = out.path().join("search.csv");
+    while !table.exists() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(
+        stderr.starts_with("stopped after 4 of 8 trials; to go on: "),
+        "{stderr}"
+    );
+    assert!(stderr.trim_end().ends_with("--resume"), "{stderr}");
+    assert_eq!(rows(&table).len(), 4);
+
+    assert!(long(&["--resume"], out.path()).status.success());
+    assert_eq!(numbers(out.path()), numbers(whole.path()));
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub struct Args {
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "0.003,0.01,0.03",
+        default_value = "0.003,0.01,0.03,0.1",
         allow_negative_numbers = true
     )]
     eta: Vec<f64>,
@@ -96,7 +96,7 @@ pub struct Args {
     data: DataArgs,
     #[command(flatten)]
     shard: ShardArgs,
-    /// Go on with the search whose table is there: the trials in it are not trained again
+    /// Go on with the search whose table is there: its trials are not trained again; without one, begin anew
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
@@ -150,9 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
         outcomes: Vec::new(),
     };
-    if args.resume {
-        search.read()?;
-    }
+    search.read(args.resume, args.quiet)?;
     let mut batches: usize = search.left().iter().map(|&i| plan.batches(i, train)).sum();
     if shard == Shard::WHOLE {
         // The best is not known yet; its batches may be larger or smaller than these.
@@ -249,17 +247,24 @@ impl Search<'_> {
         self.shard.file_name("search")
     }
 
-    /// Takes over the trials of the table that is there.
-    fn read(&mut self) -> anyhow::Result<()> {
+    /// Takes over the trials of the table that is there, if it shall be gone on with.
+    fn read(&mut self, resume: bool, quiet: bool) -> anyhow::Result<()> {
         let path = self.folder.path().join(self.table());
-        let bytes = fs::read(&path).with_context(|| {
-            format!(
-                "--resume needs the table of the search, but cannot read {}",
+        match (resume, path.exists()) {
+            (true, true) => {
+                let bytes =
+                    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let rows = tables::from_csv(&bytes, &path)?;
+                self.outcomes = outcomes(&rows, self.plan, self.shard, self.validation, &path)?;
+            }
+            _ if quiet => {}
+            (true, false) => say!("there is no {}: the search begins anew", path.display()),
+            (false, true) => say!(
+                "{} is of an earlier search, which --resume goes on with; this one begins anew",
                 path.display()
-            )
-        })?;
-        let rows = tables::from_csv(&bytes, &path)?;
-        self.outcomes = outcomes(&rows, self.plan, self.shard, self.validation, &path)?;
+            ),
+            (false, false) => {}
+        }
         Ok(())
     }
 
