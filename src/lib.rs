@@ -9,6 +9,7 @@ pub mod hyperparameters;
 pub mod network;
 pub mod output;
 pub mod preprocess;
+pub mod replication;
 pub mod search;
 pub mod shard;
 pub mod statistics;

@@ -11,13 +11,11 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use sha2::{Digest, Sha256};
 
-use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::evaluate::{Scores, evaluate};
+use crate::evaluate::Scores;
 use crate::hyperparameters::{Decay, Loss, Schedule, Setting};
 use crate::network::Parameters;
-use crate::preprocess::Normalizer;
-use crate::train::{Data, Observer, Run, Trainer};
+use crate::train::{Data, Observer, Run, train_unevaluated};
 
 /// The most trials of one group. More would save little time, and more work would be lost when the search is interrupted.
 const GROUP: usize = 8;
@@ -202,7 +200,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// As [`train`]; [`Error::Interrupted`] when `observer` asks for it.
+    /// As [`train_unevaluated`]; [`Error::Interrupted`] when `observer` asks for it.
     ///
     /// # Panics
     ///
@@ -220,11 +218,11 @@ impl Plan {
             assert_eq!(self.schedule(trial), schedule, "one stream of batches");
         }
         let settings: Vec<_> = trials.iter().map(|trial| trial.setting).collect();
-        let runs = train(data, &settings, &schedule, start, observer)?;
+        let runs = train_unevaluated(data, &settings, &schedule, start, observer)?;
         let outcome = |(&trial, run): (&usize, &Run)| {
             Ok(Outcome {
                 trial,
-                validation: score(run, data.validation, data.normalizer)?,
+                validation: run.scores_on(data.validation, data.normalizer)?,
                 seconds: run.seconds(),
             })
         };
@@ -255,39 +253,6 @@ pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
             best
         }
     })
-}
-
-/// Trains as [`crate::train::train`] does, without looking at any split in between.
-///
-/// # Errors
-///
-/// Those of [`Trainer::new`] and [`Trainer::epoch`].
-pub fn train(
-    data: Data,
-    settings: &[Setting],
-    schedule: &Schedule,
-    start: &Parameters,
-    observer: &mut dyn Observer,
-) -> Result<Vec<Run>> {
-    let mut trainer = Trainer::new(data, settings, schedule, start)?.without_evaluation();
-    while !trainer.is_done() {
-        trainer.epoch(observer)?;
-    }
-    Ok(trainer.finish().0)
-}
-
-/// The scores of `run` on `split`; `None` if it diverged.
-///
-/// # Errors
-///
-/// Those of [`evaluate`].
-pub fn score(run: &Run, split: &Dataset, normalizer: &Normalizer) -> Result<Option<Scores>> {
-    if run.divergence.is_some() {
-        return Ok(None);
-    }
-    let (loss, lambda) = (run.setting.loss(), run.setting.lambda());
-    let scores = evaluate(&run.parameters, loss, lambda, split, normalizer)?;
-    Ok(scores.is_finite().then_some(scores))
 }
 
 /// The standard error of an accuracy that was measured on `examples` examples: √(p (1 − p) / n), that of a proportion.

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// At most so many missing shards are named.
+const NAMED: usize = 10;
+
 /// Shard I of N, 1 ≤ I ≤ N, written `I/N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -31,12 +34,17 @@ impl Shard {
     }
 
     /// The name of this shard's table `stem`: `stem.csv` for a whole job, else such as `stem_shard2of4.csv`, so that the
-    /// shards of a job can share a folder.
+    /// tables of a job can lie in one folder.
     pub fn file_name(self, stem: &str) -> String {
         match self {
             Shard::WHOLE => format!("{stem}.csv"),
             Shard { of, index } => format!("{stem}_shard{index}of{of}.csv"),
         }
+    }
+
+    /// How many of `runs` runs are this shard's.
+    fn share(self, runs: usize) -> usize {
+        runs.saturating_add(self.of - self.index) / self.of
     }
 
     /// All the shards of the job that this is a shard of.
@@ -133,20 +141,20 @@ fn check_table<R: Sharded>(name: &str, rows: &[R]) -> Result<()> {
             "{name} has rows of two shards: {shard} and {other}"
         ));
     }
-    let found: BTreeSet<usize> = rows.iter().map(R::run).collect();
-    let expected: BTreeSet<usize> = (0..first.runs()).filter(|&run| shard.holds(run)).collect();
-    if let Some(run) = found.difference(&expected).next() {
+    let (found, all) = (
+        rows.iter().map(R::run).collect::<BTreeSet<_>>(),
+        first.runs(),
+    );
+    if let Some(run) = found.iter().find(|&&run| run >= all || !shard.holds(run)) {
         return refuse(format!(
-            "{name} is shard {shard}, to which run {} of {} does not belong",
-            run + 1,
-            first.runs()
+            "{name} is shard {shard} of {all} runs, to which number {} does not belong",
+            run.saturating_add(1)
         ));
     }
+    let (found, expected) = (found.len(), shard.share(all));
     if found != expected {
         return refuse(format!(
-            "{name}, shard {shard}, must have {} runs, but has {}: finish it with --resume first",
-            expected.len(),
-            found.len()
+            "{name}, shard {shard}, must have {expected} runs, but has {found}: finish it with --resume first"
         ));
     }
     Ok(())
@@ -183,11 +191,17 @@ fn check_siblings<R: Sharded>(tables: &[(PathBuf, Vec<R>)]) -> Result<()> {
         .siblings()
         .filter(|sibling| !found.contains(sibling))
         .map(|sibling| sibling.to_string())
+        .take(NAMED)
         .collect();
+    let more = shard.of - found.len() - missing.len();
     match &missing[..] {
         [] => Ok(()),
         [one] => refuse(format!("shard {one} is missing")),
-        several => refuse(format!("shards {} are missing", several.join(", "))),
+        several if more == 0 => refuse(format!("shards {} are missing", several.join(", "))),
+        several => refuse(format!(
+            "shards {} and {more} more are missing",
+            several.join(", ")
+        )),
     }
 }
 
@@ -243,7 +257,7 @@ mod tests {
         };
         let rows = (0..runs).filter(|&run| shard.holds(run));
         (
-            PathBuf::from(shard.file_name("table")),
+            PathBuf::from(format!("table{}.csv", shard.index)),
             rows.flat_map(|run| [row(run, 'x'), row(run, 'y')])
                 .collect(),
         )
@@ -279,6 +293,8 @@ mod tests {
                 .siblings()
                 .map(|shard| (0..runs).filter(|&run| shard.holds(run)).count())
                 .collect();
+            let shares: Vec<usize> = Shard { of, index: 1 }.siblings().map(|shard| shard.share(runs)).collect();
+            prop_assert_eq!(&counts, &shares);
             prop_assert_eq!(counts.len(), of);
             prop_assert_eq!(counts.iter().sum::<usize>(), runs);
             prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1);
@@ -303,6 +319,11 @@ mod tests {
             refusal(vec![table("1/2", 10)]),
             "cannot merge: shard 2/2 is missing"
         );
+        assert_eq!(
+            refusal(vec![table("1/100", 200)]),
+            "cannot merge: shards 2/100, 3/100, 4/100, 5/100, 6/100, 7/100, 8/100, 9/100, 10/100, 11/100 and 89 more are \
+             missing"
+        );
         assert!(refusal(vec![]).contains("no table"));
     }
 
@@ -312,7 +333,7 @@ mod tests {
         copy.0 = "copy.csv".into();
         assert_eq!(
             refusal(vec![table("1/2", 4), table("2/2", 4), copy]),
-            "cannot merge: table_shard1of2.csv and copy.csv are both shard 1/2"
+            "cannot merge: table1.csv and copy.csv are both shard 1/2"
         );
     }
 
@@ -333,11 +354,11 @@ mod tests {
             change(&mut first.1);
             refusal(vec![first, table("2/2", 4)])
         };
-        assert!(with(Vec::clear).contains("table_shard1of2.csv has no row"));
+        assert!(with(Vec::clear).contains("table1.csv has no row"));
         assert!(with(|rows| rows.truncate(2)).contains("must have 2 runs, but has 1"));
         assert!(with(|rows| rows[1].job = "b").contains("two jobs: a job; and b"));
         assert!(with(|rows| rows[1].shard = Shard::WHOLE).contains("two shards: 1/2 and 1/1"));
-        assert!(with(|rows| rows[1].run = 1).contains("run 2 of 4 does not belong"));
-        assert!(with(|rows| rows[1].run = 4).contains("run 5 of 4 does not belong"));
+        assert!(with(|rows| rows[1].run = 1).contains("4 runs, to which number 2 does not belong"));
+        assert!(with(|rows| rows[1].run = 4).contains("4 runs, to which number 5 does not belong"));
     }
 }

@@ -17,13 +17,18 @@ macro_rules! show {
 }
 
 mod checkpoints;
+mod compare;
 mod data;
 mod fetch;
 mod gradcheck;
+mod merge;
+mod model;
 mod observer;
 mod out;
 mod progress;
 mod referee;
+mod replicate;
+mod replication;
 mod search;
 mod shard;
 mod signals;
@@ -53,6 +58,12 @@ enum Command {
     Search(search::Args),
     /// Hold the hand-derived gradients against an f64 reference and central differences
     Gradcheck(gradcheck::Args),
+    /// Train with many seeds, and say which of the report's conclusions hold
+    Replicate(replicate::Args),
+    /// Say which of two models is better on the test images, if that can be told
+    Compare(compare::Args),
+    /// Join the tables that the shards of `replicate` or `search` wrote
+    Merge(merge::Args),
     /// Get CIFAR-10 and check it against its published digests
     Fetch(fetch::Args),
 }
@@ -78,6 +89,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
+        Command::Replicate(args) => replicate::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Fetch(args) => fetch::run(&args),
     }
 }

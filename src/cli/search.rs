@@ -16,9 +16,9 @@ use onelayer::output::results::Folder;
 use onelayer::output::search::{SearchRow, Validation, outcomes};
 use onelayer::output::tables;
 use onelayer::preprocess::Normalizer;
-use onelayer::search::{self, Outcome, Plan, Space, best, standard_error};
+use onelayer::search::{Outcome, Plan, Space, best, standard_error};
 use onelayer::shard::Shard;
-use onelayer::train::{Data, random_start};
+use onelayer::train::{Data, random_start, train_unevaluated};
 
 use super::checkpoints::resuming_command;
 use super::data::{DataArgs, Loaded};
@@ -392,10 +392,10 @@ impl Refit {
         let trial = &plan.trials[trial];
         let schedule = plan.schedule(trial);
         let start = random_start(DIMS, schedule.seed);
-        let runs = search::train(data, &[trial.setting], &schedule, &start, work)?;
+        let runs = train_unevaluated(data, &[trial.setting], &schedule, &start, work)?;
         Ok(Self {
             model: ModelFile::of_run(&runs[0], &schedule, &normalizer, &loaded.names),
-            test: search::score(&runs[0], &splits.test, &normalizer)?,
+            test: runs[0].scores_on(&splits.test, &normalizer)?,
         })
     }
 }

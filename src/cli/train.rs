@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use onelayer::dataset::Dataset;
-use onelayer::evaluate::{ProbabilityHistogram, Scores, evaluate, probability_histogram};
+use onelayer::evaluate::{ProbabilityHistogram, probability_histogram};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::output::checkpoint::Job;
@@ -128,7 +128,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     drop(observer);
     let (runs, mut timings) = trainer.finish();
     let began = Instant::now();
-    let test = test_scores(&runs, &splits.test, &normalizer)?;
+    let on_test = |run: &Run| run.scores_on(&splits.test, &normalizer);
+    let test: Vec<_> = runs.iter().map(on_test).collect::<onelayer::Result<_>>()?;
     let probabilities = probabilities(&runs, &splits.test, &normalizer)?;
     timings.evaluate += began.elapsed();
 
@@ -159,28 +160,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The scores of each run on the test split, unless it diverged.
-fn test_scores(
-    runs: &[Run],
-    test: &Dataset,
-    normalizer: &Normalizer,
-) -> anyhow::Result<Vec<Option<Scores>>> {
-    let score = |run: &Run| {
-        let lambda = run.setting.lambda();
-        match run.diverged_in() {
-            Some(_) => Ok(None),
-            None => Ok(Some(evaluate(
-                &run.parameters,
-                run.setting.loss(),
-                lambda,
-                test,
-                normalizer,
-            )?)),
-        }
-    };
-    runs.iter().map(score).collect()
 }
 
 /// How probable each run finds the true classes of the test split, unless it diverged.

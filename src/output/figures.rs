@@ -1,6 +1,10 @@
-//! The figures, as PNG: learning curves and weight templates.
+//! The figures, as PNG: learning curves, weight templates, runs with many seeds.
 //!
 //! Nothing is taken from the system: the font is compiled in, and equal values give equal bytes.
+
+mod strips;
+
+pub use strips::{Strip, strips_figure};
 
 use std::sync::OnceLock;
 
@@ -276,21 +280,25 @@ impl Panel {
 
     /// From below the smallest to above the largest value.
     fn range(&self) -> (f64, f64) {
-        let values = || self.points().filter_map(|point| point.1);
-        let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
-            (low.min(v), high.max(v))
-        });
-        if low > high {
-            return (0.0, 1.0);
-        }
-        let margin = if low == high {
-            (high.abs() * 0.1).max(1e-3)
-        } else {
-            // An axis much shorter than its values would show rounding errors.
-            ((high - low) * 0.06).max(high.abs() * 1e-3).max(1e-9)
-        };
-        (low - margin, high + margin)
+        axis_range(self.points().filter_map(|point| point.1))
     }
+}
+
+/// An axis from below the smallest to above the largest of the `values`.
+fn axis_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+        (low.min(v), high.max(v))
+    });
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let margin = if low == high {
+        (high.abs() * 0.1).max(1e-3)
+    } else {
+        // An axis much shorter than its values would show rounding errors.
+        ((high - low) * 0.06).max(high.abs() * 1e-3).max(1e-9)
+    };
+    (low - margin, high + margin)
 }
 
 type Chart<'a, 'b> =
@@ -423,14 +431,14 @@ mod tests {
             .collect()
     }
 
-    struct Image {
-        width: usize,
-        height: usize,
+    pub(super) struct Image {
+        pub width: usize,
+        pub height: usize,
         pixels: Vec<u8>,
     }
 
     impl Image {
-        fn decode(bytes: &[u8]) -> Self {
+        pub fn decode(bytes: &[u8]) -> Self {
             let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
                 .read_info()
                 .unwrap();
@@ -444,7 +452,7 @@ mod tests {
             }
         }
 
-        fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
             let start = (y * self.width + x) * 3;
             self.pixels[start..start + 3].try_into().unwrap()
         }

@@ -15,6 +15,7 @@ pub mod model;
 pub mod npz;
 pub mod probabilities;
 pub mod referee;
+pub mod replication;
 pub mod results;
 pub mod search;
 pub mod tables;

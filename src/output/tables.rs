@@ -173,18 +173,29 @@ pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<
     rows.map_err(|e| format(e.to_string()))
 }
 
+/// Whether `bytes` begin with the header of `R`, in any dialect.
+pub fn has_header_of<R: Row>(bytes: &[u8]) -> bool {
+    let dialects = [Dialect::Comma, Dialect::Semicolon];
+    dialects
+        .into_iter()
+        .any(|dialect| has_header(bytes, dialect, R::COLUMNS))
+}
+
 /// The dialect in which the header of `table` has these `columns`; that of RFC 4180 if neither has.
 fn dialect_of(table: &[u8], columns: &[&str]) -> Dialect {
-    let semicolons = csv::ReaderBuilder::new()
-        .delimiter(Dialect::Semicolon.delimiter())
-        .from_reader(table)
-        .headers()
-        .is_ok_and(|header| header == columns);
-    if semicolons && columns.len() > 1 {
+    if has_header(table, Dialect::Semicolon, columns) && columns.len() > 1 {
         Dialect::Semicolon
     } else {
         Dialect::Comma
     }
+}
+
+fn has_header(table: &[u8], dialect: Dialect, columns: &[&str]) -> bool {
+    csv::ReaderBuilder::new()
+        .delimiter(dialect.delimiter())
+        .from_reader(table)
+        .headers()
+        .is_ok_and(|header| header == columns)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub use trainer::{State, Trainer};
 
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::evaluate::Scores;
+use crate::evaluate::{Scores, evaluate};
 use crate::hyperparameters::{Schedule, Setting};
 use crate::network::Parameters;
 use crate::preprocess::Normalizer;
@@ -86,6 +86,20 @@ impl Run {
         self.divergence.as_ref().map(|d| d.epoch)
     }
 
+    /// The scores on the whole of `split`; `None` if the setting diverged.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`evaluate`].
+    pub fn scores_on(&self, split: &Dataset, normalizer: &Normalizer) -> Result<Option<Scores>> {
+        if self.divergence.is_some() {
+            return Ok(None);
+        }
+        let (loss, lambda) = (self.setting.loss(), self.setting.lambda());
+        let scores = evaluate(&self.parameters, loss, lambda, split, normalizer)?;
+        Ok(scores.is_finite().then_some(scores))
+    }
+
     /// The setting's share of the wall time, in seconds.
     pub fn seconds(&self) -> f64 {
         self.epochs.iter().map(|e| e.seconds).sum()
@@ -139,4 +153,23 @@ pub fn train(
         trainer.epoch(observer)?;
     }
     Ok(trainer.finish())
+}
+
+/// Trains as [`train`] does, without looking at any split in between.
+///
+/// # Errors
+///
+/// Those of [`Trainer::new`] and [`Trainer::epoch`].
+pub fn train_unevaluated(
+    data: Data,
+    settings: &[Setting],
+    schedule: &Schedule,
+    start: &Parameters,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Run>> {
+    let mut trainer = Trainer::new(data, settings, schedule, start)?.without_evaluation();
+    while !trainer.is_done() {
+        trainer.epoch(observer)?;
+    }
+    Ok(trainer.finish().0)
 }

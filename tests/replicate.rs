@@ -1,0 +1,497 @@
+//! `replicate`, its shards and `merge`, on the sample.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::prelude::*;
+use onelayer::dataset::sample;
+use onelayer::evaluate::evaluate;
+use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::output::tables;
+use onelayer::preprocess::Normalizer;
+use onelayer::replication::{PairRow, ReplicationRow, SummaryRow, VerdictRow};
+use onelayer::train::{Data, random_start, train};
+use serde::de::DeserializeOwned;
+
+/// What a whole replication writes.
+const FILES: [&str; 5] = [
+    "replication.csv",
+    "replication.png",
+    "replication_pairs.csv",
+    "replication_summary.csv",
+    "replication_verdicts.csv",
+];
+
+fn onelayer(arguments: &[&str]) -> Output {
+    Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Replicates one epoch on the sample into `out`; what it prints.
+fn replicate(out: &Path, arguments: &[&str]) -> String {
+    let out = out.to_str().unwrap();
+    let mut all = vec!["replicate", "--dataset", "sample", "--epochs", "1"];
+    all.extend(["--quiet", "--out", out]);
+    all.extend(arguments);
+    succeed(&all)
+}
+
+fn succeed(arguments: &[&str]) -> String {
+    let output = onelayer(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let code = output.status.code();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a command that fails says, in its one line.
+fn fail(arguments: &[&str]) -> String {
+    let output = onelayer(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+    assert!(
+        stderr.starts_with("error: ") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    stderr
+}
+
+fn merge(tables: &[PathBuf], out: &Path) -> Vec<String> {
+    let tables = tables.iter().map(|path| path.to_str().unwrap().to_owned());
+    let words = ["merge".into(), "--out".into(), out.to_str().unwrap().into()];
+    words.into_iter().chain(tables).collect()
+}
+
+fn words(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+fn read<R: tables::Row + DeserializeOwned>(path: &Path) -> Vec<R> {
+    tables::from_csv(&fs::read(path).unwrap(), path).unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Whether both folders have the files of a whole replication, byte for byte.
+fn assert_same(a: &Path, b: &Path) {
+    for name in FILES {
+        let same = fs::read(a.join(name)).unwrap() == fs::read(b.join(name)).unwrap();
+        assert!(same, "{name} differs");
+    }
+}
+
+#[test]
+fn every_run_is_what_training_alone_with_its_seed_gives() {
+    let out = tempfile::tempdir().unwrap();
+    replicate(out.path(), &["--seeds", "2", "--first-seed", "7"]);
+    assert_eq!(names(out.path()), FILES);
+    let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
+    assert_eq!(rows.len(), 2 * Setting::REPORT.len());
+
+    let splits = sample::load(&common::sample_dir()).unwrap();
+    let normalizer = Normalizer::fit(&splits.train).unwrap();
+    let data = Data {
+        train: &splits.train,
+        validation: &splits.validation,
+        normalizer: &normalizer,
+    };
+    let expected = [7, 8]
+        .into_iter()
+        .flat_map(|seed| Setting::REPORT.map(|s| (seed, s)));
+    for (row, (seed, setting)) in rows.iter().zip(expected) {
+        let schedule = Schedule {
+            epochs: 1,
+            seed,
+            ..Schedule::REPORT
+        };
+        let start = random_start(splits.train.dims(), seed);
+        let (runs, _) = train(data, &[setting], &schedule, &start, &mut ()).unwrap();
+        let (loss, lambda) = (setting.loss(), setting.lambda());
+        let scores =
+            |split| evaluate(&runs[0].parameters, loss, lambda, split, &normalizer).unwrap();
+        let test = scores(&splits.test);
+        assert_eq!(
+            (row.seed, row.setting.as_str()),
+            (seed, setting.name().as_str())
+        );
+        assert_eq!(row.test_loss, Some(test.loss));
+        assert_eq!(row.test_accuracy, Some(test.accuracy));
+        let correct = row.correct_test_images.unwrap();
+        assert_eq!(correct as f64 / row.test_images as f64, test.accuracy);
+        assert_eq!(row.train_loss, Some(scores(&splits.train).loss));
+        assert_eq!(
+            row.validation_accuracy,
+            Some(scores(&splits.validation).accuracy)
+        );
+        assert_eq!(
+            row.reported_test_accuracy, None,
+            "the sample is not what the report measured"
+        );
+    }
+    assert_ne!(
+        rows[1].test_loss, rows[5].test_loss,
+        "another seed must give another run"
+    );
+}
+
+#[test]
+fn the_tables_and_the_words_say_what_the_runs_show() {
+    let out = tempfile::tempdir().unwrap();
+    let text = replicate(out.path(), &["--seeds", "6"]);
+    let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
+    let summary: Vec<SummaryRow> = read(&out.path().join("replication_summary.csv"));
+    for (row, setting) in summary.iter().zip(Setting::REPORT) {
+        let of = rows.iter().filter(|run| run.setting == setting.name());
+        let accuracies: Vec<f64> = of.map(|run| run.test_accuracy.unwrap()).collect();
+        let mean = accuracies.iter().sum::<f64>() / 6.0;
+        assert_eq!((row.n, row.diverged), (6, 0));
+        assert!((row.mean.unwrap() - mean).abs() < 1e-12);
+        assert!(row.run_95_low.unwrap() < row.mean_95_low.unwrap());
+        assert!(text.contains(&format!("{:.2}", 100.0 * mean)), "{text}");
+    }
+    let pairs: Vec<PairRow> = read(&out.path().join("replication_pairs.csv"));
+    assert_eq!(pairs.len(), 6);
+    assert!(
+        pairs
+            .iter()
+            .all(|pair| pair.n == 6 && pair.wins + pair.ties + pair.losses == 6)
+    );
+    let verdicts: Vec<VerdictRow> = read(&out.path().join("replication_verdicts.csv"));
+    assert_eq!(verdicts.len(), 3);
+    for row in verdicts {
+        assert!(
+            text.contains(&format!("{}: {}\n", row.conclusion, row.verdict)),
+            "{text}"
+        );
+    }
+    let wide = text.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(wide, None);
+}
+
+#[test]
+fn shards_merged_are_the_job_in_one_piece_byte_for_byte() {
+    let [whole, parts, merged] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    replicate(whole.path(), &["--seeds", "5"]);
+    let mut tables = Vec::new();
+    for shard in ["3/3", "1/3", "2/3"] {
+        let text = replicate(parts.path(), &["--seeds", "5", "--shard", shard]);
+        assert!(text.contains(&format!("shard {shard}")), "{text}");
+        tables.push(
+            parts
+                .path()
+                .join(format!("replication_shard{}of3.csv", &shard[..1])),
+        );
+    }
+    assert_eq!(
+        names(parts.path()).len(),
+        3,
+        "a part says nothing about the whole"
+    );
+    let printed = succeed(&words(&merge(&tables, merged.path())));
+    assert_same(whole.path(), merged.path());
+    assert_eq!(
+        printed,
+        replicate(whole.path(), &["--seeds", "5", "--resume"])
+    );
+}
+
+#[test]
+fn shards_that_make_no_whole_are_refused_by_name_and_nothing_is_written() {
+    let [parts, other, merged] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let table = |folder: &Path, shard: &str| {
+        replicate(
+            folder,
+            &["--seeds", "2", "--shard", shard, "--setting", "0,0.001"],
+        );
+        folder.join(format!("replication_shard{}.csv", shard.replace('/', "of")))
+    };
+    let [first, second] = ["1/2", "2/2"].map(|shard| table(parts.path(), shard));
+    let third = table(other.path(), "2/3");
+    let longer = {
+        let folder = other.path();
+        replicate(
+            folder,
+            &[
+                "--seeds",
+                "2",
+                "--shard",
+                "2/2",
+                "--setting",
+                "0,0.001",
+                "--epochs",
+                "2",
+            ],
+        );
+        folder.join("replication_shard2of2.csv")
+    };
+    let strange = other.path().join("summary.csv");
+    fs::write(&strange, "a,b\n1,2\n").unwrap();
+    let refusal = |tables: &[&PathBuf]| {
+        let tables: Vec<PathBuf> = tables.iter().map(|path| (*path).clone()).collect();
+        fail(&words(&merge(&tables, merged.path())))
+    };
+    assert!(refusal(&[&first]).contains("shard 2/2 is missing"));
+    assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
+    assert!(refusal(&[&first, &third]).contains("split in two ways"));
+    assert!(refusal(&[&first, &longer]).contains("different jobs"));
+    assert!(refusal(&[&first, &strange]).contains("summary.csv is none of them"));
+    assert!(refusal(&[&first, &other.path().join("none.csv")]).contains("none.csv"));
+    assert!(names(merged.path()).is_empty());
+}
+
+#[test]
+fn an_interrupted_or_smaller_replication_is_gone_on_with_to_the_same_bytes() {
+    let [whole, part] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    replicate(whole.path(), &["--seeds", "4"]);
+    replicate(part.path(), &["--seeds", "2"]);
+    // A seed that is there is not trained again: its number stays, though it is made up.
+    let table = part.path().join("replication.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    replicate(part.path(), &["--seeds", "4", "--resume"]);
+    assert_same(whole.path(), part.path());
+    let row = text.lines().nth(1).unwrap();
+    let made_up = row.replacen(
+        "lambda0_eta0.1,0,0.1,100,1,",
+        "lambda0_eta0.1,0,0.1,100,1,9",
+        1,
+    );
+    assert_ne!(row, made_up);
+    fs::write(&table, text.replace(row, &made_up)).unwrap();
+    replicate(part.path(), &["--seeds", "4", "--resume"]);
+    let text = fs::read_to_string(&table).unwrap();
+    assert!(text.contains(",100,1,9"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_after_the_seeds_that_are_done_and_resume_goes_on_to_the_same_bytes() {
+    let [whole, part] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let job = ["--seeds", "60", "--setting", "0,0.001"];
+    replicate(whole.path(), &job);
+    let mut running = Command::cargo_bin("onelayer")
+        .unwrap()
+        .args([
+            "replicate",
+            "--dataset",
+            "sample",
+            "--epochs",
+            "1",
+            "--quiet",
+            "--out",
+        ])
+        .arg(part.path())
+        .args(job)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let table = part.path().join("replication.csv");
+    while !table.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let pid = running.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    let done = read::<ReplicationRow>(&table).len();
+    assert!((1..60).contains(&done), "{done}");
+    assert_eq!(
+        read::<SummaryRow>(&part.path().join("replication_summary.csv"))[0].n,
+        done
+    );
+    replicate(part.path(), &[&job[..], &["--resume"]].concat());
+    assert_same(whole.path(), part.path());
+}
+
+#[test]
+fn another_job_is_not_gone_on_with_and_its_table_stays() {
+    let out = tempfile::tempdir().unwrap();
+    replicate(out.path(), &["--seeds", "1", "--setting", "0,0.001"]);
+    let before = fs::read(out.path().join("replication.csv")).unwrap();
+    let folder = out.path().to_str().unwrap();
+    let sample = [
+        "replicate",
+        "--dataset",
+        "sample",
+        "--quiet",
+        "--resume",
+        "--out",
+        folder,
+    ];
+    for (more, word) in [
+        (
+            &["--seeds", "1", "--epochs", "2", "--setting", "0,0.001"][..],
+            "2 epochs",
+        ),
+        (
+            &["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"],
+            "lambda0_eta0.001",
+        ),
+        (
+            &[
+                "--seeds",
+                "1",
+                "--epochs",
+                "1",
+                "--first-seed",
+                "2",
+                "--setting",
+                "0,0.001",
+            ],
+            "seed 1",
+        ),
+    ] {
+        let message = fail(&[&sample[..], more].concat());
+        assert!(
+            message.contains(word) && message.contains("--resume"),
+            "{message}"
+        );
+    }
+    assert_eq!(
+        fs::read(out.path().join("replication.csv")).unwrap(),
+        before
+    );
+}
+
+#[test]
+fn runs_that_diverge_are_counted_and_leave_empty_fields() {
+    let out = tempfile::tempdir().unwrap();
+    let text = replicate(
+        out.path(),
+        &[
+            "--seeds",
+            "2",
+            "--setting",
+            "0,1e36",
+            "--setting",
+            "0,0.001",
+        ],
+    );
+    assert!(text.contains("(2 diverged)"), "{text}");
+    let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
+    assert_eq!(
+        (rows[0].diverged_in_epoch, rows[0].test_accuracy),
+        (Some(1), None)
+    );
+    assert_eq!(rows[1].diverged_in_epoch, None);
+    let summary: Vec<SummaryRow> = read(&out.path().join("replication_summary.csv"));
+    assert_eq!(
+        (summary[0].n, summary[0].diverged, summary[0].mean),
+        (0, 2, None)
+    );
+    assert_eq!((summary[1].n, summary[1].diverged), (2, 0));
+    let pairs: Vec<PairRow> = read(&out.path().join("replication_pairs.csv"));
+    assert_eq!((pairs[0].n, pairs[0].sign_flip_p), (0, None));
+    for name in FILES.iter().filter(|name| name.ends_with(".csv")) {
+        let text = fs::read_to_string(out.path().join(name)).unwrap();
+        assert!(!text.contains("NaN"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn one_seed_tells_nothing_and_two_tell_no_conclusion() {
+    for seeds in ["1", "2"] {
+        let out = tempfile::tempdir().unwrap();
+        let text = replicate(out.path(), &["--seeds", seeds]);
+        assert!(!text.contains("NaN"), "{text}");
+        let verdicts: Vec<VerdictRow> = read(&out.path().join("replication_verdicts.csv"));
+        assert_eq!(verdicts.len(), 3);
+        assert!(verdicts.iter().all(|row| row.verdict == "can't be told"));
+    }
+}
+
+#[test]
+fn jobs_that_make_no_sense_are_refused_before_anything_is_written() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("new");
+    let base = [
+        "replicate",
+        "--dataset",
+        "sample",
+        "--out",
+        folder.to_str().unwrap(),
+    ];
+    for (more, expected) in [
+        (&["--seeds", "0"][..], "seeds must be at least 1, but is 0"),
+        (
+            &["--setting", "0,0.1", "--setting", "0,0.1"],
+            "lambda0_eta0.1 twice",
+        ),
+        (&["--epochs", "0"], "epochs must be at least 1"),
+        (
+            &["--first-seed", "18446744073709551615"],
+            "seeds must be at most 0",
+        ),
+    ] {
+        let message = fail(&[&base[..], more].concat());
+        assert!(message.contains(expected), "{message}");
+    }
+    for (more, expected) in [
+        (["--setting", "0.1"], "0.1,0.001"),
+        (["--setting", "0,-1"], "eta must be"),
+        (["--shard", "5/4"], "shard must be I/N"),
+        (["--shard", "0/4"], "such as 2/4"),
+    ] {
+        let output = onelayer(&[&base[..], &more].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    assert!(!folder.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_job_array_for_slurm_makes_shards_that_merge() {
+    let folder = tempfile::tempdir().unwrap();
+    let shards = folder.path().join("shards");
+    let program = assert_cmd::cargo::cargo_bin("onelayer");
+    let path = format!(
+        "{}:{}",
+        program.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let mut tables = Vec::new();
+    for task in 1..=3 {
+        let status = Command::new("bash")
+            .args([
+                "examples/slurm/replicate.sh",
+                "--dataset",
+                "sample",
+                "--epochs",
+                "1",
+            ])
+            .env("PATH", &path)
+            .env("SEEDS", "4")
+            .env("SHARDS", &shards)
+            .env("SLURM_ARRAY_TASK_ID", task.to_string())
+            .env("SLURM_ARRAY_TASK_COUNT", "3")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let name = format!("{task}/replication_shard{task}of3.csv");
+        tables.push(shards.join(name));
+    }
+    let merged = folder.path().join("merged");
+    succeed(&words(&merge(&tables, &merged)));
+    let whole = folder.path().join("whole");
+    replicate(&whole, &["--seeds", "4"]);
+    assert_same(&whole, &merged);
+}
