@@ -28,7 +28,8 @@ impl Scores {
 ///
 /// # Errors
 ///
-/// [`Error::Shape`](crate::Error::Shape) when features or classes differ between the arguments, or `dataset` is empty.
+/// [`Error::Shape`](crate::Error::Shape) when features or classes differ between the arguments, or `dataset` is empty;
+/// [`Error::NonFinite`](crate::Error::NonFinite) when a parameter is.
 pub fn evaluate(
     parameters: &Parameters,
     loss: Loss,
@@ -36,6 +37,7 @@ pub fn evaluate(
     dataset: &Dataset,
     normalizer: &Normalizer,
 ) -> Result<Scores> {
+    parameters.check_finite()?;
     let group = Group::new(std::slice::from_ref(parameters))?.with_losses(&[loss])?;
     Ok(evaluate_group(&group, &[lambda], dataset, normalizer)?[0])
 }

@@ -152,12 +152,12 @@ impl Setting {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] unless 0 ≤ λ < ∞ and 0 < η < ∞ as `f32`, the type that training computes in.
+    /// [`Error::InvalidValue`] unless 0 ≤ 2λ < ∞ and 0 < η < ∞ as `f32`, the type that training computes in.
     pub fn new(lambda: f64, eta: f64) -> Result<Self> {
-        if !(lambda >= 0.0 && (lambda as f32).is_finite()) {
+        if !(lambda >= 0.0 && (2.0 * lambda as f32).is_finite()) {
             return Err(Error::InvalidValue {
                 name: "lambda",
-                expected: "a finite number of at least 0".into(),
+                expected: "a finite number of at least 0, below 1.7e38".into(),
                 found: lambda.to_string(),
             });
         }
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn settings_in_which_training_is_undefined_are_refused() {
-        for lambda in [-0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e39] {
+        for lambda in [-0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3e38, 1e39] {
             let message = Setting::new(lambda, 0.1).unwrap_err().to_string();
             assert!(message.starts_with("lambda must be"), "{message}");
         }

@@ -71,8 +71,8 @@ impl Normalizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when the two differ in length, [`Error::NonFinite`] for an element that is not finite,
-    /// [`Error::InvalidValue`] for a std that is not above 0.
+    /// [`Error::Shape`] when the two differ in length, [`Error::NonFinite`] for an element that is not finite or has no
+    /// finite reciprocal, [`Error::InvalidValue`] for a std that is not above 0.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
         if mean.len() != std.len() {
             return Err(Error::Shape {
@@ -93,12 +93,15 @@ impl Normalizer {
         let scale = std
             .iter()
             .map(|&s| (1.0 / (WHITE * f64::from(s))) as f32)
-            .collect();
+            .collect::<Vec<_>>();
         let offset = mean
             .iter()
             .zip(&std)
             .map(|(&m, &s)| (-f64::from(m) / f64::from(s)) as f32)
-            .collect();
+            .collect::<Vec<_>>();
+        // A std that is all but 0 has no reciprocal as an `f32`.
+        crate::network::check_finite("1 / (255 std)", &scale)?;
+        crate::network::check_finite("mean / std", &offset)?;
         Ok(Self {
             mean,
             std,
@@ -198,5 +201,12 @@ mod tests {
         assert!(Normalizer::new(vec![0.0], vec![0.0]).is_err());
         assert!(Normalizer::new(vec![f32::NAN], vec![1.0]).is_err());
         assert!(Normalizer::new(vec![0.0], vec![1.0, 1.0]).is_err());
+        let error = |mean, std| {
+            Normalizer::new(vec![mean], vec![std])
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(error(0.0, 1e-45).starts_with("1 / (255 std) must be finite"));
+        assert!(error(3e38, 1e-3).starts_with("mean / std must be finite"));
     }
 }

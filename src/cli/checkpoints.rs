@@ -30,10 +30,6 @@ pub struct Keeper<'a> {
 impl<'a> Keeper<'a> {
     /// The training at its beginning or, with `resume`, where its checkpoint has it.
     pub fn begin(&self, resume: bool) -> anyhow::Result<Trainer<'a>> {
-        let state = if resume { self.read()? } else { None };
-        if state.is_none() {
-            self.say_what_is_not_used(resume);
-        }
         let Job {
             settings,
             schedule,
@@ -47,10 +43,18 @@ impl<'a> Keeper<'a> {
             validation: &splits.validation,
             normalizer,
         };
-        let state = state.unwrap_or_else(|| State::new(settings, start));
-        Ok(Trainer::resume(data, schedule, state)?)
+        let state = if resume { self.read()? } else { None };
+        let trainer = match state {
+            Some(state) => Trainer::resume(data, schedule, state),
+            None => {
+                self.say_what_is_not_used(resume);
+                Trainer::new(data, settings, schedule, start)
+            }
+        };
+        Ok(trainer?)
     }
 
+    /// The state in the checkpoint, if there is one.
     fn read(&self) -> anyhow::Result<Option<State>> {
         let state = self.checkpoints().read(&self.path())?;
         if let Some(state) = &state
@@ -61,6 +65,7 @@ impl<'a> Keeper<'a> {
         Ok(state)
     }
 
+    /// Mentions a checkpoint that is there and not asked for, or asked for and not there.
     fn say_what_is_not_used(&self, resume: bool) {
         let path = self.path();
         match (resume, path.exists()) {

@@ -1,21 +1,16 @@
 //! Which images a command works on: the arguments that several commands share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use onelayer::dataset::cifar10::BatchFile;
+use onelayer::dataset::cifar10::{self, BatchFile};
 use onelayer::dataset::fetch::Source;
 use onelayer::dataset::{Splits, sample, store};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::output::config::Config;
 
 use super::fetch;
-
-/// The folder of the six CIFAR-10 files, unless told otherwise.
-pub const CIFAR10_DIR: &str = "data/cifar-10-batches-bin";
-/// The folder of the committed sample, unless told otherwise.
-const SAMPLE_DIR: &str = "data/sample";
 
 /// A data set by its name.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,6 +19,16 @@ pub enum Name {
     Cifar10,
     /// 2,000 of its images, which come with this program and need no network
     Sample,
+}
+
+impl Name {
+    /// The folder of its files, unless told otherwise.
+    pub fn dir(self) -> PathBuf {
+        match self {
+            Self::Cifar10 => cifar10::DEFAULT_DIR.into(),
+            Self::Sample => sample::DEFAULT_DIR.into(),
+        }
+    }
 }
 
 /// Which images, and how they are split.
@@ -107,7 +112,7 @@ impl DataArgs {
         let loaded = match self.name() {
             Name::Cifar10 => self.load_cifar10(quiet)?,
             Name::Sample => {
-                let dir = self.dir(SAMPLE_DIR);
+                let dir = self.dir();
                 Loaded {
                     splits: sample::load(&dir).context(
                         "the sample comes with this program's source: run it there, or name the folder by --data-dir",
@@ -135,7 +140,7 @@ impl DataArgs {
                  --validation-size holds out a part of the training batches"
             );
         }
-        let dir = self.dir(CIFAR10_DIR);
+        let dir = self.dir();
         let mut files = [train.clone(), validation.clone()].concat();
         files.push(BatchFile::Test);
         fetch::ensure(&dir, &files, &Source::Auto, quiet)?;
@@ -214,10 +219,8 @@ impl DataArgs {
         }
     }
 
-    fn dir(&self, default: &str) -> PathBuf {
-        self.data_dir
-            .clone()
-            .unwrap_or_else(|| Path::new(default).to_owned())
+    fn dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| self.name().dir())
     }
 }
 

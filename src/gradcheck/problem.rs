@@ -25,7 +25,7 @@ impl Problem {
     /// # Errors
     ///
     /// [`Error::Shape`] when `x` does not hold d values a label or there is no label, [`Error::InvalidValue`] when a
-    /// label is k or more, [`Error::NonFinite`] when an `x` is.
+    /// label is k or more, [`Error::NonFinite`] when an `x` or a parameter is.
     pub fn new(x: Vec<f32>, labels: Vec<u8>, parameters: Parameters) -> Result<Self> {
         let dims = parameters.dims;
         if labels.is_empty() || x.len() != labels.len() * dims.features {
@@ -43,6 +43,7 @@ impl Problem {
             });
         }
         check_finite("x", &x)?;
+        parameters.check_finite()?;
         Ok(Self {
             x,
             labels,

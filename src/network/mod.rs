@@ -80,9 +80,9 @@ impl Parameters {
     pub fn new(dims: Dims, weight: Vec<f32>, bias: Vec<f32>) -> Result<Self> {
         check_shape("weight", weight.len(), &[dims.classes, dims.features])?;
         check_shape("bias", bias.len(), &[dims.classes])?;
-        check_finite("weight", &weight)?;
-        check_finite("bias", &bias)?;
-        Ok(Self { dims, weight, bias })
+        let parameters = Self { dims, weight, bias };
+        parameters.check_finite()?;
+        Ok(parameters)
     }
 
     /// All zeros: every class equally probable, loss ln k.
@@ -97,6 +97,12 @@ impl Parameters {
     /// Σ weight², summed in f64 in the order of the buffer.
     pub fn squared_norm(&self) -> f64 {
         self.weight.iter().map(|&w| f64::from(w).powi(2)).sum()
+    }
+
+    /// Names the first element that is not finite.
+    pub(crate) fn check_finite(&self) -> Result<()> {
+        check_finite("weight", &self.weight)?;
+        check_finite("bias", &self.bias)
     }
 
     /// Whether every element is finite.

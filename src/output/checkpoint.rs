@@ -383,3 +383,146 @@ fn digest_range(bytes: &[u8]) -> Option<Range<usize>> {
     let end = start + DIGEST_DIGITS;
     (end <= bytes.len()).then_some(start..end)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dataset::Dataset;
+    use crate::train::{Data, Trainer, random_start};
+
+    const PATH: &str = "train.checkpoint";
+    const DIMS: Dims = Dims {
+        features: 32,
+        classes: 2,
+    };
+    const SCHEDULE: Schedule = Schedule {
+        epochs: 3,
+        batch_size: 2,
+        ..Schedule::REPORT
+    };
+
+    fn dataset() -> Dataset {
+        let pixels = (0..5 * 32_u32).map(|i| (i * i * 7 % 251) as u8).collect();
+        Dataset::new(DIMS, pixels, vec![0, 1, 0, 1, 1]).unwrap()
+    }
+
+    /// A job of two settings of which one diverges at once, and its states before and after every epoch.
+    fn checkpoints() -> (Checkpoints, Vec<State>) {
+        let splits = Splits {
+            train: dataset(),
+            validation: dataset(),
+            test: dataset(),
+        };
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let start = random_start(DIMS, 1);
+        let settings = [Setting::REPORT[2], Setting::new(0.0, 1e38).unwrap()];
+        let job = Job {
+            settings: &settings,
+            schedule: &SCHEDULE,
+            start: &start,
+            splits: &splits,
+            names: &["a", "b", "c"].map(String::from),
+            normalizer: &normalizer,
+        };
+        let data = Data {
+            train: &splits.train,
+            validation: &splits.validation,
+            normalizer: &normalizer,
+        };
+        let trainer = Trainer::new(data, &settings, &SCHEDULE, &start).unwrap();
+        let mut trainer = trainer.keep_snapshots();
+        let mut states = vec![trainer.state().clone()];
+        while !trainer.is_done() {
+            trainer.epoch(&mut ()).unwrap();
+            states.push(trainer.state().clone());
+        }
+        assert!(states[1].runs[1].divergence.is_some());
+        (Checkpoints::of(&job), states)
+    }
+
+    fn refuse(checkpoints: &Checkpoints, bytes: &[u8]) -> String {
+        let error = checkpoints.from_bytes(bytes, Path::new(PATH)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with(PATH) && message.lines().count() == 1);
+        message
+    }
+
+    #[test]
+    fn every_state_reads_back_as_it_was_numbers_that_are_not_finite_among_them() {
+        let (checkpoints, states) = checkpoints();
+        for mut state in states {
+            state.batches = 1;
+            state.seconds = 0.1 + 0.2;
+            let bytes = checkpoints.to_bytes(&state);
+            let back = checkpoints.from_bytes(&bytes, Path::new(PATH)).unwrap();
+            // As bytes, since NaN differs from itself.
+            assert!(checkpoints.to_bytes(&back) == bytes);
+            assert_eq!((back.batches, back.seconds), (1, 0.1 + 0.2));
+            assert_eq!(back.runs[0], state.runs[0]);
+            assert_eq!(back.runs[1].epochs, state.runs[1].epochs);
+            assert_eq!(back.runs[1].divergence, state.runs[1].divergence);
+        }
+    }
+
+    #[test]
+    fn every_length_but_the_right_one_is_refused() {
+        let (checkpoints, states) = checkpoints();
+        let bytes = checkpoints.to_bytes(&states[1]);
+        for length in 0..bytes.len() {
+            assert!(refuse(&checkpoints, &bytes[..length]).contains("is cut off or damaged"));
+        }
+        assert!(refuse(&checkpoints, &[&bytes[..], b" "].concat()).contains("cut off or damaged"));
+    }
+
+    #[test]
+    fn a_file_larger_than_any_checkpoint_of_the_job_is_not_read() {
+        let (checkpoints, states) = checkpoints();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        assert!(checkpoints.read(&path).unwrap().is_none());
+        fs::write(&path, checkpoints.to_bytes(&states[3])).unwrap();
+        assert!(checkpoints.read(&path).unwrap().is_some());
+        // A file with a hole takes no room on the disk.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let error = checkpoints.read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("has at most") && error.contains("1099511627776"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_file_with_its_own_digits_as_zeros() {
+        let (checkpoints, states) = checkpoints();
+        let mut bytes = checkpoints.to_bytes(&states[0]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (_, stated) = text.split_once("\"sha256\":\"").unwrap();
+        let stated = stated[..64].to_owned();
+        let digits = digest_range(&bytes).unwrap();
+        bytes[digits].fill(b'0');
+        assert_eq!(store::sha256(&bytes[..]).unwrap(), stated);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn altered_bytes_are_refused(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+            static MADE: std::sync::OnceLock<(Checkpoints, Vec<u8>)> = std::sync::OnceLock::new();
+            let (checkpoints, good) = MADE.get_or_init(|| {
+                let (checkpoints, states) = checkpoints();
+                let bytes = checkpoints.to_bytes(&states[2]);
+                (checkpoints, bytes)
+            });
+            let mut bytes = good.clone();
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let read = checkpoints.from_bytes(&bytes, Path::new(PATH));
+            prop_assert_eq!(read.is_ok(), bytes == *good);
+        }
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use csv::StringRecord;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -152,7 +153,7 @@ pub fn to_csv<R: Row>(rows: &[R]) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] when the header is not [`Row::COLUMNS`] or a row does not fit it.
+/// [`Error::Format`] when the header is not [`Row::COLUMNS`], a row does not fit it, or a number is not finite.
 pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     let format = |reason: String| Error::Format {
         path: path.to_owned(),
@@ -160,8 +161,8 @@ pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<
     };
     let table = dialect_of(bytes, R::COLUMNS).translate_back(bytes);
     let mut reader = csv::Reader::from_reader(&*table);
-    let header = reader.headers().map_err(|e| format(e.to_string()))?;
-    if header != R::COLUMNS {
+    let header = reader.headers().map_err(|e| format(e.to_string()))?.clone();
+    if header != *R::COLUMNS {
         let found: Vec<_> = header.iter().collect();
         return Err(format(format!(
             "the columns must be {}, but are {:?}",
@@ -169,8 +170,27 @@ pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<
             found.join(",")
         )));
     }
-    let rows: Result<_, csv::Error> = reader.into_deserialize().collect();
-    rows.map_err(|e| format(e.to_string()))
+    let row = |record: csv::Result<StringRecord>| {
+        let record = record.map_err(|e| format(e.to_string()))?;
+        if let Some((column, cell)) = header
+            .iter()
+            .zip(&record)
+            .find(|(_, cell)| is_endless(cell))
+        {
+            let line = record.position().map_or(0, |p| p.line());
+            let reason = format!("line {line}: {column} must be finite, but is {cell}");
+            return Err(format(reason));
+        }
+        record
+            .deserialize(Some(&header))
+            .map_err(|e| format(e.to_string()))
+    };
+    reader.records().map(row).collect()
+}
+
+/// Whether a cell is a number, but not a finite one.
+fn is_endless(cell: &str) -> bool {
+    cell.parse::<f64>().is_ok_and(|value| !value.is_finite())
 }
 
 /// Whether `bytes` begin with the header of `R`, in any dialect.
@@ -230,6 +250,19 @@ mod tests {
         assert_eq!(finite(f64::NAN), None);
         assert_eq!(finite(f64::INFINITY), None);
         assert_eq!(finite(0.0), Some(0.0));
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_by_line_and_column() {
+        let table = String::from_utf8(curves(&[row(), row()])).unwrap();
+        for bad in ["NaN", "inf", "-inf", "infinity", "1e999"] {
+            let (first, last) = table.rsplit_once("2.1").unwrap();
+            let altered = format!("{first}{bad}{last}");
+            let read = from_csv::<CurveRow>(altered.as_bytes(), Path::new(PATH));
+            let message = format!("table.csv: line 3: train_cost must be finite, but is {bad}");
+            assert_eq!(read.unwrap_err().to_string(), message);
+        }
+        assert!(from_csv::<CurveRow>(table.as_bytes(), Path::new(PATH)).is_ok());
     }
 
     #[test]

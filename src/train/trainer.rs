@@ -103,17 +103,19 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Trainer::resume`].
+    /// As [`Trainer::resume`], and [`Error::NonFinite`] when an element of `start` is.
     pub fn new(
         data: Data<'a>,
         settings: &[Setting],
         schedule: &Schedule,
         start: &Parameters,
     ) -> Result<Self> {
+        start.check_finite()?;
         Self::resume(data, schedule, State::new(settings, start))
     }
 
-    /// Training by `schedule` that goes on from `state`: to the last bit where it would have got without the stop.
+    /// Training by `schedule` that goes on from `state`: to the last bit where it would have got without the stop. A
+    /// setting that has diverged goes on too, with parameters that are not finite.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use onelayer::dataset::cifar10::RECORD_BYTES;
-use onelayer::dataset::fetch::{Catalog, Entry, Progress};
+use onelayer::dataset::fetch::{Catalog, Progress};
 use onelayer::dataset::{sample, store};
 
 /// The folder of the sample.
@@ -26,25 +26,15 @@ pub fn sample_bytes(name: &str) -> Vec<u8> {
     fs::read(sample_dir().join(name)).unwrap()
 }
 
-/// The sample's three files as a catalogue; the two first share one JSON of labels, as the training batches do.
-/// `archive` is what `url` serves. There is no npm client in it.
+/// The sample's three files as a catalogue. `archive` is what `url` serves. There is no npm client in it.
 pub fn catalog(url: &str, archive: &[u8]) -> Catalog {
-    let images = ["train.png", "validation.png", "test.png"];
-    let labels = ["train_lables.json", "train_lables.json", "test_lables.json"];
-    let entries = (0..3).map(|i| Entry {
-        file: sample::PARTS[i].0,
-        image: images[i],
-        labels: labels[i],
-        first_label: if i == 1 { 1000 } else { 0 },
-    });
     Catalog {
-        entries: entries.collect(),
         archive_url: url.into(),
         archive_bytes: archive.len() as u64,
         archive_sha256: store::sha256(archive).unwrap(),
         npm_client: "/nowhere/npm".into(),
         stall_timeout: Duration::from_millis(500),
-        ..Catalog::published(&[])
+        ..Catalog::sample()
     }
 }
 
@@ -158,6 +148,8 @@ pub enum Reply {
     Send(Vec<u8>),
     /// Sends the bytes and then nothing, without closing.
     Stall(Vec<u8>),
+    /// Sends the bytes with pauses, as a slow line does, and closes.
+    Slowly(Vec<u8>),
 }
 
 /// A response: status line, headers, body.
@@ -222,6 +214,14 @@ impl Server {
                 match answer(i, &head) {
                     // A client may hang up before it has read everything.
                     Reply::Send(bytes) => drop(stream.write_all(&bytes)),
+                    Reply::Slowly(bytes) => {
+                        for piece in bytes.chunks(128 * 1024) {
+                            thread::sleep(Duration::from_millis(2));
+                            if stream.write_all(piece).is_err() {
+                                break;
+                            }
+                        }
+                    }
                     Reply::Stall(bytes) => {
                         drop(stream.write_all(&bytes));
                         stalled.push(stream);

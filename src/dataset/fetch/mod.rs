@@ -19,6 +19,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::cifar10::BatchFile;
+use super::sample;
 use super::store::{self, RecordFile, Trust};
 use crate::error::{Error, Result};
 use crate::output::atomic;
@@ -137,6 +138,25 @@ impl Catalog {
             stall_timeout: Duration::from_secs(60),
         }
     }
+
+    /// The sample, from a copy of it: neither the npm package nor the official archive has its files, but an archive may
+    /// hold them in the layout of either.
+    pub fn sample() -> Self {
+        let images = ["train.png", "validation.png", "test.png"];
+        // The two first share their labels, as the training batches of CIFAR-10 do.
+        let labels = ["train_lables.json", "train_lables.json", "test_lables.json"];
+        let first_labels = [0, sample::PARTS[0].0.records, 0];
+        let entry = |i: usize| Entry {
+            file: sample::PARTS[i].0,
+            image: images[i],
+            labels: labels[i],
+            first_label: first_labels[i],
+        };
+        Self {
+            entries: (0..sample::PARTS.len()).map(entry).collect(),
+            ..Self::published(&[])
+        }
+    }
 }
 
 /// Who is told how far it has got.
@@ -193,10 +213,7 @@ pub fn fetch(
 ) -> Result<Report> {
     let (kept, wanted) = sort(dir, catalog, trust, &mut ());
     if wanted.is_empty() {
-        // A folder that only lets itself be read is as good.
-        if let Ok(Some(_lock)) = Lock::acquire(&dir.join(LOCK)) {
-            let _ = atomic::remove_leftovers(dir);
-        }
+        tidy(dir);
         return Ok(Report {
             kept,
             ..Report::default()
@@ -226,6 +243,14 @@ pub fn fetch(
         written: written.iter().map(|f| f.name).collect(),
         origin,
     })
+}
+
+/// Removes what a killed process left half written in `dir`, unless another process fetches into it. A folder that only
+/// lets itself be read is as good as it is.
+pub fn tidy(dir: &Path) {
+    if let Ok(Some(_lock)) = Lock::acquire(&dir.join(LOCK)) {
+        let _ = atomic::remove_leftovers(dir);
+    }
 }
 
 /// The names of the catalogue's files that are right, and the entries of those that are missing or altered.

