@@ -1,4 +1,4 @@
-//! How well parameters do on a whole split.
+//! How well parameters do on a whole split: the scores, and which classes are taken for which.
 
 use crate::dataset::Dataset;
 use crate::error::Result;
@@ -105,6 +105,99 @@ pub fn probability_histogram(
     Ok(histogram)
 }
 
+/// Which classes are taken for which: a confusion matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    classes: usize,
+    /// (k,k), row-major: a row a true class, a column a predicted one.
+    counts: Vec<usize>,
+}
+
+impl Confusion {
+    /// Counts pairs of a true and a predicted class, each below `classes` (k).
+    ///
+    /// # Panics
+    ///
+    /// If a class is not below `classes`.
+    pub fn new(classes: usize, pairs: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let mut counts = vec![0; classes * classes];
+        for (truth, predicted) in pairs {
+            assert!(truth < classes && predicted < classes);
+            counts[truth * classes + predicted] += 1;
+        }
+        Self { classes, counts }
+    }
+
+    /// Takes the counts themselves, (k,k), row-major: a row a true class, a column a predicted one.
+    ///
+    /// # Panics
+    ///
+    /// If there are not `classes`² counts.
+    pub fn from_counts(classes: usize, counts: Vec<usize>) -> Self {
+        assert_eq!(counts.len(), classes * classes);
+        Self { classes, counts }
+    }
+
+    /// The number of classes, k.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// How many examples of class `truth` were taken for `predicted`.
+    pub fn count(&self, truth: usize, predicted: usize) -> usize {
+        self.counts[truth * self.classes + predicted]
+    }
+
+    /// How many examples of class `truth` there are.
+    pub fn examples(&self, truth: usize) -> usize {
+        (0..self.classes).map(|p| self.count(truth, p)).sum()
+    }
+
+    /// How many examples were taken for `predicted`.
+    pub fn predictions(&self, predicted: usize) -> usize {
+        (0..self.classes).map(|t| self.count(t, predicted)).sum()
+    }
+
+    /// The fraction of the examples of `class` that were taken for it: its recall, or accuracy. `None` without examples.
+    pub fn recall(&self, class: usize) -> Option<f64> {
+        fraction(self.count(class, class), self.examples(class))
+    }
+
+    /// The fraction of what was taken for `class` that is of it. `None` when nothing was.
+    pub fn precision(&self, class: usize) -> Option<f64> {
+        fraction(self.count(class, class), self.predictions(class))
+    }
+
+    /// The fraction of all examples that were taken for what they are. `None` without examples.
+    pub fn accuracy(&self) -> Option<f64> {
+        let correct = (0..self.classes).map(|c| self.count(c, c)).sum();
+        fraction(correct, self.counts.iter().sum())
+    }
+}
+
+fn fraction(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// The confusion matrix of `parameters` on `dataset`; of equally probable classes the first is predicted.
+///
+/// # Errors
+///
+/// Those of [`evaluate`].
+pub fn confusion(
+    parameters: &Parameters,
+    dataset: &Dataset,
+    normalizer: &Normalizer,
+) -> Result<Confusion> {
+    let group = Group::new(std::slice::from_ref(parameters))?;
+    let predicted = group.predict(Examples::All(dataset, normalizer))?;
+    let pairs = dataset.labels().iter().zip(predicted);
+    Ok(Confusion::new(
+        dataset.dims().classes,
+        pairs.map(|(&truth, predicted)| (truth.into(), predicted.into())),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +235,38 @@ mod tests {
         expected.wrong[10] = 1;
         expected.right[19] = 1;
         assert_eq!(found, expected);
+    }
+
+    /// Two of three examples of class 0 are found, none of class 1, and class 2 has none.
+    fn matrix() -> Confusion {
+        Confusion::new(3, [(0, 0), (0, 0), (0, 1), (1, 0)])
+    }
+
+    #[test]
+    fn a_pair_is_counted_in_the_row_of_its_truth_and_the_column_of_its_prediction() {
+        let counts = vec![2, 1, 0, 1, 0, 0, 0, 0, 0];
+        assert_eq!(matrix(), Confusion::from_counts(3, counts));
+        assert_eq!((matrix().count(0, 1), matrix().count(1, 0)), (1, 1));
+        assert_eq!((matrix().examples(0), matrix().predictions(1)), (3, 1));
+    }
+
+    #[test]
+    fn recall_is_of_the_examples_and_precision_of_the_predictions() {
+        let matrix = Confusion::new(2, [(0, 0), (0, 0), (0, 0), (0, 1), (1, 0), (1, 1)]);
+        assert_eq!(
+            (matrix.recall(0), matrix.precision(0)),
+            (Some(0.75), Some(0.75))
+        );
+        assert_eq!(
+            (matrix.recall(1), matrix.precision(1)),
+            (Some(0.5), Some(0.5))
+        );
+        assert_eq!(matrix.accuracy(), Some(4.0 / 6.0));
+    }
+
+    #[test]
+    fn a_fraction_of_nothing_is_missing() {
+        assert_eq!((matrix().recall(2), matrix().precision(2)), (None, None));
+        assert_eq!(Confusion::new(2, []).accuracy(), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Training, through the library and through the real binary, on the sample of real images.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,9 +8,10 @@ use std::process::{Command, Output};
 use assert_cmd::prelude::*;
 use onelayer::Error;
 use onelayer::dataset::{Dataset, Splits, sample};
-use onelayer::evaluate::evaluate;
+use onelayer::evaluate::{confusion, evaluate};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
+use onelayer::output::confusion::read_confusion;
 use onelayer::output::model::ModelFile;
 use onelayer::output::npz;
 use onelayer::output::probabilities::ProbabilityRow;
@@ -390,15 +392,19 @@ fn the_command_writes_every_file_of_the_four_settings() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let mut expected = vec!["summary.csv".to_owned()];
+    let mut expected = ["provenance.json", "report.html", "summary.csv"]
+        .map(str::to_owned)
+        .to_vec();
     for setting in Setting::REPORT {
         let name = setting.name();
         expected.extend([
+            format!("confusion_{name}.csv"),
             format!("curves_{name}.csv"),
             format!("curves_{name}.png"),
             format!("model_{name}.safetensors"),
             format!("probabilities_{name}.csv"),
             format!("probabilities_{name}.png"),
+            format!("snapshots_{name}.jpg"),
             format!("weights_{name}.png"),
         ]);
     }
@@ -427,6 +433,15 @@ fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
         .unwrap();
         assert_eq!(row.test_loss, Some(test.loss));
         assert_eq!(row.test_accuracy, Some(test.accuracy));
+        let found = confusion(&model.parameters, &sample.splits.test, &normalizer).unwrap();
+        assert_eq!(found.accuracy(), row.test_accuracy);
+        let path = out.path().join(format!("confusion_{}.csv", row.setting));
+        assert_eq!(
+            read_confusion(&fs::read(&path).unwrap(), &path).unwrap(),
+            found
+        );
+        let images: usize = (0..10).map(|class| found.examples(class)).sum();
+        assert_eq!(images, sample.splits.test.len());
         assert_eq!((row.seed, row.epochs, row.batch_size), (9, 2, 100));
         assert_eq!(
             row.reported_test_accuracy, None,
@@ -464,7 +479,8 @@ fn threads_and_repetition_leave_the_same_files() {
     for entry in fs::read_dir(outs[0].path()).unwrap() {
         let name = entry.unwrap().file_name();
         // The tables hold the time that was taken.
-        if Path::new(&name).extension().unwrap() != "csv" {
+        let measured = ["csv", "json", "html"].map(Some);
+        if !measured.contains(&Path::new(&name).extension().and_then(OsStr::to_str)) {
             for other in &outs[1..] {
                 let same = fs::read(outs[0].path().join(&name)).unwrap()
                     == fs::read(other.path().join(&name)).unwrap();

@@ -8,6 +8,7 @@ use anyhow::Context;
 use onelayer::Error;
 use onelayer::output::checkpoint::{self, Checkpoints, Job};
 use onelayer::output::results::Folder;
+use onelayer::output::snapshots;
 use onelayer::train::{Data, Observer, State, Trainer};
 
 /// A training that is expected to take this long, in seconds, is kept after every epoch unless told otherwise.
@@ -43,15 +44,18 @@ impl<'a> Keeper<'a> {
             validation: &splits.validation,
             normalizer,
         };
-        let state = if resume { self.read()? } else { None };
-        let trainer = match state {
-            Some(state) => Trainer::resume(data, schedule, state),
+        let found = if resume { self.read()? } else { None };
+        let state = match found {
+            Some(state) => state,
             None => {
                 self.say_what_is_not_used(resume);
-                Trainer::new(data, settings, schedule, start)
+                State {
+                    keep_snapshots: schedule.epochs <= snapshots::MAX_EPOCHS,
+                    ..State::new(settings, start)
+                }
             }
         };
-        Ok(trainer?)
+        Ok(Trainer::resume(data, schedule, state)?)
     }
 
     /// The state in the checkpoint, if there is one.

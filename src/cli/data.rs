@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use onelayer::dataset::cifar10::{self, BatchFile};
 use onelayer::dataset::fetch::Source;
+use onelayer::dataset::store::RecordFile;
 use onelayer::dataset::{Splits, sample, store};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::output::config::Config;
@@ -73,6 +74,8 @@ pub struct Loaded {
     pub splits: Splits,
     /// What the training, the validation and the test split are made of.
     pub names: [String; 3],
+    /// The files that they were read from, each of which has its published digest.
+    pub files: Vec<RecordFile>,
 }
 
 impl Loaded {
@@ -93,6 +96,7 @@ impl Loaded {
         let Self {
             mut splits,
             mut names,
+            files,
         } = self;
         (splits.train, splits.validation) = splits.train.hold_out(size)?;
         let per_class = size / splits.train.dims().classes;
@@ -102,7 +106,11 @@ impl Loaded {
             names[1] = format!("the last {per_class} images of each class of {}", names[0]);
             names[0] += &format!(" but the last {per_class} images of each class");
         }
-        Ok(Self { splits, names })
+        Ok(Self {
+            splits,
+            names,
+            files,
+        })
     }
 }
 
@@ -118,6 +126,7 @@ impl DataArgs {
                         "the sample comes with this program's source: run it there, or name the folder by --data-dir",
                     )?,
                     names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
+                    files: sample::PARTS.map(|part| part.0).to_vec(),
                 }
             }
         };
@@ -151,6 +160,7 @@ impl DataArgs {
                 BatchFile::Test.file_name().into(),
             ],
             splits: store::load_splits(&dir, &train, &validation)?,
+            files: files.into_iter().map(RecordFile::from).collect(),
         })
     }
 

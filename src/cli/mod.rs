@@ -26,9 +26,11 @@ mod model;
 mod observer;
 mod out;
 mod progress;
+mod provenance;
 mod referee;
 mod replicate;
 mod replication;
+mod report;
 mod search;
 mod shard;
 mod signals;
@@ -64,6 +66,8 @@ enum Command {
     Compare(compare::Args),
     /// Join the tables that the shards of `replicate` or `search` wrote
     Merge(merge::Args),
+    /// Put a folder of results on one page, report.html
+    Report(report::Args),
     /// Get CIFAR-10 and check it against its published digests
     Fetch(fetch::Args),
 }
@@ -92,6 +96,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replicate(args) => replicate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Fetch(args) => fetch::run(&args),
     }
 }

@@ -9,18 +9,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use onelayer::dataset::Dataset;
-use onelayer::evaluate::{ProbabilityHistogram, probability_histogram};
+use onelayer::evaluate::{confusion, probability_histogram};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::output::checkpoint::Job;
 use onelayer::output::config::Config;
-use onelayer::output::results::{Folder, Results};
+use onelayer::output::report;
+use onelayer::output::results::{Folder, Results, files_of};
 use onelayer::preprocess::Normalizer;
 use onelayer::train::{Run, Timings, random_start};
 
 use super::checkpoints::Keeper;
-use super::{data, loss_parser, observer, out, signals, start, table};
+use super::{data, loss_parser, observer, out, provenance, signals, start, table};
 
 /// What `train` takes.
 #[derive(Clone, clap::Args)]
@@ -84,7 +84,7 @@ pub struct Args {
     /// Print the closing table alone
     #[arg(long)]
     quiet: bool,
-    /// Say at the end how long loading, training, evaluating and writing took
+    /// Say at the end how long loading, training, evaluating, writing and the page took
     #[arg(long)]
     timings: bool,
 }
@@ -130,7 +130,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let on_test = |run: &Run| run.scores_on(&splits.test, &normalizer);
     let test: Vec<_> = runs.iter().map(on_test).collect::<onelayer::Result<_>>()?;
-    let probabilities = probabilities(&runs, &splits.test, &normalizer)?;
+    let probabilities = on_test_split(&runs, |run| {
+        let loss = run.setting.loss();
+        probability_histogram(&run.parameters, loss, &splits.test, &normalizer)
+    })?;
+    let confusion = on_test_split(&runs, |run| {
+        confusion(&run.parameters, &splits.test, &normalizer)
+    })?;
     timings.evaluate += began.elapsed();
 
     let began = Instant::now();
@@ -139,45 +145,46 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         runs: &runs,
         test: &test,
         probabilities: &probabilities,
+        confusion: &confusion,
         schedule,
         normalizer: &normalizer,
         splits: &loaded.names,
+        provenance: &provenance::of_this_job(schedule.seed, &loaded.files),
     };
     write(&folder, &results)?;
     keeper.remove()?;
     let write = began.elapsed();
+    let began = Instant::now();
+    let page = write_page(&folder);
+    let show = began.elapsed();
     // Nobody to read the table is no failure: the files are there.
     let _ = stdout().write_all(table::results(&results.summary()).as_bytes());
     report_divergence(&runs);
     if args.timings {
         let Timings { train, evaluate } = timings;
         say!(
-            "load {:.2} s, train {:.2} s, evaluate {:.2} s, write {:.2} s",
+            "load {:.2} s, train {:.2} s, evaluate {:.2} s, write {:.2} s, page {:.2} s",
             load.as_secs_f64(),
             train.as_secs_f64(),
             evaluate.as_secs_f64(),
-            write.as_secs_f64()
+            write.as_secs_f64(),
+            show.as_secs_f64()
         );
     }
+    page.context("the results are written, but not their page")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// How probable each run finds the true classes of the test split, unless it diverged.
-fn probabilities(
+/// What `test` finds out about each run, unless it diverged.
+fn on_test_split<T>(
     runs: &[Run],
-    test: &Dataset,
-    normalizer: &Normalizer,
-) -> anyhow::Result<Vec<Option<ProbabilityHistogram>>> {
-    let histogram = |run: &Run| match run.diverged_in() {
+    test: impl Fn(&Run) -> onelayer::Result<T>,
+) -> onelayer::Result<Vec<Option<T>>> {
+    let unless_diverged = |run: &Run| match run.diverged_in() {
         Some(_) => Ok(None),
-        None => Ok(Some(probability_histogram(
-            &run.parameters,
-            run.setting.loss(),
-            test,
-            normalizer,
-        )?)),
+        None => test(run).map(Some),
     };
-    runs.iter().map(histogram).collect()
+    runs.iter().map(unless_diverged).collect()
 }
 
 impl Args {
@@ -252,22 +259,24 @@ impl Args {
     }
 }
 
-/// Writes the files of the job. A diverged setting has no weights to show: those of an earlier run would contradict
-/// the new curves, so they go.
+/// Writes the files of the job. What an earlier one left of the same settings and this one has not, such as the weights of
+/// a setting that now diverged, would contradict the new curves, so it goes.
 fn write(folder: &Folder, results: &Results) -> anyhow::Result<()> {
-    folder.write(&results.files()?)?;
-    for run in results
-        .runs
-        .iter()
-        .filter(|run| run.diverged_in().is_some())
-    {
-        let name = run.setting.name();
-        folder.remove(&format!("weights_{name}.png"))?;
-        folder.remove(&format!("model_{name}.safetensors"))?;
-        folder.remove(&format!("probabilities_{name}.csv"))?;
-        folder.remove(&format!("probabilities_{name}.png"))?;
+    let files = results.files()?;
+    folder.write(&files)?;
+    let is_old = |name: &String| files.iter().all(|(written, _)| written != name);
+    for run in results.runs {
+        for name in files_of(run.setting).iter().filter(|name| is_old(name)) {
+            folder.remove(name)?;
+        }
     }
     Ok(())
+}
+
+/// Puts the folder on one page.
+fn write_page(folder: &Folder) -> onelayer::Result<()> {
+    let page = report::page(folder.path())?;
+    folder.write(&[(report::FILE.into(), page)])
 }
 
 fn report_divergence(runs: &[Run]) {

@@ -67,18 +67,8 @@ pub fn curves_figure(lambda: f64, eta: f64, rows: &[CurveRow]) -> Vec<u8> {
         let (head, body) = area.split_vertically(scaled(CURVES_HEAD));
         draw_head(&head, &title(lambda, eta))?;
         let (left, right) = body.split_horizontally(width / 2);
-        let loss = Panel {
-            label: "loss (nats)",
-            training: column(rows, |row| row.train_loss),
-            validation: column(rows, |row| row.validation_loss),
-        };
-        let cost = Panel {
-            label: "cost (nats)",
-            training: column(rows, |row| row.train_cost),
-            validation: column(rows, |row| row.validation_cost),
-        };
-        loss.draw(&left)?;
-        cost.draw(&right)
+        Panel::loss(rows).draw(&left)?;
+        Panel::cost(rows).draw(&right)
     });
     let pixels = average_down(&pixels, width as usize);
     encode_png(CURVES_WIDTH, CURVES_HEIGHT, &pixels)
@@ -125,7 +115,7 @@ pub(super) fn title(lambda: f64, eta: f64) -> String {
 }
 
 /// `value` with all its digits, but without long runs of zeros.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     if value == 0.0 || (1e-5..1e6).contains(&value.abs()) {
         value.to_string()
     } else {
@@ -217,14 +207,17 @@ fn draw_head(head: &Area, title: &str) -> DrawResult<'static> {
 }
 
 /// One quantity over the epochs.
-struct Panel {
-    label: &'static str,
-    training: Vec<Point>,
-    validation: Vec<Point>,
+pub(super) struct Panel {
+    /// `loss` or `cost`, both in nats.
+    pub quantity: &'static str,
+    /// Its values on the training split,
+    pub training: Vec<Point>,
+    /// and on the validation split, with the same epochs.
+    pub validation: Vec<Point>,
 }
 
 /// An epoch and its value, if it has one.
-type Point = (i32, Option<f64>);
+pub(super) type Point = (i32, Option<f64>);
 
 fn column(rows: &[CurveRow], value: impl Fn(&CurveRow) -> Option<f64>) -> Vec<Point> {
     let epoch = |row: &CurveRow| i32::try_from(row.epoch).unwrap_or(i32::MAX);
@@ -234,8 +227,25 @@ fn column(rows: &[CurveRow], value: impl Fn(&CurveRow) -> Option<f64>) -> Vec<Po
 }
 
 impl Panel {
+    /// The losses.
+    pub fn loss(rows: &[CurveRow]) -> Self {
+        Self {
+            quantity: "loss",
+            training: column(rows, |row| row.train_loss),
+            validation: column(rows, |row| row.validation_loss),
+        }
+    }
+
+    /// The costs.
+    pub fn cost(rows: &[CurveRow]) -> Self {
+        Self {
+            quantity: "cost",
+            training: column(rows, |row| row.train_cost),
+            validation: column(rows, |row| row.validation_cost),
+        }
+    }
+
     fn draw(&self, area: &Area) -> DrawResult<'static> {
-        let last = self.training.last().map_or(1, |point| point.0);
         let (bottom, top) = self.range();
         let decimals = decimals(bottom, top);
         let mut chart = ChartBuilder::on(area)
@@ -244,11 +254,11 @@ impl Panel {
             .margin_bottom(scaled(8))
             .x_label_area_size(scaled(52))
             .y_label_area_size(scaled(AXIS_LEFT - DESCRIPTION_LEFT))
-            .build_cartesian_2d(0..last.max(2), bottom..top)?;
+            .build_cartesian_2d(0..self.last_epoch(), bottom..top)?;
         chart
             .configure_mesh()
             .x_desc("epoch")
-            .y_desc(self.label)
+            .y_desc(format!("{} (nats)", self.quantity))
             .x_labels(9)
             .y_labels(TICKS)
             .y_label_formatter(&|y| format_tick(*y, decimals))
@@ -273,13 +283,26 @@ impl Panel {
         self.training.iter().chain(&self.validation).copied()
     }
 
-    fn first_missing(&self) -> Option<i32> {
-        let missing = self.points().filter(|point| point.1.is_none());
+    /// Where the axis of the epochs ends.
+    pub fn last_epoch(&self) -> i32 {
+        self.training.last().map_or(2, |point| point.0.max(2))
+    }
+
+    /// The first epoch without a value. A split that has none while the other has some was not evaluated.
+    pub fn first_missing(&self) -> Option<i32> {
+        let mut splits = vec![&self.training, &self.validation];
+        if self.points().any(|point| point.1.is_some()) {
+            splits.retain(|points| points.iter().any(|point| point.1.is_some()));
+        }
+        let missing = splits
+            .into_iter()
+            .flatten()
+            .filter(|point| point.1.is_none());
         missing.map(|point| point.0).min()
     }
 
     /// From below the smallest to above the largest value.
-    fn range(&self) -> (f64, f64) {
+    pub fn range(&self) -> (f64, f64) {
         axis_range(self.points().filter_map(|point| point.1))
     }
 }
@@ -325,9 +348,14 @@ fn note(area: &Area, remark: &str) -> DrawResult<'static> {
     draw_text(area, remark, corner, scaled(TICK_TEXT), HPos::Right)
 }
 
+/// The numbers on a vertical axis from `bottom` to `top`.
+pub(super) fn ticks(bottom: f64, top: f64) -> Vec<f64> {
+    RangedCoordf64::from(bottom..top).key_points(TICKS)
+}
+
 /// The fewest decimals that show the ticks of the axis from `bottom` to `top` as they are.
-fn decimals(bottom: f64, top: f64) -> usize {
-    let ticks = RangedCoordf64::from(bottom..top).key_points(TICKS);
+pub(super) fn decimals(bottom: f64, top: f64) -> usize {
+    let ticks = ticks(bottom, top);
     let shown = |decimals: &usize| {
         let scale = 10f64.powi(*decimals as i32);
         let error = |tick: &f64| ((tick * scale).round() / scale - tick).abs();
@@ -336,7 +364,7 @@ fn decimals(bottom: f64, top: f64) -> usize {
     (0..9).find(shown).unwrap_or(9)
 }
 
-fn format_tick(value: f64, decimals: usize) -> String {
+pub(super) fn format_tick(value: f64, decimals: usize) -> String {
     if value.abs() >= 1e5 || (decimals > 4 && value != 0.0) {
         format!("{value:.1e}")
     } else {
@@ -520,16 +548,18 @@ mod tests {
 
     #[test]
     fn the_epoch_of_divergence_is_the_first_missing_one() {
-        let panel = |rows: &[CurveRow]| Panel {
-            label: "",
-            training: column(rows, |row| row.train_loss),
-            validation: column(rows, |row| row.validation_loss),
-        };
-        assert_eq!(panel(&falling(5)).first_missing(), None);
+        assert_eq!(Panel::loss(&falling(5)).first_missing(), None);
         let mut rows = falling(5);
         rows[4].train_loss = None;
         rows[3].validation_loss = Some(f64::INFINITY);
-        assert_eq!(panel(&rows).first_missing(), Some(4));
+        assert_eq!(Panel::loss(&rows).first_missing(), Some(4));
+        assert_eq!(Panel::loss(&[row(1, None, None)]).first_missing(), Some(1));
+    }
+
+    #[test]
+    fn a_split_that_is_not_evaluated_has_not_diverged() {
+        let without_validation = [row(1, Some(2.0), None), row(2, Some(1.9), None)];
+        assert_eq!(Panel::loss(&without_validation).first_missing(), None);
     }
 
     #[test]
@@ -636,18 +666,13 @@ mod tests {
         #[test]
         fn an_axis_holds_its_values_and_has_few_ticks(values in prop::collection::vec(any::<f64>(), 1..20)) {
             let rows: Vec<_> = values.iter().map(|&v| row(1, Some(v), None)).collect();
-            let panel = Panel {
-                label: "",
-                training: column(&rows, |row| row.train_loss),
-                validation: Vec::new(),
-            };
+            let panel = Panel::loss(&rows);
             let (bottom, top) = panel.range();
             prop_assert!(bottom < top);
             for value in panel.points().filter_map(|point| point.1) {
                 prop_assert!(bottom < value && value < top);
             }
-            let ticks = RangedCoordf64::from(bottom..top).key_points(TICKS);
-            prop_assert!(ticks.len() <= TICKS);
+            prop_assert!(ticks(bottom, top).len() <= TICKS);
             prop_assert!(decimals(bottom, top) <= 9);
         }
     }

@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod checkpoint;
 pub mod config;
+pub mod confusion;
 pub mod dialect;
 pub mod figures;
 pub mod gradcheck;
@@ -14,10 +15,13 @@ pub mod lock;
 pub mod model;
 pub mod npz;
 pub mod probabilities;
+pub mod provenance;
 pub mod referee;
 pub mod replication;
+pub mod report;
 pub mod results;
 pub mod search;
+pub mod snapshots;
 pub mod tables;
 mod tensors;
 

@@ -7,15 +7,18 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::atomic;
+use super::confusion::confusion_csv;
 use super::dialect::Dialect;
 use super::figures::{curves_figure, weights_figure};
 use super::lock::Lock;
 use super::model::ModelFile;
 use super::probabilities::{probabilities_figure, probability_rows};
+use super::provenance::{self, JobProvenance};
+use super::snapshots::to_jpeg;
 use super::tables::{self, CurveRow, SummaryRow};
 use crate::error::{Error, Result};
-use crate::evaluate::{ProbabilityHistogram, Scores};
-use crate::hyperparameters::Schedule;
+use crate::evaluate::{Confusion, ProbabilityHistogram, Scores};
+use crate::hyperparameters::{Schedule, Setting};
 use crate::preprocess::Normalizer;
 use crate::train::Run;
 
@@ -28,6 +31,8 @@ pub struct Results<'a> {
     pub test: &'a [Option<Scores>],
     /// How probable each run found the true classes of the test split; `None` for one that diverged.
     pub probabilities: &'a [Option<ProbabilityHistogram>],
+    /// The confusion matrix of each run on the test split; `None` for one that diverged.
+    pub confusion: &'a [Option<Confusion>],
     /// The test accuracy that the report states for each run, if it ran as in the report.
     pub reported: &'a [Option<f64>],
     /// What the runs shared.
@@ -36,6 +41,24 @@ pub struct Results<'a> {
     pub normalizer: &'a Normalizer,
     /// What the training, the validation and the test split are made of.
     pub splits: &'a [String; 3],
+    /// What made the results, and of what.
+    pub provenance: &'a JobProvenance,
+}
+
+/// The names of the files that a job can write for a setting: curves as a table and as a figure, weights at the end and
+/// after each epoch, probabilities of the true classes as a table and as a figure, confusion matrix, model.
+pub fn files_of(setting: Setting) -> [String; 8] {
+    let name = setting.name();
+    [
+        format!("curves_{name}.csv"),
+        format!("curves_{name}.png"),
+        format!("weights_{name}.png"),
+        format!("snapshots_{name}.jpg"),
+        format!("probabilities_{name}.csv"),
+        format!("probabilities_{name}.png"),
+        format!("confusion_{name}.csv"),
+        format!("model_{name}.safetensors"),
+    ]
 }
 
 impl Results<'_> {
@@ -77,11 +100,14 @@ impl Results<'_> {
         let of_runs: Result<Vec<Vec<_>>> = self
             .runs
             .par_iter()
-            .zip(self.probabilities)
-            .map(|(run, probabilities)| self.run_files(run, probabilities.as_ref()))
+            .zip(self.probabilities.par_iter().zip(self.confusion))
+            .map(|(run, (probabilities, confusion))| {
+                self.run_files(run, probabilities.as_ref(), confusion.as_ref())
+            })
             .collect();
         let mut files: Vec<_> = of_runs?.into_iter().flatten().collect();
         files.push(("summary.csv".into(), tables::to_csv(&self.summary())));
+        files.push((provenance::FILE.into(), self.provenance.to_json()));
         Ok(files)
     }
 
@@ -89,32 +115,41 @@ impl Results<'_> {
         &self,
         run: &Run,
         probabilities: Option<&ProbabilityHistogram>,
+        confusion: Option<&Confusion>,
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        let name = run.setting.name();
+        let [
+            curves,
+            curves_png,
+            weights,
+            snapshots,
+            probabilities_csv,
+            probabilities_png,
+            matrix,
+            model,
+        ] = files_of(run.setting);
         let (lambda, eta) = (run.setting.lambda(), run.setting.eta());
         let rows = curve_rows(run);
         let mut files = vec![
-            (format!("curves_{name}.csv"), tables::to_csv(&rows)),
-            (
-                format!("curves_{name}.png"),
-                curves_figure(lambda, eta, &rows),
-            ),
+            (curves, tables::to_csv(&rows)),
+            (curves_png, curves_figure(lambda, eta, &rows)),
         ];
         if let Some(histogram) = probabilities {
             let rows = probability_rows(histogram);
             let figure = probabilities_figure(run.setting, &rows);
-            files.push((format!("probabilities_{name}.csv"), tables::to_csv(&rows)));
-            files.push((format!("probabilities_{name}.png"), figure));
+            files.push((probabilities_csv, tables::to_csv(&rows)));
+            files.push((probabilities_png, figure));
         }
         if run.diverged_in().is_none() {
-            files.push((
-                format!("weights_{name}.png"),
-                weights_figure(lambda, eta, &run.parameters.weight)?,
-            ));
-            files.push((
-                format!("model_{name}.safetensors"),
-                ModelFile::of_run(run, &self.schedule, self.normalizer, self.splits).to_bytes()?,
-            ));
+            let weight = &run.parameters.weight;
+            files.push((weights, weights_figure(lambda, eta, weight)?));
+            let file = ModelFile::of_run(run, &self.schedule, self.normalizer, self.splits);
+            files.push((model, file.to_bytes()?));
+            if !run.snapshots.is_empty() {
+                files.push((snapshots, to_jpeg(&run.snapshots)));
+            }
+        }
+        if let Some(confusion) = confusion {
+            files.push((matrix, confusion_csv(confusion)));
         }
         Ok(files)
     }

@@ -1,0 +1,25 @@
+//! `onelayer report`.
+
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use onelayer::output::report;
+use onelayer::output::results::Folder;
+
+/// What `report` takes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder of the results, in which report.html is written
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    out: PathBuf,
+}
+
+/// Reads the folder, writes the page, says where it is.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let page = report::page(&args.out)?;
+    Folder::open(&args.out)?.write(&[(report::FILE.into(), page)])?;
+    // Nobody to read it is no failure: the page is there.
+    let _ = writeln!(stdout(), "{}", args.out.join(report::FILE).display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,186 @@
+//! A headless Chromium, driven over the WebDriver protocol of its own driver.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// What Debian and others call it.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// A browser window, closed when the value is dropped.
+pub struct Browser {
+    driver: Child,
+    agent: ureq::Agent,
+    /// The address of the driver and, once there is one, of the session.
+    url: String,
+}
+
+impl Browser {
+    /// Opens a window; `None`, after saying so, where there is no Chromium or no driver for it.
+    pub fn open() -> Option<Self> {
+        let (browser, driver) = (
+            BROWSERS.iter().find_map(|name| find(name)),
+            find("chromedriver"),
+        );
+        let (Some(browser), Some(driver)) = (browser, driver) else {
+            eprintln!(
+                "skipped: there is no Chromium with its chromedriver (Debian: chromium, chromium-driver)"
+            );
+            return None;
+        };
+        let mut driver = Command::new(driver)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.find_map(|line| {
+            let line = line.unwrap();
+            Some(
+                line.split_once("successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .to_owned(),
+            )
+        });
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(120)))
+            .proxy(None)
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let mut window = Self {
+            driver,
+            agent,
+            url: format!("http://127.0.0.1:{}/session", port.unwrap()),
+        };
+        // Root needs --no-sandbox; the others keep the browser from calling home.
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--no-first-run",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+        ];
+        let options = json!({"binary": browser, "args": arguments});
+        let wanted =
+            json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
+        let session = window.post("", json!({"capabilities": {"alwaysMatch": wanted}}));
+        window.url += &format!("/{}", session["sessionId"].as_str().unwrap());
+        Some(window)
+    }
+
+    /// Shows the file.
+    pub fn show(&self, page: &Path) {
+        self.post("/url", json!({"url": format!("file://{}", page.display())}));
+    }
+
+    /// What `script` returns.
+    pub fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({"script": script, "args": []}))
+    }
+
+    /// What the browser complained about since it was asked last.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.post("/se/log", json!({"type": "browser"}));
+        let entries = log.as_array().unwrap().iter();
+        entries
+            .map(|entry| entry["message"].as_str().unwrap().into())
+            .collect()
+    }
+
+    /// Types `keys` into the first element that `selector` finds.
+    pub fn type_into(&self, selector: &str, keys: &str) {
+        let element = self.element(selector);
+        self.post(&format!("/element/{element}/value"), json!({"text": keys}));
+    }
+
+    /// Moves the pointer onto the first element that `selector` finds.
+    pub fn point_at(&self, selector: &str) {
+        let element = json!({ELEMENT: self.element(selector)});
+        let step = json!({"type": "pointerMove", "duration": 0, "origin": element, "x": 0, "y": 0});
+        let pointer = json!({"type": "pointer", "id": "mouse", "actions": [step]});
+        self.post("/actions", json!({"actions": [pointer]}));
+    }
+
+    /// The picture of the first element that `selector` finds, as base64.
+    pub fn picture_of(&self, selector: &str) -> String {
+        let path = format!("/element/{}/screenshot", self.element(selector));
+        self.call("GET", &path, None).as_str().unwrap().into()
+    }
+
+    /// Pretends to be a screen of `width` pixels, with these media features.
+    pub fn emulate(&self, width: u32, media: &str, features: &[(&str, &str)]) {
+        let features: Vec<_> = features
+            .iter()
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
+        let metrics =
+            json!({"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600});
+        for (command, parameters) in [
+            ("Emulation.setDeviceMetricsOverride", metrics),
+            (
+                "Emulation.setEmulatedMedia",
+                json!({"media": media, "features": features}),
+            ),
+        ] {
+            self.post(
+                "/goog/cdp/execute",
+                json!({"cmd": command, "params": parameters}),
+            );
+        }
+    }
+
+    fn element(&self, selector: &str) -> String {
+        let found = self.post(
+            "/element",
+            json!({"using": "css selector", "value": selector}),
+        );
+        found[ELEMENT].as_str().unwrap().into()
+    }
+
+    fn post(&self, path: &str, body: Value) -> Value {
+        self.call("POST", path, Some(body))
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .body(body.map_or(String::new(), |body| body.to_string()))
+            .unwrap();
+        let mut response = self.agent.run(request).unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        let mut answer: Value = serde_json::from_str(&text).unwrap();
+        assert!(response.status().is_success(), "{method} {path}: {text}");
+        answer["value"].take()
+    }
+}
+
+/// The key under which the protocol has an element's name.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Without the farewell the driver would leave the browser behind.
+        let _ = self.agent.delete(&self.url).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// The program `name` in the search path.
+fn find(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
