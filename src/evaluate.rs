@@ -198,6 +198,78 @@ pub fn confusion(
     ))
 }
 
+/// What a model says of one example.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// The example's place in its split.
+    pub index: usize,
+    /// Its class.
+    pub label: u8,
+    /// The class with the largest logit; of equal logits the first.
+    pub class: u8,
+    /// The probability that the model gives `class`.
+    pub probability: f32,
+}
+
+impl Prediction {
+    /// Whether the example is of the class that the model finds most probable.
+    pub fn is_right(&self) -> bool {
+        self.class == self.label
+    }
+}
+
+/// The probability that `parameters`, which minimise `loss`, give each class for each example of `dataset`, (n,k).
+///
+/// Those of a softmax add up to 1; those of sigmoids are each on their own.
+///
+/// # Errors
+///
+/// [`Error::Shape`](crate::Error::Shape) when features or classes differ between the arguments.
+pub fn probabilities(
+    parameters: &Parameters,
+    loss: Loss,
+    dataset: &Dataset,
+    normalizer: &Normalizer,
+) -> Result<Vec<f32>> {
+    let group = Group::new(std::slice::from_ref(parameters))?.with_losses(&[loss])?;
+    group.probabilities(Examples::All(dataset, normalizer))
+}
+
+/// What `parameters`, which minimise `loss`, say of each example of `dataset`, in its order.
+///
+/// # Errors
+///
+/// As [`probabilities`].
+pub fn predict(
+    parameters: &Parameters,
+    loss: Loss,
+    dataset: &Dataset,
+    normalizer: &Normalizer,
+) -> Result<Vec<Prediction>> {
+    let group = Group::new(std::slice::from_ref(parameters))?;
+    let classes = group.predict(Examples::All(dataset, normalizer))?;
+    let probabilities = probabilities(parameters, loss, dataset, normalizer)?;
+    let rows = probabilities.chunks_exact(parameters.dims.classes);
+    let examples = dataset.labels().iter().zip(classes).zip(rows).enumerate();
+    let prediction = |(index, ((&label, class), row)): (usize, ((&u8, u8), &[f32]))| Prediction {
+        index,
+        label,
+        class,
+        probability: row[usize::from(class)],
+    };
+    Ok(examples.map(prediction).collect())
+}
+
+/// The `count` predictions with the highest probability among those that are `right`, or among those that are not, the
+/// surest first; of equally sure ones the first in the split.
+pub fn most_confident(predictions: &[Prediction], right: bool, count: usize) -> Vec<Prediction> {
+    let chosen = predictions.iter().filter(|p| p.is_right() == right);
+    let mut chosen: Vec<_> = chosen.copied().collect();
+    chosen.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    chosen.truncate(count);
+    chosen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,5 +340,23 @@ mod tests {
     fn a_fraction_of_nothing_is_missing() {
         assert_eq!((matrix().recall(2), matrix().precision(2)), (None, None));
         assert_eq!(Confusion::new(2, []).accuracy(), None);
+    }
+
+    #[test]
+    fn the_surest_come_first_and_of_equals_the_first() {
+        let probabilities = [0.5, 1.0, 0.7, 1.0, 0.2, 0.9].into_iter().enumerate();
+        let predictions = probabilities.map(|(index, probability)| Prediction {
+            index,
+            label: u8::from(index >= 4),
+            class: 0,
+            probability,
+        });
+        let all: Vec<_> = predictions.collect();
+        let index = |right, count| -> Vec<_> {
+            let found = most_confident(&all, right, count);
+            found.iter().map(|p| (p.index, p.probability)).collect()
+        };
+        assert_eq!(index(true, 3), [(1, 1.0), (3, 1.0), (2, 0.7)]);
+        assert_eq!(index(false, 9), [(5, 0.9), (4, 0.2)]);
     }
 }

@@ -14,8 +14,14 @@ use super::data::Name;
 use super::progress::progress;
 use super::signals;
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer fetch
+  onelayer fetch --source cifar-10-binary.tar.gz --data-dir /tmp/cifar-10";
+
 /// What `fetch` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Data set; of the sample, --source must name a copy
     #[arg(long, value_enum, default_value = "cifar10")]

@@ -1,10 +1,8 @@
 //! `onelayer gradcheck`.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use onelayer::dataset::Splits;
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
 use onelayer::gradcheck::implementations::{KERNELS, PASSES};
@@ -13,12 +11,11 @@ use onelayer::gradcheck::{Check, Implementation, Problem, Sample, check};
 use onelayer::hyperparameters::{Loss, Schedule};
 use onelayer::network::{Dims, Parameters};
 use onelayer::output::gradcheck::{GradcheckRow, Location};
-use onelayer::output::model::ModelFile;
 use onelayer::output::tables;
 use onelayer::preprocess::Normalizer;
 use onelayer::train::{epoch_order, random_start};
 
-use super::{data, out, referee};
+use super::{data, model, out, referee};
 #[cfg(feature = "autograd-check")]
 use onelayer::{gradcheck::trajectory, train::Data};
 
@@ -31,8 +28,16 @@ const LAMBDAS: [f64; 2] = [0.1, 1.0];
 /// How long training by hand-derived gradients is held against training by autograd.
 const TRAJECTORY_EPOCHS: usize = 5;
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer gradcheck
+  onelayer gradcheck --model results/model_lambda0.1_eta0.001.safetensors
+  onelayer gradcheck --export problem.npz
+  onelayer gradcheck --problem problem.npz --grads student.npz";
+
 /// What `gradcheck` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Check also at the parameters of these models, files that `train` wrote
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -263,15 +268,7 @@ impl Args {
 
     fn models(&self) -> anyhow::Result<Vec<Model>> {
         let read = |path: &PathBuf| {
-            let bytes = fs::read(path)
-                .with_context(|| format!("cannot read --model {}", path.display()))?;
-            let model = ModelFile::from_bytes(&bytes, path)?;
-            anyhow::ensure!(
-                model.parameters.dims == DIMS,
-                "--model {} must have {DIMS}, but has {}",
-                path.display(),
-                model.parameters.dims
-            );
+            let model = model::read(path, "--model")?;
             Ok(Model {
                 name: model.provenance.setting,
                 loss: model.provenance.loss,
@@ -350,7 +347,7 @@ fn describe(check: &Check) -> String {
         _ => {}
     }
     format!(
-        "{place}\n      hand {:.9e}, other {:.9e}, absolute {:.1e}, relative {:.1e}",
+        "{place}\n      hand {:.9e}, other {:.9e},\n      absolute {:.1e}, relative {:.1e}",
         worst.hand, worst.other, check.comparison.max_absolute, check.comparison.max_relative
     )
 }

@@ -19,12 +19,15 @@ macro_rules! show {
 mod checkpoints;
 mod compare;
 mod data;
+mod evaluate;
 mod fetch;
+mod generate;
 mod gradcheck;
 mod merge;
 mod model;
 mod observer;
 mod out;
+mod predict;
 mod progress;
 mod provenance;
 mod referee;
@@ -44,9 +47,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use onelayer::hyperparameters::Loss;
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer train                            The report's four settings, on CIFAR-10
+  onelayer train --dataset sample           The same on 2,000 images, without a network
+  onelayer gradcheck --dataset sample       Are the gradients right?
+  onelayer train --help                     The options of a command, and examples";
+
 /// Trains a one-layer softmax classifier on CIFAR-10 with hand-derived, checked gradients.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -68,8 +78,14 @@ enum Command {
     Merge(merge::Args),
     /// Put a folder of results on one page, report.html
     Report(report::Args),
+    /// Say what a model takes for what: scores, confusion matrix, its surest answers
+    Evaluate(evaluate::Args),
+    /// Say what a model takes PNG or JPEG images for
+    Predict(predict::Args),
     /// Get CIFAR-10 and check it against its published digests
     Fetch(fetch::Args),
+    /// Print completions for a shell, or the man page
+    Generate(generate::Args),
 }
 
 /// Runs the command, and says on stderr what kept it from being carried out, in one line. The exit code is 0 for success;
@@ -97,7 +113,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Compare(args) => compare::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Fetch(args) => fetch::run(&args),
+        Command::Generate(args) => generate::run(&args),
     }
 }
 
@@ -115,4 +134,56 @@ fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
 /// A loss by its name.
 fn loss_parser() -> impl TypedValueParser<Value = Loss> {
     PossibleValuesParser::new(Loss::ALL.map(Loss::name)).try_map(|name| name.parse())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The program and its commands.
+    fn commands() -> Vec<clap::Command> {
+        let program = Cli::command();
+        let commands = program.get_subcommands().cloned();
+        std::iter::once(program.clone()).chain(commands).collect()
+    }
+
+    /// The examples in the help of `command`, without what is said about them and where their output goes.
+    fn examples(command: &clap::Command) -> Vec<Vec<String>> {
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        let lines = help.lines().map(str::trim);
+        let examples = lines.filter(|line| line.starts_with("onelayer "));
+        let words = |line: &str| {
+            let example = line.split("  ").next().unwrap();
+            let example = example.split(" > ").next().unwrap();
+            shlex::split(example).unwrap()
+        };
+        examples.map(words).collect()
+    }
+
+    #[test]
+    fn every_command_has_examples_that_it_takes() {
+        for command in commands() {
+            let examples = examples(&command);
+            assert!(
+                !examples.is_empty(),
+                "{} has no example",
+                command.get_name()
+            );
+            for example in examples {
+                // What is asked for help ends with an error that is none.
+                if let Err(error) = Cli::try_parse_from(&example) {
+                    assert!(!error.use_stderr(), "{example:?}: {error}");
+                }
+            }
+        }
+        assert!(Cli::try_parse_from(["onelayer", "train", "--no-such-option"]).is_err());
+    }
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
 }

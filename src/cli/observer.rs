@@ -8,6 +8,7 @@ use onelayer::hyperparameters::Setting;
 use onelayer::train::{Epoch, Observer};
 
 use super::signals::{self, Quiet};
+use super::table;
 
 /// The observer that suits where stderr leads.
 pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn Observer> {
@@ -30,11 +31,12 @@ fn scores(epoch: &Epoch) -> String {
     };
     let mut text = String::new();
     if let Some(train) = train {
-        text += &format!("loss {:.3}", train.loss);
+        text += &format!("loss {}", table::loss(Some(train.loss)));
     }
     if let Some(validation) = validation {
         let accuracy = 100.0 * validation.accuracy;
-        text += &format!(" val {:.3} {accuracy:.1} %", validation.loss);
+        let loss = table::loss(Some(validation.loss));
+        text += &format!(" val {loss} {accuracy:.1} %");
     }
     text
 }
@@ -72,6 +74,15 @@ impl Observer for Lines {
     }
 }
 
+/// A setting's name in 18 columns, those of the report's; of a longer one the beginning.
+fn prefix(name: &str) -> String {
+    if name.len() <= 18 {
+        format!("{name:18}")
+    } else {
+        format!("{name:.17}…")
+    }
+}
+
 struct Bars {
     bars: Vec<ProgressBar>,
     epochs: usize,
@@ -84,7 +95,7 @@ impl Bars {
         let all = MultiProgress::new();
         let bars = settings.iter().map(|setting| {
             let bar = all.add(ProgressBar::new(epochs as u64).with_style(style.clone()));
-            bar.set_prefix(format!("{:18}", setting.name()));
+            bar.set_prefix(prefix(&setting.name()));
             bar.set_message(format!("0/{epochs}"));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar

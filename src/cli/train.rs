@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use clap::ValueEnum;
 use onelayer::evaluate::{confusion, probability_histogram};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
@@ -22,8 +23,16 @@ use onelayer::train::{Run, Timings, random_start};
 use super::checkpoints::Keeper;
 use super::{data, loss_parser, observer, out, provenance, signals, start, table};
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer train
+  onelayer train --dataset sample --epochs 5 --out /tmp/results
+  onelayer train --lambda 0.1 --eta 0.001 --export npz
+  onelayer train --init start.npz --no-shuffle --csv-dialect semicolon";
+
 /// What `train` takes.
 #[derive(Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Take the options that are not given here from this TOML file, such as the best.toml of `search`
     #[arg(long, value_name = "FILE")]
@@ -72,6 +81,9 @@ pub struct Args {
     data: data::DataArgs,
     #[command(flatten)]
     out: out::OutArgs,
+    /// Write each model in this format besides
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    export: Option<Export>,
     /// Keep the training in a checkpoint after every N epochs [default: 1 if it takes more than 30 s, otherwise none]
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<NonZeroUsize>,
@@ -87,6 +99,13 @@ pub struct Args {
     /// Say at the end how long loading, training, evaluating, writing and the page took
     #[arg(long)]
     timings: bool,
+}
+
+/// A format of models for other programs.
+#[derive(Clone, Copy, ValueEnum)]
+enum Export {
+    /// Arrays W, b, mean and std for NumPy; --init reads it back
+    Npz,
 }
 
 /// Trains, writes the results, prints the table.
@@ -150,6 +169,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         normalizer: &normalizer,
         splits: &loaded.names,
         provenance: &provenance::of_this_job(schedule.seed, &loaded.files),
+        npz: args.export.is_some(),
     };
     write(&folder, &results)?;
     keeper.remove()?;

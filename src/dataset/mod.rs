@@ -5,6 +5,7 @@
 
 pub mod cifar10;
 pub mod fetch;
+pub mod picture;
 pub mod sample;
 pub mod store;
 

@@ -1,10 +1,10 @@
-//! The figures, as PNG: learning curves, weight templates, runs with many seeds.
+//! The figures, as PNG: learning curves, weight templates, runs with many seeds, what a model takes for what.
 //!
 //! Nothing is taken from the system: the font is compiled in, and equal values give equal bytes.
 
+mod confident;
+mod confusion;
 mod strips;
-
-pub use strips::{Strip, strips_figure};
 
 use std::sync::OnceLock;
 
@@ -12,6 +12,10 @@ use plotters::coord::types::{RangedCoordf64, RangedCoordi32};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
+
+pub use confident::{IMAGES, confident_figure};
+pub use confusion::confusion_figure;
+pub use strips::{Strip, strips_figure};
 
 use super::tables::CurveRow;
 use crate::dataset::cifar10::{CHANNELS, CLASS_NAMES, DIMS, PLANE, SIDE};

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod classes;
 pub mod config;
 pub mod confusion;
 pub mod dialect;
@@ -14,6 +15,7 @@ pub mod heatmap;
 pub mod lock;
 pub mod model;
 pub mod npz;
+pub mod predictions;
 pub mod probabilities;
 pub mod provenance;
 pub mod referee;

@@ -11,6 +11,7 @@
 
 use std::path::Path;
 
+use super::npz::{self, Data};
 use super::tensors::{self, Reader, Tensor, Texts, Values};
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Decay, Loss, Schedule};
@@ -145,14 +146,7 @@ impl ModelFile {
     /// is NaN or infinite, [`Error::InvalidValue`] when a `std` is not positive: nothing is written that
     /// [`from_bytes`](Self::from_bytes) would refuse.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.check("")?;
-        if let Some(std) = self.not_positive_std() {
-            return Err(Error::InvalidValue {
-                name: "std",
-                expected: "positive".into(),
-                found: std.to_string(),
-            });
-        }
+        self.check_all()?;
         let Dims { features, classes } = self.parameters.dims;
         let tensor = |name: &str, shape, values| Tensor {
             name: name.into(),
@@ -203,6 +197,37 @@ impl ModelFile {
         match model.not_positive_std() {
             None => Ok(model),
             Some(std) => Err(file.format_error(format!("std must be positive, but is {std}"))),
+        }
+    }
+
+    /// The arrays for NumPy, an `.npz` file: `W` (k,d), `b` (k), `mean` (d) and `std` (d), all `float32`; training can start
+    /// from it. Equal models give equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_bytes`](Self::to_bytes).
+    pub fn to_npz(&self) -> Result<Vec<u8>> {
+        self.check_all()?;
+        let Dims { features, classes } = self.parameters.dims;
+        let Parameters { weight, bias, .. } = &self.parameters;
+        npz::write(&[
+            ("W", &[classes, features], Data::F32(weight)),
+            ("b", &[classes], Data::F32(bias)),
+            ("mean", &[features], Data::F32(&self.mean)),
+            ("std", &[features], Data::F32(&self.std)),
+        ])
+    }
+
+    /// Whether the file would be read again.
+    fn check_all(&self) -> Result<()> {
+        self.check("")?;
+        match self.not_positive_std() {
+            None => Ok(()),
+            Some(std) => Err(Error::InvalidValue {
+                name: "std",
+                expected: "positive".into(),
+                found: std.to_string(),
+            }),
         }
     }
 

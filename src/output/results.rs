@@ -43,11 +43,14 @@ pub struct Results<'a> {
     pub splits: &'a [String; 3],
     /// What made the results, and of what.
     pub provenance: &'a JobProvenance,
+    /// Whether each model is written as `.npz` too.
+    pub npz: bool,
 }
 
 /// The names of the files that a job can write for a setting: curves as a table and as a figure, weights at the end and
-/// after each epoch, probabilities of the true classes as a table and as a figure, confusion matrix, model.
-pub fn files_of(setting: Setting) -> [String; 8] {
+/// after each epoch, probabilities of the true classes as a table and as a figure, confusion matrix, model in
+/// two formats.
+pub fn files_of(setting: Setting) -> [String; 9] {
     let name = setting.name();
     [
         format!("curves_{name}.csv"),
@@ -58,6 +61,7 @@ pub fn files_of(setting: Setting) -> [String; 8] {
         format!("probabilities_{name}.png"),
         format!("confusion_{name}.csv"),
         format!("model_{name}.safetensors"),
+        format!("model_{name}.npz"),
     ]
 }
 
@@ -126,6 +130,7 @@ impl Results<'_> {
             probabilities_png,
             matrix,
             model,
+            npz,
         ] = files_of(run.setting);
         let (lambda, eta) = (run.setting.lambda(), run.setting.eta());
         let rows = curve_rows(run);
@@ -144,6 +149,9 @@ impl Results<'_> {
             files.push((weights, weights_figure(lambda, eta, weight)?));
             let file = ModelFile::of_run(run, &self.schedule, self.normalizer, self.splits);
             files.push((model, file.to_bytes()?));
+            if self.npz {
+                files.push((npz, file.to_npz()?));
+            }
             if !run.snapshots.is_empty() {
                 files.push((snapshots, to_jpeg(&run.snapshots)));
             }

@@ -1,0 +1,94 @@
+//! `onelayer generate`: what other programs need to know about this one's arguments.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, ValueEnum};
+use clap_complete::Shell;
+
+use super::Cli;
+
+const EXAMPLES: &str = "\
+Examples:
+  onelayer generate bash > ~/.local/share/bash-completion/completions/onelayer
+  onelayer generate man > onelayer.1
+  onelayer generate man train > onelayer-train.1";
+
+/// What `generate` takes.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Completions for a shell, or the man page
+    #[arg(value_enum)]
+    what: What,
+    /// With man: the page of this command instead of the program's
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+    Man,
+}
+
+impl What {
+    fn shell(self) -> Option<Shell> {
+        match self {
+            Self::Bash => Some(Shell::Bash),
+            Self::Elvish => Some(Shell::Elvish),
+            Self::Fish => Some(Shell::Fish),
+            Self::Powershell => Some(Shell::PowerShell),
+            Self::Zsh => Some(Shell::Zsh),
+            Self::Man => None,
+        }
+    }
+}
+
+/// Prints it.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let text = match args.what.shell() {
+        Some(shell) => {
+            anyhow::ensure!(
+                args.command.is_none(),
+                "completions are for all commands at once: name none"
+            );
+            completions(shell)
+        }
+        None => man_page(args.command.as_deref())?,
+    };
+    // Nobody to read it is no failure.
+    let _ = stdout().write_all(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    let mut program = Cli::command();
+    let name = program.get_name().to_owned();
+    clap_complete::generate(shell, &mut program, name, &mut script);
+    script
+}
+
+/// The page of the program, or of one of its commands.
+fn man_page(command: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    let described = match command {
+        None => program,
+        Some(name) => program
+            .find_subcommand(name)
+            .with_context(|| format!("there is no command {name:?}: `onelayer --help` lists them"))?
+            .clone(),
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(described)
+        .render(&mut page)
+        .expect("memory can be written");
+    Ok(page)
+}

@@ -1,0 +1,150 @@
+//! `onelayer predict`.
+
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
+use onelayer::dataset::{Dataset, picture};
+use onelayer::evaluate::probabilities;
+use onelayer::output::predictions::prediction_row;
+use onelayer::output::tables;
+use onelayer::preprocess::Normalizer;
+
+use super::{model, out};
+
+/// How many classes the chart of an image has.
+const TOP: usize = 5;
+/// The length of a bar for a probability of 1, in characters.
+const BAR: usize = 50;
+/// The bar's last character, by the eighths of it that are filled.
+const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+const EXAMPLES: &str = "\
+Examples:
+  onelayer predict results/model_lambda0.1_eta0.001.safetensors photo.jpg
+  onelayer predict model.safetensors --csv *.png > predictions.csv";
+
+/// What `predict` takes.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES, mut_arg("csv_dialect", |dialect| dialect.requires("csv")))]
+pub struct Args {
+    /// Model, a file that `train` wrote
+    model: PathBuf,
+    /// PNG or JPEG images; the square in the middle of each is scaled to 32×32
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+    /// Print a CSV table with the probabilities of all classes instead of charts
+    #[arg(long)]
+    csv: bool,
+    #[command(flatten)]
+    dialect: out::DialectArgs,
+}
+
+/// Prints what the model takes each image for. An image that can't be read is reported and keeps none of the others
+/// from being predicted.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let model = model::read(&args.model, "MODEL")?;
+    let normalizer = Normalizer::new(model.mean, model.std)?;
+    let mut names = Vec::new();
+    let mut pixels = Vec::new();
+    for path in &args.images {
+        match picture::read(path) {
+            Ok(picture) => {
+                names.push(printable(path));
+                pixels.extend(picture);
+            }
+            Err(error) => say!("error: {:#}", anyhow::Error::from(error)),
+        }
+    }
+    // The labels are not looked at: nobody knows them.
+    let images = Dataset::new(DIMS, pixels, vec![0; names.len()])?;
+    let loss = model.provenance.loss;
+    let probabilities = probabilities(&model.parameters, loss, &images, &normalizer)?;
+    let predictions = names.iter().zip(probabilities.as_chunks().0);
+    let text = if args.csv {
+        let rows = predictions.map(|(name, probabilities)| prediction_row(name, probabilities));
+        let table = tables::to_csv(&rows.collect::<Vec<_>>());
+        args.dialect.get().translate(&table).into_owned()
+    } else {
+        let charts = predictions.map(|(name, probabilities)| chart(name, probabilities));
+        charts.collect::<Vec<_>>().join("\n").into_bytes()
+    };
+    // Nobody to read it is no failure.
+    let _ = stdout().write_all(&text);
+    Ok(if names.len() == args.images.len() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The name of a file, without the control characters that it may have.
+fn printable(path: &Path) -> String {
+    let name = path.to_string_lossy();
+    name.replace(char::is_control, "\u{fffd}")
+}
+
+/// A bar for each of the most probable classes, at most 72 columns wide, below the image's `name`.
+fn chart(name: &str, probabilities: &[f32; CLASS_NAMES.len()]) -> String {
+    let mut classes: Vec<_> = CLASS_NAMES.iter().zip(probabilities).collect();
+    classes.sort_by(|a, b| b.1.total_cmp(a.1));
+    let bar = |probability: f32| {
+        let eighths = (probability * (8 * BAR) as f32).round() as usize;
+        format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+    };
+    let line = |(class, probability): &(&&str, &f32)| {
+        let (bar, percent) = (bar(**probability), 100.0 * **probability);
+        format!("  {class:10}  {bar:BAR$}  {percent:5.1} %\n")
+    };
+    let lines: String = classes[..TOP].iter().map(line).collect();
+    format!("{name}\n{lines}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_has_the_most_probable_classes_first_and_bars_as_long_as_they_are_probable() {
+        let chart = chart(
+            "a",
+            &[0.0, 0.0, 0.06, 0.5, 0.01, 0.25, 0.0, 0.17, 0.01, 0.0],
+        );
+        let lines: Vec<_> = chart.lines().collect();
+        assert_eq!(lines.len(), 1 + TOP);
+        assert_eq!(lines[0], "a");
+        let bar = |line: &str| {
+            line.chars()
+                .filter(|c| ('▉'..='▏').contains(c) || *c == '█')
+                .count()
+        };
+        assert_eq!(lines[1].split_whitespace().next(), Some("cat"));
+        assert_eq!(bar(lines[1]), 25);
+        assert!(lines[1].ends_with("   50.0 %"), "{}", lines[1]);
+        assert_eq!(lines[2].split_whitespace().next(), Some("dog"));
+        assert!(lines[2].contains("████▌ "), "{}", lines[2]);
+        assert_eq!(bar(lines[2]), 13);
+        // Of equals the first.
+        assert_eq!(lines[5].split_whitespace().next(), Some("deer"));
+        assert!(lines.iter().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn a_certain_class_fills_the_bar_and_no_more() {
+        let mut certain = [0.0; 10];
+        certain[9] = 1.0;
+        let chart = chart("a", &certain);
+        let first = chart.lines().nth(1).unwrap();
+        assert_eq!(first, format!("  truck       {}  100.0 %", "█".repeat(BAR)));
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        assert_eq!(
+            printable(Path::new("a\x1b[2Jb\n.png")),
+            "a\u{fffd}[2Jb\u{fffd}.png"
+        );
+        assert_eq!(printable(Path::new("räv.jpg")), "räv.jpg");
+    }
+}

@@ -1,0 +1,160 @@
+//! `evaluate`: the real binary on models of the sample of real images.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::prelude::*;
+use onelayer::output::classes::ClassRow;
+use onelayer::output::confusion::read_confusion;
+use onelayer::output::model::ModelFile;
+use onelayer::output::tables::{self, SummaryRow};
+use tempfile::TempDir;
+
+fn onelayer(arguments: &[&str], out: &Path) -> Output {
+    Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(arguments)
+        .args(["--dataset", "sample", "--out"])
+        .arg(out)
+        .output()
+        .unwrap()
+}
+
+/// A folder in which a model of one setting was trained.
+struct Trained {
+    out: TempDir,
+    summary: SummaryRow,
+}
+
+impl Trained {
+    fn new(arguments: &[&str]) -> Self {
+        let out = tempfile::tempdir().unwrap();
+        let train = ["train", "--epochs", "2", "--lambda", "0.1", "--quiet"];
+        let output = onelayer(&[&train, arguments].concat(), out.path());
+        assert!(output.status.success());
+        let path = out.path().join("summary.csv");
+        let rows: Vec<SummaryRow> = tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
+        let summary = rows[0].clone();
+        Self { out, summary }
+    }
+
+    fn model(&self) -> PathBuf {
+        let name = format!("model_{}.safetensors", self.summary.setting);
+        self.out.path().join(name)
+    }
+
+    fn evaluate(&self, arguments: &[&str]) -> Output {
+        let model = self.model();
+        let evaluate = ["evaluate", model.to_str().unwrap()];
+        onelayer(&[&evaluate, arguments].concat(), self.out.path())
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.out.path().join(name)).unwrap()
+    }
+}
+
+fn text(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn every_split_has_the_scores_that_training_wrote_and_files_of_its_own() {
+    let trained = Trained::new(&[]);
+    let row = &trained.summary;
+    for (split, suffix, examples, loss, accuracy) in [
+        ("test", "", 50, row.test_loss, row.test_accuracy),
+        (
+            "validation",
+            "_validation",
+            50,
+            row.validation_loss,
+            row.validation_accuracy,
+        ),
+        ("train", "_train", 100, row.train_loss, row.train_accuracy),
+    ] {
+        let text = text(&trained.evaluate(&["--split", split]));
+        let scores = format!("loss {:.4}, cost", loss.unwrap());
+        assert!(text.contains(&scores), "{scores} is not in {text}");
+        let accuracy = accuracy.unwrap();
+        assert!(
+            text.contains(&format!("accuracy {:.2} %", 100.0 * accuracy)),
+            "{text}"
+        );
+
+        let name = format!("{}{suffix}", row.setting);
+        let table = format!("confusion_{name}.csv");
+        let confusion = read_confusion(&trained.read(&table), Path::new(&table)).unwrap();
+        assert_eq!(confusion.accuracy(), Some(accuracy));
+        let table = format!("classes_{name}.csv");
+        let classes: Vec<ClassRow> =
+            tables::from_csv(&trained.read(&table), Path::new(&table)).unwrap();
+        for (class, row) in classes.iter().enumerate() {
+            assert_eq!(row.examples, examples);
+            assert_eq!(
+                (row.precision, row.recall),
+                (confusion.precision(class), confusion.recall(class))
+            );
+        }
+        for figure in ["confusion", "confident"] {
+            assert!(
+                trained
+                    .read(&format!("{figure}_{name}.png"))
+                    .starts_with(b"\x89PNG")
+            );
+        }
+    }
+}
+
+#[test]
+fn a_model_of_sigmoids_is_evaluated_by_its_own_loss() {
+    let trained = Trained::new(&["--loss", "bce"]);
+    let text = text(&trained.evaluate(&[]));
+    let loss = format!("loss {:.4}", trained.summary.test_loss.unwrap());
+    assert!(text.contains(&loss), "{loss} is not in {text}");
+}
+
+#[test]
+fn images_that_the_model_was_trained_on_are_pointed_out_unless_they_are_asked_for() {
+    let trained = Trained::new(&[]);
+    let stderr = |split| {
+        let output = trained.evaluate(&["--split", split]);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(stderr("test"), "");
+    assert_eq!(stderr("train"), "");
+    // The same model, trained on what is now its test split.
+    let path = trained.model();
+    let mut model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
+    model.provenance.train_split = "sample/train.bin sample/test.bin".into();
+    fs::write(&path, model.to_bytes().unwrap()).unwrap();
+    let note = "the model was trained on images of sample/test.bin: on others it does worse\n";
+    assert_eq!(stderr("test"), note);
+    assert_eq!(stderr("validation"), "");
+}
+
+#[test]
+fn what_is_printed_fits_into_80_columns_has_no_control_character_and_is_nothing_when_quiet() {
+    let trained = Trained::new(&[]);
+    let printed = text(&trained.evaluate(&[]));
+    assert!(
+        printed.chars().all(|c| c == '\n' || !c.is_control()),
+        "{printed:?}"
+    );
+    let table = printed.lines().filter(|line| !line.starts_with('/'));
+    assert!(
+        table.clone().all(|line| line.chars().count() <= 80),
+        "{printed}"
+    );
+    assert_eq!(
+        table.filter(|line| line.starts_with("automobile ")).count(),
+        1
+    );
+    assert_eq!(text(&trained.evaluate(&["--quiet"])), "");
+}

@@ -1,0 +1,290 @@
+//! `predict`: the real binary on real image files, good and bad.
+
+use std::fs::{self, File};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::prelude::*;
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use onelayer::dataset::cifar10::{CLASS_NAMES, PLANE};
+use onelayer::dataset::{Dataset, sample};
+use onelayer::evaluate::{predict, probabilities};
+use onelayer::hyperparameters::Loss;
+use onelayer::output::model::ModelFile;
+use onelayer::preprocess::Normalizer;
+use tempfile::TempDir;
+
+/// A model that was trained on the report's data, as it lies in the results folder.
+const MODEL: &str = "results/model_lambda0.1_eta0.001.safetensors";
+
+/// A folder of pictures.
+struct Pictures(TempDir);
+
+impl Pictures {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        fs::write(self.path(name), bytes).unwrap();
+        self.path(name)
+    }
+}
+
+fn onelayer(arguments: &[&str], images: &[PathBuf]) -> Output {
+    Command::cargo_bin("onelayer")
+        .unwrap()
+        .args(["predict", MODEL])
+        .args(arguments)
+        .args(images)
+        .output()
+        .unwrap()
+}
+
+/// The table of `images`.
+fn table(images: &[PathBuf]) -> Vec<Vec<String>> {
+    let output = onelayer(&["--csv"], images);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let mut reader = csv::Reader::from_reader(&output.stdout[..]);
+    assert_eq!(reader.headers().unwrap().len(), 3 + CLASS_NAMES.len());
+    let rows = reader.records().map(Result::unwrap);
+    rows.map(|row| row.iter().map(str::to_owned).collect())
+        .collect()
+}
+
+fn test_images() -> Dataset {
+    sample::load(Path::new(sample::DEFAULT_DIR)).unwrap().test
+}
+
+/// Image `i` of the sample as a picture.
+fn picture(images: &Dataset, i: usize) -> RgbImage {
+    let bytes = images.image(i);
+    RgbImage::from_fn(32, 32, |x, y| {
+        let pixel = (y * 32 + x) as usize;
+        Rgb([0, 1, 2].map(|channel| bytes[channel * PLANE + pixel]))
+    })
+}
+
+fn encode(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let image = DynamicImage::from(image.clone());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// `jpeg` with an EXIF segment that says how it is to be turned.
+fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    // A big-endian TIFF header and one entry: tag 0x0112, a SHORT, one of it.
+    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn an_image_of_cifar_10_has_the_same_probabilities_as_a_png_as_in_its_data_file() {
+    let pictures = Pictures::new();
+    let images = test_images();
+    let paths: Vec<_> = (0..20)
+        .map(|i| {
+            let png = encode(&picture(&images, i), ImageFormat::Png);
+            pictures.write(&format!("{i}.png"), &png)
+        })
+        .collect();
+    let model = ModelFile::from_bytes(&fs::read(MODEL).unwrap(), Path::new(MODEL)).unwrap();
+    let normalizer = Normalizer::new(model.mean, model.std).unwrap();
+    let all = probabilities(&model.parameters, Loss::Softmax, &images, &normalizer).unwrap();
+    let classes = predict(&model.parameters, Loss::Softmax, &images, &normalizer).unwrap();
+    let rows = table(&paths);
+    assert_eq!(rows.len(), 20);
+    for (i, row) in rows.iter().enumerate() {
+        assert_eq!(row[0], paths[i].to_str().unwrap());
+        assert_eq!(row[1], CLASS_NAMES[usize::from(classes[i].class)]);
+        let numbers: Vec<f32> = row[2..].iter().map(|f| f.parse().unwrap()).collect();
+        assert_eq!(numbers[0], classes[i].probability);
+        assert_eq!(numbers[1..], all[i * 10..(i + 1) * 10]);
+    }
+}
+
+#[test]
+fn a_large_photograph_is_taken_for_what_its_small_self_is_and_exif_turns_it_upright() {
+    let pictures = Pictures::new();
+    // One that means something else to the model when it lies on its side.
+    let small = picture(&test_images(), 11);
+    // Nearest neighbours: each pixel a square of 20×20, wider than high by what the middle leaves out.
+    let mut large = RgbImage::from_pixel(1000, 640, Rgb([255, 0, 255]));
+    let square = imageops::resize(&small, 640, 640, FilterType::Nearest);
+    imageops::replace(&mut large, &square, 180, 0);
+    let jpeg = encode(&large, ImageFormat::Jpeg);
+    // Turned by 90 degrees to the left, and the note that it has to be turned to the right (6).
+    let lying = encode(&imageops::rotate270(&large), ImageFormat::Jpeg);
+    let rows = table(&[
+        pictures.write("small.png", &encode(&small, ImageFormat::Png)),
+        pictures.write("large.jpg", &jpeg),
+        pictures.write("noted.jpeg", &oriented(&lying, 6)),
+        pictures.write("unnoted.jpg", &lying),
+    ]);
+    let probability = |row: &[String]| -> Vec<f32> {
+        row[3..]
+            .iter()
+            .map(|field| field.parse().unwrap())
+            .collect()
+    };
+    let distance = |row: &[String]| {
+        let pairs = probability(row).into_iter().zip(probability(&rows[0]));
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(distance(&rows[1]) < 0.05, "{:?}", rows[1]);
+    assert!(distance(&rows[2]) < 0.05, "{:?}", rows[2]);
+    assert!(distance(&rows[3]) > 0.5, "{:?}", rows[3]);
+}
+
+#[test]
+fn the_charts_fit_into_80_columns_without_control_characters() {
+    let pictures = Pictures::new();
+    let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
+    let paths = [
+        pictures.write("a.png", &png),
+        pictures.write("\x1b[31mred.png", &png),
+    ];
+    let output = onelayer(&[], &paths);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.chars().all(|c| c == '\n' || !c.is_control()),
+        "{text:?}"
+    );
+    assert_eq!(text.lines().count(), 2 * 6 + 1);
+    let charts = text.lines().filter(|line| line.starts_with("  "));
+    assert!(charts.clone().all(|line| line.chars().count() <= 80));
+    assert!(charts.clone().all(|line| line.ends_with(" %")));
+    assert_eq!(charts.count(), 10);
+}
+
+#[test]
+fn a_file_that_is_no_picture_is_named_and_keeps_no_other_from_being_predicted() {
+    let pictures = Pictures::new();
+    let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
+    let paths = [
+        pictures.write("text.png", b"not a picture"),
+        pictures.write("good.png", &png),
+        pictures.write("empty.jpg", b""),
+        pictures.write("short.png", &png[..png.len() / 2]),
+        pictures.path("missing.png"),
+        pictures.0.path().to_owned(),
+    ];
+    let output = onelayer(&["--csv"], &paths);
+    assert_eq!(output.status.code(), Some(1));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(table.lines().count(), 2);
+    assert!(table.contains("good.png,"), "{table}");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let errors: Vec<_> = errors.lines().collect();
+    assert_eq!(errors.len(), 5, "{errors:?}");
+    for (error, words) in errors.iter().zip([
+        ["text.png", "must be a PNG or JPEG image"],
+        ["empty.jpg", "must be a PNG or JPEG image"],
+        ["short.png", "cannot be decoded"],
+        ["missing.png", "cannot open"],
+        ["", "cannot read"],
+    ]) {
+        assert!(error.starts_with("error: "), "{error}");
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    }
+}
+
+#[test]
+fn huge_files_and_huge_pictures_are_refused_before_they_are_decoded() {
+    let pictures = Pictures::new();
+    let long = pictures.path("long.png");
+    File::create(&long)
+        .unwrap()
+        .set_len((64 << 20) + 1)
+        .unwrap();
+    // Small files that declare many pixels: the size stands in the PNG's first chunk, and in the JPEG's frame header.
+    let mut png = encode(&RgbImage::new(1, 1), ImageFormat::Png);
+    png[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
+    let crc = crc32(&png[12..29]).to_be_bytes();
+    png[29..33].copy_from_slice(&crc);
+    let mut jpeg = encode(&RgbImage::new(8, 8), ImageFormat::Jpeg);
+    let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+    jpeg[frame + 5..frame + 9].fill(0xff);
+    let output = onelayer(
+        &[],
+        &[
+            long,
+            pictures.write("many.png", &png),
+            pictures.write("many.jpg", &jpeg),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let errors: Vec<_> = errors.lines().collect();
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert!(errors[0].contains("at most 64 MiB"), "{errors:?}");
+    assert!(
+        errors[1].contains("at most 67108864 pixels, but this one has 100000×100000"),
+        "{errors:?}"
+    );
+    assert!(
+        errors[2].contains("but this one has 65535×65535"),
+        "{errors:?}"
+    );
+    assert!(output.stdout.is_empty());
+}
+
+/// The check sum of a PNG chunk.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+#[test]
+fn the_table_takes_the_dialect_of_a_spreadsheet_and_the_charts_take_none() {
+    let pictures = Pictures::new();
+    let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
+    let path = [pictures.write("a.png", &png)];
+    let output = onelayer(&["--csv", "--csv-dialect", "semicolon"], &path);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.starts_with("image;class;probability;airplane;"),
+        "{table}"
+    );
+    let fields: Vec<_> = table.lines().nth(1).unwrap().split(';').collect();
+    assert!(
+        fields[2..].iter().all(|field| !field.contains('.')),
+        "{table}"
+    );
+    assert!(fields[2].starts_with("0,"), "{table}");
+
+    let output = onelayer(&["--csv-dialect", "semicolon"], &path);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_model_that_is_none_is_refused() {
+    for (model, words) in [
+        ("Cargo.toml", "must be a model_*.safetensors"),
+        ("nowhere", "cannot read MODEL nowhere"),
+    ] {
+        let output = Command::cargo_bin("onelayer")
+            .unwrap()
+            .args(["predict", model, "a.png"])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(words),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}

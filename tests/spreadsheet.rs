@@ -1,0 +1,171 @@
+//! The tables in a real spreadsheet: LibreOffice opens them, and what should be a number is one. Without LibreOffice
+//! (`soffice`) these tests say so and check nothing.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assert_cmd::prelude::*;
+use calamine::{Data, Reader, Xlsx, open_workbook};
+use tempfile::TempDir;
+
+/// The language that LibreOffice reads numbers in, by its Windows identifier.
+#[derive(Clone, Copy)]
+enum Language {
+    English = 1033,
+    Swedish = 1053,
+    German = 1031,
+}
+
+/// A results folder, and LibreOffice with a profile of its own.
+struct Office {
+    home: TempDir,
+}
+
+impl Office {
+    /// `None`, with a message, where LibreOffice is not installed.
+    fn new() -> Option<Self> {
+        if Command::new("soffice").arg("--version").output().is_err() {
+            // Past the test harness, which would keep the message of a test that passes.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: LibreOffice (soffice) is not installed"
+            );
+            return None;
+        }
+        Some(Self {
+            home: tempfile::tempdir().unwrap(),
+        })
+    }
+
+    /// The tables that the program writes in `dialect`.
+    fn tables(&self, dialect: &str) -> Vec<PathBuf> {
+        let out = self.home.path().join(dialect);
+        for arguments in [
+            ["train", "--epochs", "2"],
+            ["gradcheck", "--differences", "1"],
+        ] {
+            Command::cargo_bin("onelayer")
+                .unwrap()
+                .args(arguments)
+                .args(["--dataset", "sample", "--quiet"])
+                .args(["--csv-dialect", dialect, "--out"])
+                .arg(&out)
+                .assert()
+                .success();
+        }
+        let files = fs::read_dir(out).unwrap().map(|file| file.unwrap().path());
+        files
+            .filter(|path| path.extension().unwrap() == "csv")
+            .collect()
+    }
+
+    /// Each of `tables` as LibreOffice has it after opening it with `separator`, its numbers written as in `language`.
+    fn open(&self, tables: &[PathBuf], separator: char, language: Language) -> Vec<Sheet> {
+        let out = tempfile::tempdir_in(self.home.path()).unwrap();
+        // The fields of the filter: separator, text mark, character set (UTF-8), first line, column formats, language.
+        let filter = format!("CSV:{},34,76,1,,{}", u32::from(separator), language as u32);
+        let output = Command::new("soffice")
+            .arg(format!(
+                "-env:UserInstallation=file://{}/profile",
+                self.home.path().display()
+            ))
+            .args(["--headless", "--convert-to", "xlsx", "--infilter"])
+            .arg(filter)
+            .arg("--outdir")
+            .arg(out.path())
+            .args(tables)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        let sheet = |table: &PathBuf| Sheet::read(&out.path().join(table.file_stem().unwrap()));
+        tables.iter().map(sheet).collect()
+    }
+}
+
+/// The cells of a sheet.
+struct Sheet(Vec<Vec<Data>>);
+
+impl Sheet {
+    fn read(stem: &Path) -> Self {
+        let mut workbook: Xlsx<_> = open_workbook(format!("{}.xlsx", stem.display())).unwrap();
+        let range = workbook.worksheet_range_at(0).unwrap().unwrap();
+        Self(range.rows().map(<[Data]>::to_vec).collect())
+    }
+
+    /// How many numbers there are in it; each must be that of `table`, and each text that of `table` too.
+    fn assert_equals(&self, table: &Path, separator: u8, decimal_mark: &str) -> usize {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .delimiter(separator)
+            .from_path(table)
+            .unwrap();
+        let records: Vec<_> = reader.records().map(Result::unwrap).collect();
+        assert_eq!(self.0.len(), records.len(), "{}", table.display());
+        let mut numbers = 0;
+        for (cells, record) in self.0.iter().zip(&records) {
+            assert_eq!(cells.len(), record.len());
+            for (cell, field) in cells.iter().zip(record) {
+                match (cell, field.replace(decimal_mark, ".").parse::<f64>()) {
+                    (Data::Float(found), Ok(expected)) => {
+                        // LibreOffice writes 15 digits.
+                        assert!(
+                            (found - expected).abs() <= 1e-14 * expected.abs(),
+                            "{field}"
+                        );
+                        numbers += 1;
+                    }
+                    (Data::String(text), Err(_)) => assert_eq!(text, field),
+                    (Data::Empty, Err(_)) => assert_eq!(field, ""),
+                    (cell, _) => panic!("{}: {field:?} is {cell:?}", table.display()),
+                }
+            }
+        }
+        numbers
+    }
+
+    fn numbers(&self) -> usize {
+        let cells = self.0.iter().flatten();
+        cells.filter(|cell| matches!(cell, Data::Float(_))).count()
+    }
+}
+
+/// The numbers of all tables in `sheets`.
+fn count(tables: &[PathBuf], sheets: &[Sheet], separator: u8, decimal_mark: &str) -> usize {
+    let tables = tables.iter().zip(sheets);
+    tables
+        .map(|(table, sheet)| sheet.assert_equals(table, separator, decimal_mark))
+        .sum()
+}
+
+#[test]
+fn an_english_spreadsheet_has_every_number_of_the_comma_tables_in_a_numeric_cell() {
+    let Some(office) = Office::new() else { return };
+    let tables = office.tables("comma");
+    let sheets = office.open(&tables, ',', Language::English);
+    assert!(count(&tables, &sheets, b',', ".") > 500);
+}
+
+#[test]
+fn swedish_and_german_spreadsheets_have_every_number_of_the_semicolon_tables_in_a_numeric_cell() {
+    let Some(office) = Office::new() else { return };
+    let tables = office.tables("semicolon");
+    for language in [Language::Swedish, Language::German] {
+        let sheets = office.open(&tables, ';', language);
+        assert!(count(&tables, &sheets, b';', ",") > 500);
+    }
+}
+
+#[test]
+fn a_swedish_spreadsheet_takes_the_decimal_points_of_the_comma_tables_for_text() {
+    // What the second dialect is for, and the proof that these tests can fail.
+    let Some(office) = Office::new() else { return };
+    let tables = office.tables("comma");
+    let english = office.open(&tables, ',', Language::English);
+    let swedish = office.open(&tables, ',', Language::Swedish);
+    for (english, swedish) in english.iter().zip(&swedish) {
+        assert!(swedish.numbers() < english.numbers());
+    }
+}

@@ -1,0 +1,130 @@
+//! What stands on a terminal of 80 columns, and what goes into a pipe.
+
+use std::process::{Command, Output};
+
+use assert_cmd::cargo::cargo_bin;
+use tempfile::TempDir;
+
+/// `train` on the sample, with `arguments`.
+fn train(out: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin("onelayer"));
+    command
+        .args(["train", "--dataset", "sample", "--epochs", "3", "--out"])
+        .arg(out.path())
+        .args(arguments);
+    command
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr]
+        .concat()
+        .try_into()
+        .unwrap()
+}
+
+/// The command's output on a terminal of 80 columns, as lines without the sequences that move the cursor.
+#[cfg(target_os = "linux")]
+fn on_terminal(command: &Command) -> Option<Vec<String>> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+    let line = format!(
+        "stty cols 80 rows 24; exec {}",
+        shlex::try_join(words).unwrap()
+    );
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .output();
+    let Ok(output) = output else {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "skipped: there is no `script`");
+        return None;
+    };
+    assert!(output.status.success(), "{}", text(&output));
+    Some(lines(&String::from_utf8(output.stdout).unwrap()))
+}
+
+/// What stands between the control characters of `output`. A sequence is ESC [, parameters and a letter.
+fn lines(output: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut rest = output.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\x1b' => {
+                let last = rest.by_ref().skip(1).find(|c| c.is_ascii_alphabetic());
+                // Colours leave the cursor where it is.
+                if last != Some('m') {
+                    lines.push(String::new());
+                }
+            }
+            '\r' | '\n' => lines.push(String::new()),
+            c => lines.last_mut().unwrap().push(c),
+        }
+    }
+    lines
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
+    for arguments in [
+        &[][..],
+        // Names, learning rates and losses that are much longer than those of the report.
+        &["--lambda", "0.0123456789", "--eta", "0.000123456789"],
+        &[
+            "--loss",
+            "bce",
+            "--decay-every",
+            "2",
+            "--decay-factor",
+            "0.12345",
+            "--eta",
+            "3",
+        ],
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let Some(lines) = on_terminal(&train(&out, arguments)) else {
+            return;
+        };
+        assert!(lines.iter().any(|line| line.contains('█')), "{lines:?}");
+        assert!(
+            lines.iter().any(|line| line.starts_with("setting ")),
+            "{lines:?}"
+        );
+        for line in lines {
+            assert!(line.chars().count() <= 80, "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn the_lines_of_a_terminal_are_told_apart() {
+    let output = "ab\x1b[31mc\x1b[0m\x1b[2K\rlong\r\nend";
+    assert_eq!(lines(output), ["abc", "", "long", "", "end"]);
+}
+
+#[test]
+fn what_goes_into_a_pipe_has_no_control_characters() {
+    let out = tempfile::tempdir().unwrap();
+    let mut gradcheck = Command::new(cargo_bin("onelayer"));
+    gradcheck
+        .args([
+            "gradcheck",
+            "--dataset",
+            "sample",
+            "--differences",
+            "1",
+            "--out",
+        ])
+        .arg(out.path());
+    for command in [&mut train(&out, &[]), &mut gradcheck] {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        assert!(text(&output).lines().count() > 3);
+        assert!(
+            text(&output).chars().all(|c| c == '\n' || !c.is_control()),
+            "{:?}",
+            text(&output)
+        );
+    }
+}
