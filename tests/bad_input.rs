@@ -37,6 +37,7 @@ impl Results {
             );
         }
         if code == 1 {
+            assert!(!stderr.trim_end().contains(char::is_control), "{stderr:?}");
             assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
             assert!(stderr.starts_with("error: "), "{stderr}");
         }
@@ -252,6 +253,26 @@ fn a_start_that_does_not_fit_is_refused() {
         1,
         &["cannot read"],
     );
+}
+
+/// What a file says must not reach the terminal as a command: here it would clear it, and write a line of its own.
+#[test]
+fn a_message_has_no_control_characters_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let header = r#"{"weight":{"dtype":"\u001b[2J\nall is well","shape":[],"data_offsets":[0,0]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    fs::write(&path, bytes).unwrap();
+    let init = path.to_str().unwrap();
+    let parts = [r"\u{1b}[2J all is well", "model.safetensors"];
+    Results::new().refuse(&["--init", init], 1, &parts);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_end_is_given_up() {
+    let words = ["cannot read", "/dev/zero", "at most 268435456 bytes"];
+    Results::new().refuse(&["--init", "/dev/zero"], 1, &words);
 }
 
 #[test]

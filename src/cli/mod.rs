@@ -4,7 +4,8 @@
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
-        let _ = writeln!(std::io::stderr(), $($text)*);
+        let line = $crate::cli::printable(&format!($($text)*));
+        let _ = writeln!(std::io::stderr(), "{line}");
     }};
 }
 
@@ -23,6 +24,7 @@ mod evaluate;
 mod fetch;
 mod generate;
 mod gradcheck;
+mod input;
 mod merge;
 mod model;
 mod observer;
@@ -118,6 +120,19 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Fetch(args) => fetch::run(&args),
         Command::Generate(args) => generate::run(&args),
     }
+}
+
+/// `text`, which may quote a file or a server, on one line and without what a terminal would obey.
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 /// Makes `threads` the number of threads that work is split over; `None` leaves one a processor.

@@ -1,6 +1,5 @@
 //! `onelayer gradcheck --export` and `--grads`: a problem for somebody else, and what to say about their gradients.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +10,8 @@ use onelayer::gradcheck::referee::{Finding, Quantity, judge};
 use onelayer::network::Dims;
 use onelayer::output::gradcheck::Location;
 use onelayer::output::{atomic, referee};
+
+use super::input;
 
 /// The problem's file unless told otherwise.
 const PROBLEM: &str = "problem.npz";
@@ -61,7 +62,7 @@ impl RefereeArgs {
     /// Judges the gradients in `path`.
     pub fn judge(&self, path: &Path, quiet: bool) -> anyhow::Result<ExitCode> {
         let problem_path = self.problem.as_deref().unwrap_or(Path::new(PROBLEM));
-        let bytes = fs::read(problem_path).with_context(|| {
+        let bytes = input::read(problem_path).with_context(|| {
             format!(
                 "cannot read the problem {} (--problem names it, --export writes one)",
                 problem_path.display()
@@ -69,7 +70,7 @@ impl RefereeArgs {
         })?;
         let (problem, lambda) = referee::read_problem(&bytes, problem_path)?;
         let bytes =
-            fs::read(path).with_context(|| format!("cannot read --grads {}", path.display()))?;
+            input::read(path).with_context(|| format!("cannot read --grads {}", path.display()))?;
         let submission = referee::read_submission(&bytes, path, problem.dims())?;
         let findings = judge(&problem, lambda, &submission)?;
         if !quiet {

@@ -1,6 +1,5 @@
 //! `onelayer search`.
 
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
@@ -25,7 +24,7 @@ use super::data::{DataArgs, Loaded};
 use super::observer::Work;
 use super::out::OutArgs;
 use super::shard::ShardArgs;
-use super::{loss_parser, signals};
+use super::{input, loss_parser, signals};
 
 /// What `search` takes.
 #[derive(clap::Args)]
@@ -252,8 +251,8 @@ impl Search<'_> {
         let path = self.folder.path().join(self.table());
         match (resume, path.exists()) {
             (true, true) => {
-                let bytes =
-                    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let bytes = input::read(&path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
                 let rows = tables::from_csv(&bytes, &path)?;
                 self.outcomes = outcomes(&rows, self.plan, self.shard, self.validation, &path)?;
             }

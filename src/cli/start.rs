@@ -1,6 +1,5 @@
 //! `--init`: where training starts, from a file.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
@@ -8,13 +7,16 @@ use onelayer::network::{Dims, Parameters};
 use onelayer::output::model::ModelFile;
 use onelayer::output::npz;
 
+use super::input;
+
 /// What every zip archive, and so every `.npz`, begins with.
 const ZIP_MAGIC: &[u8] = b"PK";
 
 /// Reads the parameters of a model file of this program, or the arrays `W` and `b` of an `.npz`: told apart by their
 /// first bytes.
 pub fn read(path: &Path, dims: Dims) -> anyhow::Result<Parameters> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read --init {}", path.display()))?;
+    let bytes =
+        input::read(path).with_context(|| format!("cannot read --init {}", path.display()))?;
     if bytes.starts_with(ZIP_MAGIC) {
         return Ok(npz::read_parameters(&bytes, path, dims)?);
     }

@@ -1,7 +1,6 @@
 //! `onelayer train`.
 
 use std::cell::OnceCell;
-use std::fs;
 use std::io::{Write, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -21,7 +20,7 @@ use onelayer::preprocess::Normalizer;
 use onelayer::train::{Run, Timings, random_start};
 
 use super::checkpoints::Keeper;
-use super::{data, loss_parser, observer, out, provenance, signals, start, table};
+use super::{data, input, loss_parser, observer, out, provenance, signals, start, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -213,7 +212,7 @@ impl Args {
         let Some(path) = &self.config else {
             return Ok(self);
         };
-        let text = fs::read_to_string(path)
+        let text = input::read_text(path)
             .with_context(|| format!("cannot read --config {}", path.display()))?;
         let config = Config::from_toml(&text, path)?;
         ensure!(

@@ -356,6 +356,18 @@ mod tests {
         assert!(error.to_string().contains("line: 2"), "{error}");
     }
 
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_by_name() {
+        let text = String::from_utf8(curves(&[row()])).unwrap();
+        for found in ["NaN", "-inf", "1e999"] {
+            let bad = text.replace("0.25", found);
+            let error = from_csv::<CurveRow>(bad.as_bytes(), Path::new(PATH)).unwrap_err();
+            let expected =
+                format!("table.csv: line 2: train_accuracy must be finite, but is {found}");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
     fn number() -> impl Strategy<Value = f64> {
         any::<f64>().prop_filter("finite", |v| v.is_finite())
     }

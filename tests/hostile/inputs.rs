@@ -1,0 +1,544 @@
+//! Inputs that are nearly right: valid files with something altered, and files put together of right and wrong parts.
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use std::io::Write;
+use zip::CompressionMethod;
+
+use super::common::{gzip, png_of, tar_header, tar_of};
+use super::seeds;
+use super::targets::{LABELS, RECORDS, npz_of};
+
+/// One thing that is altered in a file.
+#[derive(Clone, Debug)]
+enum Edit {
+    /// Bytes are replaced by others.
+    Overwrite(Index, Vec<u8>),
+    /// Bytes are put in between.
+    Insert(Index, Vec<u8>),
+    /// Some bytes are left out.
+    Remove(Index, usize),
+    /// Some bytes are there again, elsewhere.
+    Copy(Index, usize, Index),
+    /// The file ends here.
+    Cut(Index),
+}
+
+impl Edit {
+    fn apply(self, bytes: &mut Vec<u8>) {
+        let at = |index: Index| index.index(bytes.len() + 1);
+        match self {
+            Edit::Overwrite(index, patch) => {
+                let start = at(index);
+                let end = bytes.len().min(start + patch.len());
+                bytes.splice(start..end, patch);
+            }
+            Edit::Insert(index, patch) => {
+                let start = at(index);
+                bytes.splice(start..start, patch);
+            }
+            Edit::Remove(index, count) => {
+                let start = at(index);
+                bytes.drain(start..bytes.len().min(start + count));
+            }
+            Edit::Copy(from, count, to) => {
+                let (from, to) = (at(from), at(to));
+                let copied = bytes[from..bytes.len().min(from + count)].to_vec();
+                bytes.splice(to..to, copied);
+            }
+            Edit::Cut(index) => bytes.truncate(at(index)),
+        }
+    }
+}
+
+/// Numbers at the edges of their types.
+const NUMBERS: [u64; 14] = [
+    0,
+    1,
+    2,
+    3073,
+    0x7f,
+    0xff,
+    0x7fff,
+    0xffff,
+    0x7fff_ffff,
+    0xffff_ffff,
+    1 << 32,
+    1 << 62,
+    i64::MAX as u64,
+    u64::MAX,
+];
+
+/// What a parser of text may stumble over.
+const WORDS: [&str; 28] = [
+    "0",
+    "-1",
+    "1e999",
+    "NaN",
+    "inf",
+    "99999999999999999999",
+    "1.5",
+    "\"",
+    "'",
+    ",",
+    "\n",
+    "\r",
+    "\0",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "\\",
+    "\\u0000",
+    "\u{feff}",
+    "..",
+    "/",
+    "null",
+    "True",
+    "\u{1b}[31m",
+];
+
+/// A few bytes: any, a number in either byte order, or a word.
+fn patch() -> impl Strategy<Value = Vec<u8>> {
+    let number = (
+        select(&NUMBERS[..]),
+        select(&[1, 2, 4, 8][..]),
+        any::<bool>(),
+    )
+        .prop_map(|(number, width, little)| match little {
+            true => number.to_le_bytes()[..width].to_vec(),
+            false => number.to_be_bytes()[8 - width..].to_vec(),
+        });
+    prop_oneof![
+        vec(any::<u8>(), 1..5),
+        number,
+        select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
+    ]
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        6 => (any::<Index>(), patch()).prop_map(|(at, patch)| Edit::Overwrite(at, patch)),
+        2 => (any::<Index>(), patch()).prop_map(|(at, patch)| Edit::Insert(at, patch)),
+        1 => (any::<Index>(), 1..40usize).prop_map(|(at, count)| Edit::Remove(at, count)),
+        1 => (any::<Index>(), 1..600usize, any::<Index>()).prop_map(|(from, count, to)| Edit::Copy(from, count, to)),
+        1 => any::<Index>().prop_map(Edit::Cut),
+    ]
+}
+
+/// One of `files` with up to four things altered, or bytes that are no file at all.
+pub fn altered(files: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let altered = (select(files), vec(edit(), 0..5)).prop_map(|(mut bytes, edits)| {
+        for edit in edits {
+            edit.apply(&mut bytes);
+        }
+        bytes
+    });
+    prop_oneof![15 => altered, 1 => vec(any::<u8>(), 0..200)]
+}
+
+/// Words and pieces of `vocabulary`, one after the other.
+fn babble(vocabulary: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![3 => select(vocabulary), 1 => select(&WORDS[..])];
+    vec(word, 0..20).prop_map(|words| words.concat().into_bytes())
+}
+
+/// `.npy` files whose header is put together, version, length and all.
+pub fn npy() -> impl Strategy<Value = Vec<u8>> {
+    let descr = select(vec![
+        "'<f4'",
+        "'<f8'",
+        "'>f4'",
+        "'>f8'",
+        "'<i8'",
+        "'|O'",
+        "'<c16'",
+        "'<f2'",
+        "'|S0'",
+        "'<f99999999999'",
+        "'<U4'",
+        "[('a', '<f4')]",
+        "[('a', '<f8', (2, 3))]",
+        "[]",
+        "3",
+        "''",
+        "None",
+    ]);
+    let length = prop_oneof![4 => select(vec![1u64, 2, 3, 6]), 1 => select(&NUMBERS[..])];
+    let shape = vec(length, 0..4).prop_map(|shape| {
+        let lengths: String = shape.iter().map(|n| format!("{n}, ")).collect();
+        format!("({lengths})")
+    });
+    let shape =
+        prop_oneof![6 => Just("(2, 3)".to_owned()), 6 => shape, 1 => "[(\\[{}\\]),0-9_xL -]{0,30}"];
+    let header = (
+        prop_oneof![2 => Just("'<f4'"), 2 => Just("'<f8'"), 3 => descr],
+        select(vec!["False", "True", "0", "None"]),
+        shape,
+    )
+        .prop_map(|(descr, order, shape)| {
+            format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n")
+        });
+    let data = prop_oneof![
+        3 => select(vec![0usize, 4, 8, 24, 48]),
+        1 => 0..100usize,
+    ];
+    let length_error = prop_oneof![8 => Just(None), 1 => select(&NUMBERS[..]).prop_map(Some)];
+    (
+        prop_oneof![8 => 1..4u8, 1 => any::<u8>()],
+        header,
+        length_error,
+        data,
+        any::<u8>(),
+    )
+        .prop_map(|(version, header, length, data, fill)| {
+            let mut bytes = b"\x93NUMPY".to_vec();
+            bytes.extend([version, 0]);
+            let length = length.unwrap_or(header.len() as u64).to_le_bytes();
+            bytes.extend(&length[..if version == 1 { 2 } else { 4 }]);
+            bytes.extend(header.into_bytes());
+            bytes.resize(bytes.len() + data, fill);
+            bytes
+        })
+}
+
+/// `.npz` files of one to three arrays under the names that are looked for, stored or compressed.
+pub fn npz() -> impl Strategy<Value = Vec<u8>> {
+    let name = select(vec![
+        "W.npy",
+        "b.npy",
+        "x.npy",
+        "y.npy",
+        "lambda.npy",
+        "grad_W.npy",
+        "grad_b.npy",
+        "../W.npy",
+        "/W.npy",
+        "W",
+    ]);
+    let entries = vec((name, npy()), 1..4);
+    let method = select(vec![CompressionMethod::Stored, CompressionMethod::Deflated]);
+    (entries, method).prop_map(|(mut entries, method)| {
+        entries.sort();
+        // The crate refuses to write two entries of one name.
+        entries.dedup_by_key(|(name, _)| *name);
+        let entries: Vec<_> = entries.iter().map(|(n, b)| (*n, &b[..])).collect();
+        npz_of(&entries, method)
+    })
+}
+
+/// Model files whose header is put together.
+pub fn model() -> impl Strategy<Value = Vec<u8>> {
+    let number = || prop_oneof![6 => 0..13u64, 1 => select(&NUMBERS[..])];
+    let tensor = (
+        select(vec!["weight", "bias", "mean", "std", "other", "__metadata__", "\\u001b"]),
+        prop_oneof![4 => Just("F32"), 1 => select(vec!["F64", "BOOL", "F4", "I8", "f32", "", "\\n"])],
+        vec(number(), 0..4),
+        vec(number(), 0..4),
+    )
+        .prop_map(|(name, dtype, shape, offsets)| {
+            format!(
+                "\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":{offsets:?}}}"
+            )
+        });
+    let right = Just(seeds::model_tensors());
+    let tensors = prop_oneof![
+        1 => vec(tensor.clone(), 0..5),
+        2 => (right, any::<Index>(), tensor).prop_map(|(mut tensors, at, tensor)| {
+            let at = at.index(tensors.len());
+            tensors[at] = tensor;
+            tensors
+        }),
+    ];
+    let metadata = prop_oneof![
+        3 => Just(seeds::model_metadata()),
+        1 => select(vec!["\"__metadata__\":{}".to_owned(), "\"__metadata__\":{\"lambda\":1}".to_owned()]),
+    ];
+    let length_error = prop_oneof![8 => Just(None), 1 => select(&NUMBERS[..]).prop_map(Some)];
+    (
+        metadata,
+        tensors,
+        length_error,
+        prop_oneof![4 => Just(56), 1 => 0..80usize],
+    )
+        .prop_map(|(metadata, tensors, length, data)| {
+            let header = format!("{{{metadata},{}}}", tensors.join(","));
+            let length = length.unwrap_or(header.len() as u64);
+            let mut bytes = length.to_le_bytes().to_vec();
+            bytes.extend(header.into_bytes());
+            bytes.extend((0..data).map(|i| if i % 4 == 3 { 0x3f } else { 0 }));
+            bytes
+        })
+}
+
+/// JSON that is nearly an array of labels.
+pub fn labels() -> impl Strategy<Value = Vec<u8>> {
+    let right: &'static str = &LABELS;
+    let vocabulary = vec![
+        right, "[", "]", ",", "3", "8", "9", "10", "255", "256", " ", "\n", "true", "{\"a\":", "}",
+        "1.0", "1e1", "-0",
+    ];
+    prop_oneof![
+        2 => babble(vocabulary.leak()),
+        1 => altered(vec![right.into()]),
+        1 => vec(0..12u8, 0..5).prop_map(|labels| format!("{labels:?}").into_bytes()),
+        // What is deep in brackets is given up before the stack is.
+        1 => (1..3000usize).prop_map(|depth| vec![b'['; depth]),
+    ]
+}
+
+/// Tables with a right header and rows of right and wrong fields.
+pub fn csv() -> impl Strategy<Value = Vec<u8>> {
+    let header = select(
+        seeds::csv()
+            .iter()
+            .map(|csv| {
+                let end = csv.iter().position(|&b| b == b'\n').unwrap();
+                csv[..=end].to_vec()
+            })
+            .collect::<Vec<_>>(),
+    );
+    let field = prop_oneof![
+        6 => select(vec!["", "1", "0.5", "1e-3", "18446744073709551615", "-0", "lambda0_eta0.1"]),
+        1 => select(&WORDS[..]),
+    ];
+    let columns = prop_oneof![Just(9usize), Just(16), 0..20usize];
+    let row = columns.prop_flat_map(move |n| vec(field.clone(), n));
+    (header, vec(row, 0..4)).prop_map(|(mut bytes, rows)| {
+        for row in rows {
+            bytes.extend(row.join(",").into_bytes());
+            bytes.push(b'\n');
+        }
+        bytes
+    })
+}
+
+/// TOML that is nearly a training job.
+pub fn config() -> impl Strategy<Value = Vec<u8>> {
+    let key = prop_oneof![
+        8 => select(vec![
+            "lambda", "eta", "loss", "decay_every", "decay_factor", "flip", "batch_size", "epochs", "seed", "dataset",
+            "train_batches", "validation_size",
+        ]),
+        1 => select(vec!["other", "a.b", "\"\"", "[eta]", "[[eta]]", "é"]),
+    ];
+    let value = prop_oneof![
+        8 => select(vec![
+            "1", "0.5", "-3", "1e400", "nan", "\"bce\"", "\"softmax\"", "[1, 2]", "[300]", "9223372036854775807",
+            "9223372036854775808", "\"é\"", "'''é'''", "1979-05-27", "{ a = 1 }", "true",
+        ]).prop_map(str::to_owned),
+        1 => select(&WORDS[..]).prop_map(str::to_owned),
+        1 => (1..300usize).prop_map(|depth| "[".repeat(depth)),
+    ];
+    let line = (key, value).prop_map(|(key, value)| format!("{key} = {value}\n"));
+    vec(line, 0..5).prop_map(|lines| lines.concat().into_bytes())
+}
+
+/// Checkpoints in whose headers words and numbers are exchanged for others.
+pub fn checkpoint() -> impl Strategy<Value = Vec<u8>> {
+    let words = select(vec![
+        "true",
+        "false",
+        "NaN",
+        "nobody",
+        "18446744073709551615",
+        "4",
+        "3",
+        "2",
+        "1",
+        "0",
+        "F32",
+        "F64",
+        "U8",
+    ]);
+    let edits = vec((any::<Index>(), words), 1..4);
+    (select(seeds::checkpoint().to_vec()), edits).prop_map(|(mut bytes, edits)| {
+        for (at, word) in edits {
+            let end = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+            let of_word = |i: usize| bytes[i].is_ascii_alphanumeric();
+            let starts: Vec<_> = (9..end)
+                .filter(|&i| of_word(i) && !of_word(i - 1))
+                .collect();
+            let start = starts[at.index(starts.len())];
+            let length = (start..end).take_while(|&i| of_word(i)).count();
+            bytes.splice(start..start + length, word.bytes());
+            let header = (end - 8 + word.len() - length) as u64;
+            bytes[..8].copy_from_slice(&header.to_le_bytes());
+        }
+        bytes
+    })
+}
+
+/// PNGs put together of chunks, most with a right checksum.
+pub fn png() -> impl Strategy<Value = Vec<u8>> {
+    let mut rows = Vec::new();
+    for record in RECORDS.chunks(3073) {
+        rows.push(0);
+        for pixel in 1..1025 {
+            rows.extend([record[pixel], record[1024 + pixel], record[2048 + pixel]]);
+        }
+    }
+    let zlib = |bytes: &[u8]| {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let right = zlib(&rows);
+    let bomb = zlib(&vec![0; 8 << 20]);
+    let dimension = |right: u32| prop_oneof![8 => Just(right), 1 => select(vec![0, 1, 3, 1023, 1025, 0x7fff_ffff, 0x8000_0000, u32::MAX])];
+    let header = (
+        dimension(1024),
+        dimension(2),
+        prop_oneof![8 => Just([8, 2, 0, 0, 0]), 1 => any::<[u8; 5]>()],
+        prop_oneof![12 => Just(0), 1 => select(vec![1, 16, 8, 3])],
+        any::<Index>(),
+    )
+        .prop_map(|(width, height, mut rest, odd, at)| {
+            if odd > 0 {
+                rest[at.index(5)] = odd;
+            }
+            [&width.to_be_bytes()[..], &height.to_be_bytes(), &rest].concat()
+        });
+    let pixels = prop_oneof![
+        8 => Just(right.clone()),
+        1 => Just(bomb.clone()),
+        1 => altered(vec![right.clone()]),
+        1 => Just(right[..right.len() / 2].to_vec()),
+    ];
+    let names: Vec<[u8; 4]> = [
+        *b"IHDR", *b"PLTE", *b"tRNS", *b"gAMA", *b"cHRM", *b"iCCP", *b"sRGB", *b"tEXt", *b"zTXt",
+        *b"iTXt", *b"eXIf", *b"pHYs", *b"sBIT", *b"acTL", *b"fcTL", *b"fdAT", *b"IDAT", *b"IEND",
+        *b"cICP", *b"mDCV", *b"cLLI", *b"bKGD",
+    ]
+    .into();
+    let name = prop_oneof![6 => select(names), 1 => any::<[u8; 4]>()];
+    let text = [&b"name\0\0"[..], &bomb].concat();
+    let content = prop_oneof![4 => vec(any::<u8>(), 0..40), 1 => Just(text)];
+    let extra = vec((name, content), 0..3);
+    let wrong = prop_oneof![12 => Just(0), 1 => 1..4u8];
+    (header, extra.clone(), pixels, extra, wrong, any::<Index>()).prop_map(
+        |(header, before, pixels, after, wrong, at)| {
+            let mut chunks = vec![(*b"IHDR", header)];
+            chunks.extend(before);
+            let half = pixels.len() / 2;
+            chunks.push((*b"IDAT", pixels[..half].to_vec()));
+            chunks.push((*b"IDAT", pixels[half..].to_vec()));
+            chunks.extend(after);
+            chunks.push((*b"IEND", Vec::new()));
+            let at = at.index(chunks.len());
+            let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+            for (i, (name, content)) in chunks.iter().enumerate() {
+                let wrong = if i == at { wrong } else { 0 };
+                let mut crc = flate2::Crc::new();
+                crc.update(name);
+                crc.update(content);
+                let length = if wrong == 1 {
+                    u32::MAX
+                } else {
+                    content.len() as u32
+                };
+                bytes.extend(length.to_be_bytes());
+                bytes.extend(name);
+                bytes.extend(content);
+                bytes.extend((crc.sum() ^ u32::from(wrong == 2)).to_be_bytes());
+                if wrong == 3 {
+                    break;
+                }
+            }
+            bytes
+        },
+    )
+}
+
+/// Tar archives of entries with right and wrong names, types and sizes.
+pub fn tar() -> impl Strategy<Value = Vec<u8>> {
+    let name = prop_oneof![
+        4 => Just("cifar-10-batches-bin/x.bin"),
+        2 => Just("package/x.png"),
+        2 => Just("package/x.json"),
+        3 => select(vec![
+            "", "/", "x.bin", "../x.bin", "/tmp/x.bin", "../../cifar-10-batches-bin/x.bin", "././@LongLink",
+            "cifar-10-batches-bin/../../x.bin", "/cifar-10-batches-bin/x.bin", "./cifar-10-batches-bin/x.bin",
+            "cifar-10-batches-bin\\x.bin", "package/x.png/", "package/\u{1b}[31m", "GNUSparseFile.0/x.bin",
+        ]),
+    ];
+    let kind =
+        prop_oneof![6 => Just(b'0'), 3 => select(&b"\x001234567LKSxgVMD"[..]), 1 => any::<u8>()];
+    let content = select(vec![
+        RECORDS.to_vec(),
+        RECORDS.to_vec(),
+        png_of(&RECORDS),
+        LABELS.as_bytes().to_vec(),
+        b"30 path=cifar-10-batches-bin/x.bin\n20 size=6146\n99999999999999999999 linkpath=/etc\n"
+            .to_vec(),
+        b"cifar-10-batches-bin/x.bin\0".to_vec(),
+        vec![],
+    ]);
+    let size = prop_oneof![
+        12 => Just(None),
+        1 => select(&NUMBERS[..]).prop_map(|n| Some(base_256(n))),
+        1 => any::<[u8; 12]>().prop_map(Some),
+        1 => select(vec![*b"77777777777\0", *b"-0000000001\0", *b"            "]).prop_map(Some),
+    ];
+    let link = select(vec!["", "/etc/passwd", "../../x.bin", "x.bin"]);
+    let magic = prop_oneof![
+        4 => Just(*b"ustar\x0000"),
+        1 => Just(*b"ustar  \0"),
+        1 => Just([0; 8]),
+    ];
+    let entry = (name, kind, content, size, link, magic, 0..20u8).prop_map(
+        |(name, kind, content, size, link, magic, damage)| {
+            let mut header = tar_header(name, content.len() as u64);
+            let bytes = header.as_mut_bytes();
+            bytes[156] = kind;
+            bytes[157..][..link.len()].copy_from_slice(link.as_bytes());
+            bytes[257..265].copy_from_slice(&magic);
+            if let Some(size) = size {
+                bytes[124..136].copy_from_slice(&size);
+            }
+            header.set_cksum();
+            if damage == 0 {
+                header.as_mut_bytes()[148] ^= 1;
+            }
+            let mut entry = [&header.as_bytes()[..], &content].concat();
+            entry.resize(entry.len().next_multiple_of(512), 0);
+            entry
+        },
+    );
+    (vec(entry, 0..6), 0..3usize).prop_map(|(entries, end)| {
+        let mut bytes = entries.concat();
+        bytes.resize(bytes.len() + end * 512, 0);
+        bytes
+    })
+}
+
+/// `number` as a tar header holds what is too large for octal digits.
+fn base_256(number: u64) -> [u8; 12] {
+    let mut field = [0; 12];
+    field[0] = 0x80;
+    field[4..].copy_from_slice(&number.to_be_bytes());
+    field
+}
+
+/// Gzip files of archives, altered on the outside.
+pub fn archive() -> impl Strategy<Value = Vec<u8>> {
+    let [official, npm] = seeds::tar();
+    let empty = tar_of(&[]);
+    altered(vec![
+        gzip(&official, Compression::fast()),
+        gzip(&npm, Compression::fast()),
+        gzip(&official, Compression::none()),
+        gzip(&empty, Compression::fast()),
+        [
+            gzip(&empty, Compression::fast()),
+            gzip(&official, Compression::fast()),
+        ]
+        .concat(),
+    ])
+}

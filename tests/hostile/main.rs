@@ -1,0 +1,305 @@
+//! Whatever the bytes: no parser of the program panics, takes memory beyond a bound, or writes where it should not.
+//!
+//! Each parser is given tens of thousands of files that are nearly right ([`inputs`]), through the doors of [`targets`],
+//! which the targets of `fuzz/` use as well. The counts are printed.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod inputs;
+mod measure;
+mod seeds;
+mod targets;
+
+use std::fs;
+use std::io::{Cursor, Read as _};
+use std::path::Path;
+
+use flate2::Compression;
+use proptest::prelude::*;
+use zip::CompressionMethod;
+
+use inputs::altered;
+use measure::{hold, try_hold};
+use targets::Outcome::{self, Read, Refused};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Memory for a constant number of copies of the input, and for what any input takes.
+fn proportional(copies: usize, fixed: usize) -> impl Fn(&[u8]) -> usize {
+    move |bytes| copies * bytes.len() + fixed
+}
+
+#[test]
+fn records_are_read_or_refused() {
+    let files = || {
+        let two = targets::RECORDS.to_vec();
+        let three = [&two[..], &two[..3073]].concat();
+        altered(vec![two[..3073].to_vec(), two, three])
+    };
+    hold(
+        "records",
+        40_000,
+        files,
+        proportional(3, 64 * KIB),
+        targets::records,
+    );
+}
+
+#[test]
+fn arrays_are_read_or_refused() {
+    hold(
+        "npy",
+        40_000,
+        inputs::npy,
+        proportional(40, 64 * KIB),
+        targets::npy,
+    );
+}
+
+#[test]
+fn archives_of_arrays_are_read_or_refused() {
+    let files = || prop_oneof![1 => altered(seeds::npz()), 1 => inputs::npz()];
+    hold(
+        "npz",
+        40_000,
+        files,
+        proportional(40, 64 * KIB),
+        targets::npz,
+    );
+}
+
+#[test]
+fn models_are_read_or_refused() {
+    let files = || prop_oneof![1 => altered(vec![seeds::model()]), 1 => inputs::model()];
+    hold(
+        "safetensors",
+        40_000,
+        files,
+        proportional(20, 64 * KIB),
+        targets::model,
+    );
+}
+
+#[test]
+fn tables_are_read_or_refused() {
+    let files = || prop_oneof![1 => altered(seeds::csv().into()), 1 => inputs::csv()];
+    hold(
+        "csv",
+        40_000,
+        files,
+        proportional(20, 64 * KIB),
+        targets::csv,
+    );
+}
+
+#[test]
+fn jobs_are_read_or_refused() {
+    let files = || prop_oneof![1 => altered(vec![seeds::config()]), 1 => inputs::config()];
+    hold(
+        "toml",
+        40_000,
+        files,
+        proportional(200, 64 * KIB),
+        targets::config,
+    );
+}
+
+#[test]
+fn checkpoints_are_gone_on_from_or_refused() {
+    let files = || prop_oneof![1 => altered(seeds::checkpoint().into()), 1 => inputs::checkpoint()];
+    hold(
+        "checkpoint",
+        40_000,
+        files,
+        proportional(20, 256 * KIB),
+        targets::checkpoint,
+    );
+}
+
+#[test]
+fn memories_of_verified_digests_are_read_or_ignored() {
+    let files = || {
+        let long = vec![b'x'; 100_000];
+        altered(vec![
+            seeds::memory(),
+            seeds::memory(),
+            seeds::memory(),
+            long,
+        ])
+    };
+    hold(
+        "memory",
+        20_000,
+        files,
+        proportional(20, MIB),
+        targets::memory,
+    );
+}
+
+#[test]
+fn images_are_installed_or_refused() {
+    hold(
+        "png",
+        20_000,
+        inputs::png,
+        proportional(4, 2 * MIB),
+        targets::png,
+    );
+}
+
+#[test]
+fn labels_are_installed_or_refused() {
+    hold(
+        "labels",
+        20_000,
+        inputs::labels,
+        proportional(20, MIB),
+        targets::labels,
+    );
+}
+
+#[test]
+fn tar_archives_are_installed_or_refused() {
+    let files = || {
+        let mut files = seeds::tar().to_vec();
+        files.push([&files[1][..], &files[0]].concat());
+        prop_oneof![1 => altered(files), 2 => inputs::tar()]
+    };
+    hold("tar", 20_000, files, proportional(4, 2 * MIB), targets::tar);
+}
+
+#[test]
+fn gzip_files_are_installed_or_refused() {
+    hold(
+        "gzip",
+        20_000,
+        inputs::archive,
+        proportional(4, 2 * MIB),
+        targets::archive,
+    );
+}
+
+/// What fuzzing begins with, and what it has found.
+#[test]
+fn every_file_of_the_corpus_is_read_or_refused() {
+    let targets: [(&str, fn(&[u8]) -> Outcome); 12] = [
+        ("archive", targets::archive),
+        ("checkpoint", targets::checkpoint),
+        ("config", targets::config),
+        ("csv", targets::csv),
+        ("labels", targets::labels),
+        ("memory", targets::memory),
+        ("model", targets::model),
+        ("npy", targets::npy),
+        ("npz", targets::npz),
+        ("png", targets::png),
+        ("records", targets::records),
+        ("tar", targets::tar),
+    ];
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/corpus");
+    for (name, target) in targets {
+        let mut read = 0;
+        for file in fs::read_dir(corpus.join(name)).unwrap() {
+            let bytes = || Just(fs::read(file.unwrap().path()).unwrap());
+            read += try_hold(1, bytes, proportional(200, 2 * MIB), target)
+                .unwrap()
+                .read;
+        }
+        assert!(read > 0, "{name}: none is valid");
+    }
+}
+
+/// Writes the valid files among them: `cargo test --test hostile -- --ignored`.
+#[test]
+#[ignore = "writes files"]
+fn write_the_corpus() {
+    let [official, npm] = seeds::tar();
+    let records = targets::RECORDS.to_vec();
+    let archives = [&official, &npm].map(|tar| common::gzip(tar, Compression::fast()));
+    let npy = |npz: &[u8]| {
+        let mut archive = zip::ZipArchive::new(Cursor::new(npz)).unwrap();
+        let mut npy = Vec::new();
+        archive
+            .by_name("W.npy")
+            .unwrap()
+            .read_to_end(&mut npy)
+            .unwrap();
+        npy
+    };
+    let npz = seeds::npz();
+    let files = [
+        ("archive", archives.into()),
+        ("checkpoint", seeds::checkpoint().into()),
+        ("config", vec![seeds::config()]),
+        ("csv", seeds::csv().into()),
+        ("labels", vec![targets::LABELS.as_bytes().to_vec()]),
+        ("memory", vec![seeds::memory()]),
+        ("model", vec![seeds::model()]),
+        ("npy", npz[..4].iter().map(|npz| npy(npz)).collect()),
+        ("npz", npz),
+        ("png", vec![common::png_of(&records)]),
+        ("records", vec![records]),
+        ("tar", vec![official, npm]),
+    ];
+    for (name, files) in files {
+        let folder = Path::new("tests/hostile/corpus").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for (i, bytes) in files.iter().enumerate() {
+            fs::write(folder.join(format!("valid-{i}")), bytes).unwrap();
+        }
+    }
+}
+
+/// An `.npz` of 64 KiB with an array as large as is read at all.
+#[test]
+fn an_array_that_unpacks_to_a_thousand_times_its_bytes_takes_a_known_amount_of_memory() {
+    let bomb = || {
+        let elements = (64 * MIB - 512) / 4;
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({elements},)}}");
+        let mut npy = b"\x93NUMPY\x01\0".to_vec();
+        npy.extend((header.len() as u16).to_le_bytes());
+        npy.extend(header.into_bytes());
+        npy.resize(npy.len() + 4 * elements, 0);
+        let bomb = targets::npz_of(&[("W.npy", &npy)], CompressionMethod::Deflated);
+        assert!(bomb.len() < 128 * KIB);
+        Just(bomb)
+    };
+    let tally = try_hold(1, bomb, proportional(0, 512 * MIB), targets::npz).unwrap();
+    assert!(tally.memory > 64 * MIB && tally.read == 1, "{tally}");
+}
+
+// The harness itself must be able to fail.
+
+#[test]
+fn memory_taken_for_a_size_that_is_only_declared_is_seen() {
+    let sizes = || any::<[u8; 4]>().prop_map(|size| size.to_vec());
+    let trusting = |bytes: &[u8]| {
+        let declared = bytes
+            .first_chunk()
+            .map_or(0, |&size| u32::from_le_bytes(size));
+        match Vec::<u8>::with_capacity(declared as usize).capacity() {
+            0 => Refused,
+            _ => Read,
+        }
+    };
+    let error = try_hold(100, sizes, proportional(8, 64 * KIB), trusting).unwrap_err();
+    assert!(
+        error.contains("bytes of memory for an input of 4"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_panic_is_seen() {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..8);
+    let careless = |bytes: &[u8]| -> Outcome {
+        if bytes.first() > Some(&200) {
+            panic!("of a careless parser")
+        } else {
+            Refused
+        }
+    };
+    let error = try_hold(1000, bytes, proportional(0, MIB), careless).unwrap_err();
+    assert!(error.contains("of a careless parser"), "{error}");
+}

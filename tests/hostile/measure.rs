@@ -1,0 +1,103 @@
+//! Runs a target on many inputs: counts them, and holds each to the memory that it may take.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use peak_alloc::PeakAlloc;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::targets::Outcome;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// Memory is counted for the whole process, so only one test at a time may run.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// What a target made of its inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many were files of the format.
+    pub read: usize,
+    /// How many were refused.
+    pub refused: usize,
+    /// The most memory that one took, in bytes.
+    pub memory: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} cases, {} read, {} refused, 0 panics, at most {} KiB of memory",
+            self.read + self.refused,
+            self.read,
+            self.refused,
+            self.memory.div_ceil(1024)
+        )
+    }
+}
+
+/// Gives `cases` values of `inputs` to `target`, which may take `limit` bytes of memory for an input.
+///
+/// # Errors
+///
+/// The smallest input that was found on which the target panics or takes more.
+pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
+    cases: u32,
+    inputs: impl FnOnce() -> I,
+    limit: impl Fn(&[u8]) -> usize,
+    target: impl Fn(&[u8]) -> Outcome,
+) -> Result<Tally, String> {
+    // A test that failed has told so itself.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let inputs = inputs();
+    // What is made once, such as the pool of threads, is not counted.
+    target(&[]);
+    let tally = RefCell::new(Tally::default());
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
+    .run(&inputs, |bytes| {
+        HEAP.reset_peak_usage();
+        let before = HEAP.current_usage();
+        let outcome = target(&bytes);
+        let memory = HEAP.peak_usage().saturating_sub(before);
+        let (limit, length) = (limit(&bytes), bytes.len());
+        prop_assert!(
+            memory <= limit,
+            "{memory} bytes of memory for an input of {length}, which may take {limit}"
+        );
+        let mut tally = tally.borrow_mut();
+        tally.memory = tally.memory.max(memory);
+        match outcome {
+            Outcome::Read => tally.read += 1,
+            Outcome::Refused => tally.refused += 1,
+        }
+        Ok(())
+    })
+    .map_err(|e| e.to_string())?;
+    Ok(tally.into_inner())
+}
+
+/// [`try_hold`] of a target that must stand it. Inputs of both kinds must have been among the cases, so that neither the
+/// parser's depths nor its refusals go untested; their counts are printed under the name of the `parser`.
+pub fn hold<I: Strategy<Value = Vec<u8>>>(
+    parser: &str,
+    cases: u32,
+    inputs: impl FnOnce() -> I,
+    limit: impl Fn(&[u8]) -> usize,
+    target: impl Fn(&[u8]) -> Outcome,
+) {
+    let tally = try_hold(cases, inputs, limit, target).unwrap_or_else(|e| panic!("{parser}: {e}"));
+    // Past the test harness, which would show it only when the test fails.
+    let _ = writeln!(std::io::stderr(), "{parser}: {tally}");
+    assert_eq!(tally.read + tally.refused, cases as usize);
+    let few = cases as usize / 100;
+    assert!(tally.read > few && tally.refused > few, "{parser}: {tally}");
+}

@@ -1,0 +1,161 @@
+//! Valid files, from which the inputs are made and with which fuzzing begins.
+
+use std::path::Path;
+
+use onelayer::hyperparameters::Loss;
+use onelayer::network::Parameters;
+use onelayer::output::config::Config;
+use onelayer::output::model::{ModelFile, Provenance};
+use onelayer::output::npz::{self, Data};
+use onelayer::output::search::SearchRow;
+use onelayer::output::tables::{CurveRow, Row, SummaryRow};
+
+use super::common::{png_of, tar_of};
+use super::targets::{DIMS, JOB, LABELS, RECORDS};
+
+/// Archives in the official and in the npm package's layout.
+pub fn tar() -> [Vec<u8>; 2] {
+    [
+        tar_of(&[("cifar-10-batches-bin/x.bin", &RECORDS)]),
+        tar_of(&[
+            ("package/x.png", &png_of(&RECORDS)),
+            ("package/x.json", LABELS.as_bytes()),
+        ]),
+    ]
+}
+
+/// What NumPy wrote, and the files of the referee.
+pub fn npz() -> Vec<Vec<u8>> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut files: Vec<_> = ["f32", "f64", "fortran", "big_endian", "compressed", "zip64"]
+        .iter()
+        .map(|name| std::fs::read(fixtures.join(format!("{name}.npz"))).unwrap())
+        .collect();
+    let x = [0.5; 6];
+    files.push(
+        npz::write(&[
+            ("x", &[2, 3], Data::F64(&x)),
+            ("y", &[2], Data::I64(&[0, 1])),
+            ("W", &[2, 3], Data::F64(&x)),
+            ("b", &[2], Data::F64(&x[..2])),
+            ("lambda", &[], Data::F64(&x[..1])),
+        ])
+        .unwrap(),
+    );
+    files.push(
+        npz::write(&[
+            ("grad_W", &[3, 2], Data::F32(&[0.5; 6])),
+            ("grad_b", &[2, 1], Data::F64(&x[..2])),
+            ("loss", &[1], Data::F64(&x[..1])),
+        ])
+        .unwrap(),
+    );
+    files
+}
+
+/// A model file.
+pub fn model() -> Vec<u8> {
+    ModelFile {
+        parameters: Parameters::new(DIMS, vec![0.5; 6], vec![0.25; 2]).unwrap(),
+        mean: vec![0.5; 3],
+        std: vec![0.25; 3],
+        provenance: Provenance {
+            setting: "lambda0.1_eta0.001".into(),
+            lambda: 0.1,
+            eta: 0.001,
+            batch_size: 100,
+            epochs: 40,
+            seed: 42,
+            loss: Loss::default(),
+            decay: None,
+            flip: 0.0,
+            train_split: "data_batch_1.bin".into(),
+            validation_split: "data_batch_2.bin".into(),
+            test_split: "test_batch.bin".into(),
+            version: "0.1.0".into(),
+        },
+    }
+    .to_bytes()
+    .unwrap()
+}
+
+/// The entries of the tensors in the header of [`model()`].
+pub fn model_tensors() -> Vec<String> {
+    [
+        ("bias", "2", 0, 8),
+        ("mean", "3", 8, 20),
+        ("std", "3", 20, 32),
+        ("weight", "2,3", 32, 56),
+    ]
+    .iter()
+    .map(|(name, shape, start, end)| {
+        format!(
+            "\"{name}\":{{\"dtype\":\"F32\",\"shape\":[{shape}],\"data_offsets\":[{start},{end}]}}"
+        )
+    })
+    .collect()
+}
+
+/// The metadata in the header of [`model()`].
+pub fn model_metadata() -> String {
+    let model = String::from_utf8_lossy(&model()).into_owned();
+    let start = model.find("\"__metadata__\"").unwrap();
+    let end = start + model[start..].find('}').unwrap();
+    model[start..=end].to_owned()
+}
+
+/// The tables that are read back, with two rows in which most fields are 1, which is a number and a name.
+pub fn csv() -> [Vec<u8>; 3] {
+    fn table<R: Row>() -> Vec<u8> {
+        let field = |column: &&str| match *column {
+            "shard" => "1/1",
+            "loss" => "softmax",
+            _ => "1",
+        };
+        let row: Vec<_> = R::COLUMNS.iter().map(field).collect();
+        let row = format!("{}\n", row.join(","));
+        format!("{}\n{row}{row}", R::COLUMNS.join(",")).into_bytes()
+    }
+    [
+        table::<CurveRow>(),
+        table::<SummaryRow>(),
+        table::<SearchRow>(),
+    ]
+}
+
+/// A training job as `search` writes it.
+pub fn config() -> Vec<u8> {
+    let config = Config {
+        lambda: Some(0.001),
+        eta: Some(0.01),
+        loss: Some(Loss::Bce),
+        decay_every: Some(10),
+        decay_factor: Some(0.5),
+        flip: Some(0.5),
+        batch_size: Some(100),
+        epochs: Some(30),
+        seed: Some(42),
+        dataset: Some("cifar10".into()),
+        train_batches: Some(vec![1, 2, 3, 4, 5]),
+        validation_size: Some(0),
+    };
+    config.to_toml(&["the best of 8 trials".into()]).unwrap()
+}
+
+/// Checkpoints at the beginning, on the way and at the end.
+pub fn checkpoint() -> [Vec<u8>; 3] {
+    [0, 2, 3].map(|epochs| JOB.checkpoint(epochs))
+}
+
+/// What is remembered of two files.
+pub fn memory() -> Vec<u8> {
+    let line = |name, digest: &str| {
+        format!("{name} 6146 1764000000000000000 1764000000.000000001 {digest}\n")
+    };
+    [
+        line("x.bin", &"0".repeat(64)),
+        line("y.bin", &"f".repeat(64)),
+    ]
+    .concat()
+    .into_bytes()
+}

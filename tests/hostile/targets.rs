@@ -1,0 +1,395 @@
+//! Every parser of the program behind one kind of door: bytes in, and whether they were read or refused. What else must
+//! hold whatever the bytes is asserted here. The property tests beside this file and the targets of `fuzz/` use these.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use flate2::Compression;
+use onelayer::Result;
+use onelayer::dataset::cifar10::{self, RECORD_BYTES};
+use onelayer::dataset::fetch::{Catalog, Entry, Source, fetch};
+use onelayer::dataset::store::{self, RecordFile, Trust};
+use onelayer::dataset::{Dataset, Splits};
+use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::network::{Dims, Parameters};
+use onelayer::output::checkpoint::{Checkpoints, Job};
+use onelayer::output::config::Config;
+use onelayer::output::model::ModelFile;
+use onelayer::output::npz::{self, Npz};
+use onelayer::output::referee;
+use onelayer::output::search::SearchRow;
+use onelayer::output::tables::{self, CurveRow, Row, SummaryRow};
+use onelayer::preprocess::Normalizer;
+use onelayer::train::{Data, State, Trainer};
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::common::{gzip, png_of, tar_of};
+
+/// What became of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// They are a file of the format.
+    Read,
+    /// They are not, and an error says why.
+    Refused,
+}
+
+use Outcome::{Read, Refused};
+
+/// The problems of the `.npz` files: three features, two classes.
+pub const DIMS: Dims = Dims {
+    features: 3,
+    classes: 2,
+};
+
+fn outcome<T>(result: &Result<T>) -> Outcome {
+    match result {
+        Ok(_) => Read,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            Refused
+        }
+    }
+}
+
+/// What a file in one of several formats is.
+fn any_read(outcomes: &[Outcome]) -> Outcome {
+    if outcomes.contains(&Read) {
+        Read
+    } else {
+        Refused
+    }
+}
+
+/// Records of CIFAR-10.
+pub fn records(bytes: &[u8]) -> Outcome {
+    let dataset = cifar10::from_records(bytes, Path::new("x.bin"));
+    if let Ok(dataset) = &dataset {
+        assert!(cifar10::to_records(dataset) == bytes);
+    }
+    outcome(&dataset)
+}
+
+/// `.npz` files: starting parameters, problems and submissions of the referee, and whatever arrays there are.
+pub fn npz(bytes: &[u8]) -> Outcome {
+    let path = Path::new("x.npz");
+    let parameters = npz::read_parameters(bytes, path, DIMS);
+    if let Ok(parameters) = &parameters {
+        assert!(parameters.is_finite());
+    }
+    let problem = referee::read_problem(bytes, path);
+    if let Ok((problem, lambda)) = &problem {
+        assert!(problem.x().iter().all(|x| x.is_finite()) && lambda.is_finite());
+        assert!(referee::problem_to_npz(problem, *lambda).is_ok());
+    }
+    let submission = referee::read_submission(bytes, path, DIMS);
+    if let Ok(submission) = &submission {
+        assert_eq!(submission.dweight.len(), 6);
+    }
+    let mut outcomes = vec![
+        outcome(&parameters),
+        outcome(&problem),
+        outcome(&submission),
+    ];
+    if let Ok(mut npz) = Npz::open(bytes, path) {
+        for name in npz.names() {
+            let array = npz.array(&name);
+            if let Ok(Some(array)) = &array {
+                assert_eq!(array.values.len(), array.shape.iter().product::<usize>());
+            }
+            outcomes.extend([outcome(&array), outcome(&npz.integers(&name))]);
+        }
+    }
+    any_read(&outcomes)
+}
+
+/// An `.npy` file, as the array `W` of an archive that is right.
+pub fn npy(bytes: &[u8]) -> Outcome {
+    npz(&npz_of(&[("W.npy", bytes)], CompressionMethod::Stored))
+}
+
+/// A ZIP archive of `entries`.
+pub fn npz_of(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        let options = SimpleFileOptions::default().compression_method(method);
+        archive.start_file(*name, options).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+/// Model files.
+pub fn model(bytes: &[u8]) -> Outcome {
+    let path = Path::new("x.safetensors");
+    let model = ModelFile::from_bytes(bytes, path);
+    if let Ok(model) = &model {
+        assert!(model.parameters.is_finite() && model.std.iter().all(|&s| s > 0.0));
+        let again = ModelFile::from_bytes(&model.to_bytes().unwrap(), path).unwrap();
+        assert_eq!(&again.parameters, &model.parameters);
+    }
+    outcome(&model)
+}
+
+/// The tables that are read back.
+pub fn csv(bytes: &[u8]) -> Outcome {
+    any_read(&[
+        table::<SummaryRow>(bytes),
+        table::<CurveRow>(bytes),
+        table::<SearchRow>(bytes),
+    ])
+}
+
+fn table<R: Row + DeserializeOwned + std::fmt::Debug>(bytes: &[u8]) -> Outcome {
+    let path = Path::new("x.csv");
+    let rows = tables::from_csv::<R>(bytes, path);
+    if let Ok(rows) = &rows {
+        let again = tables::from_csv::<R>(&tables::to_csv(rows), path).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{rows:?}"));
+    }
+    outcome(&rows)
+}
+
+/// A training job as TOML.
+pub fn config(bytes: &[u8]) -> Outcome {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Refused;
+    };
+    outcome(&Config::from_toml(text, Path::new("x.toml")))
+}
+
+/// Checkpoints, with the digest that makes them pass for unaltered: training goes on from what is read.
+pub fn checkpoint(bytes: &[u8]) -> Outcome {
+    let mut bytes = bytes.to_vec();
+    sign(&mut bytes);
+    let path = Path::new("x.checkpoint");
+    let state = JOB.checkpoints().from_bytes(&bytes, path);
+    if let Ok(state) = &state
+        && let Ok(mut trainer) = Trainer::resume(JOB.data(), &JOB.schedule, state.clone())
+        && !trainer.is_done()
+    {
+        trainer.epoch(&mut ()).unwrap();
+    }
+    outcome(&state)
+}
+
+/// Writes into a checkpoint its own digest, where it has a place for it.
+fn sign(bytes: &mut [u8]) {
+    let key = br#""sha256":""#;
+    let place = bytes.windows(key.len()).position(|window| window == key);
+    let Some(start) = place.map(|place| place + key.len()) else {
+        return;
+    };
+    if let Some(digits) = bytes.get_mut(start..start + 64) {
+        digits.fill(b'0');
+        let digest = store::sha256(&*bytes).unwrap();
+        bytes[start..start + 64].copy_from_slice(digest.as_bytes());
+    }
+}
+
+/// The training that the checkpoints are of: two settings on four examples.
+pub static JOB: LazyLock<TinyJob> = LazyLock::new(|| {
+    let pixels = [0, 50, 100, 150, 200, 250, 10, 20, 30, 70, 80, 90].to_vec();
+    let examples = Dataset::new(DIMS, pixels, vec![0, 1, 1, 0]).unwrap();
+    TinyJob {
+        normalizer: Normalizer::fit(&examples).unwrap(),
+        splits: Splits {
+            train: examples.clone(),
+            validation: examples.clone(),
+            test: examples,
+        },
+        settings: [0.0, 0.1].map(|lambda| Setting::new(lambda, 0.01).unwrap()),
+        schedule: Schedule {
+            epochs: 3,
+            batch_size: 2,
+            ..Schedule::REPORT
+        },
+        start: Parameters::new(DIMS, vec![0.5; 6], vec![0.25; 2]).unwrap(),
+        names: ["train", "validation", "test"].map(str::to_owned),
+    }
+});
+
+/// A training that takes no time.
+pub struct TinyJob {
+    settings: [Setting; 2],
+    schedule: Schedule,
+    start: Parameters,
+    splits: Splits,
+    names: [String; 3],
+    normalizer: Normalizer,
+}
+
+impl TinyJob {
+    fn data(&self) -> Data<'_> {
+        Data {
+            train: &self.splits.train,
+            validation: &self.splits.validation,
+            normalizer: &self.normalizer,
+        }
+    }
+
+    fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::of(&Job {
+            settings: &self.settings,
+            schedule: &self.schedule,
+            start: &self.start,
+            splits: &self.splits,
+            names: &self.names,
+            normalizer: &self.normalizer,
+        })
+    }
+
+    /// The checkpoint after `epochs`.
+    pub fn checkpoint(&self, epochs: usize) -> Vec<u8> {
+        let state = State::new(&self.settings, &self.start);
+        let trainer = Trainer::resume(self.data(), &self.schedule, state).unwrap();
+        let mut trainer = trainer.keep_snapshots();
+        for _ in 0..epochs {
+            trainer.epoch(&mut ()).unwrap();
+        }
+        self.checkpoints().to_bytes(trainer.state())
+    }
+}
+
+/// An archive on disk, whatever it is.
+pub fn archive(bytes: &[u8]) -> Outcome {
+    SANDBOX.with_borrow(|sandbox| sandbox.fetch(bytes))
+}
+
+/// A tar archive, in a gzip file that is right.
+pub fn tar(bytes: &[u8]) -> Outcome {
+    archive(&gzip(bytes, Compression::none()))
+}
+
+/// The PNG in a tarball of the npm package's layout that is right.
+pub fn png(bytes: &[u8]) -> Outcome {
+    tar(&tar_of(&[
+        ("package/x.png", bytes),
+        ("package/x.json", LABELS.as_bytes()),
+    ]))
+}
+
+/// The JSON of labels in such a tarball.
+pub fn labels(bytes: &[u8]) -> Outcome {
+    static PNG: LazyLock<Vec<u8>> = LazyLock::new(|| png_of(&RECORDS));
+    tar(&tar_of(&[
+        ("package/x.png", &PNG),
+        ("package/x.json", bytes),
+    ]))
+}
+
+/// The memory of verified digests: whatever it says, an altered file is refused and the right one is loaded.
+pub fn memory(bytes: &[u8]) -> Outcome {
+    SANDBOX.with_borrow(|sandbox| sandbox.load(bytes))
+}
+
+/// The real images that the archives are made of.
+pub static RECORDS: LazyLock<&[u8]> =
+    LazyLock::new(|| &include_bytes!("../../data/sample/test.bin")[..2 * RECORD_BYTES]);
+
+/// Their labels.
+pub static LABELS: LazyLock<String> =
+    LazyLock::new(|| format!("[{},{}]", RECORDS[0], RECORDS[RECORD_BYTES]));
+
+/// The name of the file that is wanted.
+const NAME: &str = "x.bin";
+
+/// What is wanted: the two images.
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog {
+    entries: vec![Entry {
+        file: RecordFile {
+            name: NAME,
+            records: 2,
+            sha256: store::sha256(*RECORDS).unwrap().leak(),
+            advice: "none",
+        },
+        image: "x.png",
+        labels: "x.json",
+        first_label: 0,
+    }],
+    ..Catalog::published(&[])
+});
+
+thread_local! {
+    static SANDBOX: RefCell<Sandbox> = RefCell::new(Sandbox::new());
+}
+
+/// A folder that holds an archive and a data folder, and in which nothing else may appear.
+struct Sandbox(TempDir);
+
+impl Sandbox {
+    fn new() -> Self {
+        // In memory where there is such a place: what is synced there costs nothing.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        let sandbox = Self(folder.unwrap());
+        fs::create_dir(sandbox.data()).unwrap();
+        sandbox
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// Fetches from `archive`: the file that is wanted, byte for byte, or nothing.
+    fn fetch(&self, archive: &[u8]) -> Outcome {
+        let path = self.0.path().join("archive");
+        fs::write(&path, archive).unwrap();
+        let source = Source::Path(path);
+        let report = fetch(&self.data(), &CATALOG, &source, Trust::Nothing, &mut ());
+        let written = fs::read(self.data().join(NAME)).ok();
+        assert_eq!(written.is_some(), report.is_ok());
+        assert!(written.is_none_or(|bytes| bytes == *RECORDS));
+        self.tidy();
+        outcome(&report)
+    }
+
+    /// Loads the file, altered and right, with `memory` as what is remembered.
+    fn load(&self, memory: &[u8]) -> Outcome {
+        let load = |bytes: &[u8]| {
+            fs::write(self.data().join(NAME), bytes).unwrap();
+            fs::write(self.data().join(".verified"), memory).unwrap();
+            store::load(&self.data(), &[CATALOG.entries[0].file], Trust::Remembered)
+        };
+        let mut altered = RECORDS.to_vec();
+        altered[RECORD_BYTES - 1] ^= 1;
+        assert!(
+            load(&altered).is_err(),
+            "an altered file was taken on trust"
+        );
+        assert!(cifar10::to_records(&load(&RECORDS).unwrap()) == *RECORDS);
+        let remembered = fs::read_to_string(self.data().join(".verified")).unwrap();
+        self.tidy();
+        // What it says about other files is kept.
+        if remembered.lines().count() > 1 {
+            Read
+        } else {
+            Refused
+        }
+    }
+
+    /// Whether the folder is as it was, apart from what belongs into it, which is removed.
+    fn tidy(&self) {
+        for (folder, allowed) in [
+            (self.0.path().to_owned(), &["archive", "data"][..]),
+            (self.data(), &[".lock", ".verified", NAME]),
+        ] {
+            for entry in fs::read_dir(folder).unwrap() {
+                let name = entry.unwrap().file_name();
+                assert!(allowed.iter().any(|a| name == *a), "{name:?} was written");
+            }
+        }
+        let _ = fs::remove_file(self.data().join(NAME));
+        let _ = fs::remove_file(self.data().join(".verified"));
+    }
+}
