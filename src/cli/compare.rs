@@ -13,8 +13,13 @@ use super::{data, model};
 /// Above this p-value, two models are not called different.
 const LEVEL: f64 = 0.05;
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer compare A.safetensors B.safetensors";
+
 /// What `compare` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Model A, a file that `train` wrote
     a: PathBuf,

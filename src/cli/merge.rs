@@ -1,6 +1,5 @@
 //! `onelayer merge`.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,8 +14,13 @@ use serde::de::DeserializeOwned;
 
 use super::{out, replication};
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer merge shard*/replication.csv --out results";
+
 /// What `merge` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The tables of all shards, such as replication_shard1of4.csv
     #[arg(value_name = "FILE", required = true)]
@@ -31,7 +35,8 @@ type Table = (PathBuf, Vec<u8>);
 /// Joins the tables, whichever command wrote them, and goes on as that command does with a whole job.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let read = |path: &PathBuf| {
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes =
+            super::input::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         anyhow::Ok((path.clone(), bytes))
     };
     let found: Vec<Table> = args.files.iter().map(read).collect::<Result<_, _>>()?;

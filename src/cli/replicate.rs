@@ -1,6 +1,5 @@
 //! `onelayer replicate`.
 
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -18,8 +17,14 @@ use super::checkpoints::resuming_command;
 use super::observer::Work;
 use super::{data, out, replication, shard, signals};
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer replicate --seeds 20
+  onelayer replicate --shard 1/4 --out shard1";
+
 /// What `replicate` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Seeds to train every setting with
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -145,8 +150,8 @@ impl Replicating<'_> {
     fn read(&mut self, quiet: bool) -> anyhow::Result<()> {
         let path = self.folder.path().join(self.table());
         if path.exists() {
-            let bytes =
-                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let bytes = super::input::read(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
             let rows = tables::from_csv(&bytes, &path)?;
             self.rows = self.job.adopt(rows).with_context(|| {
                 format!(

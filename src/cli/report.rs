@@ -7,8 +7,13 @@ use std::process::ExitCode;
 use onelayer::output::report;
 use onelayer::output::results::Folder;
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer report --out results";
+
 /// What `report` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Folder of the results, in which report.html is written
     #[arg(long, value_name = "DIR", default_value = "results")]

@@ -26,8 +26,15 @@ use super::out::OutArgs;
 use super::shard::ShardArgs;
 use super::{input, loss_parser, signals};
 
+const EXAMPLES: &str = "\
+Examples:
+  onelayer search
+  onelayer search --resume
+  onelayer search --random 40 --lambda 0.0001,0.1 --out random";
+
 /// What `search` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Weights λ of the penalty to try
     #[arg(
