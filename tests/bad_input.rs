@@ -112,6 +112,10 @@ fn decays_and_configurations_that_make_no_sense_are_refused() {
             &["decay_every and decay_factor belong together"],
         ),
         ("eta = \n", &["best.toml: line 1"]),
+        (
+            "dataset = \"mnist\"\n",
+            &["dataset must be cifar10 or sample", "mnist"],
+        ),
     ] {
         fs::write(&path, text).unwrap();
         results.refuse(&["--config", path.to_str().unwrap()], 1, words);

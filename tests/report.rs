@@ -282,7 +282,9 @@ fn the_page_fits_a_phone_and_can_be_read_in_light_and_dark() {
     ] {
         browser.emulate(width, "screen", &[("prefers-color-scheme", scheme)]);
         browser.show(&page_of(out.path()));
-        let wider = browser.run("return document.documentElement.scrollWidth - innerWidth");
+        let wider = browser.run(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth",
+        );
         assert_eq!(wider, json!(0), "{width}");
         assert_eq!(
             browser.run(include_str!("browser/contrast.js")),

@@ -235,9 +235,10 @@ impl Replicating<'_> {
             replication::print(&Replication::new(&self.rows)?);
         } else {
             show!(
-                "The {} seeds of shard {} are in {};",
-                self.done(),
+                "Shard {} is done, {} of the {} seeds. They are in {};",
                 self.job.shard,
+                self.done(),
+                self.job.seeds,
                 self.folder.path().join(self.table()).display()
             );
             show!("`onelayer merge` joins the tables of all shards.");

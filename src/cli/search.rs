@@ -165,7 +165,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut work = Work::new(batches, args.quiet);
     search.try_trials(&loaded, &mut work)?;
     if shard != Shard::WHOLE {
-        show!("{}", search.what_follows());
+        for line in search.what_follows() {
+            show!("{line}");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let Some(&best) = best(&search.outcomes) else {
@@ -331,18 +333,21 @@ impl Search<'_> {
                 self.plan.trials[best.trial].setting.name()
             ),
         };
-        format!("{done} of {all} trials, {best}")
+        format!("{done}/{all}: {best}")
     }
 
     /// What to do when a shard is done.
-    fn what_follows(&self) -> String {
-        format!(
-            "The {} trials of shard {} are in {}. When all shards are done, join their tables into search.csv with \
-             `onelayer merge`, and run the same search with --resume and without --shard: it trains the best setting.",
-            self.outcomes.len(),
-            self.shard,
-            self.folder.path().join(self.table()).display()
-        )
+    fn what_follows(&self) -> [String; 3] {
+        [
+            format!(
+                "The {} trials of shard {} are in {}.",
+                self.outcomes.len(),
+                self.shard,
+                self.folder.path().join(self.table()).display()
+            ),
+            "When all shards are done, join their tables with `onelayer merge` and run the".into(),
+            "same search with --resume and without --shard: it trains the best setting.".into(),
+        ]
     }
 
     /// What was done, and what came out, a sentence a line.

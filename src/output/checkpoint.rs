@@ -467,6 +467,22 @@ mod tests {
     }
 
     #[test]
+    fn whatever_differs_from_the_job_is_named_the_version_and_each_split_among_it() {
+        let (checkpoints, states) = checkpoints();
+        let (mut other, _) = self::checkpoints();
+        for i in 0..checkpoints.identity.len() {
+            let (name, ours) = &checkpoints.identity[i];
+            other.identity[i].1 = "another".into();
+            let message = refuse(&checkpoints, &other.to_bytes(&states[1]));
+            let expected = format!("{PATH}: {name} must be {ours}, but is another; ");
+            assert!(message.starts_with(&expected), "{message}");
+            other.identity[i].1.clone_from(ours);
+        }
+        let same = other.to_bytes(&states[1]);
+        assert!(checkpoints.from_bytes(&same, Path::new(PATH)).is_ok());
+    }
+
+    #[test]
     fn every_length_but_the_right_one_is_refused() {
         let (checkpoints, states) = checkpoints();
         let bytes = checkpoints.to_bytes(&states[1]);

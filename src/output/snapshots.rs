@@ -20,6 +20,8 @@ pub const WIDTH: usize = DIMS.classes * SIDE;
 pub const MAX_EPOCHS: usize = 200;
 /// From 1 to 100; here the largest errors are no longer seen beside the original.
 const QUALITY: u8 = 75;
+/// The marker that a JPEG ends with.
+const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
 /// The picture of `epochs`, each k·d bytes: the rows of `weight` in the classes' order, each byte a weight.
 ///
@@ -68,6 +70,10 @@ pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
         path: path.to_owned(),
         reason,
     };
+    // The decoder takes what is missing at the end for grey.
+    if !bytes.ends_with(&END_OF_IMAGE) {
+        return Err(format("must be a whole JPEG, but has no end".into()));
+    }
     let picture = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg)
         .decode()
         .map_err(|e| format(format!("must be a JPEG, but {e}")))?;
@@ -142,7 +148,10 @@ mod tests {
                 .unwrap();
             bytes
         };
-        for bad in [&bytes[..bytes.len() / 2], &narrow, b"", b"GIF89a"] {
+        let noise = (0..DIMS.classes * DIMS.features).map(|i| (i * i % 251) as u8);
+        let noise = to_jpeg(&[noise.collect()]);
+        let cut = &noise[..noise.len() - 100];
+        for bad in [cut, &bytes[..bytes.len() / 2], &narrow, b"", b"GIF89a"] {
             let message = epochs(bad, Path::new(PATH)).unwrap_err().to_string();
             assert!(message.starts_with("snapshots.jpg: must be"), "{message}");
             assert_eq!(message.lines().count(), 1);
