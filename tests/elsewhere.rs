@@ -198,9 +198,11 @@ fn bash_completes_commands_and_options() {
         return;
     }
     let script = String::from_utf8(onelayer(&["generate", "bash"]).stdout).unwrap();
-    let complete = |words: &str, index: usize| {
+    let complete = |before: &str, word: &str| {
+        let words = before.split(' ').count();
         let line = format!(
-            "{script}\nCOMP_WORDS=({words}); COMP_CWORD={index}; _onelayer onelayer; echo ${{COMPREPLY[@]}}"
+            "{script}\nCOMP_WORDS=({before} {word}); COMP_CWORD={words}; _onelayer onelayer {word} ''; \
+             echo ${{COMPREPLY[@]}}"
         );
         let output = Command::new("bash").args(["-c", &line]).output().unwrap();
         assert!(
@@ -210,9 +212,9 @@ fn bash_completes_commands_and_options() {
         );
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(complete("onelayer gradc", 1).trim(), "gradcheck");
-    assert_eq!(complete("onelayer train --csv", 2).trim(), "--csv-dialect");
-    assert_eq!(complete("onelayer nonsense", 1).trim(), "");
+    assert_eq!(complete("onelayer", "gradc").trim(), "gradcheck");
+    assert_eq!(complete("onelayer train", "--csv").trim(), "--csv-dialect");
+    assert_eq!(complete("onelayer", "nonsense").trim(), "");
 }
 
 #[test]

@@ -140,6 +140,22 @@ fn images_that_the_model_was_trained_on_are_pointed_out_unless_they_are_asked_fo
 }
 
 #[test]
+fn a_model_whose_setting_would_lead_out_of_the_folder_is_refused() {
+    let trained = Trained::new(&[]);
+    let path = trained.model();
+    let mut model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
+    for setting in ["x/../../y", "", "a\u{1b}"] {
+        model.provenance.setting = setting.into();
+        fs::write(&path, model.to_bytes().unwrap()).unwrap();
+        let output = trained.evaluate(&[]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1);
+        assert!(stderr.contains("must name its setting by"), "{stderr}");
+    }
+}
+
+#[test]
 fn what_is_printed_fits_into_80_columns_has_no_control_character_and_is_nothing_when_quiet() {
     let trained = Trained::new(&[]);
     let printed = text(&trained.evaluate(&[]));

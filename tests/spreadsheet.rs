@@ -65,13 +65,17 @@ impl Office {
     fn open(&self, tables: &[PathBuf], separator: char, language: Language) -> Vec<Sheet> {
         let out = tempfile::tempdir_in(self.home.path()).unwrap();
         // The fields of the filter: separator, text mark, character set (UTF-8), first line, column formats, language.
-        let filter = format!("CSV:{},34,76,1,,{}", u32::from(separator), language as u32);
+        let filter = format!(
+            "--infilter=CSV:{},34,76,1,,{}",
+            u32::from(separator),
+            language as u32
+        );
         let output = Command::new("soffice")
             .arg(format!(
                 "-env:UserInstallation=file://{}/profile",
                 self.home.path().display()
             ))
-            .args(["--headless", "--convert-to", "xlsx", "--infilter"])
+            .args(["--headless", "--convert-to", "xlsx"])
             .arg(filter)
             .arg("--outdir")
             .arg(out.path())

@@ -44,7 +44,8 @@ fn on_terminal(command: &Command) -> Option<Vec<String>> {
     Some(lines(&String::from_utf8(output.stdout).unwrap()))
 }
 
-/// What stands between the control characters of `output`. A sequence is ESC [, parameters and a letter.
+/// What stands between the control characters of `output`, 80 characters a line at most: then a terminal goes on on the
+/// next. A sequence is ESC [, parameters and a letter.
 fn lines(output: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut rest = output.chars();
@@ -58,7 +59,12 @@ fn lines(output: &str) -> Vec<String> {
                 }
             }
             '\r' | '\n' => lines.push(String::new()),
-            c => lines.last_mut().unwrap().push(c),
+            c => {
+                if lines.last().unwrap().chars().count() == 80 {
+                    lines.push(String::new());
+                }
+                lines.last_mut().unwrap().push(c);
+            }
         }
     }
     lines
@@ -91,8 +97,14 @@ fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
             lines.iter().any(|line| line.starts_with("setting ")),
             "{lines:?}"
         );
+        // The rest of a line that is too long would begin a line in the middle of it.
         for line in lines {
-            assert!(line.chars().count() <= 80, "{line:?}");
+            let begins = ["lambda", "setting ", "    "].map(|start| line.starts_with(start));
+            assert!(line.is_empty() || begins.contains(&true), "{line:?}");
+            assert!(
+                !line.contains("left") || line.ends_with(" left"),
+                "{line:?}"
+            );
         }
     }
 }
@@ -101,6 +113,8 @@ fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
 fn the_lines_of_a_terminal_are_told_apart() {
     let output = "ab\x1b[31mc\x1b[0m\x1b[2K\rlong\r\nend";
     assert_eq!(lines(output), ["abc", "", "long", "", "end"]);
+    let wrapped = lines(&format!("{}end", "x".repeat(80)));
+    assert_eq!(wrapped[1..], ["end"]);
 }
 
 #[test]

@@ -79,6 +79,14 @@ struct Evaluation<'a> {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let model = model::read(&args.model, "MODEL")?;
+    let setting = &model.provenance.setting;
+    // It becomes part of file names, and the model may come from anywhere.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    anyhow::ensure!(
+        !setting.is_empty() && setting.chars().all(plain),
+        "{} must name its setting by letters, digits and ._- alone, but has {setting:?}",
+        args.model.display()
+    );
     let folder = args.out.open()?;
     let loaded = args.data.load(args.quiet)?;
     let [train, validation, test] = &loaded.names;
@@ -90,7 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let (loss, lambda) = (model.provenance.loss, model.provenance.lambda);
     let evaluation = Evaluation {
-        setting: &model.provenance.setting,
+        setting,
         split: args.split,
         images,
         scores: evaluate(&model.parameters, loss, lambda, images, &normalizer)?,

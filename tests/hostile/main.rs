@@ -22,6 +22,9 @@ use inputs::altered;
 use measure::{hold, try_hold};
 use targets::Outcome::{self, Read, Refused};
 
+/// A door to a parser.
+type Target = fn(&[u8]) -> Outcome;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -183,7 +186,7 @@ fn gzip_files_are_installed_or_refused() {
 /// What fuzzing begins with, and what it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let targets: [(&str, fn(&[u8]) -> Outcome); 12] = [
+    let targets: [(&str, Target); 12] = [
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),
         ("config", targets::config),
