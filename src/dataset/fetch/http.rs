@@ -470,7 +470,12 @@ mod tests {
                 "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
         });
-        let from = |path: &str| attempt(&format!("https://{secure}{path}"), &[certificate.clone()]);
+        let from = |path: &str| {
+            attempt(
+                &format!("https://{secure}{path}"),
+                std::slice::from_ref(&certificate),
+            )
+        };
         for path in ["/plain", "/file-of-host", "/ftp"] {
             let refused = from(path).unwrap_err();
             assert!(refused.contains("https"), "{path}: {refused}");
