@@ -341,7 +341,7 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
 #[test]
 fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
     // A file system of our own needs Linux, and leave to make one.
-    let mount = "mount -t tmpfs -o size=400k none";
+    let mount = "mount -t tmpfs -o size=500k none";
     let probe = tempdir().unwrap();
     let allowed = Command::new("unshare")
         .args([

@@ -169,7 +169,7 @@ fn a_swedish_spreadsheet_takes_the_decimal_points_of_the_comma_tables_for_text()
     let tables = office.tables("comma");
     let english = office.open(&tables, ',', Language::English);
     let swedish = office.open(&tables, ',', Language::Swedish);
-    for (english, swedish) in english.iter().zip(&swedish) {
-        assert!(swedish.numbers() < english.numbers());
-    }
+    // A table of counts has no decimals.
+    let numbers = |sheets: &[Sheet]| sheets.iter().map(Sheet::numbers).sum::<usize>();
+    assert!(numbers(&swedish) < numbers(&english));
 }
