@@ -181,7 +181,7 @@ fn description(panel: &Panel) -> String {
                 .iter()
                 .filter_map(|&(epoch, value)| Some((epoch, value?)))
         };
-        let Some(((first, start), (last, end))) = values().next().zip(values().last()) else {
+        let Some(((first, start), (last, end))) = values().next().zip(values().next_back()) else {
             return format!("{split}: no value.");
         };
         let (lowest_in, lowest) = values()

@@ -163,12 +163,11 @@ impl Parts {
         ];
         let of_folder = of_folder
             .into_iter()
-            .filter_map(|(what, file, command, is_missing)| {
-                is_missing.then(|| Missing {
-                    what,
-                    file: file.into(),
-                    command,
-                })
+            .filter(|&(.., is_missing)| is_missing)
+            .map(|(what, file, command, _)| Missing {
+                what,
+                file: file.into(),
+                command,
             });
         let of_settings = self.settings.iter().flat_map(SettingPart::missing_files);
         of_folder.chain(of_settings).collect()

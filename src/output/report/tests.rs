@@ -42,7 +42,7 @@ fn elements(html: &str) -> Vec<String> {
             continue;
         }
         assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
-        assert_eq!(tag.matches('=').count() >= tag.matches("=\"").count(), true);
+        assert!(tag.matches('=').count() >= tag.matches("=\"").count());
         elements.push(tag.to_owned());
         if tag.ends_with('/') || VOID.contains(&name(tag).as_str()) {
             continue;
