@@ -18,6 +18,7 @@ use super::super::tables::{CurveRow, Row, SummaryRow, from_csv};
 use crate::dataset::cifar10::SIDE;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
+use crate::replication::{SummaryRow as ReplicatedSetting, VerdictRow};
 
 /// The most epochs of a setting that are shown one by one; of more, evenly chosen ones.
 const MAX_EPOCHS: usize = snapshots::MAX_EPOCHS;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub settings: Vec<SettingPart>,
     /// `gradcheck.csv`.
     pub gradcheck: Option<Vec<GradcheckRow>>,
+    /// `replication_summary.csv`, `replication_verdicts.csv` and `replication.png`.
+    pub replication: Option<Replication>,
     /// `search.csv` and `search.png`.
     pub search: Option<Search>,
     /// `provenance.json`.
@@ -61,6 +64,31 @@ impl Sheet {
     /// Where the picture must be for its last line to be seen, in pixels.
     pub fn last_offset(&self) -> i64 {
         -((self.epochs.saturating_sub(1) * SIDE) as i64)
+    }
+}
+
+/// Many seeds of the same settings, and what follows from them.
+pub struct Replication {
+    /// A setting each.
+    pub settings: Vec<ReplicatedSetting>,
+    /// A conclusion of the report each; none without their table.
+    pub verdicts: Vec<VerdictRow>,
+    /// The accuracies of all runs.
+    pub figure: Option<Vec<u8>>,
+}
+
+impl Replication {
+    fn read(folder: &Reader) -> Result<Option<Self>> {
+        let Some(settings) = folder.table("replication_summary.csv")? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            settings,
+            verdicts: folder
+                .table("replication_verdicts.csv")?
+                .unwrap_or_default(),
+            figure: folder.file("replication.png", picture)?,
+        }))
     }
 }
 
@@ -112,6 +140,7 @@ impl Parts {
         let mut parts = Self {
             settings: settings?,
             gradcheck: folder.table("gradcheck.csv")?,
+            replication: Replication::read(&folder)?,
             search: Search::read(&folder)?,
             provenance: folder.file(provenance::FILE, JobProvenance::from_json)?,
             missing: Vec::new(),
@@ -152,6 +181,12 @@ impl Parts {
                 "gradcheck.csv",
                 "gradcheck",
                 self.gradcheck.is_none(),
+            ),
+            (
+                "Replication",
+                "replication_summary.csv",
+                "replicate",
+                self.replication.is_none(),
             ),
             ("Search", "search.csv", "search", self.search.is_none()),
             (

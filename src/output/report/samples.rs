@@ -16,6 +16,8 @@ use crate::dataset::cifar10::{BatchFile, DIMS};
 use crate::dataset::store::RecordFile;
 use crate::evaluate::Confusion;
 use crate::hyperparameters::Loss;
+use crate::replication::Replication;
+use crate::replication::testing::rows;
 use crate::shard::Shard;
 
 /// A check of 10 numbers, tolerance 10⁻⁶.
@@ -66,6 +68,9 @@ pub fn folder(settings: &[&str]) -> TempDir {
         ]),
     );
     write("search.png", png());
+    for (name, bytes) in super::super::replication::files(&replication()) {
+        write(&name, bytes);
+    }
     write("provenance.json", provenance().to_json());
     for name in settings.iter().filter(|name| !name.contains('/')) {
         write(
@@ -81,6 +86,16 @@ pub fn folder(settings: &[&str]) -> TempDir {
         write(&format!("confusion_{name}.csv"), confusion_csv(&confusion));
     }
     folder
+}
+
+/// Two seeds of two settings, the first of which diverges once.
+pub fn replication() -> Replication {
+    let mut rows = rows(&[
+        ("lambda0_eta0.001", &[390, 391]),
+        ("lambda0.1_eta0.001", &[393, 392]),
+    ]);
+    rows[0].correct_test_images = None;
+    Replication::new(&rows).unwrap()
 }
 
 pub fn summary_row(setting: &str) -> SummaryRow {

@@ -77,6 +77,9 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "2.5e−8",
         "× 0.5 every 10 epochs",
         "38.00\u{a0}% ± 0.49\u{a0}%",
+        "“λ = 0.1 is slightly better than 0” <strong>can't be told</strong>",
+        "1 + 1 diverged",
+        "<strong>39.25\u{a0}%</strong>",
         "onelayer 0.1.0, commit <code>01e2383aa</code>, modified",
         "onelayer train --init 'a file'",
         "A processor, 2 threads, linux x86_64",
@@ -174,6 +177,7 @@ fn a_part_that_is_missing_is_left_out_and_named_with_the_command_that_writes_it(
     let full = html(folder(&REPORT[..1]).path());
     for (name, part, command) in [
         ("gradcheck.csv", "id=\"gradients\"", "gradcheck"),
+        ("replication_summary.csv", "id=\"replication\"", "replicate"),
         ("search.csv", "id=\"search\"", "search"),
         ("provenance.json", "id=\"provenance\"", "train"),
         ("summary.csv", "id=\"accuracies\"", "train"),
