@@ -1,7 +1,7 @@
 //! The search through the real binary, on the sample of real images.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -289,12 +289,18 @@ fn shards_together_do_what_one_process_does() {
     let tables: Vec<_> = (1..=3)
         .map(|i| out.path().join(format!("search_shard{i}of3.csv")))
         .collect();
-    let merged: Vec<_> = tables
-        .iter()
-        .map(|path| (path.clone(), rows(path)))
-        .collect();
-    let merged = onelayer::shard::merge(merged).unwrap();
-    fs::write(out.path().join("search.csv"), tables::to_csv(&merged)).unwrap();
+    let merge = |tables: &[PathBuf]| {
+        let mut merge = Command::cargo_bin("onelayer").unwrap();
+        merge.arg("merge").args(tables).arg("--out").arg(out.path());
+        merge.output().unwrap()
+    };
+    let said = refusal(&merge(&tables[..2]));
+    assert!(said.contains("shard 3/3"), "{said}");
+    let output = merge(&tables);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("The 8 trials are in "), "{said}");
+    assert!(out.path().join("search.png").exists());
     assert_eq!(numbers(out.path()), numbers(whole.path()));
     let output = search(&["--resume"], out.path());
     assert!(output.status.success(), "{output:?}");
