@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageFormat, ImageReader};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
 
 use crate::dataset::cifar10::{CHANNELS, DIMS, PLANE, SIDE};
 use crate::error::{Error, Result};
@@ -74,16 +74,19 @@ pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
     if !bytes.ends_with(&END_OF_IMAGE) {
         return Err(format("must be a whole JPEG, but has no end".into()));
     }
-    let picture = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg)
-        .decode()
-        .map_err(|e| format(format!("must be a JPEG, but {e}")))?;
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let no_jpeg = |e| format(format!("must be a JPEG, but {e}"));
+    let decoder = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg)
+        .into_decoder()
+        .map_err(no_jpeg)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
     if width != WIDTH || !height.is_multiple_of(SIDE) || height / SIDE > MAX_EPOCHS {
         return Err(format(format!(
             "must be {WIDTH} pixels wide and, for each of at most {MAX_EPOCHS} epochs, {SIDE} high, but is \
              {width}×{height}"
         )));
     }
+    DynamicImage::from_decoder(decoder).map_err(no_jpeg)?;
     Ok(height / SIDE)
 }
 

@@ -109,6 +109,41 @@ fn jobs_are_read_or_refused() {
 }
 
 #[test]
+fn provenances_are_read_or_refused() {
+    hold(
+        "provenance",
+        40_000,
+        || altered(vec![seeds::provenance()]),
+        proportional(20, 64 * KIB),
+        targets::provenance,
+    );
+}
+
+#[test]
+fn pictures_of_weights_are_read_or_refused() {
+    hold(
+        "snapshots",
+        20_000,
+        || altered(vec![seeds::snapshots()]),
+        // The largest that is decoded has 320×6400 pixels.
+        proportional(4, 16 * MIB),
+        targets::snapshots,
+    );
+}
+
+#[test]
+fn pictures_to_predict_are_read_or_refused() {
+    hold(
+        "picture",
+        20_000,
+        || altered(seeds::picture().into()),
+        // The largest that is decoded has 2²⁶ pixels of 8 bytes, and there is a copy of 3 bytes a pixel.
+        proportional(4, 768 * MIB),
+        targets::picture,
+    );
+}
+
+#[test]
 fn checkpoints_are_gone_on_from_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::checkpoint().into()), 1 => inputs::checkpoint()];
     hold(
@@ -186,7 +221,7 @@ fn gzip_files_are_installed_or_refused() {
 /// What fuzzing begins with, and what it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let targets: [(&str, Target); 12] = [
+    let targets: [(&str, Target); 15] = [
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),
         ("config", targets::config),
@@ -196,8 +231,11 @@ fn every_file_of_the_corpus_is_read_or_refused() {
         ("model", targets::model),
         ("npy", targets::npy),
         ("npz", targets::npz),
+        ("picture", targets::picture),
         ("png", targets::png),
+        ("provenance", targets::provenance),
         ("records", targets::records),
+        ("snapshots", targets::snapshots),
         ("tar", targets::tar),
     ];
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/corpus");
@@ -241,8 +279,11 @@ fn write_the_corpus() {
         ("model", vec![seeds::model()]),
         ("npy", npz[..4].iter().map(|npz| npy(npz)).collect()),
         ("npz", npz),
+        ("picture", seeds::picture().into()),
         ("png", vec![common::png_of(&records)]),
+        ("provenance", vec![seeds::provenance()]),
         ("records", vec![records]),
+        ("snapshots", vec![seeds::snapshots()]),
         ("tar", vec![official, npm]),
     ];
     for (name, files) in files {
@@ -305,4 +346,12 @@ fn a_panic_is_seen() {
     };
     let error = try_hold(1000, bytes, proportional(0, MIB), careless).unwrap_err();
     assert!(error.contains("of a careless parser"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_written_elsewhere_is_seen() {
+    let sandbox = targets::Sandbox::new();
+    sandbox.tidy();
+    fs::write(sandbox.0.path().join("data/y.bin"), "").unwrap();
+    assert!(std::panic::catch_unwind(move || sandbox.tidy()).is_err());
 }

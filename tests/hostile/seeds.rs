@@ -1,14 +1,24 @@
 //! Valid files, from which the inputs are made and with which fuzzing begins.
 
+use std::io::Cursor;
 use std::path::Path;
 
+use image::ImageFormat;
+use onelayer::dataset::cifar10::{self, BatchFile, RECORD_BYTES};
+use onelayer::dataset::store::RecordFile;
+use onelayer::evaluate::Confusion;
 use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
 use onelayer::output::config::Config;
+use onelayer::output::confusion::confusion_csv;
+use onelayer::output::gradcheck::GradcheckRow;
 use onelayer::output::model::{ModelFile, Provenance};
 use onelayer::output::npz::{self, Data};
+use onelayer::output::provenance::{Commit, JobProvenance};
 use onelayer::output::search::SearchRow;
+use onelayer::output::snapshots;
 use onelayer::output::tables::{CurveRow, Row, SummaryRow};
+use onelayer::replication::{self, ReplicationRow, VerdictRow};
 
 use super::common::{png_of, tar_of};
 use super::targets::{DIMS, JOB, LABELS, RECORDS};
@@ -105,11 +115,12 @@ pub fn model_metadata() -> String {
 }
 
 /// The tables that are read back, with two rows in which most fields are 1, which is a number and a name.
-pub fn csv() -> [Vec<u8>; 3] {
+pub fn csv() -> [Vec<u8>; 8] {
     fn table<R: Row>() -> Vec<u8> {
         let field = |column: &&str| match *column {
             "shard" => "1/1",
             "loss" => "softmax",
+            "reported_in_run_95" => "true",
             _ => "1",
         };
         let row: Vec<_> = R::COLUMNS.iter().map(field).collect();
@@ -120,6 +131,11 @@ pub fn csv() -> [Vec<u8>; 3] {
         table::<CurveRow>(),
         table::<SummaryRow>(),
         table::<SearchRow>(),
+        table::<GradcheckRow>(),
+        table::<ReplicationRow>(),
+        table::<replication::SummaryRow>(),
+        table::<VerdictRow>(),
+        confusion_csv(&Confusion::from_counts(10, (0..100).collect())),
     ]
 }
 
@@ -140,6 +156,48 @@ pub fn config() -> Vec<u8> {
         validation_size: Some(0),
     };
     config.to_toml(&["the best of 8 trials".into()]).unwrap()
+}
+
+/// What the page says about a training.
+pub fn provenance() -> Vec<u8> {
+    JobProvenance {
+        version: "0.1.0".into(),
+        commit: Some(Commit {
+            id: "01e2383aa".into(),
+            modified: true,
+        }),
+        command: vec!["onelayer".into(), "train".into()],
+        seed: 42,
+        data: vec![RecordFile::from(BatchFile::Test).into()],
+        processor: "a processor".into(),
+        threads: 2,
+        platform: "linux x86_64".into(),
+    }
+    .to_json()
+}
+
+/// Two epochs of weights.
+pub fn snapshots() -> Vec<u8> {
+    let epoch = vec![128; cifar10::DIMS.classes * cifar10::DIMS.features];
+    snapshots::to_jpeg(&[epoch.clone(), epoch])
+}
+
+/// A real image as PNG and as JPEG, and one that is no square, with 16 bits and transparency.
+pub fn picture() -> [Vec<u8>; 3] {
+    let record = &RECORDS[..RECORD_BYTES];
+    let image = image::load_from_memory(&png_of(record)).unwrap();
+    let wide = image::DynamicImage::from(image.to_rgba16());
+    let wide = wide.resize_exact(40, 24, image::imageops::FilterType::Nearest);
+    let encoded = |image: &image::DynamicImage, format| {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    [
+        encoded(&image, ImageFormat::Png),
+        encoded(&image, ImageFormat::Jpeg),
+        encoded(&wide, ImageFormat::Png),
+    ]
 }
 
 /// Checkpoints at the beginning, on the way and at the end.

@@ -12,17 +12,22 @@ use onelayer::Result;
 use onelayer::dataset::cifar10::{self, RECORD_BYTES};
 use onelayer::dataset::fetch::{Catalog, Entry, Source, fetch};
 use onelayer::dataset::store::{self, RecordFile, Trust};
-use onelayer::dataset::{Dataset, Splits};
+use onelayer::dataset::{Dataset, Splits, picture};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::{Dims, Parameters};
 use onelayer::output::checkpoint::{Checkpoints, Job};
 use onelayer::output::config::Config;
+use onelayer::output::confusion::read_confusion;
+use onelayer::output::gradcheck::GradcheckRow;
 use onelayer::output::model::ModelFile;
 use onelayer::output::npz::{self, Npz};
+use onelayer::output::provenance::JobProvenance;
 use onelayer::output::referee;
 use onelayer::output::search::SearchRow;
+use onelayer::output::snapshots;
 use onelayer::output::tables::{self, CurveRow, Row, SummaryRow};
 use onelayer::preprocess::Normalizer;
+use onelayer::replication::{self, ReplicationRow, VerdictRow};
 use onelayer::train::{Data, State, Trainer};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -143,6 +148,11 @@ pub fn csv(bytes: &[u8]) -> Outcome {
         table::<SummaryRow>(bytes),
         table::<CurveRow>(bytes),
         table::<SearchRow>(bytes),
+        table::<GradcheckRow>(bytes),
+        table::<ReplicationRow>(bytes),
+        table::<replication::SummaryRow>(bytes),
+        table::<VerdictRow>(bytes),
+        outcome(&read_confusion(bytes, Path::new("x.csv"))),
     ])
 }
 
@@ -162,6 +172,31 @@ pub fn config(bytes: &[u8]) -> Outcome {
         return Refused;
     };
     outcome(&Config::from_toml(text, Path::new("x.toml")))
+}
+
+/// What the page says about a training.
+pub fn provenance(bytes: &[u8]) -> Outcome {
+    let path = Path::new("x.json");
+    let provenance = JobProvenance::from_json(bytes, path);
+    if let Ok(provenance) = &provenance {
+        let again = JobProvenance::from_json(&provenance.to_json(), path).unwrap();
+        assert_eq!(&again, provenance);
+    }
+    outcome(&provenance)
+}
+
+/// The picture of the weights after each epoch.
+pub fn snapshots(bytes: &[u8]) -> Outcome {
+    outcome(&snapshots::epochs(bytes, Path::new("x.jpg")))
+}
+
+/// A picture for `predict`.
+pub fn picture(bytes: &[u8]) -> Outcome {
+    let pixels = picture::decode(bytes, Path::new("x.png"));
+    if let Ok(pixels) = &pixels {
+        assert_eq!(pixels.len(), cifar10::DIMS.features);
+    }
+    outcome(&pixels)
 }
 
 /// Checkpoints, with the digest that makes them pass for unaltered: training goes on from what is read.
@@ -321,10 +356,12 @@ thread_local! {
 }
 
 /// A folder that holds an archive and a data folder, and in which nothing else may appear.
-struct Sandbox(TempDir);
+pub struct Sandbox(pub TempDir);
 
 impl Sandbox {
-    fn new() -> Self {
+    /// An empty one.
+    #[expect(clippy::new_without_default, reason = "it makes a folder")]
+    pub fn new() -> Self {
         // In memory where there is such a place: what is synced there costs nothing.
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() {
@@ -378,8 +415,8 @@ impl Sandbox {
         }
     }
 
-    /// Whether the folder is as it was, apart from what belongs into it, which is removed.
-    fn tidy(&self) {
+    /// Asserts that the folder is as it was, apart from what belongs into it, which is removed.
+    pub fn tidy(&self) {
         for (folder, allowed) in [
             (self.0.path().to_owned(), &["archive", "data"][..]),
             (self.data(), &[".lock", ".verified", NAME]),
