@@ -360,7 +360,6 @@ pub struct Sandbox(pub TempDir);
 
 impl Sandbox {
     /// An empty one.
-    #[expect(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Self {
         // In memory where there is such a place: what is synced there costs nothing.
         let memory = Path::new("/dev/shm");
