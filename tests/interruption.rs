@@ -13,6 +13,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -584,7 +585,12 @@ fn a_signal_ends_the_npm_client_too() {
 #[test]
 fn a_second_fetch_waits_for_the_first_and_then_has_nothing_to_do() {
     let archive = official_archive();
-    let server = Server::start(move |_, _| Reply::Slowly(ok(&archive)));
+    let second_waits = Arc::new(Barrier::new(2));
+    let waits = Arc::clone(&second_waits);
+    let server = Server::start(move |_, _| {
+        waits.wait();
+        Reply::Send(ok(&archive))
+    });
     let dir = tempdir().unwrap();
     let fetch = || {
         let mut command = onelayer(&["fetch", "--dataset", "sample", "--source", &server.url]);
@@ -593,6 +599,7 @@ fn a_second_fetch_waits_for_the_first_and_then_has_nothing_to_do() {
     };
     let first = start_until(&mut fetch(), "http://");
     let second = start_until(&mut fetch(), "waiting for another process");
+    second_waits.wait();
     assert_eq!(end(first).0, Some(0));
     assert_eq!(end(second).0, Some(0));
     assert_eq!(server.requests().len(), 1);
