@@ -689,7 +689,7 @@ fn a_problem_at_a_model_has_its_parameters() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// The Python that runs tests/numpy/student.py, if there is one with NumPy.
+/// The Python that runs examples/gradients.py, if there is one with NumPy.
 fn python_with_numpy() -> Option<&'static str> {
     let has_numpy = |python: &&str| {
         let run = Command::new(python).args(["-c", "import numpy"]).output();
@@ -705,7 +705,7 @@ fn gradients_by_real_numpy_pass_in_both_precisions_and_orientations() {
         return;
     };
     let desk = Desk::new(&["--lambda", "1"]);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/numpy/student.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gradients.py");
     for options in [
         &[][..],
         &["--transpose"],

@@ -1,8 +1,8 @@
 """The gradients of an exported problem in NumPy: put your own formulas in place of gradients().
 
     onelayer gradcheck --export problem.npz
-    python3 tests/numpy/student.py problem.npz student.npz
-    onelayer gradcheck --problem problem.npz --grads student.npz
+    python3 examples/gradients.py problem.npz student.npz
+    onelayer gradcheck --grads student.npz
 """
 
 import argparse
