@@ -20,6 +20,7 @@ pub use strips::{Strip, strips_figure};
 use super::tables::CurveRow;
 use crate::dataset::cifar10::{CHANNELS, CLASS_NAMES, DIMS, PLANE, SIDE};
 use crate::error::{Error, Result};
+use crate::hyperparameters::{Loss, Setting};
 use crate::train::stretch;
 
 /// The name under which the font is registered with plotters.
@@ -65,11 +66,11 @@ pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift
 /// `curves_<setting>.png`: the losses on the left, the costs on the right, of the training and the validation split.
 ///
 /// A line ends where its values are missing, and the epoch of the first missing one is noted.
-pub fn curves_figure(lambda: f64, eta: f64, rows: &[CurveRow]) -> Vec<u8> {
+pub fn curves_figure(setting: Setting, rows: &[CurveRow]) -> Vec<u8> {
     let (width, height) = (CURVES_WIDTH * OVERSAMPLING, CURVES_HEIGHT * OVERSAMPLING);
     let pixels = draw(width, height, |area| {
         let (head, body) = area.split_vertically(scaled(CURVES_HEAD));
-        draw_head(&head, &title(lambda, eta))?;
+        draw_head(&head, &full_title(setting))?;
         let (left, right) = body.split_horizontally(width / 2);
         Panel::loss(rows).draw(&left)?;
         Panel::cost(rows).draw(&right)
@@ -86,7 +87,7 @@ pub fn curves_figure(lambda: f64, eta: f64, rows: &[CurveRow]) -> Vec<u8> {
 /// # Errors
 ///
 /// [`Error::Shape`] when `weight` does not hold 10·3072 values.
-pub fn weights_figure(lambda: f64, eta: f64, weight: &[f32]) -> Result<Vec<u8>> {
+pub fn weights_figure(setting: Setting, weight: &[f32]) -> Result<Vec<u8>> {
     if weight.len() != DIMS.classes * DIMS.features {
         return Err(Error::Shape {
             what: "weight".into(),
@@ -100,7 +101,7 @@ pub fn weights_figure(lambda: f64, eta: f64, weight: &[f32]) -> Result<Vec<u8>> 
     let height = TEMPLATES_HEAD + lines * (tile + TEMPLATE_LABEL + TEMPLATE_GAP);
     let mut pixels = draw(width, height, |area| {
         let middle = (width / 2, TEMPLATES_HEAD / 2);
-        draw_text(area, &title(lambda, eta), middle, 28, HPos::Center)?;
+        draw_text(area, &full_title(setting), middle, 28, HPos::Center)?;
         for (class, name) in CLASS_NAMES.iter().enumerate() {
             let (x, y) = template_corner(class);
             let below = (x + tile / 2, y + tile + TEMPLATE_LABEL / 2);
@@ -112,6 +113,19 @@ pub fn weights_figure(lambda: f64, eta: f64, weight: &[f32]) -> Result<Vec<u8>> 
         paste_template(&mut pixels, width, template_corner(class), &stretch(row));
     }
     Ok(encode_png(width, height, &pixels))
+}
+
+/// The title with what the report does not have, where a setting has it.
+fn full_title(setting: Setting) -> String {
+    let mut text = title(setting.lambda(), setting.eta());
+    if let Some(decay) = setting.decay() {
+        let (factor, every) = (short(decay.factor()), decay.every());
+        text += &format!(", × {factor} every {every} epochs");
+    }
+    if setting.loss() != Loss::Softmax {
+        text += &format!("   {}", setting.loss());
+    }
+    text
 }
 
 pub(super) fn title(lambda: f64, eta: f64) -> String {
@@ -456,6 +470,10 @@ mod tests {
         }
     }
 
+    fn setting(lambda: f64, eta: f64) -> Setting {
+        Setting::new(lambda, eta).unwrap()
+    }
+
     fn falling(epochs: usize) -> Vec<CurveRow> {
         let loss = |epoch: usize| 1.7 + 0.3 / epoch as f64;
         (1..=epochs)
@@ -500,7 +518,7 @@ mod tests {
     }
 
     fn curves_image(rows: &[CurveRow]) -> Image {
-        Image::decode(&curves_figure(0.1, 0.001, rows))
+        Image::decode(&curves_figure(setting(0.1, 0.001), rows))
     }
 
     #[test]
@@ -574,7 +592,7 @@ mod tests {
             })
         };
         let absent = render("\u{4e00}");
-        let letters = ["λ", "η", "=", "0"].map(render);
+        let letters = ["λ", "η", "×", "=", "0"].map(render);
         for (i, letter) in letters.iter().enumerate() {
             assert_ne!(*letter, absent);
             assert!(!letters[..i].contains(letter));
@@ -584,11 +602,11 @@ mod tests {
     #[test]
     fn equal_values_give_equal_bytes_and_other_settings_others() {
         let rows = falling(10);
-        let figure = curves_figure(0.1, 0.001, &rows);
-        let elsewhere = std::thread::spawn(move || curves_figure(0.1, 0.001, &rows));
+        let figure = curves_figure(setting(0.1, 0.001), &rows);
+        let elsewhere = std::thread::spawn(move || curves_figure(setting(0.1, 0.001), &rows));
         assert_eq!(elsewhere.join().unwrap(), figure);
-        assert_ne!(curves_figure(0.1, 0.01, &falling(10)), figure);
-        assert_ne!(curves_figure(1.0, 0.001, &falling(10)), figure);
+        assert_ne!(curves_figure(setting(0.1, 0.01), &falling(10)), figure);
+        assert_ne!(curves_figure(setting(1.0, 0.001), &falling(10)), figure);
     }
 
     #[test]
@@ -616,10 +634,17 @@ mod tests {
     fn the_title_has_the_numbers_as_they_are() {
         assert_eq!(title(0.0, 0.001), "λ = 0   η = 0.001");
         assert_eq!(title(1e-9, 1e300), "λ = 1e-9   η = 1e300");
+        assert_eq!(full_title(setting(0.0, 0.001)), title(0.0, 0.001));
+        let other = setting(0.0, 0.01).with_loss(Loss::Bce);
+        let other = other.with_decay(Some("10x0.3".parse().unwrap()));
+        assert_eq!(
+            full_title(other),
+            "λ = 0   η = 0.01, × 0.3 every 10 epochs   bce"
+        );
     }
 
     fn weights_image(weight: &[f32]) -> Image {
-        Image::decode(&weights_figure(0.1, 0.001, weight).unwrap())
+        Image::decode(&weights_figure(setting(0.1, 0.001), weight).unwrap())
     }
 
     #[test]
@@ -657,7 +682,7 @@ mod tests {
 
     #[test]
     fn weights_of_another_shape_are_refused() {
-        let error = weights_figure(0.1, 0.001, &[0.0; 3072]).unwrap_err();
+        let error = weights_figure(setting(0.1, 0.001), &[0.0; 3072]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "weight must have the shape (10, 3072), but has 3072 elements"

@@ -132,11 +132,10 @@ impl Results<'_> {
             model,
             npz,
         ] = files_of(run.setting);
-        let (lambda, eta) = (run.setting.lambda(), run.setting.eta());
         let rows = curve_rows(run);
         let mut files = vec![
             (curves, tables::to_csv(&rows)),
-            (curves_png, curves_figure(lambda, eta, &rows)),
+            (curves_png, curves_figure(run.setting, &rows)),
         ];
         if let Some(histogram) = probabilities {
             let rows = probability_rows(histogram);
@@ -146,7 +145,7 @@ impl Results<'_> {
         }
         if run.diverged_in().is_none() {
             let weight = &run.parameters.weight;
-            files.push((weights, weights_figure(lambda, eta, weight)?));
+            files.push((weights, weights_figure(run.setting, weight)?));
             let file = ModelFile::of_run(run, &self.schedule, self.normalizer, self.splits);
             files.push((model, file.to_bytes()?));
             if self.npz {
