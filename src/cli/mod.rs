@@ -135,14 +135,14 @@ fn printable(text: &str) -> String {
     line
 }
 
-/// Makes `threads` the number of threads that work is split over; `None` leaves one a processor.
+/// Makes `threads` the number of threads that work is split over; `None` leaves one a processor. This thread is one of
+/// them: it would otherwise go to sleep and be woken for each of the two passes of each mini-batch.
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
-    if let Some(threads) = threads {
-        anyhow::ensure!(threads > 0, "threads must be at least 1, but is 0");
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()?;
-    }
+    anyhow::ensure!(threads != Some(0), "threads must be at least 1, but is 0");
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .use_current_thread()
+        .build_global()?;
     Ok(())
 }
 
