@@ -83,6 +83,8 @@ impl WithSimd for Normalise<'_> {
         let (full_offset, offset) = self.offset.as_chunks::<PANEL>();
         let full = full_scale.len();
         for (p, (scale, offset)) in full_scale.iter().zip(full_offset).enumerate() {
+            // Copies stay in registers; a reference is read again for each image.
+            let (scale, offset) = (*scale, *offset);
             let images = self.images.iter().zip(self.flips);
             for ((image, &flip), x) in images.zip(self.x.chunks_exact_mut(self.stride)) {
                 let mut pixels = &image.as_chunks::<PANEL>().0[p];
