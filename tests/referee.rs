@@ -249,6 +249,9 @@ impl Desk {
             let output = self.judge(answer, layout);
             let said = text(&output);
             assert_eq!(output.status.code(), Some(1), "{words}, {layout:?}: {said}");
+            // The first line names a file, wherever it is.
+            let mut lines = said.lines().skip(1);
+            assert!(lines.all(|line| line.chars().count() <= 80), "{said}");
             for quantity in ["grad_W", "grad_b", "loss", "cost"] {
                 let of_quantity = section(&said, quantity);
                 if guilty.contains(&quantity) {
@@ -376,11 +379,7 @@ fn mistakes_before_the_gradient_are_named() {
     let column = |c: usize| z.iter().map(|row| row[c].exp()).sum::<f64>();
     let columns: Vec<f64> = (0..problem.k).map(column).collect();
     let axis = problem.by(|i, c| z[i][c].exp() / columns[c] - problem.onehot(i, c));
-    desk.expect(
-        &gradients_of(axis),
-        gradients,
-        "softmax along the wrong axis",
-    );
+    desk.expect(&gradients_of(axis), gradients, "softmax over the examples");
 
     let p = problem.probabilities(0.0);
     let biasless = problem.by(|i, c| p[i][c] - problem.onehot(i, c));
@@ -405,12 +404,12 @@ fn matrices_in_the_wrong_order_are_named() {
     };
     for columns in [3072, 10] {
         let reshaped = with_weight(transposed(&right.weight, columns));
-        desk.expect(&reshaped, &["grad_W"], "transposed in memory");
+        desk.expect(&reshaped, &["grad_W"], "reshaped in place of transposed");
     }
     let rows = [1, 0, 2, 3, 9, 5, 6, 7, 8, 4];
     let row = |c: usize| right.weight[c * 3072..][..3072].to_vec();
     let permuted = with_weight(rows.iter().flat_map(|&c| row(c)).collect());
-    let words = format!("permuted classes: its rows are those of the classes {rows:?}");
+    let words = format!("permuted classes: its rows are {rows:?}");
     desk.expect(&permuted, &["grad_W"], &words);
     let both = Answer {
         bias: rows.iter().map(|&c| right.bias[c]).collect(),

@@ -95,7 +95,7 @@ fn describe(problem: &Problem, lambda: f64) -> String {
 fn print(finding: &Finding, dims: Dims) {
     let comparison = &finding.comparison;
     show!(
-        "  {:7}{:8} {} compared, largest difference {:.1e} absolute, {:.1e} relative",
+        "  {:7}{:8} {}, largest difference {:.1e}, relative {:.1e}",
         finding.quantity.name(),
         if finding.agrees() {
             "agrees"
@@ -114,7 +114,7 @@ fn print(finding: &Finding, dims: Dims) {
     }
     if let Some(worst) = comparison.worst {
         show!(
-            "    worst{}: yours {:.9e}, right {:.9e}",
+            "    worst{}:\n      yours {:.9e}, right {:.9e}",
             place(finding.quantity, worst.index, dims),
             worst.hand,
             worst.other

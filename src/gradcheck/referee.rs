@@ -394,12 +394,11 @@ const MISTAKES: &[Mistake] = &[
     ("1/n on the penalty, which is no mean", |case| {
         case.scaled(1.0, 1.0 / case.n())
     }),
+    ("1/(n k): the mean is over the classes too", |case| {
+        case.scaled(1.0 / case.classes() as f64, 1.0)
+    }),
     (
-        "1/(n k): the mean over examples and classes in place of that over examples",
-        |case| case.scaled(1.0 / case.classes() as f64, 1.0),
-    ),
-    (
-        "λ for 2λ: the penalty is λ Σ W², without a ½, and its gradient 2λ W",
+        "λ for 2λ: the penalty is λ Σ W² without ½, its gradient 2λ W",
         |case| case.scaled(1.0, 0.5),
     ),
     ("missing penalty", |case| case.scaled(1.0, 0.0)),
@@ -410,7 +409,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("wrong sign", |case| case.scaled(-1.0, -1.0)),
     (
-        "wrong sign of the data term: onehot − probabilities in place of probabilities − onehot",
+        "wrong sign of the data term: onehot − probabilities",
         |case| case.scaled(-1.0, 1.0),
     ),
     ("the penalty alone: the data term is missing", |case| {
@@ -427,18 +426,18 @@ const MISTAKES: &[Mistake] = &[
         },
     ),
     (
-        "softmax along the wrong axis: over the examples in place of the classes",
+        "softmax over the examples in place of the classes",
         |case| case.with_data(&case.softmax_over_examples()),
     ),
     ("the bias is left out of the logits", |case| {
         case.with_data(&case.without_bias())
     }),
     (
-        "labels off by one: each taken for the next lower class (labels count from 0)",
+        "labels off by one: each taken for the next lower class",
         |case| case.with_data(&case.with_labels_moved(case.classes() - 1)),
     ),
     (
-        "labels off by one: each taken for the next higher class (labels count from 0)",
+        "labels off by one: each taken for the next higher class",
         |case| case.with_data(&case.with_labels_moved(1)),
     ),
     (TRANSPOSED, |case| {
@@ -453,7 +452,7 @@ const MISTAKES: &[Mistake] = &[
         case.misread(|i, j| j * k + i)
     }),
     (
-        "the loss with the penalty in it: loss is the mean cross-entropy alone",
+        "the loss with the penalty in it: loss is cross-entropy alone",
         |case| Derivatives {
             loss: case.right.cost,
             ..case.right.clone()
@@ -467,7 +466,7 @@ const MISTAKES: &[Mistake] = &[
     }),
 ];
 
-const TRANSPOSED: &str = "transposed in memory: the numbers are right but reshaped where the matrix should be transposed";
+const TRANSPOSED: &str = "reshaped in place of transposed: the numbers are right";
 
 /// A loss whose logarithm has the base e^`ln_base`.
 fn logarithm(case: &Case, ln_base: f64) -> Derivatives {
@@ -486,7 +485,7 @@ fn permutations(case: &Case, submission: &Submission) -> Vec<Suspect> {
         closest_rows(submitted, quantity.of(&case.right), case.classes())
     });
     let named = |rows: Vec<usize>| {
-        let name = format!("permuted classes: its rows are those of the classes {rows:?}");
+        let name = format!("permuted classes: its rows are {rows:?}");
         (name, case.permuted(&rows))
     };
     found.into_iter().flatten().map(named).collect()
