@@ -334,6 +334,10 @@ fn the_command_passes_on_the_sample_and_writes_its_table() {
         "{stdout}"
     );
     assert!(
+        stdout.lines().all(|line| line.chars().count() <= 80),
+        "{stdout}"
+    );
+    assert!(
         stdout.contains("100 images, the start, softmax") && stdout.contains("worst: "),
         "{stdout}"
     );

@@ -108,9 +108,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     folder.write(&[("gradcheck.csv".into(), tables::to_csv(&rows))])?;
     #[cfg(not(feature = "autograd-check"))]
     if !args.quiet {
-        show!(
-            "For rows by PyTorch's autograd: ./tests/run.sh --no-run, then cargo run --features autograd-check -- gradcheck"
-        );
+        show!("PyTorch's rows: tests/run.sh --no-run, cargo run -F autograd-check gradcheck");
     }
     Ok(verdict(&checks))
 }
