@@ -8,6 +8,8 @@ mod strips;
 
 use std::sync::OnceLock;
 
+use plotters::chart::MeshStyle;
+use plotters::coord::ranged1d::ValueFormatter;
 use plotters::coord::types::{RangedCoordf64, RangedCoordi32};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -273,21 +275,15 @@ impl Panel {
             .x_label_area_size(scaled(52))
             .y_label_area_size(scaled(AXIS_LEFT - DESCRIPTION_LEFT))
             .build_cartesian_2d(0..self.last_epoch(), bottom..top)?;
-        chart
-            .configure_mesh()
-            .x_desc("epoch")
+        let tick = |y: &f64| format_tick(*y, decimals);
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc("epoch")
             .y_desc(format!("{} (nats)", self.quantity))
             .x_labels(9)
             .y_labels(TICKS)
-            .y_label_formatter(&|y| format_tick(*y, decimals))
-            .axis_style(INK.stroke_width(OVERSAMPLING))
-            .bold_line_style(GRID.stroke_width(OVERSAMPLING))
-            .light_line_style(TRANSPARENT)
-            .set_all_tick_mark_size(scaled(5))
-            .label_style(style(scaled(TICK_TEXT)))
-            .y_label_offset(text_drop(scaled(TICK_TEXT)))
-            .axis_desc_style(style(scaled(22)))
-            .draw()?;
+            .y_label_formatter(&tick);
+        dress_axes(&mut mesh, TICK_TEXT, 22);
+        mesh.draw()?;
         for (points, color) in [(&self.training, TRAINING), (&self.validation, VALIDATION)] {
             draw_line(&mut chart, points, color)?;
         }
@@ -323,6 +319,24 @@ impl Panel {
     pub fn range(&self) -> (f64, f64) {
         axis_range(self.points().filter_map(|point| point.1))
     }
+}
+
+/// The look that all axes share; the heights of their numbers and descriptions are in pixels of the figure.
+pub(super) fn dress_axes<X, Y>(
+    mesh: &mut MeshStyle<X, Y, BitMapBackend>,
+    numbers: u32,
+    descriptions: u32,
+) where
+    X: Ranged + ValueFormatter<X::ValueType>,
+    Y: Ranged + ValueFormatter<Y::ValueType>,
+{
+    mesh.axis_style(INK.stroke_width(OVERSAMPLING))
+        .bold_line_style(GRID.stroke_width(OVERSAMPLING))
+        .light_line_style(TRANSPARENT)
+        .set_all_tick_mark_size(scaled(5))
+        .label_style(style(scaled(numbers)))
+        .y_label_offset(text_drop(scaled(numbers)))
+        .axis_desc_style(style(scaled(descriptions)));
 }
 
 /// An axis from below the smallest to above the largest of the `values`.

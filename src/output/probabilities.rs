@@ -5,8 +5,8 @@ use plotters::style::text_anchor::HPos;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{
-    DrawResult, GRID, INK, TRAINING, VALIDATION, average_down, draw, draw_text_in, encode_png,
-    scaled, style, text_drop, title,
+    DrawResult, INK, TRAINING, VALIDATION, average_down, draw, draw_text_in, dress_axes,
+    encode_png, scaled, title,
 };
 use super::tables::Row;
 use crate::evaluate::ProbabilityHistogram;
@@ -74,22 +74,15 @@ pub fn probabilities_figure(setting: Setting, rows: &[ProbabilityRow]) -> Vec<u8
             .x_label_area_size(scaled(52))
             .y_label_area_size(scaled(AXIS_LEFT - 14))
             .build_cartesian_2d(0.0..1.0, 0.0..top)?;
-        chart
-            .configure_mesh()
-            .x_desc("probability of the true class")
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc("probability of the true class")
             .y_desc("test images")
             .x_labels(11)
             .y_labels(7)
             .x_label_formatter(&|x| format!("{x:.1}"))
-            .y_label_formatter(&|y| format!("{y:.0}"))
-            .axis_style(INK.stroke_width(2))
-            .bold_line_style(GRID.stroke_width(2))
-            .light_line_style(TRANSPARENT)
-            .set_all_tick_mark_size(scaled(5))
-            .label_style(style(scaled(18)))
-            .y_label_offset(text_drop(scaled(18)))
-            .axis_desc_style(style(scaled(20)))
-            .draw()?;
+            .y_label_formatter(&|y| format!("{y:.0}"));
+        dress_axes(&mut mesh, 18, 20);
+        mesh.draw()?;
         chart.draw_series(rows.iter().flat_map(bars))?;
         DrawResult::Ok(())
     });

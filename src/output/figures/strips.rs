@@ -4,9 +4,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::{
-    AXIS_LEFT, CURVES_HEAD, DESCRIPTION_LEFT, DrawResult, GRID, INK, OVERSAMPLING, TICK_TEXT,
-    TICKS, TRAINING, VALIDATION, average_down, axis_range, decimals, draw, draw_text, encode_png,
-    format_tick, scaled, style, text_drop, title,
+    AXIS_LEFT, CURVES_HEAD, DESCRIPTION_LEFT, DrawResult, INK, TICK_TEXT, TICKS, TRAINING,
+    VALIDATION, average_down, axis_range, decimals, draw, draw_text, dress_axes, encode_png,
+    format_tick, scaled, title,
 };
 use crate::statistics::{Interval, Sample};
 
@@ -119,21 +119,15 @@ impl Strip {
             .margin_bottom(scaled(16))
             .y_label_area_size(scaled(AXIS_LEFT - DESCRIPTION_LEFT))
             .build_cartesian_2d(0.0..1.0, bottom..top)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
+        let tick = |y: &f64| format_tick(*y, places);
+        let mut mesh = chart.configure_mesh();
+        mesh.disable_x_mesh()
             .x_labels(0)
             .y_desc("test accuracy (%)")
             .y_labels(TICKS)
-            .y_label_formatter(&|y| format_tick(*y, places))
-            .axis_style(INK.stroke_width(OVERSAMPLING))
-            .bold_line_style(GRID.stroke_width(OVERSAMPLING))
-            .light_line_style(TRANSPARENT)
-            .set_all_tick_mark_size(scaled(5))
-            .label_style(style(scaled(TICK_TEXT)))
-            .y_label_offset(text_drop(scaled(TICK_TEXT)))
-            .axis_desc_style(style(scaled(22)))
-            .draw()?;
+            .y_label_formatter(&tick);
+        dress_axes(&mut mesh, TICK_TEXT, 22);
+        mesh.draw()?;
         if let Some(figure) = reported {
             let across = [(0.0, figure), (1.0, figure)];
             chart.draw_series([PathElement::new(across, REPORT.stroke_width(scaled(3)))])?;
