@@ -11,8 +11,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernels::{
-    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, PANEL, Panel, ROWS, RowRate, Sigmoid,
-    Softmax, ZERO, ZERO_PANEL,
+    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, PANEL, Panel, ROW_MULTIPLE, RowRate,
+    Sigmoid, Softmax, ZERO, ZERO_PANEL,
 };
 use super::{Dims, Gradients, Parameters, check_shape};
 use crate::dataset::Dataset;
@@ -265,7 +265,7 @@ impl Group {
                 found: dims.to_string(),
             });
         }
-        let rows = (members.len() * dims.classes).next_multiple_of(ROWS);
+        let rows = (members.len() * dims.classes).next_multiple_of(ROW_MULTIPLE);
         let panels = dims.features.div_ceil(PANEL);
         let mut group = Self {
             dims,

@@ -5,7 +5,7 @@
 //!
 //! **Layout.** Features are cut into *panels* of [`PANEL`] and padded with zeros. `x` is (n, stride) panels, `weight` is
 //! (panels, rows) panels: within one panel the rows follow each other, so that threads can each own some panels. Rows
-//! are padded to a multiple of [`ROWS`]. Because all shapes are padded, there is no loop for leftovers.
+//! are padded to a multiple of [`ROW_MULTIPLE`]. Because all shapes are padded, there is no loop for leftovers.
 //!
 //! **Tiles.** A multiply-add needs two operands, and a processor can load about as many vectors as it can multiply. So
 //! a tile keeps its sums in registers and uses each vector that it loads several times: [`Forward`] E examples × 5 rows
@@ -31,6 +31,8 @@ pub const PANEL: usize = 64;
 pub const LANES: usize = 16;
 /// The class rows of a tile, which divides the ten classes of CIFAR-10.
 pub const ROWS: usize = 5;
+/// What the number of class rows is padded to a multiple of: whole tiles, and whole vectors of sums in [`Forward`].
+pub const ROW_MULTIPLE: usize = 2 * ROWS;
 /// The most examples that [`Forward`] takes at once: with their 96 KiB of x, two threads leave half of a second-level
 /// cache of 1 MiB to the weights.
 pub const CHUNK: usize = 8;
@@ -137,7 +139,7 @@ pub struct Forward<'a> {
     pub weight: &'a [Panel],
     /// (rows).
     pub bias: &'a [f32],
-    /// (rows, [`CHUNK`]), overwritten: the partial sums.
+    /// (rows, [`CHUNK`]), overwritten: the partial sums of each logit.
     pub sums: &'a mut [Lanes],
     /// (rows), overwritten: lane e is the logit of example e.
     pub logits: &'a mut [Lanes],
@@ -164,28 +166,30 @@ impl Forward<'_> {
     fn run<S: Simd, const E: usize>(self, simd: S, block: usize) {
         let rows = self.bias.len();
         let panels = self.weight.len() / rows;
-        self.sums.fill(ZERO);
         for first in (0..panels).step_by(block.min(panels)) {
             let weight = &self.weight[first * rows..panels.min(first.saturating_add(block)) * rows];
             for row in (0..rows).step_by(ROWS) {
                 for (tile, x) in self.x.chunks_exact(E * self.stride).enumerate() {
                     let sums = &mut self.sums[row * CHUNK + tile * E..];
-                    let x = &x[first..];
-                    forward_tile::<S, E>(simd, x, self.stride, &weight[row..], rows, sums);
+                    let (x, weight) = (&x[first..], &weight[row..]);
+                    forward_tile::<S, E>(simd, x, self.stride, weight, rows, sums, first > 0);
                 }
             }
         }
-        let examples = self.x.len() / self.stride;
-        for row in 0..rows {
-            for e in 0..examples {
-                let sum = sum_lanes(simd, &self.sums[row * CHUNK + e]);
-                self.logits[row].0[e] = sum + self.bias[row];
+        const { assert!((ROW_MULTIPLE * CHUNK).is_multiple_of(LANES)) };
+        let mut rows = self.logits.iter_mut().zip(self.bias);
+        for sums in self.sums.as_chunks().0 {
+            let sums = sum_lanes(simd, sums);
+            for (sums, (logits, bias)) in sums.0.as_chunks::<CHUNK>().0.iter().zip(&mut rows) {
+                for e in 0..CHUNK {
+                    logits.0[e] = sums[e] + bias;
+                }
             }
         }
     }
 }
 
-/// Adds x · weightᵀ over one block of panels to the partial sums of E examples × [`ROWS`] rows.
+/// The partial sums of E examples × [`ROWS`] rows, x · weightᵀ, over one block of panels; added to `sums` if it `goes_on`.
 #[inline(always)]
 fn forward_tile<S: Simd, const E: usize>(
     simd: S,
@@ -194,13 +198,16 @@ fn forward_tile<S: Simd, const E: usize>(
     weight: &[Panel],
     rows: usize,
     sums: &mut [Lanes],
+    goes_on: bool,
 ) {
     let passes = LANES / S::F32_LANES;
     for pass in 0..passes {
         let mut acc = [[simd.splat_f32s(0.0); ROWS]; E];
-        for e in 0..E {
-            for r in 0..ROWS {
-                acc[e][r] = S::as_simd_f32s(&sums[r * CHUNK + e].0).0[pass];
+        if goes_on {
+            for e in 0..E {
+                for r in 0..ROWS {
+                    acc[e][r] = S::as_simd_f32s(&sums[r * CHUNK + e].0).0[pass];
+                }
             }
         }
         for (p, weight) in weight.chunks(rows).enumerate() {
@@ -228,9 +235,32 @@ fn forward_tile<S: Simd, const E: usize>(
     }
 }
 
-/// The upper half of the lanes added to the lower, and again, until one is left.
+/// Lane i of the result is the sum of the lanes of `sums[i]`: the upper half of them added to the lower, and again, until
+/// one is left. Of two vectors whose lanes count only by halves one is made, so that no lane adds in vain.
 #[inline(always)]
-fn sum_lanes<S: Simd>(simd: S, sums: &Lanes) -> f32 {
+fn sum_lanes<S: Simd>(simd: S, sums: &[Lanes; LANES]) -> Lanes {
+    let mut result = ZERO;
+    let (results, _) = S::as_mut_simd_f32s(&mut result.0);
+    for (result, sums) in results.iter_mut().zip(sums.chunks_exact(S::F32_LANES)) {
+        let mut vectors = [simd.splat_f32s(0.0); LANES];
+        for (vector, sums) in vectors.iter_mut().zip(sums) {
+            *vector = sum_vectors(simd, sums);
+        }
+        let mut half = S::F32_LANES / 2;
+        while half > 0 {
+            for v in 0..half {
+                vectors[v] = add_halves(simd, half, vectors[v], vectors[v + half]);
+            }
+            half /= 2;
+        }
+        *result = vectors[0];
+    }
+    result
+}
+
+/// The upper half of the vectors added to the lower, and again, until one is left.
+#[inline(always)]
+fn sum_vectors<S: Simd>(simd: S, sums: &Lanes) -> S::f32s {
     let mut vectors = [simd.splat_f32s(0.0); LANES];
     let mut half = LANES / S::F32_LANES;
     vectors[..half].copy_from_slice(S::as_simd_f32s(&sums.0).0);
@@ -240,15 +270,20 @@ fn sum_lanes<S: Simd>(simd: S, sums: &Lanes) -> f32 {
             vectors[v] = simd.add_f32s(vectors[v], vectors[v + half]);
         }
     }
-    let mut sum = vectors[0];
-    let mut half = S::F32_LANES / 2;
-    while half > 0 {
-        sum = simd.add_f32s(sum, simd.rotate_right_f32s(sum, half));
-        half /= 2;
-    }
-    let mut lanes = ZERO;
-    S::as_mut_simd_f32s(&mut lanes.0).0[0] = sum;
-    lanes.0[0]
+    vectors[0]
+}
+
+/// In each run of 2 · `half` lanes: the upper half of a's added to the lower, then the same of b's.
+#[inline(always)]
+fn add_halves<S: Simd>(simd: S, half: usize, a: S::f32s, b: S::f32s) -> S::f32s {
+    const INDEX: [u32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    let index = S::as_simd_u32s(&INDEX).0[0];
+    let bit = simd.and_u32s(index, simd.splat_u32s(half as u32));
+    let is_lower = simd.equal_u32s(bit, simd.splat_u32s(0));
+    simd.add_f32s(
+        simd.select_f32s(is_lower, a, simd.rotate_right_f32s(b, half)),
+        simd.select_f32s(is_lower, simd.rotate_left_f32s(a, half), b),
+    )
 }
 
 /// The loss and the softmax of [`LANES`] examples at once, lane e being example e.
