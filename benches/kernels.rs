@@ -4,11 +4,13 @@
 #[path = "support/fma.rs"]
 mod fma;
 
+use std::ops::Range;
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use onelayer::network::kernels::{
-    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, Panel, RowRate, Sigmoid, Softmax,
-    ZERO,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, Normalise, Panel, RowRate, Sigmoid,
+    Softmax, ZERO,
 };
 use pulp::Arch;
 
@@ -59,7 +61,8 @@ fn forward(bencher: Bencher, rows: usize) {
 #[divan::bench(args = ROWS)]
 fn backward_and_update(bencher: Bencher, rows: usize) {
     let arch = Arch::new();
-    let (x, mut weight) = (panels(N * STRIDE), panels(PANELS * rows));
+    // One panel of all examples, which the pass normalises just before.
+    let (x, mut weight) = (panels(N), panels(PANELS * rows));
     let dlogits = vec![1e-3; N * rows];
     let rates = vec![
         RowRate {
@@ -71,11 +74,9 @@ fn backward_and_update(bencher: Bencher, rows: usize) {
     bencher
         .counter(ItemsCount::new(2 * N * PANELS * 64 * rows))
         .bench_local(|| {
-            for (panel, weight) in weight.chunks_exact_mut(rows).enumerate() {
+            for weight in weight.chunks_exact_mut(rows) {
                 arch.dispatch(Backward {
                     x: black_box(&x),
-                    stride: STRIDE,
-                    panel,
                     dlogits: &dlogits,
                     rates: &rates,
                     weight,
@@ -120,25 +121,49 @@ fn sigmoid(bencher: Bencher) {
         });
 }
 
-/// Of eight images none, every other one, or all are mirrored.
+/// All panels of eight images for the forward pass; none, every other one, or all are mirrored.
 #[divan::bench(args = [0, 1, 2])]
 fn normalise(bencher: Bencher, flips: usize) {
-    let arch = Arch::new();
-    let pixels = vec![100_u8; CHUNK * PANELS * 64];
-    let images: Vec<&[u8]> = pixels.chunks_exact(PANELS * 64).collect();
-    let (scale, offset) = (vec![0.01; PANELS * 64], vec![-1.0; PANELS * 64]);
-    let flips: Vec<bool> = (0..CHUNK).map(|i| i % 2 < flips).collect();
+    let pixels = vec![100; CHUNK * PANELS * 64];
+    let images = images(&pixels, |i| i % 2 < flips);
     let mut x = panels(CHUNK * STRIDE);
     bencher
         .counter(ItemsCount::new(pixels.len()))
+        .bench_local(|| run_normalise(black_box(&images), 0..PANELS, &mut x, STRIDE));
+}
+
+/// One panel after the other of a mini-batch for the backward pass.
+#[divan::bench]
+fn normalise_by_panels(bencher: Bencher) {
+    let pixels = vec![100; N * PANELS * 64];
+    let images = images(&pixels, |_| false);
+    let mut x = panels(N);
+    bencher
+        .counter(ItemsCount::new(pixels.len()))
         .bench_local(|| {
-            arch.dispatch(Normalise {
-                images: black_box(&images),
-                flips: black_box(&flips),
-                scale: &scale,
-                offset: &offset,
-                x: &mut x,
-                stride: STRIDE,
-            });
+            for panel in 0..PANELS {
+                run_normalise(black_box(&images), panel..panel + 1, &mut x, 1);
+            }
         });
+}
+
+fn images(pixels: &[u8], flip: impl Fn(usize) -> bool) -> Vec<Image<'_>> {
+    let pixels = pixels.chunks_exact(PANELS * 64).enumerate();
+    pixels
+        .map(|(i, pixels)| Image {
+            pixels,
+            flip: flip(i),
+        })
+        .collect()
+}
+
+fn run_normalise(images: &[Image], panels: Range<usize>, x: &mut [Panel], stride: usize) {
+    Arch::new().dispatch(Normalise {
+        images,
+        scale: &[0.01; PANELS * 64],
+        offset: &[-1.0; PANELS * 64],
+        panels,
+        x,
+        stride,
+    });
 }

@@ -4,15 +4,15 @@
 //! (horizontally fused training; Wang et al., *HFTA*, MLSys 2021). Each member's numbers are bit-identical alone and in
 //! any group, and at any number of threads: threads share out examples (forward) and features (backward), never a sum.
 
+use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernels::{
-    Backward, CHUNK, Forward, LANES, Lanes, Leave, Normalise, PANEL, Panel, ROW_MULTIPLE, RowRate,
-    Sigmoid, Softmax, ZERO, ZERO_PANEL,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, Normalise, PANEL, Panel, ROW_MULTIPLE,
+    RowRate, Sigmoid, Softmax, ZERO, ZERO_PANEL,
 };
 use super::{Dims, Gradients, Parameters, check_shape};
 use crate::dataset::Dataset;
@@ -102,15 +102,50 @@ impl<'a> Examples<'a> {
         }
     }
 
-    /// Image i, and whether it is to be mirrored.
-    fn image(&self, i: usize) -> (&'a [u8], bool) {
-        match self {
+    fn image(&self, i: usize) -> Image<'a> {
+        let (pixels, flip) = match self {
             Self::All(dataset, _) => (dataset.image(i), false),
             Self::Chosen(dataset, _, indices) => (dataset.image(indices[i]), false),
             Self::Flipped(dataset, _, indices, flips) => {
                 (dataset.image(indices[i]), flips[indices[i]])
             }
-            Self::Rows(..) => (&[], false),
+            Self::Rows(..) => return Image::default(),
+        };
+        Image { pixels, flip }
+    }
+
+    /// Writes some `panels` of the features of the examples in `range`, whose images are `images`, to `x`, (examples, stride).
+    fn features(
+        &self,
+        arch: Arch,
+        range: Range<usize>,
+        images: &[Image],
+        panels: Range<usize>,
+        x: &mut [Panel],
+        stride: usize,
+    ) {
+        match self {
+            Self::All(_, normalizer)
+            | Self::Chosen(_, normalizer, _)
+            | Self::Flipped(_, normalizer, ..) => arch.dispatch(Normalise {
+                images,
+                scale: normalizer.scale(),
+                offset: normalizer.offset(),
+                panels,
+                x,
+                stride,
+            }),
+            Self::Rows(rows, labels) => {
+                let d = rows.len() / labels.len();
+                let rows = rows[range.start * d..range.end * d].chunks_exact(d);
+                for (row, x) in rows.zip(x.chunks_mut(stride)) {
+                    let row = &row[panels.start * PANEL..d.min(panels.end * PANEL)];
+                    for (x, row) in x.iter_mut().zip(row.chunks(PANEL)) {
+                        *x = ZERO_PANEL;
+                        x.0[..row.len()].copy_from_slice(row);
+                    }
+                }
+            }
         }
     }
 
@@ -156,13 +191,14 @@ impl<'a> Examples<'a> {
 }
 
 /// The buffers of a mini-batch, allocated once for all the steps of a training.
+///
+/// The normalised features are not among them: both passes make them of the pixels when they need them, a few images at
+/// a time or a few features, which stay in the cache of the core that they are needed by.
 #[derive(Debug)]
 pub struct Batch {
     /// What the buffers are shaped for.
     dims: Dims,
     members: usize,
-    /// (n, stride).
-    x: Vec<Panel>,
     /// (n, rows).
     dlogits: Vec<f32>,
     /// (n, m): the loss of each example.
@@ -171,13 +207,13 @@ pub struct Batch {
     dbias: Vec<f64>,
     /// (rows).
     rates: Vec<RowRate>,
-    /// One for each thread that was there when this was made.
-    scratch: Vec<Mutex<Scratch>>,
 }
 
-/// What a thread needs for one chunk of examples.
-#[derive(Clone, Debug)]
+/// What a thread needs for the examples or the features that it works on.
+#[derive(Debug, Default)]
 struct Scratch {
+    /// ([`CHUNK`], stride): the features of a chunk of examples.
+    x: Vec<Panel>,
     /// (rows, [`CHUNK`]).
     sums: Vec<Lanes>,
     /// (rows): logits, then probabilities.
@@ -186,25 +222,21 @@ struct Scratch {
     losses: Vec<Lanes>,
     /// (m).
     predictions: Vec<[u32; LANES]>,
+    /// (n): one panel of all examples, for the backward pass.
+    column: Vec<Panel>,
 }
 
 impl Batch {
     /// Buffers for mini-batches of up to `examples` of `group`.
     pub fn new(group: &Group, examples: usize) -> Self {
         let rows = group.bias.len();
-        let scratch = Scratch::new(group);
         let mut batch = Self {
             dims: group.dims,
             members: group.members,
-            x: Vec::new(),
             dlogits: Vec::new(),
             losses: Vec::new(),
             dbias: vec![0.0; rows],
             rates: vec![RowRate::default(); rows],
-            scratch: vec![(); rayon::current_num_threads()]
-                .into_iter()
-                .map(|()| Mutex::new(scratch.clone()))
-                .collect(),
         };
         batch.grow(group, examples);
         batch
@@ -212,8 +244,6 @@ impl Batch {
 
     fn grow(&mut self, group: &Group, examples: usize) {
         if self.losses.len() < examples * group.members {
-            let padded = examples.next_multiple_of(CHUNK);
-            self.x.resize(padded * group.stride(), ZERO_PANEL);
             self.dlogits.resize(examples * group.bias.len(), 0.0);
             self.losses.resize(examples * group.members, 0.0);
         }
@@ -229,17 +259,43 @@ impl Batch {
             found: format!("{} members of {}", self.members, self.dims),
         })
     }
+
+    /// dbias = the column sums of the `n` rows of dlogits.
+    fn add_up_dbias(&mut self, n: usize) {
+        self.dbias.fill(0.0);
+        let rows = self.dbias.len();
+        for dlogits in self.dlogits[..n * rows].chunks_exact(rows) {
+            for (dbias, dlogit) in self.dbias.iter_mut().zip(dlogits) {
+                *dbias += f64::from(*dlogit);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Scratch {
-    fn new(group: &Group) -> Self {
-        let rows = group.bias.len();
-        Self {
-            sums: vec![ZERO; rows * CHUNK],
-            logits: vec![ZERO; rows],
-            losses: vec![ZERO; group.members],
-            predictions: vec![[0; LANES]; group.members],
-        }
+    /// This thread's, for a chunk of examples of `group`.
+    fn with<R>(group: &Group, run: impl FnOnce(&mut Self) -> R) -> R {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let rows = group.bias.len();
+            scratch.x.resize(CHUNK * group.stride(), ZERO_PANEL);
+            scratch.sums.resize(rows * CHUNK, ZERO);
+            scratch.logits.resize(rows, ZERO);
+            scratch.losses.resize(group.members, ZERO);
+            scratch.predictions.resize(group.members, [0; LANES]);
+            run(scratch)
+        })
+    }
+
+    /// This thread's, for one panel of `n` examples.
+    fn with_column<R>(n: usize, run: impl FnOnce(&mut [Panel]) -> R) -> R {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.column.resize(n, ZERO_PANEL);
+            run(&mut scratch.column)
+        })
     }
 }
 
@@ -365,6 +421,31 @@ impl Group {
         Ok(())
     }
 
+    /// A group of the members in `range`, which is not empty.
+    ///
+    /// # Panics
+    ///
+    /// When `range` ends after m.
+    pub(crate) fn part(&self, range: Range<usize>) -> Result<Self> {
+        let members: Vec<_> = range.clone().map(|j| self.member(j)).collect();
+        Self::new(&members)?.with_losses(&self.losses[range])
+    }
+
+    /// Replaces the members from `first` on by those of `part`, which have the same shape.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many.
+    pub(crate) fn put(&mut self, first: usize, part: &Self) {
+        let count = part.members * part.dims.classes;
+        let first = first * self.dims.classes;
+        let panels = self.weight.chunks_exact_mut(self.bias.len());
+        for (to, from) in panels.zip(part.weight.chunks_exact(part.bias.len())) {
+            to[first..first + count].copy_from_slice(&from[..count]);
+        }
+        self.bias[first..first + count].copy_from_slice(&part.bias[..count]);
+    }
+
     /// One step of gradient descent on the mini-batch `examples`, member j with `rates[j]`.
     ///
     /// Allocates only when the mini-batch is larger than any before.
@@ -375,7 +456,7 @@ impl Group {
     /// member.
     pub fn step(&mut self, batch: &mut Batch, examples: Examples, rates: &[Rate]) -> Result<()> {
         self.forward(batch, examples)?;
-        self.backward(batch, examples.len(), rates, Leave::Updated)
+        self.backward(batch, examples, rates, Leave::Updated)
     }
 
     /// The mean loss in nats and the gradient of the cost of each member on `examples`, member j with `lambdas[j]`: the
@@ -392,7 +473,7 @@ impl Group {
         let mut batch = Batch::new(self, examples.len());
         self.forward(&mut batch, examples)?;
         let mut gradients = self.clone();
-        gradients.backward(&mut batch, examples.len(), &rates, Leave::Gradient)?;
+        gradients.backward(&mut batch, examples, &rates, Leave::Gradient)?;
         let losses = self.losses(&batch, examples.len());
         let of_member = |(j, loss)| {
             let Parameters { dims, weight, bias } = gradients.member(j);
@@ -465,43 +546,36 @@ impl Group {
     ) -> Result<Vec<T>> {
         examples.check(self.dims)?;
         let mut outputs = vec![T::default(); examples.len() * width];
-        let buffers = || {
-            let x = vec![ZERO_PANEL; CHUNK * self.stride()];
-            (x, Scratch::new(self))
-        };
-        outputs
-            .par_chunks_mut(CHUNK * width)
-            .enumerate()
-            .for_each_init(buffers, |(x, scratch), (chunk, outputs)| {
+        let chunks = outputs.par_chunks_mut(CHUNK * width).enumerate();
+        chunks.for_each(|(chunk, outputs)| {
+            Scratch::with(self, |scratch| {
                 let first = chunk * CHUNK;
-                self.forward_chunk(examples, first..first + outputs.len() / width, x, scratch);
+                self.forward_chunk(examples, first..first + outputs.len() / width, scratch);
                 for (e, outputs) in outputs.chunks_exact_mut(width).enumerate() {
                     for (column, output) in outputs.iter_mut().enumerate() {
                         *output = read(scratch, e, column);
                     }
                 }
             });
+        });
         Ok(outputs)
     }
 
-    /// The forward pass of up to [`CHUNK`] examples: their normalised features into `x`, (examples, stride), the rest
-    /// into `scratch`.
-    fn forward_chunk(
-        &self,
-        examples: Examples,
-        range: Range<usize>,
-        x: &mut [Panel],
-        scratch: &mut Scratch,
-    ) {
+    /// The forward pass of up to [`CHUNK`] examples.
+    fn forward_chunk(&self, examples: Examples, range: Range<usize>, scratch: &mut Scratch) {
         let n = range.len();
         let mut labels = [0; LANES];
-        for (label, i) in labels.iter_mut().zip(range.clone()) {
+        let mut images = [Image::default(); CHUNK];
+        for ((label, image), i) in labels.iter_mut().zip(&mut images).zip(range.clone()) {
             *label = examples.label(i);
+            *image = examples.image(i);
         }
-        self.write_x(examples, range, x);
+        let (stride, panels) = (self.stride(), 0..self.panels());
+        let x = &mut scratch.x[..n.next_multiple_of(4) * stride];
+        examples.features(self.arch, range, &images[..n], panels, x, stride);
         self.arch.dispatch(Forward {
-            x: &x[..n.next_multiple_of(4) * self.stride()],
-            stride: self.stride(),
+            x,
+            stride,
             weight: &self.weight,
             bias: &self.bias,
             sums: &mut scratch.sums,
@@ -528,40 +602,7 @@ impl Group {
         }
     }
 
-    /// Writes the normalised features of up to [`CHUNK`] examples to `x`.
-    fn write_x(&self, examples: Examples, range: Range<usize>, x: &mut [Panel]) {
-        let n = range.len();
-        match examples {
-            Examples::All(_, normalizer)
-            | Examples::Chosen(_, normalizer, _)
-            | Examples::Flipped(_, normalizer, ..) => {
-                let mut images: [&[u8]; CHUNK] = [&[]; CHUNK];
-                let mut flips = [false; CHUNK];
-                for ((image, flip), i) in images.iter_mut().zip(&mut flips).zip(range) {
-                    (*image, *flip) = examples.image(i);
-                }
-                self.arch.dispatch(Normalise {
-                    images: &images[..n],
-                    flips: &flips[..n],
-                    scale: normalizer.scale(),
-                    offset: normalizer.offset(),
-                    x,
-                    stride: self.stride(),
-                });
-            }
-            Examples::Rows(rows, _) => {
-                let d = self.dims.features;
-                let rows = rows[range.start * d..range.end * d].chunks_exact(d);
-                for (row, x) in rows.zip(x.chunks_exact_mut(self.stride())) {
-                    for (row, panel) in row.chunks(PANEL).zip(x) {
-                        panel.0[..row.len()].copy_from_slice(row);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Fills `batch` with the normalised features, the losses and `dlogits`.
+    /// Fills `batch` with the losses and `dlogits`.
     fn forward(&self, batch: &mut Batch, examples: Examples) -> Result<()> {
         examples.check(self.dims)?;
         batch.check(self)?;
@@ -569,21 +610,15 @@ impl Group {
         check_shape("mini-batch", usize::from(n > 0), &[1])?;
         batch.grow(self, n);
         let rows = self.bias.len();
-        let pool = &batch.scratch;
-        let chunk = chunk_length(n);
-        batch
-            .x
-            .par_chunks_mut(chunk * self.stride())
-            .zip(batch.dlogits[..n * rows].par_chunks_mut(chunk * rows))
-            .zip(batch.losses[..n * self.members].par_chunks_mut(chunk * self.members))
-            .enumerate()
-            .for_each(|(i, ((x, dlogits), losses))| {
-                let thread = rayon::current_thread_index().unwrap_or(0);
-                let scratch = &pool[thread % pool.len()];
-                let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let chunk = task_length(n);
+        let dlogits = batch.dlogits[..n * rows].par_chunks_mut(chunk * rows);
+        let losses = batch.losses[..n * self.members].par_chunks_mut(chunk * self.members);
+        let chunks = dlogits.zip(losses).enumerate();
+        chunks.for_each(|(i, (dlogits, losses))| {
+            Scratch::with(self, |scratch| {
                 let first = i * chunk;
-                let n_chunk = losses.len() / self.members;
-                self.forward_chunk(examples, first..first + n_chunk, x, &mut scratch);
+                let end = first + losses.len() / self.members;
+                self.forward_chunk(examples, first..end, scratch);
                 for (e, losses) in losses.chunks_exact_mut(self.members).enumerate() {
                     for (loss, lanes) in losses.iter_mut().zip(&scratch.losses) {
                         *loss = lanes.0[e];
@@ -591,6 +626,7 @@ impl Group {
                 }
                 self.write_dlogits(examples, first, n, &scratch.logits, dlogits);
             });
+        });
         Ok(())
     }
 
@@ -625,22 +661,17 @@ impl Group {
     fn backward(
         &mut self,
         batch: &mut Batch,
-        n: usize,
+        examples: Examples,
         rates: &[Rate],
         leave: Leave,
     ) -> Result<()> {
         check_shape("rates", rates.len(), &[self.members])?;
-        let rows = self.bias.len();
+        let (n, rows) = (examples.len(), self.bias.len());
+        batch.add_up_dbias(n);
         for (row, of_row) in batch.rates.iter_mut().enumerate() {
             if let Some(rate) = rates.get(row / self.dims.classes) {
                 of_row.eta = rate.eta;
                 of_row.two_lambda = 2.0 * rate.lambda;
-            }
-        }
-        batch.dbias.fill(0.0);
-        for dlogits in batch.dlogits[..n * rows].chunks_exact(rows) {
-            for (dbias, dlogit) in batch.dbias.iter_mut().zip(dlogits) {
-                *dbias += f64::from(*dlogit);
             }
         }
         for ((bias, dbias), rate) in self.bias.iter_mut().zip(&batch.dbias).zip(&batch.rates) {
@@ -650,37 +681,37 @@ impl Group {
                 Leave::Gradient => dbias,
             };
         }
-        let stride = stride(self.dims);
+        let images: Vec<_> = (0..n).map(|i| examples.image(i)).collect();
         let arch = self.arch;
-        self.weight
-            .par_chunks_mut(rows)
-            .enumerate()
-            .for_each(|(panel, weight)| {
+        let panels = self.weight.par_chunks_mut(rows).enumerate();
+        panels.for_each(|(panel, weight)| {
+            Scratch::with_column(n, |x| {
+                examples.features(arch, 0..n, &images, panel..panel + 1, x, 1);
                 arch.dispatch(Backward {
-                    x: &batch.x[..n * stride],
-                    stride,
-                    panel,
+                    x,
                     dlogits: &batch.dlogits[..n * rows],
                     rates: &batch.rates,
                     weight,
                     leave,
                 });
             });
+        });
         Ok(())
+    }
+
+    /// The panels of a row.
+    fn panels(&self) -> usize {
+        self.dims.features.div_ceil(PANEL)
     }
 
     /// Panels from one example to the next: odd, because addresses a power of two apart share one place in the cache.
     fn stride(&self) -> usize {
-        stride(self.dims)
+        self.panels() | 1
     }
 }
 
-fn stride(dims: Dims) -> usize {
-    dims.features.div_ceil(PANEL) | 1
-}
-
-/// The examples of one task of the forward pass.
-fn chunk_length(n: usize) -> usize {
+/// The examples of one task of the forward pass over `n`.
+fn task_length(n: usize) -> usize {
     n.div_ceil(rayon::current_num_threads() * 4)
         .next_multiple_of(4)
         .clamp(4, CHUNK)

@@ -5,7 +5,8 @@
 //!
 //! **Layout.** Features are cut into *panels* of [`PANEL`] and padded with zeros. `x` is (n, stride) panels, `weight` is
 //! (panels, rows) panels: within one panel the rows follow each other, so that threads can each own some panels. Rows
-//! are padded to a multiple of [`ROW_MULTIPLE`]. Because all shapes are padded, there is no loop for leftovers.
+//! are padded to a multiple of [`ROW_MULTIPLE`]. Because all shapes are padded, there is no loop for leftovers. [`Forward`]
+//! takes all panels of a few examples, [`Backward`] one panel of all examples: [`Normalise`] makes either from the pixels.
 //!
 //! **Tiles.** A multiply-add needs two operands, and a processor can load about as many vectors as it can multiply. So
 //! a tile keeps its sums in registers and uses each vector that it loads several times: [`Forward`] E examples × 5 rows
@@ -20,6 +21,8 @@
     clippy::needless_range_loop,
     reason = "several arrays share an index, which is a lane, a row or an example"
 )]
+
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
@@ -56,20 +59,29 @@ pub const ZERO: Lanes = Lanes([0.0; LANES]);
 /// Zero in every feature.
 pub const ZERO_PANEL: Panel = Panel([0.0; PANEL]);
 
-/// x = pixel · scale + offset, rounded once, for some images, each as it is or mirrored left to right.
+/// The pixels of an example.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Image<'a> {
+    /// (d).
+    pub pixels: &'a [u8],
+    /// Whether it is mirrored left to right. d is then a multiple of [`SIDE`], the pixels of an image's row.
+    pub flip: bool,
+}
+
+/// x = pixel · scale + offset, rounded once, for some panels of some images.
 ///
 /// Panel by panel, all images: `scale` and `offset` are read once, and each image is a stream of its own, which the
 /// processor fetches ahead while it works on the others.
 pub struct Normalise<'a> {
-    /// (examples), each (d).
-    pub images: &'a [&'a [u8]],
-    /// (examples): which images are mirrored. d is then a multiple of [`SIDE`], the pixels of an image's row.
-    pub flips: &'a [bool],
+    /// (examples).
+    pub images: &'a [Image<'a>],
     /// (d).
     pub scale: &'a [f32],
     /// (d).
     pub offset: &'a [f32],
-    /// (examples, stride); the padding is left as it is.
+    /// Which panels.
+    pub panels: Range<usize>,
+    /// (examples, stride), overwritten as far as `panels` go.
     pub x: &'a mut [Panel],
     /// Panels from one example to the next.
     pub stride: usize,
@@ -81,36 +93,49 @@ impl WithSimd for Normalise<'_> {
     // A plain loop suffices here and for `exp` and `ln`: compiled for the vector unit, it becomes vectors by itself.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (full_scale, scale) = self.scale.as_chunks::<PANEL>();
-        let (full_offset, offset) = self.offset.as_chunks::<PANEL>();
-        let full = full_scale.len();
-        for (p, (scale, offset)) in full_scale.iter().zip(full_offset).enumerate() {
-            // Copies stay in registers; a reference is read again for each image.
-            let (scale, offset) = (*scale, *offset);
-            let images = self.images.iter().zip(self.flips);
-            for ((image, &flip), x) in images.zip(self.x.chunks_exact_mut(self.stride)) {
-                let mut pixels = &image.as_chunks::<PANEL>().0[p];
-                let mirrored;
-                if flip {
-                    mirrored = mirror(pixels);
-                    pixels = &mirrored;
+        let (full_scale, rest_of_scale) = self.scale.as_chunks::<PANEL>();
+        let (full_offset, rest_of_offset) = self.offset.as_chunks::<PANEL>();
+        for (i, p) in self.panels.enumerate() {
+            let x = self.x[i..].chunks_mut(self.stride);
+            let examples = self.images.iter().zip(x);
+            if let (Some(&scale), Some(&offset)) = (full_scale.get(p), full_offset.get(p)) {
+                // Copies stay in registers; a reference is read again for each image.
+                for (image, x) in examples {
+                    x[0] = full_panel(image, p, scale, offset);
                 }
-                let mut panel = ZERO_PANEL;
-                for f in 0..PANEL {
-                    panel.0[f] = f32::from(pixels[f]).mul_add(scale[f], offset[f]);
+            } else {
+                for (image, x) in examples {
+                    x[0] = last_panel(image, p, rest_of_scale, rest_of_offset);
                 }
-                x[p] = panel;
-            }
-        }
-        let images = self.images.iter().zip(self.flips);
-        for ((image, &flip), x) in images.zip(self.x.chunks_exact_mut(self.stride)) {
-            let pixels = &image[full * PANEL..];
-            for f in 0..pixels.len() {
-                let pixel = pixels[if flip { mirrored(f) } else { f }];
-                x[full].0[f] = f32::from(pixel).mul_add(scale[f], offset[f]);
             }
         }
     }
+}
+
+#[inline(always)]
+fn full_panel(image: &Image, p: usize, scale: [f32; PANEL], offset: [f32; PANEL]) -> Panel {
+    let mut pixels = &image.pixels.as_chunks::<PANEL>().0[p];
+    let mirrored;
+    if image.flip {
+        mirrored = mirror(pixels);
+        pixels = &mirrored;
+    }
+    let mut x = ZERO_PANEL;
+    for f in 0..PANEL {
+        x.0[f] = f32::from(pixels[f]).mul_add(scale[f], offset[f]);
+    }
+    x
+}
+
+/// The panel in which the row ends.
+fn last_panel(image: &Image, p: usize, scale: &[f32], offset: &[f32]) -> Panel {
+    let pixels = &image.pixels[p * PANEL..];
+    let mut x = ZERO_PANEL;
+    for f in 0..pixels.len() {
+        let pixel = pixels[if image.flip { mirrored(f) } else { f }];
+        x.0[f] = f32::from(pixel).mul_add(scale[f], offset[f]);
+    }
+    x
 }
 
 /// Where pixel `f` of a panel is in the mirror image: its place in its row counted from the other end.
@@ -484,12 +509,8 @@ pub struct RowRate {
 
 /// dweight = dlogitsᵀ · x + 2 λ · weight for one panel of features, and the update with it.
 pub struct Backward<'a> {
-    /// (n, stride).
+    /// (n): this panel of the examples.
     pub x: &'a [Panel],
-    /// Panels from one example to the next.
-    pub stride: usize,
-    /// Which panel of `x`.
-    pub panel: usize,
     /// (n, rows).
     pub dlogits: &'a [f32],
     /// (rows).
@@ -548,12 +569,11 @@ impl Backward<'_> {
     ) -> [[S::f32s; V]; ROWS] {
         let rows = self.rates.len();
         let mut total = [[simd.splat_f32s(0.0); V]; ROWS];
-        let blocks = self.x.chunks(EXAMPLES * self.stride);
+        let blocks = self.x.chunks(EXAMPLES);
         for (x, dlogits) in blocks.zip(self.dlogits.chunks(EXAMPLES * rows)) {
             let mut acc = [[simd.splat_f32s(0.0); V]; ROWS];
-            let examples = x.chunks_exact(self.stride);
-            for (x, dlogits) in examples.zip(dlogits.chunks_exact(rows)) {
-                let x = &S::as_simd_f32s(&x[self.panel].0).0[first..first + V];
+            for (x, dlogits) in x.iter().zip(dlogits.chunks_exact(rows)) {
+                let x = &S::as_simd_f32s(&x.0).0[first..first + V];
                 let dlogits = &dlogits[row..row + ROWS];
                 for r in 0..ROWS {
                     let dlogit = simd.splat_f32s(dlogits[r]);

@@ -5,6 +5,7 @@
 //! numbers are bit for bit those that it has alone, at any number of threads.
 
 mod batches;
+mod parts;
 mod snapshot;
 mod start;
 mod trainer;

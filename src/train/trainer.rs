@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use super::parts::Parts;
 use super::{Data, Divergence, Epoch, Observer, Run, Timings, epoch_flips, epoch_order, snapshot};
 use crate::error::{Error, Result};
 use crate::evaluate::{Scores, evaluate_group};
 use crate::hyperparameters::{Schedule, Setting};
-use crate::network::{Batch, Examples, Group, Parameters, Rate};
+use crate::network::{Examples, Parameters, Rate};
 
 /// How far training has got. The order of the examples is a function of seed and epoch, so that this, with the schedule
 /// and the data, is all that is needed to go on.
@@ -91,8 +92,7 @@ pub struct Trainer<'a> {
     schedule: Schedule,
     lambdas: Vec<f64>,
     /// Where the parameters are while training goes on; those in `state` are as old as the last look at it.
-    group: Group,
-    batch: Batch,
+    parts: Parts,
     state: State,
     evaluates: bool,
     timings: Timings,
@@ -127,13 +127,12 @@ impl<'a> Trainer<'a> {
         let parameters: Vec<_> = state.runs.iter().map(|r| r.parameters.clone()).collect();
         let settings = || state.runs.iter().map(|run| run.setting);
         let losses: Vec<_> = settings().map(Setting::loss).collect();
-        let group = Group::new(&parameters)?.with_losses(&losses)?;
+        let parts = Parts::new(&parameters, &losses, schedule.batch_size)?;
         Ok(Self {
             data,
             schedule: *schedule,
             lambdas: settings().map(Setting::lambda).collect(),
-            batch: Batch::new(&group, schedule.batch_size),
-            group,
+            parts,
             state,
             evaluates: true,
             timings: Timings::default(),
@@ -203,7 +202,7 @@ impl<'a> Trainer<'a> {
             } else {
                 Examples::Flipped(train, normalizer, indices, &flips)
             };
-            self.group.step(&mut self.batch, examples, &rates)?;
+            self.parts.step(examples, &rates)?;
             self.state.batches += 1;
             self.check_losses(epoch, indices.len());
             observer.batch_done(epoch, self.state.batches, total);
@@ -216,7 +215,7 @@ impl<'a> Trainer<'a> {
 
     /// Notes the settings whose loss on the last batch, of `n` examples, is not finite.
     fn check_losses(&mut self, epoch: usize, n: usize) {
-        let losses = self.group.losses(&self.batch, n);
+        let losses = self.parts.losses(n);
         for (run, loss) in self.state.runs.iter_mut().zip(losses) {
             if !loss.is_finite() && run.divergence.is_none() {
                 let quantity = format!("the loss of batch {}", self.state.batches);
@@ -226,12 +225,15 @@ impl<'a> Trainer<'a> {
     }
 
     /// The scores of each member on the training and, unless it is empty, on the validation split, if they are wanted.
-    fn evaluate(&self) -> Result<Vec<[Option<Scores>; 2]>> {
+    fn evaluate(&mut self) -> Result<Vec<[Option<Scores>; 2]>> {
         let mut scores = vec![[None; 2]; self.state.runs.len()];
+        if !self.evaluates {
+            return Ok(scores);
+        }
+        let group = self.parts.gather();
         for (i, split) in [self.data.train, self.data.validation].iter().enumerate() {
-            if self.evaluates && !split.is_empty() {
-                let normalizer = self.data.normalizer;
-                let found = evaluate_group(&self.group, &self.lambdas, split, normalizer)?;
+            if !split.is_empty() {
+                let found = evaluate_group(group, &self.lambdas, split, self.data.normalizer)?;
                 for (scores, found) in scores.iter_mut().zip(found) {
                     scores[i] = Some(found);
                 }
@@ -245,8 +247,9 @@ impl<'a> Trainer<'a> {
         let number = self.state.epochs() + 1;
         let seconds = self.state.seconds / self.state.runs.len() as f64;
         (self.state.batches, self.state.seconds) = (0, 0.0);
+        let group = self.parts.gather();
         for (member, (run, scores)) in self.state.runs.iter_mut().zip(scores).enumerate() {
-            let parameters = self.group.member(member);
+            let parameters = group.member(member);
             if run.divergence.is_none() {
                 run.divergence = not_finite(scores, &parameters).map(|quantity| Divergence {
                     epoch: number,
@@ -269,8 +272,9 @@ impl<'a> Trainer<'a> {
 
     /// How far training has got.
     pub fn state(&mut self) -> &State {
+        let group = self.parts.gather();
         for (member, run) in self.state.runs.iter_mut().enumerate() {
-            run.parameters = self.group.member(member);
+            run.parameters = group.member(member);
         }
         &self.state
     }

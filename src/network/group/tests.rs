@@ -89,24 +89,26 @@ fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
 
 /// The logits of the kernel, (n, m·k).
 fn logits(group: &Group, examples: Examples) -> Vec<f32> {
-    let mut x = vec![ZERO_PANEL; CHUNK * group.stride()];
-    let mut scratch = Scratch::new(group);
+    let (stride, width) = (group.stride(), group.members * group.dims.classes);
     let mut logits = Vec::new();
     for first in (0..examples.len()).step_by(CHUNK) {
         let range = first..examples.len().min(first + CHUNK);
-        group.write_x(examples, range.clone(), &mut x);
-        group.arch.dispatch(Forward {
-            x: &x,
-            stride: group.stride(),
-            weight: &group.weight,
-            bias: &group.bias,
-            sums: &mut scratch.sums,
-            logits: &mut scratch.logits,
+        let images: Vec<_> = range.clone().map(|i| examples.image(i)).collect();
+        Scratch::with(group, |scratch| {
+            let (panels, x) = (0..group.panels(), &mut scratch.x);
+            examples.features(group.arch, range.clone(), &images, panels, x, stride);
+            group.arch.dispatch(Forward {
+                x,
+                stride,
+                weight: &group.weight,
+                bias: &group.bias,
+                sums: &mut scratch.sums,
+                logits: &mut scratch.logits,
+            });
+            for e in 0..range.len() {
+                logits.extend(scratch.logits[..width].iter().map(|row| row.0[e]));
+            }
         });
-        for e in 0..range.len() {
-            let rows = &scratch.logits[..group.members * group.dims.classes];
-            logits.extend(rows.iter().map(|row| row.0[e]));
-        }
     }
     logits
 }
