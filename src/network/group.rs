@@ -11,15 +11,12 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, Normalise, PANEL, Panel, ROW_MULTIPLE,
-    RowRate, Sigmoid, Softmax, ZERO, ZERO_PANEL,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, PANEL, Panel, ROW_MULTIPLE, RowRate,
+    Sigmoid, Softmax, ZERO, ZERO_PANEL,
 };
-use super::{Dims, Gradients, Parameters, check_shape};
-use crate::dataset::Dataset;
-use crate::dataset::cifar10::SIDE;
+use super::{Dims, Examples, Gradients, Parameters, check_shape};
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Loss, Setting};
-use crate::preprocess::Normalizer;
 
 /// m networks of the same shape, trained together.
 #[derive(Clone, Debug)]
@@ -61,133 +58,6 @@ pub struct Totals {
     pub loss: f64,
     /// The examples whose largest logit is their label's, the first of equal logits counting.
     pub correct: usize,
-}
-
-/// Labelled examples, wherever they lie.
-#[derive(Clone, Copy, Debug)]
-pub enum Examples<'a> {
-    /// All images of a data set, normalised when they are read.
-    All(&'a Dataset, &'a Normalizer),
-    /// The images with these indices, in this order.
-    Chosen(&'a Dataset, &'a Normalizer, &'a [usize]),
-    /// As [`Chosen`](Self::Chosen), those images mirrored left to right that are marked in the last array, which has an
-    /// element for each image of the data set.
-    Flipped(&'a Dataset, &'a Normalizer, &'a [usize], &'a [bool]),
-    /// Features that are normalised already, (n,d) row-major, and their labels, (n).
-    Rows(&'a [f32], &'a [u8]),
-}
-
-impl<'a> Examples<'a> {
-    /// The number of examples, n.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::All(dataset, _) => dataset.len(),
-            Self::Chosen(_, _, indices) | Self::Flipped(_, _, indices, _) => indices.len(),
-            Self::Rows(_, labels) => labels.len(),
-        }
-    }
-
-    /// Whether there is no example.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn label(&self, i: usize) -> u8 {
-        match self {
-            Self::All(dataset, _) => dataset.labels()[i],
-            Self::Chosen(dataset, _, indices) | Self::Flipped(dataset, _, indices, _) => {
-                dataset.labels()[indices[i]]
-            }
-            Self::Rows(_, labels) => labels[i],
-        }
-    }
-
-    fn image(&self, i: usize) -> Image<'a> {
-        let (pixels, flip) = match self {
-            Self::All(dataset, _) => (dataset.image(i), false),
-            Self::Chosen(dataset, _, indices) => (dataset.image(indices[i]), false),
-            Self::Flipped(dataset, _, indices, flips) => {
-                (dataset.image(indices[i]), flips[indices[i]])
-            }
-            Self::Rows(..) => return Image::default(),
-        };
-        Image { pixels, flip }
-    }
-
-    /// Writes some `panels` of the features of the examples in `range`, whose images are `images`, to `x`, (examples, stride).
-    fn features(
-        &self,
-        arch: Arch,
-        range: Range<usize>,
-        images: &[Image],
-        panels: Range<usize>,
-        x: &mut [Panel],
-        stride: usize,
-    ) {
-        match self {
-            Self::All(_, normalizer)
-            | Self::Chosen(_, normalizer, _)
-            | Self::Flipped(_, normalizer, ..) => arch.dispatch(Normalise {
-                images,
-                scale: normalizer.scale(),
-                offset: normalizer.offset(),
-                panels,
-                x,
-                stride,
-            }),
-            Self::Rows(rows, labels) => {
-                let d = rows.len() / labels.len();
-                let rows = rows[range.start * d..range.end * d].chunks_exact(d);
-                for (row, x) in rows.zip(x.chunks_mut(stride)) {
-                    let row = &row[panels.start * PANEL..d.min(panels.end * PANEL)];
-                    for (x, row) in x.iter_mut().zip(row.chunks(PANEL)) {
-                        *x = ZERO_PANEL;
-                        x.0[..row.len()].copy_from_slice(row);
-                    }
-                }
-            }
-        }
-    }
-
-    fn check(&self, dims: Dims) -> Result<()> {
-        if let Self::Flipped(dataset, _, _, flips) = self {
-            check_shape("flips", flips.len(), &[dataset.len()])?;
-            if !dataset.dims().features.is_multiple_of(SIDE) {
-                return Err(Error::Shape {
-                    what: "mirrored image".into(),
-                    expected: format!("(rows of {SIDE} pixels)"),
-                    found: dataset.dims().to_string(),
-                });
-            }
-        }
-        let (found, labels) = match self {
-            Self::All(dataset, normalizer)
-            | Self::Chosen(dataset, normalizer, _)
-            | Self::Flipped(dataset, normalizer, ..) => {
-                check_shape("mean", normalizer.scale().len(), &[dims.features])?;
-                (dataset.dims(), [].as_slice())
-            }
-            Self::Rows(x, labels) => {
-                check_shape("x", x.len(), &[labels.len(), dims.features])?;
-                (dims, *labels)
-            }
-        };
-        if found != dims {
-            return Err(Error::Shape {
-                what: "data set".into(),
-                expected: dims.to_string(),
-                found: found.to_string(),
-            });
-        }
-        match labels.iter().find(|&&l| usize::from(l) >= dims.classes) {
-            None => Ok(()),
-            Some(label) => Err(Error::InvalidValue {
-                name: "label",
-                expected: format!("0 to {}", dims.classes - 1),
-                found: label.to_string(),
-            }),
-        }
-    }
 }
 
 /// The buffers of a mini-batch, allocated once for all the steps of a training.
@@ -448,7 +318,7 @@ impl Group {
 
     /// One step of gradient descent on the mini-batch `examples`, member j with `rates[j]`.
     ///
-    /// Allocates only when the mini-batch is larger than any before.
+    /// Allocates a list of the images, and more only when the mini-batch is larger than any before.
     ///
     /// # Errors
     ///

@@ -24,11 +24,13 @@
 //!
 //! `dθ` is the gradient of the cost with respect to θ, with θ's own shape.
 
+mod examples;
 mod group;
 pub mod kernels;
 pub mod passes;
 
-pub use group::{Batch, Examples, Group, Rate, Totals};
+pub use examples::Examples;
+pub use group::{Batch, Group, Rate, Totals};
 
 use std::fmt;
 
