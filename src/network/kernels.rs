@@ -118,7 +118,7 @@ fn full_panel(image: &Image, p: usize, scale: [f32; PANEL], offset: [f32; PANEL]
     let mirrored;
     if image.flip {
         mirrored = mirror(pixels);
-        pixels = &mirrored;
+        pixels = &mirrored.0;
     }
     let mut x = ZERO_PANEL;
     for f in 0..PANEL {
@@ -145,11 +145,15 @@ const fn mirrored(f: usize) -> usize {
     f ^ (SIDE - 1)
 }
 
+/// A panel of pixels, aligned so that it can be read again right after it was written.
+#[repr(align(64))]
+struct Pixels([u8; PANEL]);
+
 #[inline(always)]
-fn mirror(pixels: &[u8; PANEL]) -> [u8; PANEL] {
-    let mut image = [0; PANEL];
+fn mirror(pixels: &[u8; PANEL]) -> Pixels {
+    let mut image = Pixels([0; PANEL]);
     for f in 0..PANEL {
-        image[f] = pixels[mirrored(f)];
+        image.0[f] = pixels[mirrored(f)];
     }
     image
 }
@@ -649,9 +653,9 @@ mod tests {
     #[test]
     fn the_mirror_image_of_a_panel_has_each_of_its_two_rows_turned_round() {
         let panel = std::array::from_fn(|f| f as u8);
-        let mirror = mirror(&panel);
+        let mirror = mirror(&panel).0;
         assert_eq!(mirror[..3], [31, 30, 29]);
         assert_eq!(mirror[31..34], [0, 63, 62]);
-        assert_eq!(super::mirror(&mirror), panel);
+        assert_eq!(super::mirror(&mirror).0, panel);
     }
 }
