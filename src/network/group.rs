@@ -192,11 +192,10 @@ impl Group {
             });
         }
         let rows = (members.len() * dims.classes).next_multiple_of(ROW_MULTIPLE);
-        let panels = dims.features.div_ceil(PANEL);
         let mut group = Self {
             dims,
             members: members.len(),
-            weight: vec![ZERO_PANEL; panels * rows],
+            weight: vec![ZERO_PANEL; panels(dims) * rows],
             bias: vec![0.0; rows],
             losses: vec![Loss::default(); members.len()],
             arch: Arch::new(),
@@ -289,16 +288,6 @@ impl Group {
         }
         self.bias[j * classes..(j + 1) * classes].copy_from_slice(&parameters.bias);
         Ok(())
-    }
-
-    /// A group of the members in `range`, which is not empty.
-    ///
-    /// # Panics
-    ///
-    /// When `range` ends after m.
-    pub(crate) fn part(&self, range: Range<usize>) -> Result<Self> {
-        let members: Vec<_> = range.clone().map(|j| self.member(j)).collect();
-        Self::new(&members)?.with_losses(&self.losses[range])
     }
 
     /// Replaces the members from `first` on by those of `part`, which have the same shape.
@@ -433,24 +422,11 @@ impl Group {
 
     /// The forward pass of up to [`CHUNK`] examples.
     fn forward_chunk(&self, examples: Examples, range: Range<usize>, scratch: &mut Scratch) {
-        let n = range.len();
         let mut labels = [0; LANES];
-        let mut images = [Image::default(); CHUNK];
-        for ((label, image), i) in labels.iter_mut().zip(&mut images).zip(range.clone()) {
+        for (label, i) in labels.iter_mut().zip(range.clone()) {
             *label = examples.label(i);
-            *image = examples.image(i);
         }
-        let (stride, panels) = (self.stride(), 0..self.panels());
-        let x = &mut scratch.x[..n.next_multiple_of(4) * stride];
-        examples.features(self.arch, range, &images[..n], panels, x, stride);
-        self.arch.dispatch(Forward {
-            x,
-            stride,
-            weight: &self.weight,
-            bias: &self.bias,
-            sums: &mut scratch.sums,
-            logits: &mut scratch.logits,
-        });
+        self.write_logits(examples, range, scratch);
         let members = scratch.logits.chunks_exact_mut(self.dims.classes);
         let results = scratch.losses.iter_mut().zip(&mut scratch.predictions);
         for ((logits, loss), (losses, predictions)) in members.zip(&self.losses).zip(results) {
@@ -470,6 +446,26 @@ impl Group {
                 }),
             }
         }
+    }
+
+    /// The logits of up to [`CHUNK`] examples.
+    fn write_logits(&self, examples: Examples, range: Range<usize>, scratch: &mut Scratch) {
+        let n = range.len();
+        let mut images = [Image::default(); CHUNK];
+        for (image, i) in images.iter_mut().zip(range.clone()) {
+            *image = examples.image(i);
+        }
+        let (stride, panels) = (self.stride(), 0..panels(self.dims));
+        let x = &mut scratch.x[..n.next_multiple_of(4) * stride];
+        examples.features(self.arch, range, &images[..n], panels, x, stride);
+        self.arch.dispatch(Forward {
+            x,
+            stride,
+            weight: &self.weight,
+            bias: &self.bias,
+            sums: &mut scratch.sums,
+            logits: &mut scratch.logits,
+        });
     }
 
     /// Fills `batch` with the losses and `dlogits`.
@@ -569,15 +565,15 @@ impl Group {
         Ok(())
     }
 
-    /// The panels of a row.
-    fn panels(&self) -> usize {
-        self.dims.features.div_ceil(PANEL)
-    }
-
     /// Panels from one example to the next: odd, because addresses a power of two apart share one place in the cache.
     fn stride(&self) -> usize {
-        self.panels() | 1
+        panels(self.dims) | 1
     }
+}
+
+/// The panels of a row.
+fn panels(dims: Dims) -> usize {
+    dims.features.div_ceil(PANEL)
 }
 
 /// The examples of one task of the forward pass over `n`.

@@ -17,7 +17,6 @@ use crate::network::{Batch, Examples, Group, Parameters, Rate};
 #[derive(Debug)]
 pub struct Parts {
     parts: Vec<Part>,
-    /// As old as the last [`gather`](Self::gather).
     whole: Group,
 }
 
@@ -42,10 +41,10 @@ impl Parts {
             _ => 1,
         };
         let part = |i| {
-            let members = i * m / parts..(i + 1) * m / parts;
-            let group = whole.part(members.clone())?;
+            let range = i * m / parts..(i + 1) * m / parts;
+            let group = Group::new(&members[range.clone()])?.with_losses(&losses[range.clone()])?;
             Ok(Part {
-                members,
+                members: range,
                 batch: Batch::new(&group, examples),
                 group,
             })
@@ -72,11 +71,15 @@ impl Parts {
         parts.flat_map(|p| p.group.losses(&p.batch, n)).collect()
     }
 
-    /// All members, as they stand, in one group: a pass over that normalises each example once.
-    pub fn gather(&mut self) -> &Group {
+    /// Brings [`whole`](Self::whole) up to date.
+    pub fn gather(&mut self) {
         for part in &self.parts {
             self.whole.put(part.members.start, &part.group);
         }
+    }
+
+    /// All members in one group, as old as the last [`gather`](Self::gather): a pass over that normalises each example once.
+    pub fn whole(&self) -> &Group {
         &self.whole
     }
 }
@@ -113,8 +116,9 @@ mod tests {
             let mut parts = Parts::new(&members(m), &losses, 6).unwrap();
             parts.step(examples, &rates).unwrap();
             let members = |group: &Group| (0..m).map(|j| group.member(j)).collect::<Vec<_>>();
-            let before = members(&parts.whole);
-            (parts.parts.len(), [members(parts.gather()), before])
+            let before = members(parts.whole());
+            parts.gather();
+            (parts.parts.len(), [members(parts.whole()), before])
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build().unwrap().install(step)

@@ -176,6 +176,7 @@ impl<'a> Trainer<'a> {
         trained?;
 
         let began = Instant::now();
+        self.parts.gather();
         let scores = self.evaluate()?;
         let elapsed = began.elapsed();
         self.timings.evaluate += elapsed;
@@ -225,12 +226,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// The scores of each member on the training and, unless it is empty, on the validation split, if they are wanted.
-    fn evaluate(&mut self) -> Result<Vec<[Option<Scores>; 2]>> {
+    fn evaluate(&self) -> Result<Vec<[Option<Scores>; 2]>> {
         let mut scores = vec![[None; 2]; self.state.runs.len()];
         if !self.evaluates {
             return Ok(scores);
         }
-        let group = self.parts.gather();
+        let group = self.parts.whole();
         for (i, split) in [self.data.train, self.data.validation].iter().enumerate() {
             if !split.is_empty() {
                 let found = evaluate_group(group, &self.lambdas, split, self.data.normalizer)?;
@@ -247,7 +248,7 @@ impl<'a> Trainer<'a> {
         let number = self.state.epochs() + 1;
         let seconds = self.state.seconds / self.state.runs.len() as f64;
         (self.state.batches, self.state.seconds) = (0, 0.0);
-        let group = self.parts.gather();
+        let group = self.parts.whole();
         for (member, (run, scores)) in self.state.runs.iter_mut().zip(scores).enumerate() {
             let parameters = group.member(member);
             if run.divergence.is_none() {
@@ -272,7 +273,8 @@ impl<'a> Trainer<'a> {
 
     /// How far training has got.
     pub fn state(&mut self) -> &State {
-        let group = self.parts.gather();
+        self.parts.gather();
+        let group = self.parts.whole();
         for (member, run) in self.state.runs.iter_mut().enumerate() {
             run.parameters = group.member(member);
         }

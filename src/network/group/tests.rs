@@ -92,22 +92,12 @@ fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
 
 /// The logits of the kernel, (n, m·k).
 fn logits(group: &Group, examples: Examples) -> Vec<f32> {
-    let (stride, width) = (group.stride(), group.members * group.dims.classes);
+    let width = group.members * group.dims.classes;
     let mut logits = Vec::new();
     for first in (0..examples.len()).step_by(CHUNK) {
         let range = first..examples.len().min(first + CHUNK);
-        let images: Vec<_> = range.clone().map(|i| examples.image(i)).collect();
         Scratch::with(group, |scratch| {
-            let (panels, x) = (0..group.panels(), &mut scratch.x);
-            examples.features(group.arch, range.clone(), &images, panels, x, stride);
-            group.arch.dispatch(Forward {
-                x,
-                stride,
-                weight: &group.weight,
-                bias: &group.bias,
-                sums: &mut scratch.sums,
-                logits: &mut scratch.logits,
-            });
+            group.write_logits(examples, range.clone(), scratch);
             for e in 0..range.len() {
                 logits.extend(scratch.logits[..width].iter().map(|row| row.0[e]));
             }
