@@ -9,8 +9,7 @@ use std::ops::Range;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use onelayer::network::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, Normalise, Panel, RowRate, Sigmoid,
-    Softmax, ZERO,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, Normalise, Panel, RowRate, Sigmoid, Softmax, ZERO,
 };
 use pulp::Arch;
 
@@ -33,9 +32,7 @@ fn panels(count: usize) -> Vec<Panel> {
 
 #[divan::bench]
 fn fma_loop(bencher: Bencher) {
-    bencher
-        .counter(ItemsCount::new(fma::flops()))
-        .bench(fma::run);
+    bencher.counter(ItemsCount::new(fma::flops())).bench(fma::run);
 }
 
 #[divan::bench(args = ROWS)]
@@ -44,18 +41,16 @@ fn forward(bencher: Bencher, rows: usize) {
     let (x, weight) = (panels(CHUNK * STRIDE), panels(PANELS * rows));
     let bias = vec![0.0; rows];
     let (mut sums, mut logits) = (vec![ZERO; rows * CHUNK], vec![ZERO; rows]);
-    bencher
-        .counter(ItemsCount::new(2 * CHUNK * PANELS * 64 * rows))
-        .bench_local(|| {
-            arch.dispatch(Forward {
-                x: black_box(&x),
-                stride: STRIDE,
-                weight: &weight,
-                bias: &bias,
-                sums: &mut sums,
-                logits: &mut logits,
-            });
+    bencher.counter(ItemsCount::new(2 * CHUNK * PANELS * 64 * rows)).bench_local(|| {
+        arch.dispatch(Forward {
+            x: black_box(&x),
+            stride: STRIDE,
+            weight: &weight,
+            bias: &bias,
+            sums: &mut sums,
+            logits: &mut logits,
         });
+    });
 }
 
 #[divan::bench(args = ROWS)]
@@ -64,26 +59,18 @@ fn backward_and_update(bencher: Bencher, rows: usize) {
     // One panel of all examples, which the pass normalises just before.
     let (x, mut weight) = (panels(N), panels(PANELS * rows));
     let dlogits = vec![1e-3; N * rows];
-    let rates = vec![
-        RowRate {
-            eta: 1e-3,
-            two_lambda: 0.1
-        };
-        rows
-    ];
-    bencher
-        .counter(ItemsCount::new(2 * N * PANELS * 64 * rows))
-        .bench_local(|| {
-            for weight in weight.chunks_exact_mut(rows) {
-                arch.dispatch(Backward {
-                    x: black_box(&x),
-                    dlogits: &dlogits,
-                    rates: &rates,
-                    weight,
-                    leave: Leave::Updated,
-                });
-            }
-        });
+    let rates = vec![RowRate { eta: 1e-3, two_lambda: 0.1 }; rows];
+    bencher.counter(ItemsCount::new(2 * N * PANELS * 64 * rows)).bench_local(|| {
+        for weight in weight.chunks_exact_mut(rows) {
+            arch.dispatch(Backward {
+                x: black_box(&x),
+                dlogits: &dlogits,
+                rates: &rates,
+                weight,
+                leave: Leave::Updated,
+            });
+        }
+    });
 }
 
 #[divan::bench]
@@ -91,16 +78,14 @@ fn softmax(bencher: Bencher) {
     let arch = Arch::new();
     let mut logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
     let (mut losses, mut predictions) = (ZERO, [0; LANES]);
-    bencher
-        .counter(ItemsCount::new(10 * LANES))
-        .bench_local(|| {
-            arch.dispatch(Softmax {
-                logits: black_box(&mut logits),
-                labels: &[3; LANES],
-                losses: &mut losses,
-                predictions: &mut predictions,
-            });
+    bencher.counter(ItemsCount::new(10 * LANES)).bench_local(|| {
+        arch.dispatch(Softmax {
+            logits: black_box(&mut logits),
+            labels: &[3; LANES],
+            losses: &mut losses,
+            predictions: &mut predictions,
         });
+    });
 }
 
 #[divan::bench]
@@ -108,17 +93,14 @@ fn sigmoid(bencher: Bencher) {
     let arch = Arch::new();
     let logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
     let (mut losses, mut predictions) = (ZERO, [0; LANES]);
-    bencher
-        .counter(ItemsCount::new(10 * LANES))
-        .with_inputs(|| logits.clone())
-        .bench_local_refs(|logits| {
-            arch.dispatch(Sigmoid {
-                logits: black_box(logits),
-                labels: &[3; LANES],
-                losses: &mut losses,
-                predictions: &mut predictions,
-            });
+    bencher.counter(ItemsCount::new(10 * LANES)).with_inputs(|| logits.clone()).bench_local_refs(|logits| {
+        arch.dispatch(Sigmoid {
+            logits: black_box(logits),
+            labels: &[3; LANES],
+            losses: &mut losses,
+            predictions: &mut predictions,
         });
+    });
 }
 
 /// All panels of eight images for the forward pass; none, every other one, or all are mirrored.
@@ -138,23 +120,16 @@ fn normalise_by_panels(bencher: Bencher) {
     let pixels = vec![100; N * PANELS * 64];
     let images = images(&pixels, |_| false);
     let mut x = panels(N);
-    bencher
-        .counter(ItemsCount::new(pixels.len()))
-        .bench_local(|| {
-            for panel in 0..PANELS {
-                run_normalise(black_box(&images), panel..panel + 1, &mut x, 1);
-            }
-        });
+    bencher.counter(ItemsCount::new(pixels.len())).bench_local(|| {
+        for panel in 0..PANELS {
+            run_normalise(black_box(&images), panel..panel + 1, &mut x, 1);
+        }
+    });
 }
 
 fn images(pixels: &[u8], flip: impl Fn(usize) -> bool) -> Vec<Image<'_>> {
     let pixels = pixels.chunks_exact(PANELS * 64).enumerate();
-    pixels
-        .map(|(i, pixels)| Image {
-            pixels,
-            flip: flip(i),
-        })
-        .collect()
+    pixels.map(|(i, pixels)| Image { pixels, flip: flip(i) }).collect()
 }
 
 fn run_normalise(images: &[Image], panels: Range<usize>, x: &mut [Panel], stride: usize) {

@@ -18,9 +18,7 @@ use std::time::Instant;
 
 use cifar10::{Cifar10, all_threads, pool};
 use onelayer::dataset::Dataset;
-use onelayer::gradcheck::autograd::{
-    AutogradTrainer, Examples, Scores, TensorOpsTrainer, set_threads,
-};
+use onelayer::gradcheck::autograd::{AutogradTrainer, Examples, Scores, TensorOpsTrainer, set_threads};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::train::epoch_order;
@@ -62,10 +60,7 @@ fn compare(data: &Cifar10, tensors: &Tensors, threads: usize) -> bool {
         100.0 * gflops / rate
     );
     let mut agree = true;
-    for (name, peer) in [
-        ("tensor operations", by_tensor_operations),
-        ("autograd", by_autograd),
-    ] {
+    for (name, peer) in [("tensor operations", by_tensor_operations), ("autograd", by_autograd)] {
         let difference = (0..runs.len())
             .filter(|&i| Setting::REPORT[i].eta() < 0.01)
             .map(|i| {
@@ -83,11 +78,7 @@ fn compare(data: &Cifar10, tensors: &Tensors, threads: usize) -> bool {
             "  libtorch, {name:17}  {:7.2} s, {:.1} times as long; losses differ by {difference:.0e}{}",
             peer.seconds,
             peer.seconds / ours,
-            if difference <= LOSS_TOLERANCE {
-                ""
-            } else {
-                ": TOO MUCH"
-            }
+            if difference <= LOSS_TOLERANCE { "" } else { ": TOO MUCH" }
         );
     }
     agree
@@ -157,18 +148,11 @@ impl Tensors {
             let x = data.normalizer.apply(split, 0..split.len());
             Examples::new(&x, split.labels(), split.dims()).expect("the data are consistent")
         };
-        Self {
-            train: tensors(&data.splits.train),
-            validation: tensors(&data.splits.validation),
-        }
+        Self { train: tensors(&data.splits.train), validation: tensors(&data.splits.validation) }
     }
 
     /// Trains one setting after the other, as such a program does.
-    fn train<T: Trainer>(
-        &self,
-        start: Parameters,
-        trainer: impl Fn(&Parameters, f64, f64) -> T,
-    ) -> Peer {
+    fn train<T: Trainer>(&self, start: Parameters, trainer: impl Fn(&Parameters, f64, f64) -> T) -> Peer {
         let schedule = Schedule::REPORT;
         let began = Instant::now();
         let scores = Setting::REPORT.map(|setting| {
@@ -184,9 +168,6 @@ impl Tensors {
             }
             scores.expect("there is an epoch")
         });
-        Peer {
-            seconds: began.elapsed().as_secs_f64(),
-            scores: scores.into(),
-        }
+        Peer { seconds: began.elapsed().as_secs_f64(), scores: scores.into() }
     }
 }

@@ -40,14 +40,11 @@ fn settings(m: usize) -> Vec<Setting> {
 fn load(bencher: Bencher, threads: usize) {
     let pool = pool(threads);
     Cifar10::load();
-    bencher
-        .counter(BytesCount::new(3 * FILE_BYTES))
-        .bench_local(|| {
-            let dir = Path::new(DEFAULT_DIR);
-            let (train, validation) = ([BatchFile::Train(1)], [BatchFile::Train(2)]);
-            pool.install(|| store::load_splits(dir, &train, &validation))
-                .expect("the files were just loaded")
-        });
+    bencher.counter(BytesCount::new(3 * FILE_BYTES)).bench_local(|| {
+        let dir = Path::new(DEFAULT_DIR);
+        let (train, validation) = ([BatchFile::Train(1)], [BatchFile::Train(2)]);
+        pool.install(|| store::load_splits(dir, &train, &validation)).expect("the files were just loaded")
+    });
 }
 
 /// Mini-batches and the evaluation of both splits, by the number of settings in the group.
@@ -82,9 +79,7 @@ fn empty_passes(bencher: Bencher, threads: usize) {
             });
         }
     };
-    bencher
-        .counter(ItemsCount::new(PASSES))
-        .bench_local(|| pool.install(passes));
+    bencher.counter(ItemsCount::new(PASSES)).bench_local(|| pool.install(passes));
 }
 
 fn epochs(bencher: Bencher, settings: &[Setting], epochs: usize, threads: usize) {

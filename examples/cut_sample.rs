@@ -16,12 +16,8 @@ use onelayer::output::atomic;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let data = arguments
-        .next()
-        .unwrap_or_else(|| cifar10::DEFAULT_DIR.into());
-    let out = arguments
-        .next()
-        .unwrap_or_else(|| sample::DEFAULT_DIR.into());
+    let data = arguments.next().unwrap_or_else(|| cifar10::DEFAULT_DIR.into());
+    let out = arguments.next().unwrap_or_else(|| sample::DEFAULT_DIR.into());
     std::fs::create_dir_all(&out)?;
     for (part, source, per_class) in sample::PARTS {
         let full = store::load(&data, &[source], Trust::Nothing)?;

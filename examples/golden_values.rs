@@ -26,10 +26,7 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 fn main() -> onelayer::Result<()> {
     let folder = std::env::args_os().nth(1);
     let folder = folder.map_or_else(|| COMMITTED.into(), PathBuf::from);
-    for (loss, name) in [
-        (Loss::Softmax, "autograd.json"),
-        (Loss::Bce, "autograd_bce.json"),
-    ] {
+    for (loss, name) in [(Loss::Softmax, "autograd.json"), (Loss::Bce, "autograd_bce.json")] {
         let path = folder.join(name);
         atomic::write(&path, document(loss)?.as_bytes())?;
         println!("{}", path.display());
@@ -39,10 +36,8 @@ fn main() -> onelayer::Result<()> {
 
 /// The whole file of a loss.
 pub fn document(loss: Loss) -> onelayer::Result<String> {
-    let entries: Vec<_> = problems()?
-        .into_iter()
-        .map(|(name, problem, lambda)| entry(name, &problem.with_loss(loss), lambda))
-        .collect();
+    let entries: Vec<_> =
+        problems()?.into_iter().map(|(name, problem, lambda)| entry(name, &problem.with_loss(loss), lambda)).collect();
     Ok(format!("[\n{}\n]\n", entries.join(",\n")))
 }
 
@@ -50,33 +45,13 @@ pub fn document(loss: Loss) -> onelayer::Result<String> {
 fn problems() -> onelayer::Result<Vec<(&'static str, Problem, f64)>> {
     Ok(vec![
         ("one example of two classes", random(1, 3, 2, 1)?, 0.0),
-        (
-            "one example of two classes, penalised",
-            random(1, 3, 2, 1)?,
-            1.0,
-        ),
+        ("one example of two classes, penalised", random(1, 3, 2, 1)?, 1.0),
         ("five examples of three classes", random(5, 4, 3, 2)?, 0.0),
-        (
-            "five examples of three classes, penalised",
-            random(5, 4, 3, 2)?,
-            0.1,
-        ),
+        ("five examples of three classes, penalised", random(5, 4, 3, 2)?, 0.1),
         ("all logits equal", equal_logits()?, 0.1),
-        (
-            "logits of which one example's is right and one's is wrong with certainty",
-            saturated()?,
-            0.0,
-        ),
-        (
-            "logits whose exponentials overflow, penalised",
-            overflowing()?,
-            1.0,
-        ),
-        (
-            "sixteen examples of ten classes",
-            random(16, 33, 10, 3)?,
-            0.1,
-        ),
+        ("logits of which one example's is right and one's is wrong with certainty", saturated()?, 0.0),
+        ("logits whose exponentials overflow, penalised", overflowing()?, 1.0),
+        ("sixteen examples of ten classes", random(16, 33, 10, 3)?, 0.1),
     ])
 }
 
@@ -90,37 +65,24 @@ fn random(n: usize, features: usize, classes: usize, seed: u64) -> onelayer::Res
 }
 
 fn equal_logits() -> onelayer::Result<Problem> {
-    let dims = Dims {
-        features: 2,
-        classes: 4,
-    };
+    let dims = Dims { features: 2, classes: 4 };
     let parameters = Parameters::new(dims, [0.5, -0.25].repeat(4), vec![2.0; 4])?;
     Problem::new(vec![1.0, 3.0, -2.0, 0.5], vec![0, 3], parameters)
 }
 
 /// Logits (200, −40, 0) for both examples, of class 0 and class 1.
 fn saturated() -> onelayer::Result<Problem> {
-    let dims = Dims {
-        features: 1,
-        classes: 3,
-    };
+    let dims = Dims { features: 1, classes: 3 };
     let parameters = Parameters::new(dims, vec![100.0, -20.0, 0.0], vec![0.0; 3])?;
     Problem::new(vec![2.0, 2.0], vec![0, 1], parameters)
 }
 
 /// Logits up to ±30,000: their exponentials overflow `f64` unless each row's maximum is taken out first.
 fn overflowing() -> onelayer::Result<Problem> {
-    let dims = Dims {
-        features: 2,
-        classes: 3,
-    };
+    let dims = Dims { features: 2, classes: 3 };
     let weight = vec![10_000.0, 0.0, 0.0, -10_000.0, 8.0, 8.0];
     let parameters = Parameters::new(dims, weight, vec![0.5, 0.0, -0.5])?;
-    Problem::new(
-        vec![1.0, 2.0, 3.0, -1.0, 0.0, 0.0],
-        vec![0, 2, 1],
-        parameters,
-    )
+    Problem::new(vec![1.0, 2.0, 3.0, -1.0, 0.0, 0.0], vec![0, 2, 1], parameters)
 }
 
 /// A problem and its results as a JSON object, a matrix row a line.
@@ -153,11 +115,7 @@ fn vector(values: &[f64]) -> String {
 
 /// As [`vector`], with an exponent where plain digits would be long.
 fn number(value: f64) -> String {
-    if value != 0.0 && value.abs() < 1e-4 {
-        format!("{value:e}")
-    } else {
-        value.to_string()
-    }
+    if value != 0.0 && value.abs() < 1e-4 { format!("{value:e}") } else { value.to_string() }
 }
 
 /// Rows of `columns` numbers, each on a line.

@@ -55,11 +55,7 @@ pub(crate) fn evaluate_group(
     Ok(scores
         .map(|(j, (total, lambda))| {
             let loss = total.loss / n;
-            Scores {
-                loss,
-                cost: loss + lambda * group.member(j).squared_norm(),
-                accuracy: total.correct as f64 / n,
-            }
+            Scores { loss, cost: loss + lambda * group.member(j).squared_norm(), accuracy: total.correct as f64 / n }
         })
         .collect())
 }
@@ -184,18 +180,11 @@ fn fraction(part: usize, whole: usize) -> Option<f64> {
 /// # Errors
 ///
 /// Those of [`evaluate`].
-pub fn confusion(
-    parameters: &Parameters,
-    dataset: &Dataset,
-    normalizer: &Normalizer,
-) -> Result<Confusion> {
+pub fn confusion(parameters: &Parameters, dataset: &Dataset, normalizer: &Normalizer) -> Result<Confusion> {
     let group = Group::new(std::slice::from_ref(parameters))?;
     let predicted = group.predict(Examples::All(dataset, normalizer))?;
     let pairs = dataset.labels().iter().zip(predicted);
-    Ok(Confusion::new(
-        dataset.dims().classes,
-        pairs.map(|(&truth, predicted)| (truth.into(), predicted.into())),
-    ))
+    Ok(Confusion::new(dataset.dims().classes, pairs.map(|(&truth, predicted)| (truth.into(), predicted.into()))))
 }
 
 /// What a model says of one example.
@@ -277,10 +266,7 @@ mod tests {
 
     /// One feature, whose normalised values are those of the pixels; two classes with the logits (0, x).
     fn histogram(loss: Loss, pixels: &[u8], labels: &[u8]) -> ProbabilityHistogram {
-        let dims = Dims {
-            features: 1,
-            classes: 2,
-        };
+        let dims = Dims { features: 1, classes: 2 };
         let dataset = Dataset::new(dims, pixels.to_vec(), labels.to_vec()).unwrap();
         let normalizer = Normalizer::new(vec![0.0], vec![1.0 / 255.0]).unwrap();
         let parameters = Parameters::new(dims, vec![0.0, 1.0], vec![0.0; 2]).unwrap();
@@ -325,14 +311,8 @@ mod tests {
     #[test]
     fn recall_is_of_the_examples_and_precision_of_the_predictions() {
         let matrix = Confusion::new(2, [(0, 0), (0, 0), (0, 0), (0, 1), (1, 0), (1, 1)]);
-        assert_eq!(
-            (matrix.recall(0), matrix.precision(0)),
-            (Some(0.75), Some(0.75))
-        );
-        assert_eq!(
-            (matrix.recall(1), matrix.precision(1)),
-            (Some(0.5), Some(0.5))
-        );
+        assert_eq!((matrix.recall(0), matrix.precision(0)), (Some(0.75), Some(0.75)));
+        assert_eq!((matrix.recall(1), matrix.precision(1)), (Some(0.5), Some(0.5)));
         assert_eq!(matrix.accuracy(), Some(4.0 / 6.0));
     }
 

@@ -42,11 +42,7 @@ impl FromStr for Loss {
 
     fn from_str(text: &str) -> Result<Self> {
         let named = Loss::ALL.into_iter().find(|loss| loss.name() == text);
-        named.ok_or_else(|| Error::InvalidValue {
-            name: "loss",
-            expected: "softmax or bce".into(),
-            found: text.into(),
-        })
+        named.ok_or_else(|| Error::InvalidValue { name: "loss", expected: "softmax or bce".into(), found: text.into() })
     }
 }
 
@@ -65,11 +61,7 @@ impl Decay {
     /// [`Error::InvalidValue`] unless `every` is at least 1 and 0 < `factor` < 1.
     pub fn new(every: usize, factor: f64) -> Result<Self> {
         if every == 0 {
-            return Err(Error::InvalidValue {
-                name: "decay-every",
-                expected: "at least 1".into(),
-                found: "0".into(),
-            });
+            return Err(Error::InvalidValue { name: "decay-every", expected: "at least 1".into(), found: "0".into() });
         }
         if !(factor > 0.0 && factor < 1.0) {
             return Err(Error::InvalidValue {
@@ -139,12 +131,7 @@ impl Setting {
     ];
 
     const fn of_report(lambda: f64, eta: f64) -> Self {
-        Self {
-            lambda,
-            eta,
-            loss: Loss::Softmax,
-            decay: None,
-        }
+        Self { lambda, eta, loss: Loss::Softmax, decay: None }
     }
 
     /// `lambda` (λ) is the weight of the penalty Σ weight², `eta` (η) the learning rate, which stays as it is; the loss
@@ -230,10 +217,7 @@ impl Setting {
     /// setting it doesn't have.
     pub fn reported_test_accuracy(self) -> Option<f64> {
         let stated = [0.2877, 0.3932, 0.3940, 0.3738];
-        Setting::REPORT
-            .iter()
-            .position(|&s| s == self)
-            .map(|i| stated[i])
+        Setting::REPORT.iter().position(|&s| s == self).map(|i| stated[i])
     }
 }
 
@@ -254,13 +238,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The report's protocol, with the seed that this project uses unless told otherwise.
-    pub const REPORT: Schedule = Schedule {
-        epochs: 40,
-        batch_size: 100,
-        seed: 42,
-        shuffle: true,
-        flip: 0.0,
-    };
+    pub const REPORT: Schedule = Schedule { epochs: 40, batch_size: 100, seed: 42, shuffle: true, flip: 0.0 };
 
     /// Checks the schedule against a training split of `examples`.
     ///
@@ -270,11 +248,7 @@ impl Schedule {
     /// probability.
     pub fn validate(&self, examples: usize) -> Result<()> {
         if self.epochs == 0 {
-            return Err(Error::InvalidValue {
-                name: "epochs",
-                expected: "at least 1".into(),
-                found: "0".into(),
-            });
+            return Err(Error::InvalidValue { name: "epochs", expected: "at least 1".into(), found: "0".into() });
         }
         if !(1..=examples).contains(&self.batch_size) {
             return Err(Error::InvalidValue {
@@ -300,19 +274,8 @@ mod tests {
 
     #[test]
     fn the_settings_of_the_report_are_valid_and_named_as_its_files() {
-        let names: Vec<_> = Setting::REPORT
-            .iter()
-            .map(|s| Setting::new(s.lambda, s.eta).unwrap().name())
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "lambda0_eta0.1",
-                "lambda0_eta0.001",
-                "lambda0.1_eta0.001",
-                "lambda1_eta0.001"
-            ]
-        );
+        let names: Vec<_> = Setting::REPORT.iter().map(|s| Setting::new(s.lambda, s.eta).unwrap().name()).collect();
+        assert_eq!(names, ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"]);
     }
 
     #[test]
@@ -329,28 +292,19 @@ mod tests {
 
     #[test]
     fn a_negative_zero_is_the_setting_zero() {
-        assert_eq!(
-            Setting::new(-0.0, 0.1).unwrap().name(),
-            Setting::REPORT[0].name()
-        );
+        assert_eq!(Setting::new(-0.0, 0.1).unwrap().name(), Setting::REPORT[0].name());
     }
 
     #[test]
     fn only_the_settings_of_the_report_have_a_reported_accuracy() {
         assert_eq!(Setting::REPORT[2].reported_test_accuracy(), Some(0.3940));
-        assert_eq!(
-            Setting::new(0.2, 0.001).unwrap().reported_test_accuracy(),
-            None
-        );
+        assert_eq!(Setting::new(0.2, 0.001).unwrap().reported_test_accuracy(), None);
     }
 
     #[test]
     fn a_learning_rate_falls_at_the_first_epoch_of_each_step() {
         let constant = Setting::new(0.1, 0.8).unwrap();
-        assert_eq!(
-            (constant.learning_rate(1), constant.learning_rate(99)),
-            (0.8, 0.8)
-        );
+        assert_eq!((constant.learning_rate(1), constant.learning_rate(99)), (0.8, 0.8));
         let falling = constant.with_decay(Some(Decay::new(3, 0.5).unwrap()));
         let rates: Vec<_> = (1..=7).map(|e| falling.learning_rate(e)).collect();
         assert_eq!(rates, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]);
@@ -394,18 +348,8 @@ mod tests {
 
     #[test]
     fn a_flip_is_a_probability() {
-        for (flip, valid) in [
-            (0.0, true),
-            (0.5, true),
-            (1.0, true),
-            (-0.1, false),
-            (1.1, false),
-            (f64::NAN, false),
-        ] {
-            let schedule = Schedule {
-                flip,
-                ..Schedule::REPORT
-            };
+        for (flip, valid) in [(0.0, true), (0.5, true), (1.0, true), (-0.1, false), (1.1, false), (f64::NAN, false)] {
+            let schedule = Schedule { flip, ..Schedule::REPORT };
             assert_eq!(schedule.validate(100).is_ok(), valid, "{flip}");
         }
     }
@@ -415,21 +359,7 @@ mod tests {
         let schedule = Schedule::REPORT;
         schedule.validate(100).unwrap();
         assert!(schedule.validate(99).is_err());
-        assert!(
-            Schedule {
-                epochs: 0,
-                ..schedule
-            }
-            .validate(100)
-            .is_err()
-        );
-        assert!(
-            Schedule {
-                batch_size: 0,
-                ..schedule
-            }
-            .validate(100)
-            .is_err()
-        );
+        assert!(Schedule { epochs: 0, ..schedule }.validate(100).is_err());
+        assert!(Schedule { batch_size: 0, ..schedule }.validate(100).is_err());
     }
 }

@@ -61,10 +61,7 @@ impl Normalizer {
             0 => 1.0,
             scaled => ((scaled as f64).sqrt() / n as f64 / WHITE) as f32,
         };
-        Self::new(
-            sums.iter().map(mean).collect(),
-            sums.iter().map(std).collect(),
-        )
+        Self::new(sums.iter().map(mean).collect(), sums.iter().map(std).collect())
     }
 
     /// The map of a known `mean` and `std` (d each), in units of a pixel divided by 255.
@@ -84,30 +81,14 @@ impl Normalizer {
         crate::network::check_finite("mean", &mean)?;
         crate::network::check_finite("std", &std)?;
         if let Some(&s) = std.iter().find(|&&s| s <= 0.0) {
-            return Err(Error::InvalidValue {
-                name: "std",
-                expected: "above 0".into(),
-                found: s.to_string(),
-            });
+            return Err(Error::InvalidValue { name: "std", expected: "above 0".into(), found: s.to_string() });
         }
-        let scale = std
-            .iter()
-            .map(|&s| (1.0 / (WHITE * f64::from(s))) as f32)
-            .collect::<Vec<_>>();
-        let offset = mean
-            .iter()
-            .zip(&std)
-            .map(|(&m, &s)| (-f64::from(m) / f64::from(s)) as f32)
-            .collect::<Vec<_>>();
+        let scale = std.iter().map(|&s| (1.0 / (WHITE * f64::from(s))) as f32).collect::<Vec<_>>();
+        let offset = mean.iter().zip(&std).map(|(&m, &s)| (-f64::from(m) / f64::from(s)) as f32).collect::<Vec<_>>();
         // A std that is all but 0 has no reciprocal as an `f32`.
         crate::network::check_finite("1 / (255 std)", &scale)?;
         crate::network::check_finite("mean / std", &offset)?;
-        Ok(Self {
-            mean,
-            std,
-            scale,
-            offset,
-        })
+        Ok(Self { mean, std, scale, offset })
     }
 
     /// The mean of each feature, (d), of pixels divided by 255.
@@ -135,9 +116,7 @@ impl Normalizer {
         let mut x = Vec::new();
         for i in indices {
             let row = dataset.image(i).iter().zip(&self.scale).zip(&self.offset);
-            x.extend(
-                row.map(|((&pixel, &scale), &offset)| f32::from(pixel).mul_add(scale, offset)),
-            );
+            x.extend(row.map(|((&pixel, &scale), &offset)| f32::from(pixel).mul_add(scale, offset)));
         }
         x
     }
@@ -150,10 +129,7 @@ mod tests {
 
     fn dataset(pixels: Vec<u8>, features: usize) -> Dataset {
         let labels = vec![0; pixels.len() / features];
-        let dims = Dims {
-            features,
-            classes: 1,
-        };
+        let dims = Dims { features, classes: 1 };
         Dataset::new(dims, pixels, labels).unwrap()
     }
 
@@ -172,16 +148,9 @@ mod tests {
     fn the_training_split_has_mean_0_and_standard_deviation_1_after_normalisation() {
         let pixels = (0..600_u32).map(|i| (i * i * 31 % 251) as u8).collect();
         let train = dataset(pixels, 3);
-        let x = Normalizer::fit(&train)
-            .unwrap()
-            .apply(&train, 0..train.len());
+        let x = Normalizer::fit(&train).unwrap().apply(&train, 0..train.len());
         for feature in 0..3 {
-            let column: Vec<f64> = x
-                .iter()
-                .skip(feature)
-                .step_by(3)
-                .map(|&v| v.into())
-                .collect();
+            let column: Vec<f64> = x.iter().skip(feature).step_by(3).map(|&v| v.into()).collect();
             let mean = column.iter().sum::<f64>() / 200.0;
             let variance = column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 200.0;
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-6);
@@ -201,11 +170,7 @@ mod tests {
         assert!(Normalizer::new(vec![0.0], vec![0.0]).is_err());
         assert!(Normalizer::new(vec![f32::NAN], vec![1.0]).is_err());
         assert!(Normalizer::new(vec![0.0], vec![1.0, 1.0]).is_err());
-        let error = |mean, std| {
-            Normalizer::new(vec![mean], vec![std])
-                .unwrap_err()
-                .to_string()
-        };
+        let error = |mean, std| Normalizer::new(vec![mean], vec![std]).unwrap_err().to_string();
         assert!(error(0.0, 1e-45).starts_with("1 / (255 std) must be finite"));
         assert!(error(3e38, 1e-3).starts_with("mean / std must be finite"));
     }

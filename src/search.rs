@@ -105,14 +105,9 @@ impl Space {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(u64::MAX);
         let trial = |_| {
-            let setting = Setting::new(
-                log_uniform(&mut rng, &self.lambdas),
-                log_uniform(&mut rng, &self.etas),
-            )?;
+            let setting = Setting::new(log_uniform(&mut rng, &self.lambdas), log_uniform(&mut rng, &self.etas))?;
             Ok(Trial {
-                setting: setting
-                    .with_loss(one_of(&mut rng, &self.losses))
-                    .with_decay(one_of(&mut rng, &self.decays)),
+                setting: setting.with_loss(one_of(&mut rng, &self.losses)).with_decay(one_of(&mut rng, &self.decays)),
                 batch_size: one_of(&mut rng, &self.batch_sizes),
                 flip: one_of(&mut rng, &self.flips),
             })
@@ -123,11 +118,7 @@ impl Space {
 
 fn check_some(trials: Vec<Trial>) -> Result<Vec<Trial>> {
     if trials.is_empty() {
-        return Err(Error::InvalidValue {
-            name: "trials",
-            expected: "at least one".into(),
-            found: "none".into(),
-        });
+        return Err(Error::InvalidValue { name: "trials", expected: "at least one".into(), found: "none".into() });
     }
     Ok(trials)
 }
@@ -142,9 +133,7 @@ fn log_uniform(rng: &mut ChaCha8Rng, values: &[f64]) -> f64 {
     let high = values.iter().copied().fold(0.0, f64::max);
     let drawn = low * (high / low).powf(rng.random::<f64>());
     // The shortest text of three digits reads back as the number that it names, which a computed rounding might miss.
-    format!("{drawn:.2e}")
-        .parse()
-        .expect("a number was written")
+    format!("{drawn:.2e}").parse().expect("a number was written")
 }
 
 impl Plan {
@@ -160,11 +149,7 @@ impl Plan {
 
     /// How `trial` is trained.
     pub fn schedule(&self, trial: &Trial) -> Schedule {
-        Schedule {
-            batch_size: trial.batch_size,
-            flip: trial.flip,
-            ..self.schedule
-        }
+        Schedule { batch_size: trial.batch_size, flip: trial.flip, ..self.schedule }
     }
 
     /// The batches of trial `number` on `examples` examples, over all epochs.
@@ -175,19 +160,14 @@ impl Plan {
     /// Eight hexadecimal digits that two searches share only if all their trials are the same.
     pub fn digest(&self) -> String {
         let digest = Sha256::digest(format!("{self:?}"));
-        digest[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The trials of those `numbers`, in groups that share their stream of batches.
     pub fn groups(&self, numbers: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
         let mut streams = BTreeMap::<_, Vec<usize>>::new();
         for number in numbers {
-            let Trial {
-                batch_size, flip, ..
-            } = self.trials[number];
+            let Trial { batch_size, flip, .. } = self.trials[number];
             // A flip is at least 0, where the order of the bits is that of the numbers.
             let stream = (batch_size, flip.to_bits());
             streams.entry(stream).or_default().push(number);
@@ -220,11 +200,7 @@ impl Plan {
         let settings: Vec<_> = trials.iter().map(|trial| trial.setting).collect();
         let runs = train_unevaluated(data, &settings, &schedule, start, observer)?;
         let outcome = |(&trial, run): (&usize, &Run)| {
-            Ok(Outcome {
-                trial,
-                validation: run.scores_on(data.validation, data.normalizer)?,
-                seconds: run.seconds(),
-            })
+            Ok(Outcome { trial, validation: run.scores_on(data.validation, data.normalizer)?, seconds: run.seconds() })
         };
         group.iter().zip(&runs).map(outcome).collect()
     }
@@ -246,13 +222,7 @@ pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
     let accuracy = |outcome: &&Outcome| outcome.validation.map(|scores| scores.accuracy);
     let finished = outcomes.iter().filter(|o| o.validation.is_some());
     // `max_by` would give the last of equals.
-    finished.reduce(|best, other| {
-        if accuracy(&other) > accuracy(&best) {
-            other
-        } else {
-            best
-        }
-    })
+    finished.reduce(|best, other| if accuracy(&other) > accuracy(&best) { other } else { best })
 }
 
 /// The standard error of an accuracy that was measured on `examples` examples: √(p (1 − p) / n), that of a proportion.
@@ -276,10 +246,7 @@ mod tests {
     }
 
     fn plan(trials: Vec<Trial>) -> Plan {
-        Plan {
-            trials,
-            schedule: Schedule::REPORT,
-        }
+        Plan { trials, schedule: Schedule::REPORT }
     }
 
     #[test]
@@ -297,15 +264,11 @@ mod tests {
         assert_eq!(trials, space().random(2000, 1).unwrap());
         assert_ne!(trials, space().random(2000, 2).unwrap());
         assert_eq!(trials[..5], space().random(5, 1).unwrap());
-        let share = |property: &dyn Fn(&Trial) -> bool| {
-            trials.iter().filter(|t| property(t)).count() as f64 / 2000.0
-        };
+        let share = |property: &dyn Fn(&Trial) -> bool| trials.iter().filter(|t| property(t)).count() as f64 / 2000.0;
         // Five standard deviations of a share of one half.
         let half = |share: f64| (share - 0.5).abs() < 5.0 * 0.5 / 2000_f64.sqrt();
         assert!(half(share(&|t| t.setting.lambda() < 0.01)));
-        assert!(half(share(
-            &|t| t.setting.eta() < 0.01_f64.sqrt() * 0.001_f64.sqrt()
-        )));
+        assert!(half(share(&|t| t.setting.eta() < 0.01_f64.sqrt() * 0.001_f64.sqrt())));
         assert!(half(share(&|t| t.setting.loss() == Loss::Bce)));
         assert!(half(share(&|t| t.setting.decay().is_none())));
         assert!(half(share(&|t| t.batch_size == 50)));
@@ -317,20 +280,11 @@ mod tests {
     #[test]
     fn what_can_not_be_drawn_or_tried_is_refused() {
         let message = |space: Space| space.random(3, 1).unwrap_err().to_string();
-        let zero = Space {
-            lambdas: vec![0.0, 0.1],
-            ..space()
-        };
+        let zero = Space { lambdas: vec![0.0, 0.1], ..space() };
         assert!(message(zero).starts_with("lambda must be above 0"));
-        let negative = Space {
-            etas: vec![-0.1],
-            ..space()
-        };
+        let negative = Space { etas: vec![-0.1], ..space() };
         assert!(message(negative).starts_with("eta must be"));
-        let nothing = Space {
-            flips: Vec::new(),
-            ..space()
-        };
+        let nothing = Space { flips: Vec::new(), ..space() };
         assert!(message(nothing).starts_with("trials must be at least one"));
         assert!(space().random(0, 1).is_err());
     }
@@ -343,11 +297,7 @@ mod tests {
         for group in &groups {
             assert_eq!(group.len(), 8);
             let schedule = plan.schedule(&plan.trials[group[0]]);
-            assert!(
-                group
-                    .iter()
-                    .all(|&i| plan.schedule(&plan.trials[i]) == schedule)
-            );
+            assert!(group.iter().all(|&i| plan.schedule(&plan.trials[i]) == schedule));
         }
         let mut all = groups.concat();
         all.sort_unstable();
@@ -360,20 +310,11 @@ mod tests {
     fn the_best_has_the_highest_accuracy_and_is_the_first_of_equals() {
         let outcome = |trial, accuracy: Option<f64>| Outcome {
             trial,
-            validation: accuracy.map(|accuracy| Scores {
-                loss: 1.0,
-                cost: 1.0,
-                accuracy,
-            }),
+            validation: accuracy.map(|accuracy| Scores { loss: 1.0, cost: 1.0, accuracy }),
             seconds: 0.0,
         };
-        let outcomes = [
-            outcome(0, None),
-            outcome(1, Some(0.3)),
-            outcome(2, Some(0.4)),
-            outcome(3, Some(0.4)),
-            outcome(4, None),
-        ];
+        let outcomes =
+            [outcome(0, None), outcome(1, Some(0.3)), outcome(2, Some(0.4)), outcome(3, Some(0.4)), outcome(4, None)];
         assert_eq!(best(&outcomes).unwrap().trial, 2);
         assert_eq!(best(&outcomes[..1]), None);
     }

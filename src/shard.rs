@@ -137,14 +137,9 @@ fn check_table<R: Sharded>(name: &str, rows: &[R]) -> Result<()> {
     }
     if let Some(other) = rows.iter().find(|row| row.shard() != shard) {
         let other = other.shard();
-        return refuse(format!(
-            "{name} has rows of two shards: {shard} and {other}"
-        ));
+        return refuse(format!("{name} has rows of two shards: {shard} and {other}"));
     }
-    let (found, all) = (
-        rows.iter().map(R::run).collect::<BTreeSet<_>>(),
-        first.runs(),
-    );
+    let (found, all) = (rows.iter().map(R::run).collect::<BTreeSet<_>>(), first.runs());
     if let Some(run) = found.iter().find(|&&run| run >= all || !shard.holds(run)) {
         return refuse(format!(
             "{name} is shard {shard} of {all} runs, to which number {} does not belong",
@@ -170,18 +165,12 @@ fn check_siblings<R: Sharded>(tables: &[(PathBuf, Vec<R>)]) -> Result<()> {
         let (other_job, other) = (rows[0].job(), rows[0].shard());
         let (a, b) = (first_path.display(), path.display());
         if other_job != job {
-            return refuse(format!(
-                "{a} and {b} are of different jobs: {job}; and {other_job}"
-            ));
+            return refuse(format!("{a} and {b} are of different jobs: {job}; and {other_job}"));
         }
         if other.of != shard.of {
-            return refuse(format!(
-                "{a} is shard {shard}, but {b} is shard {other}: one job, split in two ways"
-            ));
+            return refuse(format!("{a} is shard {shard}, but {b} is shard {other}: one job, split in two ways"));
         }
-        let twin = tables[..i]
-            .iter()
-            .find(|(_, rows)| rows[0].shard() == other);
+        let twin = tables[..i].iter().find(|(_, rows)| rows[0].shard() == other);
         if let Some((twin, _)) = twin {
             return refuse(format!("{} and {b} are both shard {other}", twin.display()));
         }
@@ -198,10 +187,7 @@ fn check_siblings<R: Sharded>(tables: &[(PathBuf, Vec<R>)]) -> Result<()> {
         [] => Ok(()),
         [one] => refuse(format!("shard {one} is missing")),
         several if more == 0 => refuse(format!("shards {} are missing", several.join(", "))),
-        several => refuse(format!(
-            "shards {} and {more} more are missing",
-            several.join(", ")
-        )),
+        several => refuse(format!("shards {} and {more} more are missing", several.join(", "))),
     }
 }
 
@@ -248,18 +234,11 @@ mod tests {
     /// What shard `of` of a job of `runs` runs writes: two rows a run.
     fn table(of: &str, runs: usize) -> (PathBuf, Vec<Row>) {
         let shard = shard(of);
-        let row = |run, member| Row {
-            job: "a job",
-            runs,
-            run,
-            shard,
-            member,
-        };
+        let row = |run, member| Row { job: "a job", runs, run, shard, member };
         let rows = (0..runs).filter(|&run| shard.holds(run));
         (
             PathBuf::from(format!("table{}.csv", shard.index)),
-            rows.flat_map(|run| [row(run, 'x'), row(run, 'y')])
-                .collect(),
+            rows.flat_map(|run| [row(run, 'x'), row(run, 'y')]).collect(),
         )
     }
 
@@ -272,9 +251,7 @@ mod tests {
         for text in ["1/1", "2/4", "4/4", "17/100"] {
             assert_eq!(shard(text).to_string(), text);
         }
-        for text in [
-            "", "1", "/", "0/1", "5/4", "1/0", "0/0", "-1/4", "1/4/2", "a/b", "1.0/2", " 1/2",
-        ] {
+        for text in ["", "1", "/", "0/1", "5/4", "1/0", "0/0", "-1/4", "1/4/2", "a/b", "1.0/2", " 1/2"] {
             let message = text.parse::<Shard>().unwrap_err().to_string();
             assert!(message.contains("such as 2/4"), "{text}: {message}");
         }
@@ -311,14 +288,8 @@ mod tests {
 
     #[test]
     fn missing_shards_are_named() {
-        assert_eq!(
-            refusal(vec![table("2/4", 10), table("4/4", 10)]),
-            "cannot merge: shards 1/4, 3/4 are missing"
-        );
-        assert_eq!(
-            refusal(vec![table("1/2", 10)]),
-            "cannot merge: shard 2/2 is missing"
-        );
+        assert_eq!(refusal(vec![table("2/4", 10), table("4/4", 10)]), "cannot merge: shards 1/4, 3/4 are missing");
+        assert_eq!(refusal(vec![table("1/2", 10)]), "cannot merge: shard 2/2 is missing");
         assert_eq!(
             refusal(vec![table("1/100", 200)]),
             "cannot merge: shards 2/100, 3/100, 4/100, 5/100, 6/100, 7/100, 8/100, 9/100, 10/100, 11/100 and 89 more are \

@@ -31,20 +31,14 @@ impl Results {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
         for word in words {
-            assert!(
-                stderr.contains(word),
-                "{arguments:?}: {word:?} is not in {stderr:?}"
-            );
+            assert!(stderr.contains(word), "{arguments:?}: {word:?} is not in {stderr:?}");
         }
         if code == 1 {
             assert!(!stderr.trim_end().contains(char::is_control), "{stderr:?}");
             assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
             assert!(stderr.starts_with("error: "), "{stderr}");
         }
-        let files: Vec<_> = fs::read_dir(self.0.path())
-            .unwrap()
-            .map(|e| e.unwrap().file_name())
-            .collect();
+        let files: Vec<_> = fs::read_dir(self.0.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(files, ["summary.csv"], "{arguments:?}");
         let content = fs::read_to_string(self.0.path().join("summary.csv")).unwrap();
         assert_eq!(content, "what was there\n", "{arguments:?}");
@@ -69,16 +63,8 @@ fn settings_outside_their_range_are_refused_by_name_and_value() {
         ("--flip", "1.5", ["flip must be a probability", "1.5"]),
         ("--flip", "-0.5", ["flip must be a probability", "-0.5"]),
         ("--flip", "NaN", ["flip must be a probability", "NaN"]),
-        (
-            "--validation-size",
-            "301",
-            ["validation-size must be a multiple of 10", "301"],
-        ),
-        (
-            "--validation-size",
-            "1000",
-            ["validation-size must be", "at most 990"],
-        ),
+        ("--validation-size", "301", ["validation-size must be a multiple of 10", "301"]),
+        ("--validation-size", "1000", ["validation-size must be", "at most 990"]),
     ] {
         results.refuse(&[option, value], 1, &words);
     }
@@ -93,38 +79,21 @@ fn decays_and_configurations_that_make_no_sense_are_refused() {
         ("5", "-1", "decay-factor must be above 0 and below 1"),
         ("5", "1", "decay-factor must be above 0 and below 1"),
     ] {
-        results.refuse(
-            &["--decay-every", every, "--decay-factor", factor],
-            1,
-            &[words],
-        );
+        results.refuse(&["--decay-every", every, "--decay-factor", factor], 1, &[words]);
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("best.toml");
     for (text, words) in [
-        (
-            "eta = 0.1\nepochs_ = 3\n",
-            &["best.toml: line 2", "epochs_"][..],
-        ),
+        ("eta = 0.1\nepochs_ = 3\n", &["best.toml: line 2", "epochs_"][..]),
         ("eta = -1\n", &["eta must be"]),
-        (
-            "decay_every = 3\n",
-            &["decay_every and decay_factor belong together"],
-        ),
+        ("decay_every = 3\n", &["decay_every and decay_factor belong together"]),
         ("eta = \n", &["best.toml: line 1"]),
-        (
-            "dataset = \"mnist\"\n",
-            &["dataset must be cifar10 or sample", "mnist"],
-        ),
+        ("dataset = \"mnist\"\n", &["dataset must be cifar10 or sample", "mnist"]),
     ] {
         fs::write(&path, text).unwrap();
         results.refuse(&["--config", path.to_str().unwrap()], 1, words);
     }
-    results.refuse(
-        &["--config", "nowhere.toml"],
-        1,
-        &["cannot read --config nowhere.toml"],
-    );
+    results.refuse(&["--config", "nowhere.toml"], 1, &["cannot read --config nowhere.toml"]);
 }
 
 #[test]
@@ -152,11 +121,7 @@ fn wrong_usage_is_told_from_wrong_values() {
     results.refuse(&["--loss", "hinge"], 2, &["softmax", "bce"]);
     results.refuse(&["--decay-every", "5"], 2, &["--decay-factor"]);
     results.refuse(&["--decay-factor", "0.5"], 2, &["--decay-every"]);
-    results.refuse(
-        &["--validation-size", "100", "--validation-batches", "3"],
-        2,
-        &["cannot be used with"],
-    );
+    results.refuse(&["--validation-size", "100", "--validation-batches", "3"], 2, &["cannot be used with"]);
 }
 
 #[test]
@@ -174,24 +139,12 @@ fn batches_that_there_are_not_or_that_overlap_are_refused() {
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(
-            words.iter().all(|w| stderr.contains(w)) && stderr.lines().count() == 1,
-            "{stderr}"
-        );
+        assert!(words.iter().all(|w| stderr.contains(w)) && stderr.lines().count() == 1, "{stderr}");
     };
-    refuse(
-        &["--train-batches", "6"],
-        &["training batch must be 1 to 5", "6"],
-    );
+    refuse(&["--train-batches", "6"], &["training batch must be 1 to 5", "6"]);
     refuse(&["--train-batches", "1,1"], &["1 is named twice"]);
-    refuse(
-        &["--train-batches", "1,2"],
-        &["data_batch_2.bin is in both"],
-    );
-    assert!(
-        !Path::new("nowhere").exists(),
-        "nothing is fetched before the arguments are checked"
-    );
+    refuse(&["--train-batches", "1,2"], &["data_batch_2.bin is in both"]);
+    assert!(!Path::new("nowhere").exists(), "nothing is fetched before the arguments are checked");
 }
 
 #[test]
@@ -210,32 +163,13 @@ fn a_start_that_does_not_fit_is_refused() {
     let good = npz(&[("W", &[10, 3072], Data::F32(&weight))]);
 
     for (name, bytes, words) in [
-        (
-            "transposed.npz",
-            npz(&[("W", &[3072, 10], Data::F32(&weight))]),
-            vec!["(10, 3072)", "(3072, 10)"],
-        ),
-        (
-            "nameless.npz",
-            npz(&[("V", &[10, 3072], Data::F32(&weight))]),
-            vec!["W", "V"],
-        ),
-        (
-            "integers.npz",
-            npz(&[("W", &[10, 3072], Data::I64(&vec![0; 30_720]))]),
-            vec!["W"],
-        ),
-        (
-            "infinite.npz",
-            npz(&[("W", &[10, 3072], Data::F32(&infinite))]),
-            vec!["finite", "77"],
-        ),
+        ("transposed.npz", npz(&[("W", &[3072, 10], Data::F32(&weight))]), vec!["(10, 3072)", "(3072, 10)"]),
+        ("nameless.npz", npz(&[("V", &[10, 3072], Data::F32(&weight))]), vec!["W", "V"]),
+        ("integers.npz", npz(&[("W", &[10, 3072], Data::I64(&vec![0; 30_720]))]), vec!["W"]),
+        ("infinite.npz", npz(&[("W", &[10, 3072], Data::F32(&infinite))]), vec!["finite", "77"]),
         (
             "bias.npz",
-            npz(&[
-                ("W", &[10, 3072], Data::F32(&weight)),
-                ("b", &[9], Data::F32(&[0.0; 9])),
-            ]),
+            npz(&[("W", &[10, 3072], Data::F32(&weight)), ("b", &[9], Data::F32(&[0.0; 9]))]),
             vec!["b", "(10)", "(9)"],
         ),
         ("truncated.npz", good[..good.len() / 2].to_vec(), vec![]),
@@ -247,16 +181,8 @@ fn a_start_that_does_not_fit_is_refused() {
         words.push(name);
         results.refuse(&["--init", &path], 1, &words);
     }
-    results.refuse(
-        &["--init", "nowhere.npz"],
-        1,
-        &["nowhere.npz", "No such file"],
-    );
-    results.refuse(
-        &["--init", folder.path().to_str().unwrap()],
-        1,
-        &["cannot read"],
-    );
+    results.refuse(&["--init", "nowhere.npz"], 1, &["nowhere.npz", "No such file"]);
+    results.refuse(&["--init", folder.path().to_str().unwrap()], 1, &["cannot read"]);
 }
 
 /// What a file says must not reach the terminal as a command: here it would clear it, and write a line of its own.
@@ -293,10 +219,7 @@ fn an_output_folder_that_can_not_be_written_is_refused_before_anything_else() {
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(
-            stderr.contains("--out") && stderr.contains("file") && stderr.lines().count() == 1,
-            "{stderr}"
-        );
+        assert!(stderr.contains("--out") && stderr.contains("file") && stderr.lines().count() == 1, "{stderr}");
     }
     assert_eq!(fs::read_to_string(file).unwrap(), "in the way");
 }

@@ -10,11 +10,7 @@ use onelayer::output::model::ModelFile;
 use tempfile::TempDir;
 
 fn onelayer(arguments: &[&str]) -> Output {
-    Command::cargo_bin("onelayer")
-        .unwrap()
-        .args(arguments)
-        .output()
-        .unwrap()
+    Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap()
 }
 
 /// Models of the report's settings, trained on the sample for an epoch.
@@ -22,11 +18,7 @@ fn models() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let train = ["train", "--dataset", "sample", "--epochs", "1", "--quiet"];
-    assert!(
-        onelayer(&[&train[..], &["--out", out]].concat())
-            .status
-            .success()
-    );
+    assert!(onelayer(&[&train[..], &["--out", out]].concat()).status.success());
     folder
 }
 
@@ -52,18 +44,14 @@ fn correct(model: &Path, images: &Dataset) -> Vec<bool> {
     let features = images.dims().features;
     let is_correct = |i: usize| {
         let pixels = images.image(i).iter().zip(file.mean.iter().zip(&file.std));
-        let x: Vec<f64> = pixels
-            .map(|(&p, (&mean, &std))| (f64::from(p) / 255.0 - f64::from(mean)) / f64::from(std))
-            .collect();
+        let x: Vec<f64> =
+            pixels.map(|(&p, (&mean, &std))| (f64::from(p) / 255.0 - f64::from(mean)) / f64::from(std)).collect();
         let rows = file.parameters.weight.chunks(features);
         let logits = rows.zip(&file.parameters.bias).map(|(row, &bias)| {
             let products = row.iter().zip(&x).map(|(&w, x)| f64::from(w) * x);
             f64::from(bias) + products.sum::<f64>()
         });
-        let best = logits
-            .enumerate()
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .unwrap();
+        let best = logits.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         best.0 == usize::from(images.labels()[i])
     };
     (0..images.len()).map(is_correct).collect()
@@ -82,19 +70,11 @@ fn the_table_counts_the_test_images_that_each_model_gets_right() {
     };
     let numbers = |line: &str| -> Vec<usize> {
         let line = text.lines().find(|found| found.contains(line)).unwrap();
-        line.split_whitespace()
-            .filter_map(|word| word.parse().ok())
-            .collect()
+        line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
     };
     assert_eq!(numbers("A right"), [count(true, true), count(true, false)]);
-    assert_eq!(
-        numbers("A wrong"),
-        [count(false, true), count(false, false)]
-    );
-    assert!(
-        count(true, false) != count(false, true),
-        "a mirrored table must be seen"
-    );
+    assert_eq!(numbers("A wrong"), [count(false, true), count(false, false)]);
+    assert!(count(true, false) != count(false, true), "a mirrored table must be seen");
 }
 
 #[test]
@@ -103,15 +83,9 @@ fn a_model_and_itself_are_not_apart() {
     let one = model(&folder, "lambda0_eta0.001");
     let text = text(&one, &one);
     assert!(text.contains("A minus B          +0.00 points"), "{text}");
-    assert!(
-        text.contains("95 % interval      +0.00 to +0.00 points"),
-        "{text}"
-    );
+    assert!(text.contains("95 % interval      +0.00 to +0.00 points"), "{text}");
     assert!(text.contains("McNemar's exact p  1.000"), "{text}");
-    assert!(
-        text.contains("Which is better can't be told: 0 of 500 images apart"),
-        "{text}"
-    );
+    assert!(text.contains("Which is better can't be told: 0 of 500 images apart"), "{text}");
 }
 
 #[test]
@@ -140,10 +114,7 @@ fn each_model_reads_the_images_by_its_own_normalisation() {
     let twin = folder.path().join("twin.safetensors");
     fs::write(&twin, other.to_bytes().unwrap()).unwrap();
     let text = text(&path, &twin);
-    assert!(
-        text.contains("Which is better can't be told: 0 of 500"),
-        "{text}"
-    );
+    assert!(text.contains("Which is better can't be told: 0 of 500"), "{text}");
     assert!(text.contains("McNemar's exact p  1.000"), "{text}");
 }
 
@@ -156,8 +127,8 @@ fn what_is_no_model_of_cifar_10_is_refused_by_name() {
     small.parameters.weight.truncate(40);
     small.mean.truncate(4);
     small.std.truncate(4);
-    let [other, csv, gone] = ["small.safetensors", "summary.csv", "gone.safetensors"]
-        .map(|name| folder.path().join(name));
+    let [other, csv, gone] =
+        ["small.safetensors", "summary.csv", "gone.safetensors"].map(|name| folder.path().join(name));
     fs::write(&other, small.to_bytes().unwrap()).unwrap();
     for (a, b, expected) in [
         (&other, &good, "3072 features, 10 classes"),
@@ -168,10 +139,7 @@ fn what_is_no_model_of_cifar_10_is_refused_by_name() {
         let output = compare(a, b);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(expected),
-            "{stderr}"
-        );
+        assert!(stderr.starts_with("error: ") && stderr.contains(expected), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(output.stdout.is_empty());
     }

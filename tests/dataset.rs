@@ -46,88 +46,42 @@ fn known_pixels_of_all_three_planes_are_where_they_belong() {
             &splits.train,
             0,
             "frog",
-            [
-                [59, 62, 63],
-                [148, 124, 103],
-                [177, 144, 116],
-                [102, 68, 42],
-                [140, 102, 59],
-                [123, 92, 72],
-            ],
+            [[59, 62, 63], [148, 124, 103], [177, 144, 116], [102, 68, 42], [140, 102, 59], [123, 92, 72]],
         ),
         (
             &splits.train,
             1,
             "truck",
-            [
-                [154, 177, 187],
-                [79, 81, 70],
-                [163, 148, 120],
-                [165, 170, 171],
-                [87, 85, 95],
-                [143, 133, 144],
-            ],
+            [[154, 177, 187], [79, 81, 70], [163, 148, 120], [165, 170, 171], [87, 85, 95], [143, 133, 144]],
         ),
         (
             &splits.validation,
             0,
             "automobile",
-            [
-                [35, 25, 26],
-                [126, 115, 113],
-                [173, 172, 179],
-                [149, 149, 151],
-                [141, 142, 142],
-                [166, 166, 168],
-            ],
+            [[35, 25, 26], [126, 115, 113], [173, 172, 179], [149, 149, 151], [141, 142, 142], [166, 166, 168]],
         ),
         (
             &splits.validation,
             1,
             "frog",
-            [
-                [20, 15, 12],
-                [21, 16, 13],
-                [64, 54, 38],
-                [27, 13, 18],
-                [163, 154, 118],
-                [88, 89, 51],
-            ],
+            [[20, 15, 12], [21, 16, 13], [64, 54, 38], [27, 13, 18], [163, 154, 118], [88, 89, 51]],
         ),
         (
             &splits.test,
             0,
             "cat",
-            [
-                [158, 112, 49],
-                [116, 85, 33],
-                [54, 107, 160],
-                [122, 121, 120],
-                [152, 157, 160],
-                [21, 67, 110],
-            ],
+            [[158, 112, 49], [116, 85, 33], [54, 107, 160], [122, 121, 120], [152, 157, 160], [21, 67, 110]],
         ),
         (
             &splits.test,
             1,
             "ship",
-            [
-                [235, 235, 235],
-                [232, 232, 232],
-                [85, 101, 83],
-                [165, 179, 189],
-                [87, 102, 142],
-                [186, 200, 199],
-            ],
+            [[235, 235, 235], [232, 232, 232], [85, 101, 83], [165, 179, 189], [87, 102, 142], [186, 200, 199]],
         ),
     ];
     for (dataset, i, class, pixels) in golden {
         assert_eq!(CLASS_NAMES[usize::from(dataset.labels()[i])], class);
-        assert_eq!(
-            POSITIONS.map(|p| pixel(dataset, i, p)),
-            pixels,
-            "{class} {i}"
-        );
+        assert_eq!(POSITIONS.map(|p| pixel(dataset, i, p)), pixels, "{class} {i}");
     }
 }
 
@@ -138,10 +92,7 @@ fn the_sample_is_balanced_and_cutting_it_again_changes_nothing() {
     for (dataset, (file, _, per_class)) in parts.into_iter().zip(sample::PARTS) {
         assert_eq!(dataset.len(), file.records);
         for class in 0..10 {
-            assert_eq!(
-                dataset.labels().iter().filter(|&&l| l == class).count(),
-                per_class
-            );
+            assert_eq!(dataset.labels().iter().filter(|&&l| l == class).count(), per_class);
         }
         assert!(&sample::cut(dataset, per_class).unwrap() == dataset);
         let fewer = sample::cut(dataset, 7).unwrap();
@@ -197,13 +148,9 @@ fn a_wrong_file_is_refused_with_what_was_expected_and_found() {
     let error = load_changed(Vec::clear);
     assert!(matches!(error, Error::FileLength { found: 0, .. }));
     let error = load_changed(|b| b[77] ^= 1);
-    assert!(
-        matches!(error, Error::Digest { expected, .. } if expected == sample::PARTS[2].0.sha256)
-    );
+    assert!(matches!(error, Error::Digest { expected, .. } if expected == sample::PARTS[2].0.sha256));
     let error = load_changed(|b| b[123 * RECORD_BYTES] = 10);
-    assert!(
-        matches!(error, Error::Label { offset, found: 10, .. } if offset == 123 * RECORD_BYTES)
-    );
+    assert!(matches!(error, Error::Label { offset, found: 10, .. } if offset == 123 * RECORD_BYTES));
     let dir = tempfile::tempdir().unwrap();
     let error = store::load(dir.path(), &[BatchFile::Test], Trust::Remembered).unwrap_err();
     assert!(error.to_string().contains("onelayer fetch"), "{error}");

@@ -15,12 +15,7 @@ use onelayer::output::model::ModelFile;
 use onelayer::preprocess::Normalizer;
 
 /// The models of the results folder.
-const SETTINGS: [&str; 4] = [
-    "lambda0_eta0.1",
-    "lambda0_eta0.001",
-    "lambda0.1_eta0.001",
-    "lambda1_eta0.001",
-];
+const SETTINGS: [&str; 4] = ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"];
 
 fn model_path(setting: &str) -> String {
     format!("results/model_{setting}.safetensors")
@@ -41,21 +36,13 @@ fn installed(command: &str, arguments: &[&str]) -> bool {
     let there = output.is_ok_and(|output| output.status.success());
     if !there {
         // Past the test harness, which would keep the message of a test that passes.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: there is no `{command} {}`",
-            arguments.join(" ")
-        );
+        let _ = writeln!(std::io::stderr(), "skipped: there is no `{command} {}`", arguments.join(" "));
     }
     there
 }
 
 fn onelayer(arguments: &[&str]) -> Output {
-    let output = Command::cargo_bin("onelayer")
-        .unwrap()
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {stderr}");
     output
@@ -80,11 +67,7 @@ fn the_ten_lines_of_numpy_in_the_readme_have_the_same_test_accuracy() {
             .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{stderr}");
-        let accuracy: f64 = String::from_utf8(output.stdout)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        let accuracy: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
         let model = read_model(model_path(setting));
         let normalizer = Normalizer::new(model.mean, model.std).unwrap();
         let scores = evaluate(&model.parameters, Loss::Softmax, 0.0, &images, &normalizer).unwrap();
@@ -98,16 +81,7 @@ fn an_exported_npz_holds_the_model_and_training_goes_on_from_it() {
     let [first, second, third] = ["first", "second", "third"].map(|name| out.path().join(name));
     let train = |out: &Path, more: &[&str]| {
         let out = out.to_str().unwrap();
-        let common = [
-            "train",
-            "--dataset",
-            "sample",
-            "--epochs",
-            "1",
-            "--quiet",
-            "--lambda",
-            "1",
-        ];
+        let common = ["train", "--dataset", "sample", "--epochs", "1", "--quiet", "--lambda", "1"];
         onelayer(&[&common[..], &["--out", out], more].concat());
     };
     train(&first, &["--export", "npz"]);
@@ -131,32 +105,13 @@ assert a['W'].shape == (10, 3072) and a['b'].shape == (10,), 'shape'
 assert all(a[name].dtype == np.float32 for name in a), 'type'
 print(a['W'][3, 7], a['b'][2], a['mean'][1], a['std'][3071])
 ";
-    let output = Command::new("python3")
-        .args(["-c", script])
-        .arg(&arrays)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new("python3").args(["-c", script]).arg(&arrays).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let found: Vec<f32> = text
-        .split_whitespace()
-        .map(|n| n.parse().unwrap())
-        .collect();
+    let found: Vec<f32> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
     let model = read_model(&tensors);
     let Parameters { weight, bias, .. } = model.parameters;
-    assert_eq!(
-        found,
-        [
-            weight[3 * 3072 + 7],
-            bias[2],
-            model.mean[1],
-            model.std[3071]
-        ]
-    );
+    assert_eq!(found, [weight[3 * 3072 + 7], bias[2], model.mean[1], model.std[3071]]);
 }
 
 /// PyTorch's own loader and arithmetic.
@@ -168,13 +123,8 @@ fn tch_predicts_the_same_classes_from_the_same_file() {
 
     let images = test_images();
     let n = images.len() as i64;
-    let pixels: Vec<u8> = (0..images.len())
-        .flat_map(|i| images.image(i).to_vec())
-        .collect();
-    let pixels = Tensor::from_slice(&pixels)
-        .view([n, 3072])
-        .to_kind(Kind::Float)
-        / 255.0;
+    let pixels: Vec<u8> = (0..images.len()).flat_map(|i| images.image(i).to_vec()).collect();
+    let pixels = Tensor::from_slice(&pixels).view([n, 3072]).to_kind(Kind::Float) / 255.0;
     for setting in SETTINGS {
         let tensors = Tensor::read_safetensors(model_path(setting)).unwrap();
         let tensor = |name: &str| {
@@ -206,11 +156,7 @@ fn bash_completes_commands_and_options() {
              echo ${{COMPREPLY[@]}}"
         );
         let output = Command::new("bash").args(["-c", &line]).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(complete("onelayer", "gradc").trim(), "gradcheck");
@@ -227,10 +173,7 @@ fn every_shell_has_its_completions() {
         ("zsh", "#compdef onelayer"),
     ] {
         let script = String::from_utf8(onelayer(&["generate", shell]).stdout).unwrap();
-        assert!(
-            script.contains(words) && script.contains("gradcheck"),
-            "{shell}"
-        );
+        assert!(script.contains(words) && script.contains("gradcheck"), "{shell}");
     }
 }
 
@@ -241,27 +184,13 @@ fn the_man_pages_are_of_the_program_and_of_its_commands() {
         String::from_utf8(output.stdout).unwrap()
     };
     let program = page(&[]);
-    assert!(
-        program.contains(".TH onelayer 1") && program.contains("gradcheck"),
-        "{program}"
-    );
+    assert!(program.contains(".TH onelayer 1") && program.contains("gradcheck"), "{program}");
     let train = page(&["train"]);
-    assert!(
-        train.contains("batch\\-size") && train.contains("Examples:"),
-        "{train}"
-    );
+    assert!(train.contains("batch\\-size") && train.contains("Examples:"), "{train}");
     for arguments in [["man", "nonsense"], ["bash", "train"]] {
-        let output = Command::cargo_bin("onelayer")
-            .unwrap()
-            .arg("generate")
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = Command::cargo_bin("onelayer").unwrap().arg("generate").args(arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(
-            stderr.starts_with("error: ") && stderr.lines().count() == 1,
-            "{stderr}"
-        );
+        assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
     }
 }

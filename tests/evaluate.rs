@@ -56,11 +56,7 @@ impl Trained {
 }
 
 fn text(output: &Output) -> String {
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
@@ -70,44 +66,27 @@ fn every_split_has_the_scores_that_training_wrote_and_files_of_its_own() {
     let row = &trained.summary;
     for (split, suffix, examples, loss, accuracy) in [
         ("test", "", 50, row.test_loss, row.test_accuracy),
-        (
-            "validation",
-            "_validation",
-            50,
-            row.validation_loss,
-            row.validation_accuracy,
-        ),
+        ("validation", "_validation", 50, row.validation_loss, row.validation_accuracy),
         ("train", "_train", 100, row.train_loss, row.train_accuracy),
     ] {
         let text = text(&trained.evaluate(&["--split", split]));
         let scores = format!("loss {:.4}, cost", loss.unwrap());
         assert!(text.contains(&scores), "{scores} is not in {text}");
         let accuracy = accuracy.unwrap();
-        assert!(
-            text.contains(&format!("accuracy {:.2} %", 100.0 * accuracy)),
-            "{text}"
-        );
+        assert!(text.contains(&format!("accuracy {:.2} %", 100.0 * accuracy)), "{text}");
 
         let name = format!("{}{suffix}", row.setting);
         let table = format!("confusion_{name}.csv");
         let confusion = read_confusion(&trained.read(&table), Path::new(&table)).unwrap();
         assert_eq!(confusion.accuracy(), Some(accuracy));
         let table = format!("classes_{name}.csv");
-        let classes: Vec<ClassRow> =
-            tables::from_csv(&trained.read(&table), Path::new(&table)).unwrap();
+        let classes: Vec<ClassRow> = tables::from_csv(&trained.read(&table), Path::new(&table)).unwrap();
         for (class, row) in classes.iter().enumerate() {
             assert_eq!(row.examples, examples);
-            assert_eq!(
-                (row.precision, row.recall),
-                (confusion.precision(class), confusion.recall(class))
-            );
+            assert_eq!((row.precision, row.recall), (confusion.precision(class), confusion.recall(class)));
         }
         for figure in ["confusion", "confident"] {
-            assert!(
-                trained
-                    .read(&format!("{figure}_{name}.png"))
-                    .starts_with(b"\x89PNG")
-            );
+            assert!(trained.read(&format!("{figure}_{name}.png")).starts_with(b"\x89PNG"));
         }
     }
 }
@@ -159,18 +138,9 @@ fn a_model_whose_setting_would_lead_out_of_the_folder_is_refused() {
 fn what_is_printed_fits_into_80_columns_has_no_control_character_and_is_nothing_when_quiet() {
     let trained = Trained::new(&[]);
     let printed = text(&trained.evaluate(&[]));
-    assert!(
-        printed.chars().all(|c| c == '\n' || !c.is_control()),
-        "{printed:?}"
-    );
+    assert!(printed.chars().all(|c| c == '\n' || !c.is_control()), "{printed:?}");
     let table = printed.lines().filter(|line| !line.starts_with('/'));
-    assert!(
-        table.clone().all(|line| line.chars().count() <= 80),
-        "{printed}"
-    );
-    assert_eq!(
-        table.filter(|line| line.starts_with("automobile ")).count(),
-        1
-    );
+    assert!(table.clone().all(|line| line.chars().count() <= 80), "{printed}");
+    assert_eq!(table.filter(|line| line.starts_with("automobile ")).count(), 1);
     assert_eq!(text(&trained.evaluate(&["--quiet"])), "");
 }

@@ -20,12 +20,7 @@ use store::Trust;
 use tempfile::{TempDir, tempdir};
 
 /// Fetches into `dir`; the archive of the catalogue is `archive` at `url`.
-fn get(
-    dir: &Path,
-    url: &str,
-    archive: &[u8],
-    source: &Source,
-) -> (Result<Report, Error>, Recorder) {
+fn get(dir: &Path, url: &str, archive: &[u8], source: &Source) -> (Result<Report, Error>, Recorder) {
     let mut recorder = Recorder::default();
     let catalog = catalog(url, archive);
     let report = fetch(dir, &catalog, source, Trust::Remembered, &mut recorder);
@@ -103,11 +98,7 @@ fn an_altered_file_is_replaced_and_named() {
     fs::write(dir.path().join("test.bin"), altered).unwrap();
     let (report, recorder) = get(dir.path(), "", b"", &Source::Path(sample_dir()));
     assert_eq!(report.unwrap().written, NAMES);
-    let message = recorder
-        .messages
-        .iter()
-        .find(|m| m.contains("test.bin"))
-        .unwrap();
+    let message = recorder.messages.iter().find(|m| m.contains("test.bin")).unwrap();
     assert!(message.contains(sample::PARTS[2].0.sha256), "{message}");
     assert_complete(dir.path());
 }
@@ -128,27 +119,12 @@ fn wrong_content_of_an_archive_is_refused() {
     let cases: [(Vec<u8>, &[&str]); 9] = [
         (archive_with(name, &altered), &[digest, name]),
         (archive_with(name, &train[1..]), &[&length, "3072999"]),
-        (
-            archive_with(name, &[&train[..], b"x"].concat()),
-            &[&length, "3073001"],
-        ),
-        (
-            archive_with("train.bin", &train),
-            &["cifar-10-batches-bin/train.bin", "package/train.png"],
-        ),
-        (
-            archive_with("../cifar-10-batches-bin/train.bin", &train),
-            &["holds neither"],
-        ),
-        (
-            archive_with("/cifar-10-batches-bin/train.bin", &train),
-            &["holds neither"],
-        ),
+        (archive_with(name, &[&train[..], b"x"].concat()), &[&length, "3073001"]),
+        (archive_with("train.bin", &train), &["cifar-10-batches-bin/train.bin", "package/train.png"]),
+        (archive_with("../cifar-10-batches-bin/train.bin", &train), &["holds neither"]),
+        (archive_with("/cifar-10-batches-bin/train.bin", &train), &["holds neither"]),
         (official_archive()[..200_000].to_vec(), &["cut off"]),
-        (
-            b"<html>moved</html>".to_vec(),
-            &["gzipped archive", "<html>moved</html>"],
-        ),
+        (b"<html>moved</html>".to_vec(), &["gzipped archive", "<html>moved</html>"]),
         (Vec::new(), &["gzipped archive"]),
     ];
     for (archive, parts) in cases {
@@ -180,26 +156,15 @@ fn wrong_content_of_the_npm_layout_is_refused() {
         (&png, b"[1,2,300]", "JSON array of labels"),
         (&png, b"{}", "JSON array of labels"),
         (&png[..50_000], &json, "train.png"),
-        (
-            &wide,
-            &json,
-            "1024x1000 Rgb Eight interlaced=false, but is 1000x1024",
-        ),
+        (&wide, &json, "1024x1000 Rgb Eight interlaced=false, but is 1000x1024"),
         (&gray, &json, "Grayscale"),
         (&huge, &json, "2147483647x2147483647"),
         (b"no image", &json, "not a PNG"),
-        (
-            &png,
-            &[b"[", &[b'['; 300_000][..]].concat(),
-            "JSON array of labels",
-        ),
+        (&png, &[b"[", &[b'['; 300_000][..]].concat(), "JSON array of labels"),
     ];
     for (png, json, part) in cases {
         let dir = tempdir().unwrap();
-        let archive = tar_gz(&[
-            ("package/train.png", png),
-            ("package/train_lables.json", json),
-        ]);
+        let archive = tar_gz(&[("package/train.png", png), ("package/train_lables.json", json)]);
         assert_refused(get_file(dir.path(), &archive), dir.path(), &[part]);
     }
 }
@@ -230,25 +195,14 @@ fn an_entry_does_not_get_its_name_or_size_from_another() {
     let name = "cifar-10-batches-bin/train.bin";
     let pax = format!("39 path={name}\n");
     assert_eq!(pax.len(), 39);
-    for (kind, content) in [
-        (b'L', format!("{name}\0")),
-        (b'x', pax.clone()),
-        (b'g', pax),
-    ] {
+    for (kind, content) in [(b'L', format!("{name}\0")), (b'x', pax.clone()), (b'g', pax)] {
         let mut long_name = tar_header("././@LongLink", content.len() as u64);
         long_name.set_entry_type(tar::EntryType::new(kind));
         long_name.set_cksum();
         let mut content = content.into_bytes();
         content.resize(512, 0);
         let file = tar_header("innocent", train.len() as u64);
-        let tar = [
-            long_name.as_bytes(),
-            &content[..],
-            file.as_bytes(),
-            &train,
-            &[0; 2048],
-        ]
-        .concat();
+        let tar = [long_name.as_bytes(), &content[..], file.as_bytes(), &train, &[0; 2048]].concat();
         let dir = tempdir().unwrap();
         let result = get_file(dir.path(), &gzip(&tar, Compression::fast()));
         assert_refused(result, dir.path(), &["holds neither"]);
@@ -264,10 +218,7 @@ fn an_entry_does_not_get_its_name_or_size_from_another() {
 #[test]
 fn an_entry_that_is_too_large_is_refused_before_it_is_read() {
     // What the entry says is all there is of it.
-    for name in [
-        "cifar-10-batches-bin/train.bin",
-        "package/train_lables.json",
-    ] {
+    for name in ["cifar-10-batches-bin/train.bin", "package/train_lables.json"] {
         let tar = [tar_header(name, 8_000_000_000).as_bytes(), &[0; 1024][..]].concat();
         let dir = tempdir().unwrap();
         let result = get_file(dir.path(), &gzip(&tar, Compression::fast()));
@@ -275,17 +226,10 @@ fn an_entry_that_is_too_large_is_refused_before_it_is_read() {
     }
     // An image comes before its labels, so it must be there to be passed over.
     let labels = serde_json::to_vec(&vec![0; 1500]).unwrap();
-    let archive = tar_gz(&[
-        ("package/train.png", &[0; 4_000_000]),
-        ("package/train_lables.json", &labels),
-    ]);
+    let archive = tar_gz(&[("package/train.png", &[0; 4_000_000]), ("package/train_lables.json", &labels)]);
     let dir = tempdir().unwrap();
     let result = get_file(dir.path(), &archive);
-    assert_refused(
-        result,
-        dir.path(),
-        &["train.png must have at most 3841250", "has 4000000"],
-    );
+    assert_refused(result, dir.path(), &["train.png must have at most 3841250", "has 4000000"]);
 }
 
 #[test]
@@ -338,11 +282,7 @@ fn a_gzip_bomb_is_given_up() {
     }
     let dir = tempdir().unwrap();
     let result = get_file(dir.path(), &gzip.finish().unwrap());
-    assert_refused(
-        result,
-        dir.path(),
-        &["unpacks to more than 1073741824 bytes"],
-    );
+    assert_refused(result, dir.path(), &["unpacks to more than 1073741824 bytes"]);
 }
 
 proptest! {
@@ -412,10 +352,7 @@ fn auto_takes_the_npm_package_first_and_the_official_archive_when_that_fails() {
     let server = Server::start(move |_, _| Reply::Send(ok(&served)));
     let cases = [
         (format!("cp {} package-1.tgz", tarball.display()), None),
-        (
-            "echo E404 no such package >&2; exit 1".into(),
-            Some("E404 no such package"),
-        ),
+        ("echo E404 no such package >&2; exit 1".into(), Some("E404 no such package")),
         ("true".into(), Some("left no .tgz file")),
         ("echo '<html>' > package-1.tgz".into(), Some("<html>")),
     ];
@@ -425,25 +362,11 @@ fn auto_takes_the_npm_package_first_and_the_official_archive_when_that_fails() {
         let dir = tempdir().unwrap();
         let mut recorder = Recorder::default();
         let asked = server.requests().len();
-        fetch(
-            dir.path(),
-            &catalog,
-            &Source::Auto,
-            Trust::Remembered,
-            &mut recorder,
-        )
-        .unwrap();
+        fetch(dir.path(), &catalog, &Source::Auto, Trust::Remembered, &mut recorder).unwrap();
         assert_complete(dir.path());
         let messages = recorder.messages.join("\n");
-        assert_eq!(
-            server.requests().len() > asked,
-            failure.is_some(),
-            "{messages}"
-        );
-        assert!(
-            messages.contains(failure.unwrap_or("npm package")),
-            "{messages}"
-        );
+        assert_eq!(server.requests().len() > asked, failure.is_some(), "{messages}");
+        assert!(messages.contains(failure.unwrap_or("npm package")), "{messages}");
     }
 }
 
@@ -476,10 +399,8 @@ fn the_bytes_that_npm_has_downloaded_are_shown_while_it_runs() {
     let tarball = tools.path().join("tarball");
     fs::write(&tarball, npm_tarball()).unwrap();
     // The sixth argument is the folder of the client's cache.
-    let script = format!(
-        "mkdir -p $6/tmp; head -c 5000 /dev/zero >$6/tmp/a; sleep 1; cp {} package-1.tgz",
-        tarball.display()
-    );
+    let script =
+        format!("mkdir -p $6/tmp; head -c 5000 /dev/zero >$6/tmp/a; sleep 1; cp {} package-1.tgz", tarball.display());
     let mut catalog = catalog("http://127.0.0.1:1/", b"");
     catalog.npm_client = npm_client(&tools, &script);
     let dir = tempdir().unwrap();
@@ -502,14 +423,8 @@ fn a_client_that_hangs_or_never_has_enough_is_stopped() {
     let cases = [
         // It is the process itself that must end, so no other one may stand between.
         ("exec sleep 600", "brought nothing for 1 s"),
-        (
-            "exec yes 'npm ERR! again' >&2",
-            "complained in more than 67108864 bytes",
-        ),
-        (
-            "mkdir -p $6; truncate -s 2G $6/a; exec sleep 600",
-            "downloaded more than 1073741824 bytes",
-        ),
+        ("exec yes 'npm ERR! again' >&2", "complained in more than 67108864 bytes"),
+        ("mkdir -p $6; truncate -s 2G $6/a; exec sleep 600", "downloaded more than 1073741824 bytes"),
     ];
     for (script, reason) in cases {
         let mut catalog = catalog(&server.url, &archive);
@@ -524,10 +439,7 @@ fn a_client_that_hangs_or_never_has_enough_is_stopped() {
         let messages = recorder.messages.join("\n");
         assert!(messages.contains(reason), "{messages}");
         let pid = fs::read_to_string(tools.path().join("pid")).unwrap();
-        assert!(
-            !Path::new("/proc").join(pid.trim()).exists(),
-            "{script} goes on"
-        );
+        assert!(!Path::new("/proc").join(pid.trim()).exists(), "{script} goes on");
     }
 }
 
@@ -536,13 +448,7 @@ fn when_every_source_fails_each_failure_is_named() {
     let server = Server::start(|_, _| Reply::Send(response("503 Service Unavailable", "", b"")));
     let dir = tempdir().unwrap();
     let (result, _) = get(dir.path(), &server.url, b"archive", &Source::Auto);
-    let parts = [
-        "no npm client",
-        "503 Service Unavailable",
-        &server.url,
-        "--source PATH",
-        "train.bin",
-    ];
+    let parts = ["no npm client", "503 Service Unavailable", &server.url, "--source PATH", "train.bin"];
     assert_refused(result, dir.path(), &parts);
 }
 
@@ -576,19 +482,11 @@ fn a_lost_connection_is_resumed_where_it_stopped() {
         report.unwrap();
         assert_complete(dir.path());
         let starts: Vec<_> = server.requests().iter().map(|r| range_start(r)).collect();
-        let [None, Some(first), Some(second)] = starts[..] else {
-            panic!("{starts:?}")
-        };
+        let [None, Some(first), Some(second)] = starts[..] else { panic!("{starts:?}") };
         assert!(900_000 < first && first < 1_000_000, "{first}");
-        assert!(
-            first + 400_000 < second && second < first + 500_000,
-            "{second}"
-        );
+        assert!(first + 400_000 < second && second < first + 500_000, "{second}");
         let messages = recorder.messages.join("\n");
-        assert!(
-            messages.contains(&format!("{first} of {}", archive.len())),
-            "{messages}"
-        );
+        assert!(messages.contains(&format!("{first} of {}", archive.len())), "{messages}");
         assert!(messages.contains("sent nothing for 0.5 s"), "{messages}");
     }
 }
@@ -649,9 +547,7 @@ fn a_server_that_can_not_resume_is_asked_from_the_beginning() {
     let server = Server::start(move |_, _| Reply::Send(ok(&served)));
     let dir = tempdir().unwrap();
     leave(dir.path(), &archive[..1000]);
-    get(dir.path(), &server.url, &archive, &Source::Official)
-        .0
-        .unwrap();
+    get(dir.path(), &server.url, &archive, &Source::Official).0.unwrap();
     assert_complete(dir.path());
     assert_eq!(server.requests().len(), 1);
 }
@@ -663,17 +559,13 @@ fn a_finished_or_overlong_leftover_is_dealt_with() {
     let server = Server::start(move |_, _| Reply::Send(ok(&served)));
     let dir = tempdir().unwrap();
     leave(dir.path(), &archive);
-    get(dir.path(), &server.url, &archive, &Source::Official)
-        .0
-        .unwrap();
+    get(dir.path(), &server.url, &archive, &Source::Official).0.unwrap();
     assert_complete(dir.path());
     assert_eq!(server.requests().len(), 0);
 
     let dir = tempdir().unwrap();
     leave(dir.path(), &[&archive[..], b"x"].concat());
-    get(dir.path(), &server.url, &archive, &Source::Official)
-        .0
-        .unwrap();
+    get(dir.path(), &server.url, &archive, &Source::Official).0.unwrap();
     assert_complete(dir.path());
     assert_eq!(server.requests().len(), 1);
 }
@@ -695,9 +587,7 @@ fn a_corrupted_download_is_discarded_and_the_next_one_begins_anew() {
         let (result, _) = get(dir.path(), &server.url, &archive, &Source::Official);
         let digest = store::sha256(&archive[..]).unwrap();
         assert_refused(result, dir.path(), &[&digest, "discarded"]);
-        get(dir.path(), &server.url, &archive, &Source::Official)
-            .0
-            .unwrap();
+        get(dir.path(), &server.url, &archive, &Source::Official).0.unwrap();
         assert_complete(dir.path());
     }
 }
@@ -735,18 +625,8 @@ fn a_server_with_something_else_is_refused() {
         (b"SSH-2.0-OpenSSH\r\n".to_vec(), &["no answer"]),
         (Vec::new(), &["no answer"]),
         // Without a host it is taken as a path on the same server, which redirects again.
-        (
-            response("302 Found", "Location: file:///etc/passwd\r\n", b""),
-            &["too many redirects"],
-        ),
-        (
-            response(
-                "302 Found",
-                "Location: file://localhost/etc/passwd\r\n",
-                b"",
-            ),
-            &["unknown scheme: file"],
-        ),
+        (response("302 Found", "Location: file:///etc/passwd\r\n", b""), &["too many redirects"]),
+        (response("302 Found", "Location: file://localhost/etc/passwd\r\n", b""), &["unknown scheme: file"]),
     ];
     for (reply, parts) in cases {
         let server = Server::start(move |_, _| Reply::Send(reply.clone()));
@@ -774,12 +654,7 @@ fn a_server_that_never_stops_sending_is_given_up() {
     let ok = b"HTTP/1.1 200 OK\r\n".to_vec();
     let body = [&ok[..], b"Connection: close\r\n\r\n\x1f\x8b"].concat();
     let cases = [
-        (
-            ok.clone(),
-            &b"X-More: and more\r\n"[..],
-            at_once,
-            "no answer",
-        ),
+        (ok.clone(), &b"X-More: and more\r\n"[..], at_once, "no answer"),
         (ok.clone(), b"x", at_once, "no answer"),
         (ok, b"X-More: and more\r\n", slowly, "no answer"),
         (body, &[0; 4096], at_once, "sent more than 7 bytes"),
@@ -799,23 +674,13 @@ fn a_redirection_is_followed_a_few_times() {
     let served = archive.clone();
     let server = Server::start(move |i, _| {
         Reply::Send(match i {
-            0 => response(
-                "301 Moved Permanently",
-                "Location: /elsewhere\r\nContent-Length: 0\r\n",
-                b"",
-            ),
+            0 => response("301 Moved Permanently", "Location: /elsewhere\r\nContent-Length: 0\r\n", b""),
             1 => ok(&served),
-            _ => response(
-                "302 Found",
-                "Location: /round\r\nContent-Length: 0\r\n",
-                b"",
-            ),
+            _ => response("302 Found", "Location: /round\r\nContent-Length: 0\r\n", b""),
         })
     });
     let dir = tempdir().unwrap();
-    get(dir.path(), &server.url, &archive, &Source::Official)
-        .0
-        .unwrap();
+    get(dir.path(), &server.url, &archive, &Source::Official).0.unwrap();
     assert_complete(dir.path());
     let dir = tempdir().unwrap();
     let (result, _) = get(dir.path(), &server.url, &archive, &Source::Official);
@@ -846,15 +711,7 @@ fn two_at_once_download_once() {
     let dir = tempdir().unwrap();
     let mut catalog = catalog(&server.url, &archive);
     catalog.stall_timeout = Duration::from_secs(30);
-    let run = || {
-        fetch(
-            dir.path(),
-            &catalog,
-            &Source::Official,
-            Trust::Remembered,
-            &mut Counts,
-        )
-    };
+    let run = || fetch(dir.path(), &catalog, &Source::Official, Trust::Remembered, &mut Counts);
     let (a, b) = std::thread::scope(|s| {
         let (a, b) = (s.spawn(run), s.spawn(run));
         (a.join().unwrap().unwrap(), b.join().unwrap().unwrap())
@@ -872,9 +729,7 @@ fn program(dir: &Path) -> Command {
     command.args(["fetch", "--data-dir"]).arg(dir);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name.to_lowercase());
-        command
-            .env(name, "http://127.0.0.1:1")
-            .env("NO_PROXY", "127.0.0.1");
+        command.env(name, "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1");
     }
     // Nor may it find an npm client.
     command.env("PATH", "").timeout(Duration::from_secs(60));
@@ -923,15 +778,9 @@ fn the_program_refuses_wrong_sources() {
     command.args(["--source", "/nowhere/at/all.tar.gz"]);
     assert_fails(command, &["cannot read /nowhere/at/all.tar.gz"]);
     for source in ["ftp://example.org/x", "file:///etc/passwd", ""] {
-        program(dir.path())
-            .args(["--source", source])
-            .assert()
-            .code(2);
+        program(dir.path()).args(["--source", source]).assert().code(2);
     }
-    program(dir.path())
-        .args(["--stall-timeout", "-1"])
-        .assert()
-        .code(2);
+    program(dir.path()).args(["--stall-timeout", "-1"]).assert().code(2);
     let page = dir.path().join("page.tar.gz");
     fs::write(&page, "<html>").unwrap();
     let mut command = program(dir.path());
@@ -942,12 +791,7 @@ fn the_program_refuses_wrong_sources() {
 #[test]
 fn the_program_without_a_network_names_the_sample() {
     let dir = tempdir().unwrap();
-    let parts = [
-        "no npm client",
-        "cifar-10-binary.tar.gz",
-        "--dataset sample",
-        "data_batch_1.bin",
-    ];
+    let parts = ["no npm client", "cifar-10-binary.tar.gz", "--dataset sample", "data_batch_1.bin"];
     assert_fails(program(dir.path()), &parts);
 }
 
@@ -955,18 +799,9 @@ fn the_program_without_a_network_names_the_sample() {
 fn the_program_says_what_a_server_did() {
     let archive = official_archive();
     let cases: [(Reply, &[&str]); 4] = [
-        (
-            Reply::Send(response("404 Not Found", "", b"")),
-            &["404 Not Found"],
-        ),
+        (Reply::Send(response("404 Not Found", "", b"")), &["404 Not Found"]),
         (Reply::Send(ok(b"<html>")), &["<html>"]),
-        (
-            Reply::Send(ok(&archive)),
-            &[
-                "holds neither cifar-10-batches-bin/data_batch_1.bin",
-                "discarded",
-            ],
-        ),
+        (Reply::Send(ok(&archive)), &["holds neither cifar-10-batches-bin/data_batch_1.bin", "discarded"]),
         (Reply::Stall(Vec::new()), &["no answer"]),
     ];
     for (reply, parts) in cases {
@@ -1002,30 +837,17 @@ fn the_program_resumes_a_lost_connection_by_itself_and_says_so() {
 #[test]
 fn the_program_accepts_the_published_files() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cifar-10-batches-bin");
-    if !BatchFile::ALL
-        .iter()
-        .all(|f| data.join(f.file_name()).exists())
-    {
+    if !BatchFile::ALL.iter().all(|f| data.join(f.file_name()).exists()) {
         eprintln!("skipped: the full files are not there");
         return;
     }
     let dir = tempdir().unwrap();
-    fs::write(
-        dir.path().join("data_batch_2.bin"),
-        vec![0; FILE_BYTES as usize],
-    )
-    .unwrap();
+    fs::write(dir.path().join("data_batch_2.bin"), vec![0; FILE_BYTES as usize]).unwrap();
     let mut command = program(dir.path());
     let assert = command.arg("--source").arg(&data).assert().success();
     let stderr = String::from_utf8_lossy(&assert.get_output().stderr);
-    assert!(
-        stderr.contains("data_batch_2.bin") && stderr.contains("will be replaced"),
-        "{stderr}"
-    );
-    program(dir.path())
-        .args(["--verify", "--source", "/nowhere"])
-        .assert()
-        .success();
+    assert!(stderr.contains("data_batch_2.bin") && stderr.contains("will be replaced"), "{stderr}");
+    program(dir.path()).args(["--verify", "--source", "/nowhere"]).assert().success();
     let catalog = Catalog::published(&BatchFile::ALL);
     assert_eq!(catalog.entries.len(), 6);
     store::load(dir.path(), &BatchFile::ALL, Trust::Remembered).unwrap();

@@ -1,9 +1,7 @@
 //! What PyTorch's autograd found for small problems, `tests/golden/autograd.json` and `autograd_bce.json`, written by
 //! `examples/golden_values.rs`: the test against PyTorch for those who don't have it.
 
-use onelayer::gradcheck::{
-    Comparison, Derivatives, Problem, TOLERANCE, Terms, implementations, reference,
-};
+use onelayer::gradcheck::{Comparison, Derivatives, Problem, TOLERANCE, Terms, implementations, reference};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::{Dims, Parameters};
 use serde::Deserialize;
@@ -41,18 +39,12 @@ impl Golden {
 
     fn read(minimised: Loss, text: &str) -> Vec<Self> {
         let read: Vec<Self> = serde_json::from_str(text).unwrap();
-        let with_loss = |golden| Self {
-            minimised,
-            ..golden
-        };
+        let with_loss = |golden| Self { minimised, ..golden };
         read.into_iter().map(with_loss).collect()
     }
 
     fn problem(&self) -> Problem {
-        let dims = Dims {
-            features: self.weight[0].len(),
-            classes: self.b.len(),
-        };
+        let dims = Dims { features: self.weight[0].len(), classes: self.b.len() };
         let parameters = Parameters::new(dims, self.weight.concat(), self.b.clone()).unwrap();
         let problem = Problem::new(self.x.concat(), self.y.clone(), parameters).unwrap();
         problem.with_loss(self.minimised)
@@ -60,12 +52,7 @@ impl Golden {
 
     /// The largest difference to `found`, relative to the larger of 1 and the golden value; NaN when one is.
     fn difference(&self, found: &Derivatives) -> f64 {
-        let golden = [
-            self.dweight.concat(),
-            self.dbias.clone(),
-            vec![self.loss, self.cost],
-        ]
-        .concat();
+        let golden = [self.dweight.concat(), self.dbias.clone(), vec![self.loss, self.cost]].concat();
         let found = [&found.dweight[..], &found.dbias, &[found.loss, found.cost]].concat();
         assert_eq!(found.len(), golden.len(), "{}", self.name);
         let pairs = found.iter().zip(&golden).enumerate();
@@ -138,9 +125,7 @@ mod golden_values;
 #[cfg(feature = "autograd-check")]
 #[test]
 fn autograd_still_gives_the_file() {
-    let again = Loss::ALL
-        .into_iter()
-        .flat_map(|loss| Golden::read(loss, &golden_values::document(loss).unwrap()));
+    let again = Loss::ALL.into_iter().flat_map(|loss| Golden::read(loss, &golden_values::document(loss).unwrap()));
     let again: Vec<_> = again.collect();
     let committed = Golden::all();
     assert_eq!(again.len(), committed.len());

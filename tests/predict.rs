@@ -38,13 +38,7 @@ impl Pictures {
 }
 
 fn onelayer(arguments: &[&str], images: &[PathBuf]) -> Output {
-    Command::cargo_bin("onelayer")
-        .unwrap()
-        .args(["predict", MODEL])
-        .args(arguments)
-        .args(images)
-        .output()
-        .unwrap()
+    Command::cargo_bin("onelayer").unwrap().args(["predict", MODEL]).args(arguments).args(images).output().unwrap()
 }
 
 /// The table of `images`.
@@ -55,8 +49,7 @@ fn table(images: &[PathBuf]) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(&output.stdout[..]);
     assert_eq!(reader.headers().unwrap().len(), 3 + CLASS_NAMES.len());
     let rows = reader.records().map(Result::unwrap);
-    rows.map(|row| row.iter().map(str::to_owned).collect())
-        .collect()
+    rows.map(|row| row.iter().map(str::to_owned).collect()).collect()
 }
 
 fn test_images() -> Dataset {
@@ -131,12 +124,7 @@ fn a_large_photograph_is_taken_for_what_its_small_self_is_and_exif_turns_it_upri
         pictures.write("noted.jpeg", &oriented(&lying, 6)),
         pictures.write("unnoted.jpg", &lying),
     ]);
-    let probability = |row: &[String]| -> Vec<f32> {
-        row[3..]
-            .iter()
-            .map(|field| field.parse().unwrap())
-            .collect()
-    };
+    let probability = |row: &[String]| -> Vec<f32> { row[3..].iter().map(|field| field.parse().unwrap()).collect() };
     let distance = |row: &[String]| {
         let pairs = probability(row).into_iter().zip(probability(&rows[0]));
         pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
@@ -150,16 +138,10 @@ fn a_large_photograph_is_taken_for_what_its_small_self_is_and_exif_turns_it_upri
 fn the_charts_fit_into_80_columns_without_control_characters() {
     let pictures = Pictures::new();
     let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
-    let paths = [
-        pictures.write("a.png", &png),
-        pictures.write("\x1b[31mred.png", &png),
-    ];
+    let paths = [pictures.write("a.png", &png), pictures.write("\x1b[31mred.png", &png)];
     let output = onelayer(&[], &paths);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.chars().all(|c| c == '\n' || !c.is_control()),
-        "{text:?}"
-    );
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     assert_eq!(text.lines().count(), 2 * 6 + 1);
     let charts = text.lines().filter(|line| line.starts_with("  "));
     assert!(charts.clone().all(|line| line.chars().count() <= 80));
@@ -203,10 +185,7 @@ fn a_file_that_is_no_picture_is_named_and_keeps_no_other_from_being_predicted() 
 fn huge_files_and_huge_pictures_are_refused_before_they_are_decoded() {
     let pictures = Pictures::new();
     let long = pictures.path("long.png");
-    File::create(&long)
-        .unwrap()
-        .set_len((64 << 20) + 1)
-        .unwrap();
+    File::create(&long).unwrap().set_len((64 << 20) + 1).unwrap();
     // Small files that declare many pixels: the size stands in the PNG's first chunk, and in the JPEG's frame header.
     let mut png = encode(&RgbImage::new(1, 1), ImageFormat::Png);
     png[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
@@ -215,27 +194,14 @@ fn huge_files_and_huge_pictures_are_refused_before_they_are_decoded() {
     let mut jpeg = encode(&RgbImage::new(8, 8), ImageFormat::Jpeg);
     let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].fill(0xff);
-    let output = onelayer(
-        &[],
-        &[
-            long,
-            pictures.write("many.png", &png),
-            pictures.write("many.jpg", &jpeg),
-        ],
-    );
+    let output = onelayer(&[], &[long, pictures.write("many.png", &png), pictures.write("many.jpg", &jpeg)]);
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).unwrap();
     let errors: Vec<_> = errors.lines().collect();
     assert_eq!(errors.len(), 3, "{errors:?}");
     assert!(errors[0].contains("at most 64 MiB"), "{errors:?}");
-    assert!(
-        errors[1].contains("at most 67108864 pixels, but this one has 100000×100000"),
-        "{errors:?}"
-    );
-    assert!(
-        errors[2].contains("but this one has 65535×65535"),
-        "{errors:?}"
-    );
+    assert!(errors[1].contains("at most 67108864 pixels, but this one has 100000×100000"), "{errors:?}");
+    assert!(errors[2].contains("but this one has 65535×65535"), "{errors:?}");
     assert!(output.stdout.is_empty());
 }
 
@@ -253,15 +219,9 @@ fn the_table_takes_the_dialect_of_a_spreadsheet_and_the_charts_take_none() {
     let path = [pictures.write("a.png", &png)];
     let output = onelayer(&["--csv", "--csv-dialect", "semicolon"], &path);
     let table = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        table.starts_with("image;class;probability;airplane;"),
-        "{table}"
-    );
+    assert!(table.starts_with("image;class;probability;airplane;"), "{table}");
     let fields: Vec<_> = table.lines().nth(1).unwrap().split(';').collect();
-    assert!(
-        fields[2..].iter().all(|field| !field.contains('.')),
-        "{table}"
-    );
+    assert!(fields[2..].iter().all(|field| !field.contains('.')), "{table}");
     assert!(fields[2].starts_with("0,"), "{table}");
 
     let output = onelayer(&["--csv-dialect", "semicolon"], &path);
@@ -270,21 +230,11 @@ fn the_table_takes_the_dialect_of_a_spreadsheet_and_the_charts_take_none() {
 
 #[test]
 fn a_model_that_is_none_is_refused() {
-    for (model, words) in [
-        ("Cargo.toml", "must be a model_*.safetensors"),
-        ("nowhere", "cannot read MODEL nowhere"),
-    ] {
-        let output = Command::cargo_bin("onelayer")
-            .unwrap()
-            .args(["predict", model, "a.png"])
-            .output()
-            .unwrap();
+    for (model, words) in [("Cargo.toml", "must be a model_*.safetensors"), ("nowhere", "cannot read MODEL nowhere")] {
+        let output = Command::cargo_bin("onelayer").unwrap().args(["predict", model, "a.png"]).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(words),
-            "{stderr}"
-        );
+        assert!(stderr.starts_with("error: ") && stderr.contains(words), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }

@@ -38,9 +38,7 @@ impl Arrays {
         let y = file.integers("y").unwrap().unwrap();
         let mut array = |name| file.array(name).unwrap().unwrap();
         let (x, weight, bias, lambda) = (array("x"), array("W"), array("b"), array("lambda"));
-        let [k, d] = weight.shape[..] else {
-            panic!("W has the shape {:?}", weight.shape)
-        };
+        let [k, d] = weight.shape[..] else { panic!("W has the shape {:?}", weight.shape) };
         assert_eq!(x.shape, [y.values.len(), d]);
         assert_eq!((&bias.shape[..], &lambda.shape[..]), (&[k][..], &[][..]));
         Self {
@@ -60,9 +58,7 @@ impl Arrays {
 
     fn logits(&self, with_bias: f64) -> Vec<Vec<f64>> {
         let row = |x: &[f64]| -> Vec<f64> {
-            let of_class = |(w, b): (&[f64], &f64)| {
-                w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + with_bias * b
-            };
+            let of_class = |(w, b): (&[f64], &f64)| w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + with_bias * b;
             let classes = self.weight.chunks(self.d).zip(&self.bias);
             classes.map(of_class).collect()
         };
@@ -75,11 +71,7 @@ impl Arrays {
 
     /// The gradients of Σ over examples and classes of `dlogit` · logit.
     fn pulled_back(&self, dlogit: impl Fn(usize, usize) -> f64) -> Answer {
-        let mut answer = Answer {
-            weight: vec![0.0; self.k * self.d],
-            bias: vec![0.0; self.k],
-            ..Answer::default()
-        };
+        let mut answer = Answer { weight: vec![0.0; self.k * self.d], bias: vec![0.0; self.k], ..Answer::default() };
         for (i, x) in self.x.chunks(self.d).enumerate() {
             for c in 0..self.k {
                 let dlogit = dlogit(i, c);
@@ -155,10 +147,7 @@ impl Answer {
     }
 
     fn plus(mut self, other: &Answer) -> Self {
-        for (a, b) in [
-            (&mut self.weight, &other.weight),
-            (&mut self.bias, &other.bias),
-        ] {
+        for (a, b) in [(&mut self.weight, &other.weight), (&mut self.bias, &other.bias)] {
             a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         }
         self.loss += other.loss;
@@ -195,10 +184,7 @@ impl Desk {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", text(&output));
-        Self {
-            problem: Arrays::read(&path),
-            folder,
-        }
+        Self { problem: Arrays::read(&path), folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -228,11 +214,7 @@ impl Desk {
             Layout::ColumnsF32 => {
                 let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
                 npz::write(&[
-                    (
-                        "grad_W",
-                        &[d, k],
-                        Data::F32(&narrow(&transposed(&answer.weight, d))),
-                    ),
+                    ("grad_W", &[d, k], Data::F32(&narrow(&transposed(&answer.weight, d)))),
                     ("grad_b", &[1, k], Data::F32(&narrow(&answer.bias))),
                     ("loss", &[1], Data::F32(&narrow(&scalars[0]))),
                     ("cost", &[], Data::F32(&narrow(&scalars[1]))),
@@ -256,15 +238,9 @@ impl Desk {
                 let of_quantity = section(&said, quantity);
                 if guilty.contains(&quantity) {
                     let named = of_quantity.contains(&format!("looks like: {words}"));
-                    assert!(
-                        of_quantity.contains("DIFFERS") && named,
-                        "{words}, {layout:?}, {quantity}: {said}"
-                    );
+                    assert!(of_quantity.contains("DIFFERS") && named, "{words}, {layout:?}, {quantity}: {said}");
                 } else {
-                    assert!(
-                        of_quantity.contains("agrees"),
-                        "{words}, {layout:?}, {quantity}: {said}"
-                    );
+                    assert!(of_quantity.contains("agrees"), "{words}, {layout:?}, {quantity}: {said}");
                 }
             }
             let last = format!("FAIL: {}", guilty.join(", "));
@@ -300,10 +276,8 @@ fn right_gradients_pass_in_both_layouts_and_without_loss_and_cost() {
         assert!(said.ends_with("PASS: all 4 agree\n"), "{said}");
         assert!(!said.contains("looks like"), "{said}");
     }
-    let gradients_alone = npz::write(&[
-        ("grad_W", &[10, 3072], Data::F64(&right.weight)),
-        ("grad_b", &[10, 1], Data::F64(&right.bias)),
-    ]);
+    let gradients_alone =
+        npz::write(&[("grad_W", &[10, 3072], Data::F64(&right.weight)), ("grad_b", &[10, 1], Data::F64(&right.bias))]);
     fs::write(desk.path("alone.npz"), gradients_alone.unwrap()).unwrap();
     let output = desk.referee("alone.npz");
     assert!(output.status.success() && text(&output).ends_with("PASS: all 2 agree\n"));
@@ -321,18 +295,10 @@ fn wrong_factors_are_named() {
         (case(1.0 / n, 1.0), &ALL, "1/n twice: the mean"),
         (case(1.0 / n, 1.0 / n), &ALL, "1/n twice: everything"),
         (case(0.1, 1.0), &ALL, "1/(n k)"),
-        (
-            case(1.0, 1.0 / n),
-            &["grad_W", "cost"],
-            "1/n on the penalty",
-        ),
+        (case(1.0, 1.0 / n), &["grad_W", "cost"], "1/n on the penalty"),
         (case(1.0, 0.5), &["grad_W", "cost"], "λ for 2λ"),
         (case(1.0, 0.0), &["grad_W", "cost"], "missing penalty"),
-        (
-            case(1.0, -1.0),
-            &["grad_W", "cost"],
-            "the penalty is subtracted",
-        ),
+        (case(1.0, -1.0), &["grad_W", "cost"], "the penalty is subtracted"),
         (case(-1.0, -1.0), &ALL, "wrong sign"),
         (case(-1.0, 1.0), &ALL, "wrong sign of the data term"),
         (case(0.0, 1.0), &ALL, "the penalty alone"),
@@ -360,20 +326,12 @@ fn mistakes_before_the_gradient_are_named() {
     let desk = Desk::new(&[]);
     let problem = &desk.problem;
     let right = problem.right();
-    let gradients_of = |answer: Answer| Answer {
-        loss: right.loss,
-        cost: right.cost,
-        ..answer
-    };
+    let gradients_of = |answer: Answer| Answer { loss: right.loss, cost: right.cost, ..answer };
     let gradients = &ALL[..2];
 
     let p = problem.probabilities(1.0);
     let unsubtracted = gradients_of(problem.by(|i, c| p[i][c]));
-    desk.expect(
-        &unsubtracted,
-        gradients,
-        "the onehot labels are not subtracted",
-    );
+    desk.expect(&unsubtracted, gradients, "the onehot labels are not subtracted");
 
     let z = problem.logits(1.0);
     let column = |c: usize| z.iter().map(|row| row[c].exp()).sum::<f64>();
@@ -398,10 +356,7 @@ fn mistakes_before_the_gradient_are_named() {
 fn matrices_in_the_wrong_order_are_named() {
     let desk = Desk::new(&[]);
     let right = desk.problem.right();
-    let with_weight = |weight| Answer {
-        weight,
-        ..right.clone()
-    };
+    let with_weight = |weight| Answer { weight, ..right.clone() };
     for columns in [3072, 10] {
         let reshaped = with_weight(transposed(&right.weight, columns));
         desk.expect(&reshaped, &["grad_W"], "reshaped in place of transposed");
@@ -411,10 +366,7 @@ fn matrices_in_the_wrong_order_are_named() {
     let permuted = with_weight(rows.iter().flat_map(|&c| row(c)).collect());
     let words = format!("permuted classes: its rows are {rows:?}");
     desk.expect(&permuted, &["grad_W"], &words);
-    let both = Answer {
-        bias: rows.iter().map(|&c| right.bias[c]).collect(),
-        ..permuted
-    };
+    let both = Answer { bias: rows.iter().map(|&c| right.bias[c]).collect(), ..permuted };
     desk.expect(&both, &["grad_W", "grad_b"], &words);
 }
 
@@ -422,17 +374,9 @@ fn matrices_in_the_wrong_order_are_named() {
 fn wrong_losses_are_named() {
     let desk = Desk::new(&[]);
     let right = desk.problem.right();
-    let with_loss = |loss: f64, cost: f64| Answer {
-        loss,
-        cost,
-        ..right.clone()
-    };
+    let with_loss = |loss: f64, cost: f64| Answer { loss, cost, ..right.clone() };
     let total = right.loss + right.cost;
-    desk.expect(
-        &with_loss(total, 0.0),
-        &["loss"],
-        "the loss with the penalty",
-    );
+    desk.expect(&with_loss(total, 0.0), &["loss"], "the loss with the penalty");
     for (base, words) in [(2.0_f64, "base 2"), (10.0, "base 10")] {
         let answer = with_loss(right.loss / base.ln(), right.cost);
         let words = format!("logarithm to the {words}");
@@ -445,16 +389,10 @@ fn a_right_weight_is_told_from_a_wrong_bias_and_two_mistakes_from_each_other() {
     let desk = Desk::new(&[]);
     let problem = &desk.problem;
     let right = problem.right();
-    let bias_alone = Answer {
-        bias: problem.data().bias,
-        ..right.clone()
-    };
+    let bias_alone = Answer { bias: problem.data().bias, ..right.clone() };
     desk.expect(&bias_alone, &["grad_b"], "missing 1/n");
-    let two = Answer {
-        weight: problem.answer(1.0 / problem.n(), 0.5).weight,
-        bias: right.clone().times(-1.0).bias,
-        ..right
-    };
+    let two =
+        Answer { weight: problem.answer(1.0 / problem.n(), 0.5).weight, bias: right.clone().times(-1.0).bias, ..right };
     let said = text(&desk.judge(&two, Layout::RowsF64));
     assert!(section(&said, "grad_W").contains("λ for 2λ"), "{said}");
     assert!(section(&said, "grad_b").contains("wrong sign"), "{said}");
@@ -469,22 +407,13 @@ fn an_error_that_is_no_known_mistake_is_found_and_not_given_a_name() {
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1));
     let of_weight = section(&said, "grad_W");
-    assert!(
-        of_weight.contains("class 3 cat, green, row 1, column 1"),
-        "{said}"
-    );
-    assert!(
-        of_weight.contains("looks like none of the mistakes"),
-        "{said}"
-    );
+    assert!(of_weight.contains("class 3 cat, green, row 1, column 1"), "{said}");
+    assert!(of_weight.contains("looks like none of the mistakes"), "{said}");
 
     let mut answer = desk.problem.right();
     answer.weight[0] += 1.1e-6;
     let said = text(&desk.judge(&answer, Layout::RowsF64));
-    assert!(
-        said.contains("looks like: the rounding of float32"),
-        "{said}"
-    );
+    assert!(said.contains("looks like: the rounding of float32"), "{said}");
 }
 
 #[test]
@@ -519,10 +448,7 @@ fn files_that_cannot_be_judged_are_refused_in_one_line() {
     let (w, b) = (&right.weight[..], &right.bias[..]);
     let mut with_nan = w.to_vec();
     with_nan[4] = f64::NAN;
-    let good: [(&str, &[usize], Data); 2] = [
-        ("grad_W", &[10, 3072], Data::F64(w)),
-        ("grad_b", &[10], Data::F64(b)),
-    ];
+    let good: [(&str, &[usize], Data); 2] = [("grad_W", &[10, 3072], Data::F64(w)), ("grad_b", &[10], Data::F64(b))];
     let refuse = |arrays: &[(&str, &[usize], Data)], words: &str| {
         fs::write(desk.path("bad.npz"), npz::write(arrays).unwrap()).unwrap();
         refused(&desk.referee("bad.npz"), words);
@@ -545,25 +471,13 @@ fn files_that_cannot_be_judged_are_refused_in_one_line() {
         &[good[0], good[1], ("loss", &[2], Data::F64(&[2.0, 2.0]))],
         r#"array "loss" must have the shape () or (1) or (1, 1), but has (2)"#,
     );
-    refuse(
-        &[good[0], good[1], ("cost", &[], Data::F64(&[f64::INFINITY]))],
-        r#"array "cost" must be finite"#,
-    );
-    refuse(
-        &[good[0], good[1], ("cost", &[], Data::I64(&[2]))],
-        "must be float32 or float64",
-    );
+    refuse(&[good[0], good[1], ("cost", &[], Data::F64(&[f64::INFINITY]))], r#"array "cost" must be finite"#);
+    refuse(&[good[0], good[1], ("cost", &[], Data::I64(&[2]))], "must be float32 or float64");
     fs::write(desk.path("bad.npz"), "grad_W = 1").unwrap();
     refused(&desk.referee("bad.npz"), "not an .npz file");
-    refused(
-        &desk.referee("nowhere.npz"),
-        "cannot read --grads nowhere.npz",
-    );
+    refused(&desk.referee("nowhere.npz"), "cannot read --grads nowhere.npz");
     fs::remove_file(desk.path("problem.npz")).unwrap();
-    refused(
-        &desk.referee("bad.npz"),
-        "cannot read the problem problem.npz",
-    );
+    refused(&desk.referee("bad.npz"), "cannot read the problem problem.npz");
 }
 
 fn refused(output: &Output, words: &str) {
@@ -607,33 +521,21 @@ fn problems_that_are_none_are_refused_in_one_line() {
         judge(&replaced)
     };
     for (bad, words) in [
-        (
-            ("x", &[3, 2][..], Data::F64(&[0.5; 6])),
-            "must have the shape (2, 3), but has (3, 2)",
-        ),
+        (("x", &[3, 2][..], Data::F64(&[0.5; 6])), "must have the shape (2, 3), but has (3, 2)"),
         (
             ("x", &[2, 3], Data::F64(&[0.1; 6])),
             "must hold float32 values, as in a file of --export, but element 0 is 0.1",
         ),
-        (
-            ("y", &[2], Data::I64(&[0, 2])),
-            "labels must be 0 to 1, but one is 2",
-        ),
+        (("y", &[2], Data::I64(&[0, 2])), "labels must be 0 to 1, but one is 2"),
         (("y", &[2], Data::I64(&[0, -1])), "but one is -1"),
-        (
-            ("y", &[0], Data::I64(&[])),
-            "must have the shape (1 or more)",
-        ),
+        (("y", &[0], Data::I64(&[])), "must have the shape (1 or more)"),
         (("y", &[2], Data::F64(&[0.0, 1.0])), "must be int64"),
         (("W", &[6], Data::F64(&[0.5; 6])), "(classes, features)"),
         (("W", &[0, 3], Data::F64(&[])), "(1 or more, 1 or more)"),
         (("b", &[1], Data::F64(&[0.5])), "must have the shape (2)"),
         (("b", &[2], Data::F64(&[0.5, f64::NAN])), "must be finite"),
         (("lambda", &[], Data::F64(&[-0.5])), "lambda must be"),
-        (
-            ("lambda", &[2], Data::F64(&[0.5; 2])),
-            "must have the shape ()",
-        ),
+        (("lambda", &[2], Data::F64(&[0.5; 2])), "must have the shape ()"),
     ] {
         refused(&with(bad), words);
     }
@@ -705,12 +607,7 @@ fn gradients_by_real_numpy_pass_in_both_precisions_and_orientations() {
     };
     let desk = Desk::new(&["--lambda", "1"]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gradients.py");
-    for options in [
-        &[][..],
-        &["--transpose"],
-        &["--float32"],
-        &["--float32", "--transpose"],
-    ] {
+    for options in [&[][..], &["--transpose"], &["--float32"], &["--float32", "--transpose"]] {
         let output = Command::new(python)
             .arg(&script)
             .args([desk.path("problem.npz"), desk.path("student.npz")])
@@ -720,10 +617,7 @@ fn gradients_by_real_numpy_pass_in_both_precisions_and_orientations() {
         assert!(output.status.success(), "{}", text(&output));
         let output = desk.referee("student.npz");
         let said = text(&output);
-        assert!(
-            output.status.success() && said.contains("all 4 agree"),
-            "{options:?}: {said}"
-        );
+        assert!(output.status.success() && said.contains("all 4 agree"), "{options:?}: {said}");
     }
 }
 
@@ -766,10 +660,7 @@ proptest! {
 
 #[test]
 fn a_nan_and_gradients_of_another_shape_are_not_let_pass() {
-    let dims = Dims {
-        features: 3,
-        classes: 2,
-    };
+    let dims = Dims { features: 3, classes: 2 };
     let problem = Problem::random(dims, 4, 1);
     let right = submission(implementations::kernels(&problem, 0.1));
     let mut nan = right.clone();
@@ -779,8 +670,5 @@ fn a_nan_and_gradients_of_another_shape_are_not_let_pass() {
     let mut short = right;
     short.dweight.pop();
     let error = referee::judge(&problem, 0.1, &short).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "grad_W must have the shape (2, 3), but has 5 elements"
-    );
+    assert_eq!(error.to_string(), "grad_W must have the shape (2, 3), but has 5 elements");
 }

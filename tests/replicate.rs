@@ -26,11 +26,7 @@ const FILES: [&str; 5] = [
 ];
 
 fn onelayer(arguments: &[&str]) -> Output {
-    Command::cargo_bin("onelayer")
-        .unwrap()
-        .args(arguments)
-        .output()
-        .unwrap()
+    Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap()
 }
 
 /// Replicates one epoch on the sample into `out`; what it prints.
@@ -55,10 +51,7 @@ fn fail(arguments: &[&str]) -> String {
     let output = onelayer(arguments);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
-    assert!(
-        stderr.starts_with("error: ") && stderr.lines().count() == 1,
-        "{stderr}"
-    );
+    assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
     stderr
 }
 
@@ -78,9 +71,7 @@ fn read<R: tables::Row + DeserializeOwned>(path: &Path) -> Vec<R> {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -103,48 +94,25 @@ fn every_run_is_what_training_alone_with_its_seed_gives() {
 
     let splits = sample::load(&common::sample_dir()).unwrap();
     let normalizer = Normalizer::fit(&splits.train).unwrap();
-    let data = Data {
-        train: &splits.train,
-        validation: &splits.validation,
-        normalizer: &normalizer,
-    };
-    let expected = [7, 8]
-        .into_iter()
-        .flat_map(|seed| Setting::REPORT.map(|s| (seed, s)));
+    let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+    let expected = [7, 8].into_iter().flat_map(|seed| Setting::REPORT.map(|s| (seed, s)));
     for (row, (seed, setting)) in rows.iter().zip(expected) {
-        let schedule = Schedule {
-            epochs: 1,
-            seed,
-            ..Schedule::REPORT
-        };
+        let schedule = Schedule { epochs: 1, seed, ..Schedule::REPORT };
         let start = random_start(splits.train.dims(), seed);
         let (runs, _) = train(data, &[setting], &schedule, &start, &mut ()).unwrap();
         let (loss, lambda) = (setting.loss(), setting.lambda());
-        let scores =
-            |split| evaluate(&runs[0].parameters, loss, lambda, split, &normalizer).unwrap();
+        let scores = |split| evaluate(&runs[0].parameters, loss, lambda, split, &normalizer).unwrap();
         let test = scores(&splits.test);
-        assert_eq!(
-            (row.seed, row.setting.as_str()),
-            (seed, setting.name().as_str())
-        );
+        assert_eq!((row.seed, row.setting.as_str()), (seed, setting.name().as_str()));
         assert_eq!(row.test_loss, Some(test.loss));
         assert_eq!(row.test_accuracy, Some(test.accuracy));
         let correct = row.correct_test_images.unwrap();
         assert_eq!(correct as f64 / row.test_images as f64, test.accuracy);
         assert_eq!(row.train_loss, Some(scores(&splits.train).loss));
-        assert_eq!(
-            row.validation_accuracy,
-            Some(scores(&splits.validation).accuracy)
-        );
-        assert_eq!(
-            row.reported_test_accuracy, None,
-            "the sample is not what the report measured"
-        );
+        assert_eq!(row.validation_accuracy, Some(scores(&splits.validation).accuracy));
+        assert_eq!(row.reported_test_accuracy, None, "the sample is not what the report measured");
     }
-    assert_ne!(
-        rows[1].test_loss, rows[5].test_loss,
-        "another seed must give another run"
-    );
+    assert_ne!(rows[1].test_loss, rows[5].test_loss, "another seed must give another run");
 }
 
 #[test]
@@ -164,18 +132,11 @@ fn the_tables_and_the_words_say_what_the_runs_show() {
     }
     let pairs: Vec<PairRow> = read(&out.path().join("replication_pairs.csv"));
     assert_eq!(pairs.len(), 6);
-    assert!(
-        pairs
-            .iter()
-            .all(|pair| pair.n == 6 && pair.wins + pair.ties + pair.losses == 6)
-    );
+    assert!(pairs.iter().all(|pair| pair.n == 6 && pair.wins + pair.ties + pair.losses == 6));
     let verdicts: Vec<VerdictRow> = read(&out.path().join("replication_verdicts.csv"));
     assert_eq!(verdicts.len(), 3);
     for row in verdicts {
-        assert!(
-            text.contains(&format!("{}: {}\n", row.conclusion, row.verdict)),
-            "{text}"
-        );
+        assert!(text.contains(&format!("{}: {}\n", row.conclusion, row.verdict)), "{text}");
     }
     let wide = text.lines().find(|line| line.chars().count() > 80);
     assert_eq!(wide, None);
@@ -189,48 +150,25 @@ fn shards_merged_are_the_job_in_one_piece_byte_for_byte() {
     for shard in ["3/3", "1/3", "2/3"] {
         let text = replicate(parts.path(), &["--seeds", "5", "--shard", shard]);
         assert!(text.contains(&format!("Shard {shard} is done")), "{text}");
-        tables.push(
-            parts
-                .path()
-                .join(format!("replication_shard{}of3.csv", &shard[..1])),
-        );
+        tables.push(parts.path().join(format!("replication_shard{}of3.csv", &shard[..1])));
     }
-    assert_eq!(
-        names(parts.path()).len(),
-        3,
-        "a part says nothing about the whole"
-    );
+    assert_eq!(names(parts.path()).len(), 3, "a part says nothing about the whole");
     let printed = succeed(&words(&merge(&tables, merged.path())));
     assert_same(whole.path(), merged.path());
-    assert_eq!(
-        printed,
-        replicate(whole.path(), &["--seeds", "5", "--resume"])
-    );
+    assert_eq!(printed, replicate(whole.path(), &["--seeds", "5", "--resume"]));
 }
 
 #[test]
 fn shards_that_make_no_whole_are_refused_by_name_and_nothing_is_written() {
     let [parts, other, merged] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let table = |folder: &Path, shard: &str| {
-        replicate(
-            folder,
-            &["--seeds", "2", "--shard", shard, "--setting", "0,0.001"],
-        );
+        replicate(folder, &["--seeds", "2", "--shard", shard, "--setting", "0,0.001"]);
         folder.join(format!("replication_shard{}.csv", shard.replace('/', "of")))
     };
     let [first, second] = ["1/2", "2/2"].map(|shard| table(parts.path(), shard));
     let third = table(other.path(), "2/3");
     let other_job = other.path().join("replication_shard2of2.csv");
-    let smaller_batches = [
-        "--seeds",
-        "2",
-        "--shard",
-        "2/2",
-        "--setting",
-        "0,0.001",
-        "--batch-size",
-        "50",
-    ];
+    let smaller_batches = ["--seeds", "2", "--shard", "2/2", "--setting", "0,0.001", "--batch-size", "50"];
     replicate(other.path(), &smaller_batches);
     let strange = other.path().join("summary.csv");
     fs::write(&strange, "a,b\n1,2\n").unwrap();
@@ -274,15 +212,7 @@ fn a_signal_stops_after_the_seeds_that_are_done_and_resume_goes_on_to_the_same_b
     replicate(whole.path(), &job);
     let mut running = Command::cargo_bin("onelayer")
         .unwrap()
-        .args([
-            "replicate",
-            "--dataset",
-            "sample",
-            "--epochs",
-            "1",
-            "--quiet",
-            "--out",
-        ])
+        .args(["replicate", "--dataset", "sample", "--epochs", "1", "--quiet", "--out"])
         .arg(part.path())
         .args(job)
         .stderr(std::process::Stdio::piped())
@@ -293,20 +223,11 @@ fn a_signal_stops_after_the_seeds_that_are_done_and_resume_goes_on_to_the_same_b
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     let pid = running.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(running.wait().unwrap().code(), Some(130));
     let done = read::<ReplicationRow>(&table).len();
     assert!((1..60).contains(&done), "{done}");
-    assert_eq!(
-        read::<SummaryRow>(&part.path().join("replication_summary.csv"))[0].n,
-        done
-    );
+    assert_eq!(read::<SummaryRow>(&part.path().join("replication_summary.csv"))[0].n, done);
     replicate(part.path(), &[&job[..], &["--resume"]].concat());
     assert_same(whole.path(), part.path());
 }
@@ -317,76 +238,28 @@ fn another_job_is_not_gone_on_with_and_its_table_stays() {
     replicate(out.path(), &["--seeds", "1", "--setting", "0,0.001"]);
     let before = fs::read(out.path().join("replication.csv")).unwrap();
     let folder = out.path().to_str().unwrap();
-    let sample = [
-        "replicate",
-        "--dataset",
-        "sample",
-        "--quiet",
-        "--resume",
-        "--out",
-        folder,
-    ];
+    let sample = ["replicate", "--dataset", "sample", "--quiet", "--resume", "--out", folder];
     for (more, word) in [
-        (
-            &["--seeds", "1", "--epochs", "2", "--setting", "0,0.001"][..],
-            "2 epochs",
-        ),
-        (
-            &["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"],
-            "lambda0_eta0.001",
-        ),
-        (
-            &[
-                "--seeds",
-                "1",
-                "--epochs",
-                "1",
-                "--first-seed",
-                "2",
-                "--setting",
-                "0,0.001",
-            ],
-            "seed 1",
-        ),
+        (&["--seeds", "1", "--epochs", "2", "--setting", "0,0.001"][..], "2 epochs"),
+        (&["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"], "lambda0_eta0.001"),
+        (&["--seeds", "1", "--epochs", "1", "--first-seed", "2", "--setting", "0,0.001"], "seed 1"),
     ] {
         let message = fail(&[&sample[..], more].concat());
-        assert!(
-            message.contains(word) && message.contains("--resume"),
-            "{message}"
-        );
+        assert!(message.contains(word) && message.contains("--resume"), "{message}");
     }
-    assert_eq!(
-        fs::read(out.path().join("replication.csv")).unwrap(),
-        before
-    );
+    assert_eq!(fs::read(out.path().join("replication.csv")).unwrap(), before);
 }
 
 #[test]
 fn runs_that_diverge_are_counted_and_leave_empty_fields() {
     let out = tempfile::tempdir().unwrap();
-    let text = replicate(
-        out.path(),
-        &[
-            "--seeds",
-            "2",
-            "--setting",
-            "0,1e36",
-            "--setting",
-            "0,0.001",
-        ],
-    );
+    let text = replicate(out.path(), &["--seeds", "2", "--setting", "0,1e36", "--setting", "0,0.001"]);
     assert!(text.contains("(2 diverged)"), "{text}");
     let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
-    assert_eq!(
-        (rows[0].diverged_in_epoch, rows[0].test_accuracy),
-        (Some(1), None)
-    );
+    assert_eq!((rows[0].diverged_in_epoch, rows[0].test_accuracy), (Some(1), None));
     assert_eq!(rows[1].diverged_in_epoch, None);
     let summary: Vec<SummaryRow> = read(&out.path().join("replication_summary.csv"));
-    assert_eq!(
-        (summary[0].n, summary[0].diverged, summary[0].mean),
-        (0, 2, None)
-    );
+    assert_eq!((summary[0].n, summary[0].diverged, summary[0].mean), (0, 2, None));
     assert_eq!((summary[1].n, summary[1].diverged), (2, 0));
     let pairs: Vec<PairRow> = read(&out.path().join("replication_pairs.csv"));
     assert_eq!((pairs[0].n, pairs[0].sign_flip_p), (0, None));
@@ -412,24 +285,12 @@ fn one_seed_tells_nothing_and_two_tell_no_conclusion() {
 fn jobs_that_make_no_sense_are_refused_before_anything_is_written() {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("new");
-    let base = [
-        "replicate",
-        "--dataset",
-        "sample",
-        "--out",
-        folder.to_str().unwrap(),
-    ];
+    let base = ["replicate", "--dataset", "sample", "--out", folder.to_str().unwrap()];
     for (more, expected) in [
         (&["--seeds", "0"][..], "seeds must be at least 1, but is 0"),
-        (
-            &["--setting", "0,0.1", "--setting", "0,0.1"],
-            "lambda0_eta0.1 twice",
-        ),
+        (&["--setting", "0,0.1", "--setting", "0,0.1"], "lambda0_eta0.1 twice"),
         (&["--epochs", "0"], "epochs must be at least 1"),
-        (
-            &["--first-seed", "18446744073709551615"],
-            "seeds must be at most 0",
-        ),
+        (&["--first-seed", "18446744073709551615"], "seeds must be at most 0"),
     ] {
         let message = fail(&[&base[..], more].concat());
         assert!(message.contains(expected), "{message}");
@@ -454,21 +315,11 @@ fn the_job_array_for_slurm_makes_shards_that_merge() {
     let folder = tempfile::tempdir().unwrap();
     let shards = folder.path().join("shards");
     let program = assert_cmd::cargo::cargo_bin("onelayer");
-    let path = format!(
-        "{}:{}",
-        program.parent().unwrap().display(),
-        std::env::var("PATH").unwrap()
-    );
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut tables = Vec::new();
     for task in 1..=3 {
         let status = Command::new("bash")
-            .args([
-                "examples/slurm/replicate.sh",
-                "--dataset",
-                "sample",
-                "--epochs",
-                "1",
-            ])
+            .args(["examples/slurm/replicate.sh", "--dataset", "sample", "--epochs", "1"])
             .env("PATH", &path)
             .env("SEEDS", "4")
             .env("SHARDS", &shards)

@@ -18,27 +18,14 @@ const EPOCHS: usize = 5;
 const SETTING: &str = "lambda0.1_eta0.001";
 
 fn onelayer(arguments: &[&str], out: &Path) -> Output {
-    Command::cargo_bin("onelayer")
-        .unwrap()
-        .args(arguments)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .unwrap()
+    Command::cargo_bin("onelayer").unwrap().args(arguments).arg("--out").arg(out).output().unwrap()
 }
 
 /// A folder in which the four settings were trained on the sample.
 fn trained() -> TempDir {
     let out = tempfile::tempdir().unwrap();
     let epochs = EPOCHS.to_string();
-    let arguments = [
-        "train",
-        "--dataset",
-        "sample",
-        "--quiet",
-        "--epochs",
-        &epochs,
-    ];
+    let arguments = ["train", "--dataset", "sample", "--quiet", "--epochs", &epochs];
     let output = onelayer(&arguments, out.path());
     assert!(output.status.success(), "{output:?}");
     out
@@ -70,10 +57,7 @@ fn the_page_is_a_function_of_the_folder_wherever_it_is() {
     fs::remove_file(page_of(elsewhere.path())).unwrap();
     let output = onelayer(&["report"], elsewhere.path());
     let stdout = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(
-        stdout.trim_end(),
-        page_of(elsewhere.path()).display().to_string()
-    );
+    assert_eq!(stdout.trim_end(), page_of(elsewhere.path()).display().to_string());
     assert!(fs::read(page_of(elsewhere.path())).unwrap() == page);
     let html = String::from_utf8(page).unwrap();
     assert!(!html.contains(elsewhere.path().to_str().unwrap()));
@@ -90,9 +74,7 @@ fn a_table_for_spreadsheets_with_semicolons_makes_the_same_page() {
             let table = fs::read_to_string(&path).unwrap();
             let german = table.replace(',', ";").replace('.', ",");
             // Dots in the settings' names are no decimal points.
-            let german = german
-                .replace("lambda0,1", "lambda0.1")
-                .replace("eta0,", "eta0.");
+            let german = german.replace("lambda0,1", "lambda0.1").replace("eta0,", "eta0.");
             fs::write(&path, german).unwrap();
         }
     }
@@ -125,10 +107,7 @@ fn a_file_that_is_cut_short_is_refused_by_name_and_the_old_page_stays() {
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         let stderr = refusal(out.path());
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains(&name),
-            "{stderr}"
-        );
+        assert!(stderr.starts_with("error: ") && stderr.contains(&name), "{stderr}");
         assert!(fs::read(page_of(out.path())).unwrap() == page);
         fs::write(&path, whole).unwrap();
     }
@@ -143,10 +122,7 @@ fn training_beside_a_broken_table_keeps_its_results_and_says_that_only_the_page_
     let output = onelayer(&arguments, out.path());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr.contains("not their page") && stderr.contains("gradcheck.csv"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("not their page") && stderr.contains("gradcheck.csv"), "{stderr}");
     assert!(out.path().join("summary.csv").exists() && !page_of(out.path()).exists());
     assert!(String::from_utf8(output.stdout).unwrap().contains(SETTING));
 }
@@ -159,26 +135,16 @@ fn a_browser_shows_the_page_without_a_complaint_and_asks_for_nothing_else() {
     let out = trained();
     browser.show(&page_of(out.path()));
     assert_eq!(browser.complaints(), [""; 0]);
-    let fetched = "return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => !n.startsWith('data:'))";
+    let fetched =
+        "return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => !n.startsWith('data:'))";
     assert_eq!(browser.run(fetched), json!([]));
-    assert_eq!(
-        browser.run("return document.querySelectorAll('.setting').length"),
-        json!(4)
-    );
+    assert_eq!(browser.run("return document.querySelectorAll('.setting').length"), json!(4));
 
     // A complaint would have been seen, and what the page's policy forbids is not fetched.
     let html = fs::read_to_string(page_of(out.path())).unwrap();
-    for addition in [
-        "<script>alert(1)</script>",
-        "<img src='other.png'>",
-        "<svg viewBox='a'></svg>",
-    ] {
+    for addition in ["<script>alert(1)</script>", "<img src='other.png'>", "<svg viewBox='a'></svg>"] {
         let page = out.path().join("altered.html");
-        fs::write(
-            &page,
-            html.replace("</main>", &format!("{addition}</main>")),
-        )
-        .unwrap();
+        fs::write(&page, html.replace("</main>", &format!("{addition}</main>"))).unwrap();
         browser.show(&page);
         assert_ne!(browser.complaints(), [""; 0], "{addition}");
     }
@@ -208,8 +174,7 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
         return [s.querySelector('.shown-epoch'), ...s.querySelectorAll('.readout')].map((e) => e.textContent)";
     let (slider, image) = ("#epoch-3", "#setting-3 .weights li svg");
     let chosen = |number: usize| {
-        let script =
-            "return [...document.querySelector('#setting-3 .chart').querySelectorAll('.epoch')]
+        let script = "return [...document.querySelector('#setting-3 .chart').querySelectorAll('.epoch')]
             .map((e) => e.classList.contains('chosen'))";
         let expected: Vec<_> = (1..=EPOCHS).map(|epoch| epoch == number).collect();
         assert_eq!(browser.run(script), json!(expected));
@@ -227,8 +192,7 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
     assert_eq!(browser.run(read), shown(2));
     let second = browser.picture_of(image);
     assert!(first != second && second != last && first != last);
-    let text =
-        browser.run("return document.querySelector('#epoch-3').getAttribute('aria-valuetext')");
+    let text = browser.run("return document.querySelector('#epoch-3').getAttribute('aria-valuetext')");
     assert!(text.as_str().unwrap().starts_with("Epoch 2: "), "{text}");
 
     browser.point_at("#setting-3 .chart:nth-child(2) .epoch:nth-of-type(5) rect");
@@ -238,10 +202,7 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
     let others = "return document.querySelector('#setting-2 .shown-epoch').textContent";
     assert_eq!(browser.run(others), json!(EPOCHS.to_string()));
     browser.type_into(slider, "\u{e010}");
-    assert!(
-        browser.picture_of(image) == last,
-        "the end is the picture that was shown at first"
-    );
+    assert!(browser.picture_of(image) == last, "the end is the picture that was shown at first");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
@@ -274,23 +235,12 @@ fn the_page_fits_a_phone_and_can_be_read_in_light_and_dark() {
         return;
     };
     let out = trained();
-    for (width, scheme) in [
-        (320, "light"),
-        (320, "dark"),
-        (1200, "light"),
-        (1200, "dark"),
-    ] {
+    for (width, scheme) in [(320, "light"), (320, "dark"), (1200, "light"), (1200, "dark")] {
         browser.emulate(width, "screen", &[("prefers-color-scheme", scheme)]);
         browser.show(&page_of(out.path()));
-        let wider = browser.run(
-            "return document.documentElement.scrollWidth - document.documentElement.clientWidth",
-        );
+        let wider = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(wider, json!(0), "{width}");
-        assert_eq!(
-            browser.run(include_str!("browser/contrast.js")),
-            json!([]),
-            "{scheme}"
-        );
+        assert_eq!(browser.run(include_str!("browser/contrast.js")), json!([]), "{scheme}");
     }
     let background = "return getComputedStyle(document.body).backgroundColor";
     let dark = browser.run(background);
@@ -316,14 +266,8 @@ fn on_paper_there_is_no_control_and_everything_else() {
         );
         browser.run(&script)
     };
-    assert_eq!(
-        (shown("nav"), shown(".epoch-control")),
-        (json!(0), json!(0))
-    );
-    assert_eq!(
-        (shown(".chart"), shown(".weights li svg")),
-        (json!(8), json!(40))
-    );
+    assert_eq!((shown("nav"), shown(".epoch-control")), (json!(0), json!(0)));
+    assert_eq!((shown(".chart"), shown(".weights li svg")), (json!(8), json!(40)));
     assert_eq!((shown(".matrix"), shown("dl")), (json!(4), json!(1)));
     let paper = browser.run("return getComputedStyle(document.body).backgroundColor");
     assert_eq!(paper, json!("rgb(255, 255, 255)"));
@@ -341,23 +285,11 @@ fn whoever_does_not_see_the_page_is_told_what_is_on_it() {
     // Each kind of fault would have been found.
     for (fault, found) in [
         ("document.documentElement.lang = ''", "language"),
-        (
-            "document.querySelector('.chart svg').removeAttribute('aria-label')",
-            "name",
-        ),
+        ("document.querySelector('.chart svg').removeAttribute('aria-label')", "name"),
         ("document.querySelector('label').remove()", "label"),
-        (
-            "document.querySelector('h2').id = document.querySelectorAll('h2')[1].id",
-            "id",
-        ),
-        (
-            "document.querySelector('th').removeAttribute('scope')",
-            "scope",
-        ),
-        (
-            "document.querySelector('h2').outerHTML = '<h4>a</h4>'",
-            "heading",
-        ),
+        ("document.querySelector('h2').id = document.querySelectorAll('h2')[1].id", "id"),
+        ("document.querySelector('th').removeAttribute('scope')", "scope"),
+        ("document.querySelector('h2').outerHTML = '<h4>a</h4>'", "heading"),
         ("document.querySelector('nav a').href = '#nowhere'", "link"),
     ] {
         browser.show(&page_of(out.path()));

@@ -17,16 +17,7 @@ use onelayer::preprocess::Normalizer;
 use tempfile::TempDir;
 
 /// Two streams of batches with four trials each.
-const SPACE: [&str; 8] = [
-    "--lambda",
-    "0.001,0.1",
-    "--eta",
-    "0.003,0.03",
-    "--loss",
-    "softmax",
-    "--flip",
-    "0,0.5",
-];
+const SPACE: [&str; 8] = ["--lambda", "0.001,0.1", "--eta", "0.003,0.03", "--loss", "softmax", "--flip", "0,0.5"];
 
 fn onelayer(command: &str, arguments: &[&str], out: &Path) -> Output {
     Command::cargo_bin("onelayer")
@@ -39,12 +30,7 @@ fn onelayer(command: &str, arguments: &[&str], out: &Path) -> Output {
 }
 
 fn search(arguments: &[&str], out: &Path) -> Output {
-    let all = [
-        &["--epochs", "2", "--decay", "1x0.5"],
-        &SPACE[..],
-        arguments,
-    ]
-    .concat();
+    let all = [&["--epochs", "2", "--decay", "1x0.5"], &SPACE[..], arguments].concat();
     onelayer("search", &all, out)
 }
 
@@ -79,10 +65,7 @@ fn scores(model: &ModelFile, split: &Dataset) -> Scores {
 fn refusal(output: &Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.starts_with("error: ") && stderr.lines().count() == 1,
-        "{stderr}"
-    );
+    assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
     stderr
 }
 
@@ -90,31 +73,16 @@ fn refusal(output: &Output) -> String {
 fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
     let (out, words) = succeed(&[]);
     let rows = numbers(out.path());
-    assert_eq!(
-        rows.iter().map(|r| r.trial).collect::<Vec<_>>(),
-        (1..=8).collect::<Vec<_>>()
-    );
-    assert!(
-        rows.iter()
-            .all(|r| (r.trials, r.validation_images, r.epochs) == (8, 300, 2))
-    );
-    let accuracies: Vec<_> = rows
-        .iter()
-        .map(|r| r.validation_accuracy.unwrap())
-        .collect();
+    assert_eq!(rows.iter().map(|r| r.trial).collect::<Vec<_>>(), (1..=8).collect::<Vec<_>>());
+    assert!(rows.iter().all(|r| (r.trials, r.validation_images, r.epochs) == (8, 300, 2)));
+    let accuracies: Vec<_> = rows.iter().map(|r| r.validation_accuracy.unwrap()).collect();
     let highest = accuracies.iter().copied().fold(0.0, f64::max);
-    let best = rows
-        .iter()
-        .find(|r| r.validation_accuracy == Some(highest))
-        .unwrap();
+    let best = rows.iter().find(|r| r.validation_accuracy == Some(highest)).unwrap();
 
     let refit = model(&out.path().join("model_best.safetensors"));
     let provenance = &refit.provenance;
     assert_eq!(provenance.setting, best.setting);
-    assert_eq!(
-        (provenance.flip, provenance.batch_size),
-        (best.flip, best.batch_size)
-    );
+    assert_eq!((provenance.flip, provenance.batch_size), (best.flip, best.batch_size));
     assert_eq!(provenance.validation_split, "none");
     // The normalisation is that of all 1,000 training images, not of the 700 that the trials were trained on.
     let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
@@ -123,21 +91,12 @@ fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
     let test = scores(&refit, &splits.test).accuracy;
     let error = (test * (1.0 - test) / 500.0).sqrt();
     for expected in [
-        format!(
-            "Trained again on all 1000 images, it has a test accuracy of {:.2} %,",
-            100.0 * test
-        ),
-        format!(
-            "with a standard error of {:.2} points. The 500 test images",
-            100.0 * error
-        ),
+        format!("Trained again on all 1000 images, it has a test accuracy of {:.2} %,", 100.0 * test),
+        format!("with a standard error of {:.2} points. The 500 test images", 100.0 * error),
     ] {
         assert!(words.contains(&expected), "{expected} {words}");
     }
-    assert!(
-        words.contains(&format!("{:.2} %", 100.0 * highest)),
-        "{words}"
-    );
+    assert!(words.contains(&format!("{:.2} %", 100.0 * highest)), "{words}");
     let folder = out.path().to_str().unwrap();
     let width = |line: &str| line.replace(folder, "results").chars().count();
     assert!(words.lines().all(|line| width(line) <= 80), "{words}");
@@ -165,9 +124,7 @@ fn train_takes_the_best_setting_and_ends_with_the_same_model() {
     // What is given on the command line comes before the file.
     let output = Command::cargo_bin("onelayer")
         .unwrap()
-        .args([
-            "train", "--quiet", "--seed", "7", "--loss", "bce", "--config",
-        ])
+        .args(["train", "--quiet", "--seed", "7", "--loss", "bce", "--config"])
         .arg(&toml)
         .arg("--out")
         .arg(again.path())
@@ -201,22 +158,14 @@ fn a_search_that_stopped_goes_on_without_training_again_what_is_done() {
     // Everything is done: only the best is trained again.
     let output = search(&["--resume"], whole.path());
     assert!(output.status.success());
-    assert_eq!(
-        fs::read_to_string(whole.path().join("search.csv")).unwrap(),
-        text
-    );
+    assert_eq!(fs::read_to_string(whole.path().join("search.csv")).unwrap(), text);
 }
 
 #[test]
 fn the_table_of_another_search_is_not_gone_on_with_and_left_alone() {
     let (out, _) = succeed(&[]);
     let table = fs::read(out.path().join("search.csv")).unwrap();
-    for other in [
-        ["--seed", "1"],
-        ["--batch-size", "50"],
-        ["--validation-size", "200"],
-        ["--random", "3"],
-    ] {
+    for other in [["--seed", "1"], ["--batch-size", "50"], ["--validation-size", "200"], ["--random", "3"]] {
         let arguments = [&other[..], &["--resume"]].concat();
         let message = refusal(&search(&arguments, out.path()));
         assert!(message.contains("belongs to another search"), "{message}");
@@ -224,10 +173,7 @@ fn the_table_of_another_search_is_not_gone_on_with_and_left_alone() {
     }
     fs::write(out.path().join("search.csv"), "trial\n1\n").unwrap();
     let message = refusal(&search(&["--resume"], out.path()));
-    assert!(
-        message.contains("search.csv: the columns must be"),
-        "{message}"
-    );
+    assert!(message.contains("search.csv: the columns must be"), "{message}");
 }
 
 #[cfg(unix)]
@@ -256,17 +202,12 @@ fn an_interrupted_search_says_how_to_go_on_and_ends_with_the_same_numbers() {
     while !table.exists() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let interrupt = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(interrupt.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
-    assert!(
-        stderr.starts_with("stopped after 4 of 8 trials; to go on: "),
-        "{stderr}"
-    );
+    assert!(stderr.starts_with("stopped after 4 of 8 trials; to go on: "), "{stderr}");
     assert!(stderr.trim_end().ends_with("--resume"), "{stderr}");
     assert_eq!(rows(&table).len(), 4);
 
@@ -282,13 +223,8 @@ fn shards_together_do_what_one_process_does() {
         let output = search(&["--shard", shard], out.path());
         assert!(output.status.success(), "{output:?}");
     }
-    assert!(
-        !out.path().join("best.toml").exists(),
-        "a shard knows only a part"
-    );
-    let tables: Vec<_> = (1..=3)
-        .map(|i| out.path().join(format!("search_shard{i}of3.csv")))
-        .collect();
+    assert!(!out.path().join("best.toml").exists(), "a shard knows only a part");
+    let tables: Vec<_> = (1..=3).map(|i| out.path().join(format!("search_shard{i}of3.csv"))).collect();
     let merge = |tables: &[PathBuf]| {
         let mut merge = Command::cargo_bin("onelayer").unwrap();
         merge.arg("merge").args(tables).arg("--out").arg(out.path());
@@ -343,10 +279,7 @@ fn what_can_not_be_searched_is_refused_before_anything_is_trained() {
     let out = tempfile::tempdir().unwrap();
     for (arguments, words) in [
         (&["--eta", "0"][..], "eta must be"),
-        (
-            &["--lambda", "0,0.1", "--random", "3"],
-            "above 0 where it is drawn log-uniformly",
-        ),
+        (&["--lambda", "0,0.1", "--random", "3"], "above 0 where it is drawn log-uniformly"),
         (&["--random", "0"], "trials must be at least one"),
         (&["--flip", "2"], "flip must be a probability"),
         (&["--batch-size", "0"], "batch-size must be"),
@@ -361,17 +294,9 @@ fn what_can_not_be_searched_is_refused_before_anything_is_trained() {
         let message = refusal(&onelayer("search", arguments, out.path()));
         assert!(message.contains(words), "{arguments:?}: {message}");
         let left: Vec<_> = fs::read_dir(out.path()).unwrap().flatten().collect();
-        assert!(
-            left.iter().all(|e| e.file_name() == ".lock"),
-            "{arguments:?}: {left:?}"
-        );
+        assert!(left.iter().all(|e| e.file_name() == ".lock"), "{arguments:?}: {left:?}");
     }
-    for arguments in [
-        &["--decay", "fast"][..],
-        &["--decay", "10x2"],
-        &["--loss", "hinge"],
-        &["--shard", "3/2"],
-    ] {
+    for arguments in [&["--decay", "fast"][..], &["--decay", "10x2"], &["--loss", "hinge"], &["--shard", "3/2"]] {
         let output = onelayer("search", arguments, out.path());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }

@@ -28,24 +28,16 @@ impl Office {
     fn new() -> Option<Self> {
         if Command::new("soffice").arg("--version").output().is_err() {
             // Past the test harness, which would keep the message of a test that passes.
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: LibreOffice (soffice) is not installed"
-            );
+            let _ = writeln!(std::io::stderr(), "skipped: LibreOffice (soffice) is not installed");
             return None;
         }
-        Some(Self {
-            home: tempfile::tempdir().unwrap(),
-        })
+        Some(Self { home: tempfile::tempdir().unwrap() })
     }
 
     /// The tables that the program writes in `dialect`.
     fn tables(&self, dialect: &str) -> Vec<PathBuf> {
         let out = self.home.path().join(dialect);
-        for arguments in [
-            ["train", "--epochs", "2"],
-            ["gradcheck", "--differences", "1"],
-        ] {
+        for arguments in [["train", "--epochs", "2"], ["gradcheck", "--differences", "1"]] {
             Command::cargo_bin("onelayer")
                 .unwrap()
                 .args(arguments)
@@ -56,25 +48,16 @@ impl Office {
                 .success();
         }
         let files = fs::read_dir(out).unwrap().map(|file| file.unwrap().path());
-        files
-            .filter(|path| path.extension().unwrap() == "csv")
-            .collect()
+        files.filter(|path| path.extension().unwrap() == "csv").collect()
     }
 
     /// Each of `tables` as LibreOffice has it after opening it with `separator`, its numbers written as in `language`.
     fn open(&self, tables: &[PathBuf], separator: char, language: Language) -> Vec<Sheet> {
         let out = tempfile::tempdir_in(self.home.path()).unwrap();
         // The fields of the filter: separator, text mark, character set (UTF-8), first line, column formats, language.
-        let filter = format!(
-            "--infilter=CSV:{},34,76,1,,{}",
-            u32::from(separator),
-            language as u32
-        );
+        let filter = format!("--infilter=CSV:{},34,76,1,,{}", u32::from(separator), language as u32);
         let output = Command::new("soffice")
-            .arg(format!(
-                "-env:UserInstallation=file://{}/profile",
-                self.home.path().display()
-            ))
+            .arg(format!("-env:UserInstallation=file://{}/profile", self.home.path().display()))
             .args(["--headless", "--convert-to", "xlsx"])
             .arg(filter)
             .arg("--outdir")
@@ -101,11 +84,7 @@ impl Sheet {
 
     /// How many numbers there are in it; each must be that of `table`, and each text that of `table` too.
     fn assert_equals(&self, table: &Path, separator: u8, decimal_mark: &str) -> usize {
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .delimiter(separator)
-            .from_path(table)
-            .unwrap();
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(separator).from_path(table).unwrap();
         let records: Vec<_> = reader.records().map(Result::unwrap).collect();
         assert_eq!(self.0.len(), records.len(), "{}", table.display());
         let mut numbers = 0;
@@ -115,10 +94,7 @@ impl Sheet {
                 match (cell, field.replace(decimal_mark, ".").parse::<f64>()) {
                     (Data::Float(found), Ok(expected)) => {
                         // LibreOffice writes 15 digits.
-                        assert!(
-                            (found - expected).abs() <= 1e-14 * expected.abs(),
-                            "{field}"
-                        );
+                        assert!((found - expected).abs() <= 1e-14 * expected.abs(), "{field}");
                         numbers += 1;
                     }
                     (Data::String(text), Err(_)) => assert_eq!(text, field),
@@ -139,9 +115,7 @@ impl Sheet {
 /// The numbers of all tables in `sheets`.
 fn count(tables: &[PathBuf], sheets: &[Sheet], separator: u8, decimal_mark: &str) -> usize {
     let tables = tables.iter().zip(sheets);
-    tables
-        .map(|(table, sheet)| sheet.assert_equals(table, separator, decimal_mark))
-        .sum()
+    tables.map(|(table, sheet)| sheet.assert_equals(table, separator, decimal_mark)).sum()
 }
 
 #[test]

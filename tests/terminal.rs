@@ -8,18 +8,12 @@ use tempfile::TempDir;
 /// `train` on the sample, with `arguments`.
 fn train(out: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(cargo_bin("onelayer"));
-    command
-        .args(["train", "--dataset", "sample", "--epochs", "3", "--out"])
-        .arg(out.path())
-        .args(arguments);
+    command.args(["train", "--dataset", "sample", "--epochs", "3", "--out"]).arg(out.path()).args(arguments);
     command
 }
 
 fn text(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr]
-        .concat()
-        .try_into()
-        .unwrap()
+    [&output.stdout[..], &output.stderr].concat().try_into().unwrap()
 }
 
 /// The command's output on a terminal of 80 columns, as lines without the sequences that move the cursor.
@@ -27,10 +21,7 @@ fn text(output: &Output) -> String {
 fn on_terminal(command: &Command) -> Option<Vec<String>> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
-    let line = format!(
-        "stty cols 80 rows 24; exec {}",
-        shlex::try_join(words).unwrap()
-    );
+    let line = format!("stty cols 80 rows 24; exec {}", shlex::try_join(words).unwrap());
     let output = Command::new("script")
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
         .env("TERM", "xterm")
@@ -77,34 +68,19 @@ fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
         &[][..],
         // Names, learning rates and losses that are much longer than those of the report.
         &["--lambda", "0.0123456789", "--eta", "0.000123456789"],
-        &[
-            "--loss",
-            "bce",
-            "--decay-every",
-            "2",
-            "--decay-factor",
-            "0.12345",
-            "--eta",
-            "3",
-        ],
+        &["--loss", "bce", "--decay-every", "2", "--decay-factor", "0.12345", "--eta", "3"],
     ] {
         let out = tempfile::tempdir().unwrap();
         let Some(lines) = on_terminal(&train(&out, arguments)) else {
             return;
         };
         assert!(lines.iter().any(|line| line.contains('█')), "{lines:?}");
-        assert!(
-            lines.iter().any(|line| line.starts_with("setting ")),
-            "{lines:?}"
-        );
+        assert!(lines.iter().any(|line| line.starts_with("setting ")), "{lines:?}");
         // The rest of a line that is too long would begin a line in the middle of it.
         for line in lines {
             let begins = ["lambda", "setting ", "    "].map(|start| line.starts_with(start));
             assert!(line.is_empty() || begins.contains(&true), "{line:?}");
-            assert!(
-                !line.contains("left") || line.ends_with(" left"),
-                "{line:?}"
-            );
+            assert!(!line.contains("left") || line.ends_with(" left"), "{line:?}");
         }
     }
 }
@@ -121,24 +97,11 @@ fn the_lines_of_a_terminal_are_told_apart() {
 fn what_goes_into_a_pipe_has_no_control_characters() {
     let out = tempfile::tempdir().unwrap();
     let mut gradcheck = Command::new(cargo_bin("onelayer"));
-    gradcheck
-        .args([
-            "gradcheck",
-            "--dataset",
-            "sample",
-            "--differences",
-            "1",
-            "--out",
-        ])
-        .arg(out.path());
+    gradcheck.args(["gradcheck", "--dataset", "sample", "--differences", "1", "--out"]).arg(out.path());
     for command in [&mut train(&out, &[]), &mut gradcheck] {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         assert!(text(&output).lines().count() > 3);
-        assert!(
-            text(&output).chars().all(|c| c == '\n' || !c.is_control()),
-            "{:?}",
-            text(&output)
-        );
+        assert!(text(&output).chars().all(|c| c == '\n' || !c.is_control()), "{:?}", text(&output));
     }
 }

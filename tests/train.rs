@@ -23,10 +23,7 @@ use tempfile::TempDir;
 /// The start and the losses that NumPy reaches from it; see train.py beside them.
 const NUMPY: &str = "tests/numpy";
 
-const SCHEDULE: Schedule = Schedule {
-    epochs: 3,
-    ..Schedule::REPORT
-};
+const SCHEDULE: Schedule = Schedule { epochs: 3, ..Schedule::REPORT };
 
 struct Sample {
     splits: Splits,
@@ -41,17 +38,11 @@ impl Sample {
     }
 
     fn data(&self) -> Data<'_> {
-        Data {
-            train: &self.splits.train,
-            validation: &self.splits.validation,
-            normalizer: &self.normalizer,
-        }
+        Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer }
     }
 
     fn train(&self, settings: &[Setting], schedule: &Schedule, start: &Parameters) -> Vec<Run> {
-        train(self.data(), settings, schedule, start, &mut ())
-            .unwrap()
-            .0
+        train(self.data(), settings, schedule, start, &mut ()).unwrap().0
     }
 
     fn train_from_seed(&self, settings: &[Setting], schedule: &Schedule) -> Vec<Run> {
@@ -62,10 +53,7 @@ impl Sample {
 
 /// Everything of a run but the time it took.
 fn numbers(run: &Run) -> (Parameters, Vec<Epoch>) {
-    let epochs = run.epochs.iter().map(|&epoch| Epoch {
-        seconds: 0.0,
-        ..epoch
-    });
+    let epochs = run.epochs.iter().map(|&epoch| Epoch { seconds: 0.0, ..epoch });
     (run.parameters.clone(), epochs.collect())
 }
 
@@ -96,11 +84,7 @@ fn succeed(arguments: &[&str]) -> TempDir {
     let out = tempfile::tempdir().unwrap();
     let output = onelayer(arguments, out.path());
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        (output.status.code(), stderr.as_ref()),
-        (Some(0), ""),
-        "{arguments:?}"
-    );
+    assert_eq!((output.status.code(), stderr.as_ref()), (Some(0), ""), "{arguments:?}");
     out
 }
 
@@ -131,10 +115,7 @@ fn a_setting_has_the_same_bits_alone_and_in_any_company() {
 fn the_number_of_threads_changes_no_bit() {
     let sample = Sample::load();
     let at = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let runs = pool.install(|| sample.train_from_seed(&Setting::REPORT, &SCHEDULE));
         runs.iter().map(numbers).collect::<Vec<_>>()
     };
@@ -163,10 +144,7 @@ fn training_that_is_stopped_after_any_batch_goes_on_to_the_same_bits() {
 
     // 30 batches in all: stopping after every one, and at strides that meet the ends of epochs and miss them.
     for stride in [1, 7, 10, 29, 30] {
-        let mut state = State {
-            keep_snapshots: true,
-            ..State::new(&settings, &start)
-        };
+        let mut state = State { keep_snapshots: true, ..State::new(&settings, &start) };
         let mut stops = 0;
         while state.epochs() < SCHEDULE.epochs {
             let mut trainer = trainer(state);
@@ -209,11 +187,7 @@ fn a_state_that_the_schedule_never_passes_through_is_refused() {
     let mut trainer = Trainer::new(sample.data(), &Setting::REPORT, &SCHEDULE, &start).unwrap();
     trainer.epoch(&mut ()).unwrap();
     let state = trainer.state().clone();
-    let refuse = |state, schedule: &Schedule| {
-        Trainer::resume(sample.data(), schedule, state)
-            .unwrap_err()
-            .to_string()
-    };
+    let refuse = |state, schedule: &Schedule| Trainer::resume(sample.data(), schedule, state).unwrap_err().to_string();
     let mut further = state.clone();
     further.batches = 11;
     let mut uneven = state.clone();
@@ -222,10 +196,7 @@ fn a_state_that_the_schedule_never_passes_through_is_refused() {
     snapshots.keep_snapshots = true;
     let mut after_the_end = state.clone();
     after_the_end.batches = 1;
-    let one_epoch = Schedule {
-        epochs: 1,
-        ..SCHEDULE
-    };
+    let one_epoch = Schedule { epochs: 1, ..SCHEDULE };
     assert!(refuse(further, &SCHEDULE).contains("batches"));
     assert!(refuse(uneven, &SCHEDULE).contains("lambda0_eta0.001"));
     assert!(refuse(snapshots, &SCHEDULE).contains("snapshots"));
@@ -237,8 +208,7 @@ fn a_state_that_the_schedule_never_passes_through_is_refused() {
 #[test]
 fn another_seed_gives_other_numbers() {
     let sample = Sample::load();
-    let with =
-        |seed| sample.train_from_seed(&Setting::REPORT[1..2], &Schedule { seed, ..SCHEDULE });
+    let with = |seed| sample.train_from_seed(&Setting::REPORT[1..2], &Schedule { seed, ..SCHEDULE });
     assert_eq!(numbers(&with(1)[0]), numbers(&with(1)[0]));
     assert_ne!(numbers(&with(1)[0]), numbers(&with(2)[0]));
 }
@@ -247,12 +217,7 @@ fn another_seed_gives_other_numbers() {
 fn the_last_smaller_batch_is_trained_on() {
     // 1,000 images: batches of 999 leave one for the second. If it were dropped, only 999 images would have been seen.
     let sample = Sample::load();
-    let schedule = Schedule {
-        epochs: 1,
-        batch_size: 999,
-        shuffle: false,
-        ..SCHEDULE
-    };
+    let schedule = Schedule { epochs: 1, batch_size: 999, shuffle: false, ..SCHEDULE };
     let setting = [Setting::new(0.0, 0.01).unwrap()];
     let start = random_start(sample.splits.train.dims(), 0);
 
@@ -268,28 +233,13 @@ fn the_last_smaller_batch_is_trained_on() {
     assert_eq!(batches.0, [(1, 2), (2, 2)]);
 
     let first = runs[0].parameters.clone();
-    let expected = one_step_by_the_passes(
-        &sample,
-        &one_step_by_the_passes(&sample, &start, 0..999),
-        999..1000,
-    );
+    let expected = one_step_by_the_passes(&sample, &one_step_by_the_passes(&sample, &start, 0..999), 999..1000);
     let skipped = one_step_by_the_passes(&sample, &start, 0..999);
-    assert!(
-        distance(&first, &expected) < 1e-6,
-        "{}",
-        distance(&first, &expected)
-    );
-    assert!(
-        distance(&first, &skipped) > 1e-4,
-        "the last image must matter"
-    );
+    assert!(distance(&first, &expected) < 1e-6, "{}", distance(&first, &expected));
+    assert!(distance(&first, &skipped) > 1e-4, "the last image must matter");
 }
 
-fn one_step_by_the_passes(
-    sample: &Sample,
-    from: &Parameters,
-    range: std::ops::Range<usize>,
-) -> Parameters {
+fn one_step_by_the_passes(sample: &Sample, from: &Parameters, range: std::ops::Range<usize>) -> Parameters {
     use onelayer::network::passes;
     let labels = &sample.splits.train.labels()[range.clone()];
     let x = sample.normalizer.apply(&sample.splits.train, range);
@@ -302,11 +252,7 @@ fn one_step_by_the_passes(
 }
 
 fn distance(a: &Parameters, b: &Parameters) -> f32 {
-    let pairs = a
-        .weight
-        .iter()
-        .zip(&b.weight)
-        .chain(a.bias.iter().zip(&b.bias));
+    let pairs = a.weight.iter().zip(&b.weight).chain(a.bias.iter().zip(&b.bias));
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
@@ -314,14 +260,7 @@ fn distance(a: &Parameters, b: &Parameters) -> f32 {
 fn zero_parameters_have_the_loss_ln_10_and_one_class_in_ten_right() {
     let sample = Sample::load();
     let zeros = Parameters::zeros(sample.splits.train.dims());
-    let scores = evaluate(
-        &zeros,
-        Loss::Softmax,
-        1.0,
-        &sample.splits.validation,
-        &sample.normalizer,
-    )
-    .unwrap();
+    let scores = evaluate(&zeros, Loss::Softmax, 1.0, &sample.splits.validation, &sample.normalizer).unwrap();
     assert!((scores.loss - 10_f64.ln()).abs() < 1e-6, "{}", scores.loss);
     assert_eq!(scores.cost, scores.loss);
     // All logits are equal: the first class counts, which has 50 of the 500 images.
@@ -332,14 +271,7 @@ fn zero_parameters_have_the_loss_ln_10_and_one_class_in_ten_right() {
 fn the_cost_is_the_loss_and_the_weighted_penalty() {
     let sample = Sample::load();
     let start = random_start(sample.splits.train.dims(), 1);
-    let scores = evaluate(
-        &start,
-        Loss::Softmax,
-        0.5,
-        &sample.splits.test,
-        &sample.normalizer,
-    )
-    .unwrap();
+    let scores = evaluate(&start, Loss::Softmax, 0.5, &sample.splits.test, &sample.normalizer).unwrap();
     assert!((scores.cost - scores.loss - 0.5 * start.squared_norm()).abs() < 1e-12);
 }
 
@@ -352,35 +284,18 @@ fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_stable_loss() {
     )
     .unwrap();
     let sample = Sample::load();
-    let schedule = Schedule {
-        epochs: 5,
-        batch_size: 96,
-        shuffle: false,
-        ..SCHEDULE
-    };
+    let schedule = Schedule { epochs: 5, batch_size: 96, shuffle: false, ..SCHEDULE };
     let runs = sample.train(&Setting::REPORT[1..], &schedule, &start);
     let mut expected = csv::Reader::from_path(format!("{NUMPY}/losses.csv")).unwrap();
     let mut compared = 0;
-    for (record, (run, epoch)) in expected.records().zip(
-        runs.iter()
-            .flat_map(|run| run.epochs.iter().map(move |epoch| (run, epoch))),
-    ) {
+    for (record, (run, epoch)) in
+        expected.records().zip(runs.iter().flat_map(|run| run.epochs.iter().map(move |epoch| (run, epoch))))
+    {
         let row: Vec<f64> = record.unwrap().iter().map(|f| f.parse().unwrap()).collect();
-        assert_eq!(
-            row[..3],
-            [run.setting.lambda(), run.setting.eta(), epoch.number as f64]
-        );
+        assert_eq!(row[..3], [run.setting.lambda(), run.setting.eta(), epoch.number as f64]);
         let [train, validation] = epoch.scores.unwrap().map(Option::unwrap);
-        for (ours, numpys) in [train.loss, train.cost, validation.loss, validation.cost]
-            .iter()
-            .zip(&row[3..])
-        {
-            assert!(
-                (ours - numpys).abs() < 5e-5,
-                "{} epoch {}: {ours} {numpys}",
-                run.setting.name(),
-                epoch.number
-            );
+        for (ours, numpys) in [train.loss, train.cost, validation.loss, validation.cost].iter().zip(&row[3..]) {
+            assert!((ours - numpys).abs() < 5e-5, "{} epoch {}: {ours} {numpys}", run.setting.name(), epoch.number);
             compared += 1;
         }
     }
@@ -390,13 +305,9 @@ fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_stable_loss() {
 #[test]
 fn the_command_writes_every_file_of_the_four_settings() {
     let out = succeed(&["--epochs", "2"]);
-    let mut found: Vec<_> = fs::read_dir(out.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let mut expected = ["provenance.json", "report.html", "summary.csv"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut found: Vec<_> =
+        fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut expected = ["provenance.json", "report.html", "summary.csv"].map(str::to_owned).to_vec();
     for setting in Setting::REPORT {
         let name = setting.name();
         expected.extend([
@@ -420,35 +331,21 @@ fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
     let out = succeed(&["--epochs", "2", "--seed", "9"]);
     let sample = Sample::load();
     for (row, setting) in summary(out.path()).iter().zip(Setting::REPORT) {
-        let path = out
-            .path()
-            .join(format!("model_{}.safetensors", row.setting));
+        let path = out.path().join(format!("model_{}.safetensors", row.setting));
         let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
         let normalizer = Normalizer::new(model.mean, model.std).unwrap();
-        let test = evaluate(
-            &model.parameters,
-            setting.loss(),
-            setting.lambda(),
-            &sample.splits.test,
-            &normalizer,
-        )
-        .unwrap();
+        let test =
+            evaluate(&model.parameters, setting.loss(), setting.lambda(), &sample.splits.test, &normalizer).unwrap();
         assert_eq!(row.test_loss, Some(test.loss));
         assert_eq!(row.test_accuracy, Some(test.accuracy));
         let found = confusion(&model.parameters, &sample.splits.test, &normalizer).unwrap();
         assert_eq!(found.accuracy(), row.test_accuracy);
         let path = out.path().join(format!("confusion_{}.csv", row.setting));
-        assert_eq!(
-            read_confusion(&fs::read(&path).unwrap(), &path).unwrap(),
-            found
-        );
+        assert_eq!(read_confusion(&fs::read(&path).unwrap(), &path).unwrap(), found);
         let images: usize = (0..10).map(|class| found.examples(class)).sum();
         assert_eq!(images, sample.splits.test.len());
         assert_eq!((row.seed, row.epochs, row.batch_size), (9, 2, 100));
-        assert_eq!(
-            row.reported_test_accuracy, None,
-            "the sample is not what the report measured"
-        );
+        assert_eq!(row.reported_test_accuracy, None, "the sample is not what the report measured");
 
         let curves = curves(out.path(), &row.setting);
         assert_eq!(curves.iter().map(|c| c.epoch).collect::<Vec<_>>(), [1, 2]);
@@ -467,10 +364,7 @@ fn either_of_lambda_and_eta_makes_it_one_setting() {
     ] {
         let out = succeed(&[&["--epochs", "1"], arguments].concat());
         let rows = summary(out.path());
-        assert_eq!(
-            rows.iter().map(|r| r.setting.as_str()).collect::<Vec<_>>(),
-            [name]
-        );
+        assert_eq!(rows.iter().map(|r| r.setting.as_str()).collect::<Vec<_>>(), [name]);
     }
 }
 
@@ -484,8 +378,7 @@ fn threads_and_repetition_leave_the_same_files() {
         let measured = ["csv", "json", "html"].map(Some);
         if !measured.contains(&Path::new(&name).extension().and_then(OsStr::to_str)) {
             for other in &outs[1..] {
-                let same = fs::read(outs[0].path().join(&name)).unwrap()
-                    == fs::read(other.path().join(&name)).unwrap();
+                let same = fs::read(outs[0].path().join(&name)).unwrap() == fs::read(other.path().join(&name)).unwrap();
                 assert!(same, "{name:?}");
             }
         }
@@ -496,37 +389,21 @@ fn threads_and_repetition_leave_the_same_files() {
 fn training_goes_on_from_a_model_file_as_from_the_arrays_in_an_npz() {
     let first = succeed(&["--epochs", "1", "--lambda", "0.1", "--no-shuffle"]);
     let model = first.path().join("model_lambda0.1_eta0.001.safetensors");
-    let parameters = ModelFile::from_bytes(&fs::read(&model).unwrap(), &model)
-        .unwrap()
-        .parameters;
+    let parameters = ModelFile::from_bytes(&fs::read(&model).unwrap(), &model).unwrap().parameters;
     let arrays = first.path().join("start.npz");
     let (weight, bias) = (&parameters.weight[..], &parameters.bias[..]);
-    let bytes = npz::write(&[
-        ("W", &[10, 3072], npz::Data::F32(weight)),
-        ("b", &[10, 1], npz::Data::F32(bias)),
-    ])
-    .unwrap();
+    let bytes =
+        npz::write(&[("W", &[10, 3072], npz::Data::F32(weight)), ("b", &[10, 1], npz::Data::F32(bias))]).unwrap();
     fs::write(&arrays, bytes).unwrap();
 
     let on_from = |start: &Path| {
-        succeed(&[
-            "--epochs",
-            "1",
-            "--lambda",
-            "0.1",
-            "--no-shuffle",
-            "--init",
-            start.to_str().unwrap(),
-        ])
+        succeed(&["--epochs", "1", "--lambda", "0.1", "--no-shuffle", "--init", start.to_str().unwrap()])
     };
     let both_epochs = succeed(&["--epochs", "2", "--lambda", "0.1", "--no-shuffle"]);
     let expected = fs::read(both_epochs.path().join("weights_lambda0.1_eta0.001.png")).unwrap();
     for out in [on_from(&model), on_from(&arrays)] {
         assert!(fs::read(out.path().join("weights_lambda0.1_eta0.001.png")).unwrap() == expected);
-        assert_eq!(
-            summary(out.path())[0].test_loss,
-            summary(both_epochs.path())[0].test_loss
-        );
+        assert_eq!(summary(out.path())[0].test_loss, summary(both_epochs.path())[0].test_loss);
     }
 }
 
@@ -534,30 +411,20 @@ fn training_goes_on_from_a_model_file_as_from_the_arrays_in_an_npz() {
 fn a_setting_that_diverges_is_reported_and_leaves_empty_fields() {
     let out = tempfile::tempdir().unwrap();
     // What an earlier run left of the same setting goes, since it would contradict the new curves.
-    let stale = out
-        .path()
-        .join("model_lambda0_eta1000000000000000000000000000000000000.safetensors");
+    let stale = out.path().join("model_lambda0_eta1000000000000000000000000000000000000.safetensors");
     fs::write(&stale, "old").unwrap();
     let output = onelayer(&["--epochs", "3", "--eta", "1e36"], out.path());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        output.status.success()
-            && stderr.contains("diverged in epoch 1: the loss of batch 2 is not finite"),
+        output.status.success() && stderr.contains("diverged in epoch 1: the loss of batch 2 is not finite"),
         "{stderr}"
     );
     assert!(!stale.exists());
     let row = &summary(out.path())[0];
-    assert_eq!(
-        (row.train_loss, row.validation_cost, row.test_accuracy),
-        (None, None, None)
-    );
+    assert_eq!((row.train_loss, row.validation_cost, row.test_accuracy), (None, None, None));
     let curves = curves(out.path(), &row.setting);
     assert_eq!(curves.len(), 3);
-    assert!(
-        curves
-            .iter()
-            .all(|c| c.train_loss.is_none() && c.validation_accuracy.is_none())
-    );
+    assert!(curves.iter().all(|c| c.train_loss.is_none() && c.validation_accuracy.is_none()));
 }
 
 #[test]
@@ -583,10 +450,7 @@ fn settings_of_either_loss_and_with_any_decay_keep_their_bits_in_one_group() {
         setting.with_decay(decay),
         setting.with_loss(Loss::Bce).with_decay(decay),
     ];
-    let schedule = Schedule {
-        flip: 0.5,
-        ..SCHEDULE
-    };
+    let schedule = Schedule { flip: 0.5, ..SCHEDULE };
     let together = sample.train_from_seed(&settings, &schedule);
     for (i, &setting) in settings.iter().enumerate() {
         let alone = sample.train_from_seed(&[setting], &schedule);
@@ -608,12 +472,7 @@ fn an_epoch_of_flips_and_a_fallen_learning_rate_is_the_one_by_the_passes() {
     let sample = Sample::load();
     let setting = Setting::new(0.01, 0.02).unwrap().with_loss(Loss::Bce);
     let setting = setting.with_decay(Some(Decay::new(1, 0.5).unwrap()));
-    let schedule = Schedule {
-        epochs: 2,
-        batch_size: 200,
-        flip: 0.5,
-        ..SCHEDULE
-    };
+    let schedule = Schedule { epochs: 2, batch_size: 200, flip: 0.5, ..SCHEDULE };
     let found = sample.train_from_seed(&[setting], &schedule).remove(0);
 
     let train = &sample.splits.train;
@@ -669,10 +528,7 @@ fn the_model_and_the_names_of_its_files_say_how_it_was_trained() {
     assert_eq!(provenance.loss, Loss::Bce);
     assert_eq!(provenance.decay, Some(Decay::new(1, 0.1).unwrap()));
     assert_eq!(provenance.flip, 0.5);
-    assert_eq!(
-        provenance.validation_split,
-        "the last 30 images of each class of sample/train.bin"
-    );
+    assert_eq!(provenance.validation_split, "the last 30 images of each class of sample/train.bin");
     assert_eq!(curves(out.path(), name)[1].learning_rate, 0.01 * 0.1);
 
     // A binary cross-entropy of 10 classes starts near ln 2, not near ln 10, and the accuracy is that of the largest logit.
@@ -680,22 +536,13 @@ fn the_model_and_the_names_of_its_files_say_how_it_was_trained() {
     assert!((0.2..0.7).contains(&row.test_loss.unwrap()), "{row:?}");
     let sample = Sample::load();
     let normalizer = Normalizer::new(model.mean, model.std).unwrap();
-    let softmax = evaluate(
-        &model.parameters,
-        Loss::Softmax,
-        0.0,
-        &sample.splits.test,
-        &normalizer,
-    );
+    let softmax = evaluate(&model.parameters, Loss::Softmax, 0.0, &sample.splits.test, &normalizer);
     assert_eq!(row.test_accuracy, Some(softmax.unwrap().accuracy));
 }
 
 #[test]
 fn every_test_image_is_in_the_histogram_of_its_setting_as_right_or_wrong() {
-    for (loss, name) in [
-        ("softmax", "lambda0.1_eta0.001"),
-        ("bce", "lambda0.1_eta0.001_bce"),
-    ] {
+    for (loss, name) in [("softmax", "lambda0.1_eta0.001"), ("bce", "lambda0.1_eta0.001_bce")] {
         let out = succeed(&["--epochs", "1", "--lambda", "0.1", "--loss", loss]);
         let path = out.path().join(format!("probabilities_{name}.csv"));
         let rows: Vec<ProbabilityRow> = tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
@@ -705,9 +552,7 @@ fn every_test_image_is_in_the_histogram_of_its_setting_as_right_or_wrong() {
         let accuracy = summary(out.path())[0].test_accuracy.unwrap();
         assert_eq!(right as f64 / 500.0, accuracy);
         // After one epoch, softmaxes are near 1/10 and sigmoids between that and their start, ½.
-        let mean = rows
-            .iter()
-            .map(|r| (r.right + r.wrong) as f64 * (r.lower + r.upper) / 2.0);
+        let mean = rows.iter().map(|r| (r.right + r.wrong) as f64 * (r.lower + r.upper) / 2.0);
         let mean = mean.sum::<f64>() / 500.0;
         assert_eq!(mean > 0.3, loss == "bce", "{loss}: {mean}");
     }

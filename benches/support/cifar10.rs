@@ -19,8 +19,7 @@ pub struct Cifar10 {
 impl Cifar10 {
     pub fn load() -> Self {
         let (train, validation) = ([BatchFile::Train(1)], [BatchFile::Train(2)]);
-        let splits = store::load_splits(Path::new(DEFAULT_DIR), &train, &validation)
-            .unwrap_or_else(|e| panic!("{e}"));
+        let splits = store::load_splits(Path::new(DEFAULT_DIR), &train, &validation).unwrap_or_else(|e| panic!("{e}"));
         let normalizer = Normalizer::fit(&splits.train).expect("the training split has images");
         Self { splits, normalizer }
     }
@@ -30,17 +29,10 @@ impl Cifar10 {
     }
 
     pub fn train(&self, settings: &[Setting], epochs: usize) -> Vec<Run> {
-        let schedule = Schedule {
-            epochs,
-            ..Schedule::REPORT
-        };
-        let data = Data {
-            train: &self.splits.train,
-            validation: &self.splits.validation,
-            normalizer: &self.normalizer,
-        };
-        let (runs, _) = train(data, settings, &schedule, &self.start(), &mut ())
-            .expect("the schedule fits the data");
+        let schedule = Schedule { epochs, ..Schedule::REPORT };
+        let data =
+            Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer };
+        let (runs, _) = train(data, settings, &schedule, &self.start(), &mut ()).expect("the schedule fits the data");
         runs
     }
 }

@@ -31,28 +31,14 @@ pub struct Keeper<'a> {
 impl<'a> Keeper<'a> {
     /// The training at its beginning or, with `resume`, where its checkpoint has it.
     pub fn begin(&self, resume: bool) -> anyhow::Result<Trainer<'a>> {
-        let Job {
-            settings,
-            schedule,
-            start,
-            splits,
-            normalizer,
-            ..
-        } = self.job;
-        let data = Data {
-            train: &splits.train,
-            validation: &splits.validation,
-            normalizer,
-        };
+        let Job { settings, schedule, start, splits, normalizer, .. } = self.job;
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer };
         let found = if resume { self.read()? } else { None };
         let state = match found {
             Some(state) => state,
             None => {
                 self.say_what_is_not_used(resume);
-                State {
-                    keep_snapshots: schedule.epochs <= snapshots::MAX_EPOCHS,
-                    ..State::new(settings, start)
-                }
+                State { keep_snapshots: schedule.epochs <= snapshots::MAX_EPOCHS, ..State::new(settings, start) }
             }
         };
         Ok(Trainer::resume(data, schedule, state)?)
@@ -155,9 +141,7 @@ impl<'a> Keeper<'a> {
 
 /// The command line of this process with `--resume`, as a shell takes it.
 pub fn resuming_command() -> String {
-    let mut words: Vec<_> = env::args_os()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let mut words: Vec<_> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     if !words.iter().any(|word| word == "--resume") {
         words.push("--resume".into());
     }

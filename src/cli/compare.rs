@@ -69,11 +69,7 @@ fn print(paths: [&Path; 2], counts: &Agreement) {
     let (points, p) = (100.0 * difference, counts.mcnemar_p());
     let Interval { low, high } = interval;
     show!("A minus B          {points:+.2} points");
-    show!(
-        "95 % interval      {:+.2} to {:+.2} points (paired bootstrap, all resamples)",
-        100.0 * low,
-        100.0 * high
-    );
+    show!("95 % interval      {:+.2} to {:+.2} points (paired bootstrap, all resamples)", 100.0 * low, 100.0 * high);
     show!("McNemar's exact p  {}\n", p_text(p));
     show!("{}", sentence(counts, p));
 }
@@ -83,14 +79,8 @@ fn sentence(counts: &Agreement, p: f64) -> String {
     let images = counts.examples();
     let apart = counts.only_a.abs_diff(counts.only_b);
     if p < LEVEL {
-        let (better, worse) = if counts.only_a > counts.only_b {
-            ("A", "B")
-        } else {
-            ("B", "A")
-        };
-        format!(
-            "{better} is better than {worse}: by {apart} of {images} images, more than chance explains."
-        )
+        let (better, worse) = if counts.only_a > counts.only_b { ("A", "B") } else { ("B", "A") };
+        format!("{better} is better than {worse}: by {apart} of {images} images, more than chance explains.")
     } else {
         format!("Which is better can't be told: {apart} of {images} images apart is within chance.")
     }

@@ -42,29 +42,14 @@ pub struct DataArgs {
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
     /// Training batches of CIFAR-10 to train on, such as 1,3,4 [default: 1]
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Data"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Data")]
     train_batches: Option<Vec<u8>>,
     /// Images to hold out of the training images for validation, the last of each class, equally many; 0 trains on
     /// all, without validation [default: validate on --validation-batches]
-    #[arg(
-        long,
-        value_name = "N",
-        conflicts_with = "validation_batches",
-        help_heading = "Data"
-    )]
+    #[arg(long, value_name = "N", conflicts_with = "validation_batches", help_heading = "Data")]
     validation_size: Option<usize>,
     /// Training batches of CIFAR-10 to validate on [default: 2]
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Data"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Data")]
     validation_batches: Option<Vec<u8>>,
 }
 
@@ -93,11 +78,7 @@ impl Loaded {
 impl Loaded {
     /// The same images, `size` of the training split being the validation split.
     fn hold_out(self, size: usize) -> anyhow::Result<Self> {
-        let Self {
-            mut splits,
-            mut names,
-            files,
-        } = self;
+        let Self { mut splits, mut names, files } = self;
         (splits.train, splits.validation) = splits.train.hold_out(size)?;
         let per_class = size / splits.train.dims().classes;
         if size == 0 {
@@ -106,11 +87,7 @@ impl Loaded {
             names[1] = format!("the last {per_class} images of each class of {}", names[0]);
             names[0] += &format!(" but the last {per_class} images of each class");
         }
-        Ok(Self {
-            splits,
-            names,
-            files,
-        })
+        Ok(Self { splits, names, files })
     }
 }
 
@@ -154,11 +131,7 @@ impl DataArgs {
         files.push(BatchFile::Test);
         fetch::ensure(&dir, &files, &Source::Auto, quiet)?;
         Ok(Loaded {
-            names: [
-                join(&train),
-                join(&validation),
-                BatchFile::Test.file_name().into(),
-            ],
+            names: [join(&train), join(&validation), BatchFile::Test.file_name().into()],
             splits: store::load_splits(&dir, &train, &validation)?,
             files: files.into_iter().map(RecordFile::from).collect(),
         })
@@ -171,9 +144,8 @@ impl DataArgs {
     /// With what `config` says where no argument says anything.
     pub fn or(self, config: &Config) -> anyhow::Result<Self> {
         let named = |name: &String| {
-            Name::from_str(name, false).map_err(|_| {
-                anyhow::anyhow!("dataset must be cifar10 or sample, but is {name:?} in the file")
-            })
+            Name::from_str(name, false)
+                .map_err(|_| anyhow::anyhow!("dataset must be cifar10 or sample, but is {name:?} in the file"))
         };
         let dataset = config.dataset.as_ref().map(named).transpose()?;
         let split = self.validation_size.is_some() || self.validation_batches.is_some();
@@ -196,11 +168,7 @@ impl DataArgs {
         };
         let split = self.validation_size.is_some() || self.validation_batches.is_some();
         Self {
-            validation_size: if split {
-                self.validation_size
-            } else {
-                Some(held_out)
-            },
+            validation_size: if split { self.validation_size } else { Some(held_out) },
             train_batches: Some(self.train_batches.unwrap_or(vec![1, 2, 3, 4, 5])),
             ..self
         }
@@ -219,10 +187,7 @@ impl DataArgs {
 
     /// Writes the options of `self` into `config`.
     pub fn describe(&self, config: &mut Config) {
-        config.dataset = self
-            .name()
-            .to_possible_value()
-            .map(|value| value.get_name().to_owned());
+        config.dataset = self.name().to_possible_value().map(|value| value.get_name().to_owned());
         config.validation_size = self.validation_size;
         if self.name() == Name::Cifar10 {
             config.train_batches.clone_from(&self.train_batches);
@@ -239,10 +204,7 @@ fn batch_files(numbers: &[u8]) -> anyhow::Result<Vec<BatchFile>> {
     let mut files = Vec::new();
     for &number in numbers {
         let file = BatchFile::train(number)?;
-        ensure!(
-            !files.contains(&file),
-            "each batch can be named once, but {number} is named twice"
-        );
+        ensure!(!files.contains(&file), "each batch can be named once, but {number} is named twice");
         files.push(file);
     }
     Ok(files)

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use onelayer::dataset::Dataset;
-use onelayer::evaluate::{
-    Confusion, Prediction, Scores, confusion, evaluate, most_confident, predict,
-};
+use onelayer::evaluate::{Confusion, Prediction, Scores, confusion, evaluate, most_confident, predict};
 use onelayer::output::classes::class_rows;
 use onelayer::output::confusion::confusion_csv;
 use onelayer::output::figures::{IMAGES, confident_figure, confusion_figure};
@@ -132,18 +130,9 @@ impl Evaluation<'_> {
         let title = format!("{setting}, {split} split");
         let confident = |right| most_confident(&self.predictions, right, IMAGES);
         Ok(vec![
-            (
-                format!("confusion_{name}.csv"),
-                confusion_csv(&self.confusion),
-            ),
-            (
-                format!("classes_{name}.csv"),
-                tables::to_csv(&class_rows(&self.confusion)),
-            ),
-            (
-                format!("confusion_{name}.png"),
-                confusion_figure(&title, &self.confusion)?,
-            ),
+            (format!("confusion_{name}.csv"), confusion_csv(&self.confusion)),
+            (format!("classes_{name}.csv"), tables::to_csv(&class_rows(&self.confusion))),
+            (format!("confusion_{name}.png"), confusion_figure(&title, &self.confusion)?),
             (
                 format!("confident_{name}.png"),
                 confident_figure(&title, self.images, &confident(true), &confident(false))?,
@@ -152,11 +141,7 @@ impl Evaluation<'_> {
     }
 
     fn text(&self, files: &str) -> String {
-        let Scores {
-            loss,
-            cost,
-            accuracy,
-        } = self.scores;
+        let Scores { loss, cost, accuracy } = self.scores;
         format!(
             "{}\n{} split, {} images of {files}\nloss {loss:.4}, cost {cost:.4}, accuracy {:.2} %\n\n{}\n",
             self.setting,

@@ -68,23 +68,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "the sample is published nowhere but in this program's source: name a copy by --source, a folder, an archive or \
          its address"
     );
-    let catalog = Catalog {
-        stall_timeout: args.stall_timeout,
-        ..published
-    };
+    let catalog = Catalog { stall_timeout: args.stall_timeout, ..published };
     let dir = args.data_dir.clone().unwrap_or_else(|| args.dataset.dir());
-    let trust = if args.verify {
-        Trust::Nothing
-    } else {
-        Trust::Remembered
-    };
+    let trust = if args.verify { Trust::Nothing } else { Trust::Remembered };
     let report = get(&dir, &catalog, &args.source, trust, args.quiet)?;
     if !args.quiet {
-        let mut text = format!(
-            "{}: all {} files have their published SHA-256",
-            dir.display(),
-            catalog.entries.len()
-        );
+        let mut text = format!("{}: all {} files have their published SHA-256", dir.display(), catalog.entries.len());
         if let Some(origin) = &report.origin {
             text += &format!("; {} came from {origin}", report.written.join(", "));
         }
@@ -96,11 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Gets those of `files` that are not in the folder `dir`. What is there is left alone, right or not: loading it says
 /// what is wrong with it.
 pub fn ensure(dir: &Path, files: &[BatchFile], source: &Source, quiet: bool) -> anyhow::Result<()> {
-    let missing: Vec<BatchFile> = files
-        .iter()
-        .copied()
-        .filter(|f| !dir.join(f.file_name()).exists())
-        .collect();
+    let missing: Vec<BatchFile> = files.iter().copied().filter(|f| !dir.join(f.file_name()).exists()).collect();
     if missing.is_empty() {
         fetch::tidy(dir);
     } else {
@@ -111,17 +96,12 @@ pub fn ensure(dir: &Path, files: &[BatchFile], source: &Source, quiet: bool) -> 
 }
 
 /// Fetches, until a signal asks to stop.
-fn get(
-    dir: &Path,
-    catalog: &Catalog,
-    source: &Source,
-    trust: Trust,
-    quiet: bool,
-) -> anyhow::Result<Report> {
+fn get(dir: &Path, catalog: &Catalog, source: &Source, trust: Trust, quiet: bool) -> anyhow::Result<Report> {
     signals::listen()?;
     fetch::fetch(dir, catalog, source, trust, &mut *progress(quiet)).map_err(|error| match error {
-        Error::Interrupted => anyhow::Error::new(error)
-            .context("stopped; the same command again goes on with what is there"),
+        Error::Interrupted => {
+            anyhow::Error::new(error).context("stopped; the same command again goes on with what is there")
+        }
         _ => error.into(),
     })
 }

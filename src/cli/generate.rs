@@ -54,10 +54,7 @@ impl What {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let text = match args.what.shell() {
         Some(shell) => {
-            anyhow::ensure!(
-                args.command.is_none(),
-                "completions are for all commands at once: name none"
-            );
+            anyhow::ensure!(args.command.is_none(), "completions are for all commands at once: name none");
             completions(shell)
         }
         None => man_page(args.command.as_deref())?,
@@ -87,8 +84,6 @@ fn man_page(command: Option<&str>) -> anyhow::Result<Vec<u8>> {
             .clone(),
     };
     let mut page = Vec::new();
-    clap_mangen::Man::new(described)
-        .render(&mut page)
-        .expect("memory can be written");
+    clap_mangen::Man::new(described).render(&mut page).expect("memory can be written");
     Ok(page)
 }

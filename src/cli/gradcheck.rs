@@ -68,9 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return args.referee.judge(path, args.quiet);
     }
     if let Some(path) = &args.referee.export {
-        return args
-            .referee
-            .export(path, &args.exported_problem()?, args.quiet);
+        return args.referee.export(path, &args.exported_problem()?, args.quiet);
     }
     let folder = args.out.open()?;
     let models = args.models()?;
@@ -82,27 +80,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         checks.extend(found);
     };
-    for case in args
-        .small_cases()
-        .chain(args.image_cases(&images, &models)?)
-    {
-        add(check(
-            &case.problem,
-            &case.name,
-            case.implementations,
-            &LAMBDAS,
-            case.sample,
-        ));
+    for case in args.small_cases().chain(args.image_cases(&images, &models)?) {
+        add(check(&case.problem, &case.name, case.implementations, &LAMBDAS, case.sample));
     }
     #[cfg(feature = "autograd-check")]
     for setting in trajectory::settings() {
         let start = random_start(DIMS, args.seed);
-        add(trajectory::check(
-            images.data(),
-            &[setting],
-            &images.schedule,
-            &start,
-        )?);
+        add(trajectory::check(images.data(), &[setting], &images.schedule, &start)?);
     }
     let rows: Vec<_> = checks.iter().map(GradcheckRow::from).collect();
     folder.write(&[("gradcheck.csv".into(), tables::to_csv(&rows))])?;
@@ -150,33 +134,20 @@ impl Images {
 
     fn problem(&self, indices: &[usize], parameters: &Parameters) -> anyhow::Result<Problem> {
         let (train, parameters) = (&self.splits.train, parameters.clone());
-        Ok(Problem::from_images(
-            train,
-            &self.normalizer,
-            indices,
-            parameters,
-        )?)
+        Ok(Problem::from_images(train, &self.normalizer, indices, parameters)?)
     }
 
     #[cfg(feature = "autograd-check")]
     fn data(&self) -> Data<'_> {
-        Data {
-            train: &self.splits.train,
-            validation: &self.splits.validation,
-            normalizer: &self.normalizer,
-        }
+        Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer }
     }
 }
 
 impl Args {
     fn images(&self) -> anyhow::Result<Images> {
         let splits = self.data.load(self.quiet)?.splits;
-        let schedule = Schedule {
-            epochs: TRAJECTORY_EPOCHS,
-            batch_size: self.batch_size,
-            seed: self.seed,
-            ..Schedule::REPORT
-        };
+        let schedule =
+            Schedule { epochs: TRAJECTORY_EPOCHS, batch_size: self.batch_size, seed: self.seed, ..Schedule::REPORT };
         schedule.validate(splits.train.len())?;
         Ok(Images {
             normalizer: Normalizer::fit(&splits.train)?,
@@ -193,14 +164,9 @@ impl Args {
             name: format!("random n={n} d={features} k={classes}, {loss}"),
             problem: Problem::random(Dims { features, classes }, n, seed).with_loss(loss),
             implementations: BOTH,
-            sample: Some(Sample {
-                weights: usize::MAX,
-                seed,
-            }),
+            sample: Some(Sample { weights: usize::MAX, seed }),
         };
-        SMALL
-            .into_iter()
-            .flat_map(move |shape| Loss::ALL.map(|loss| case(shape, loss)))
+        SMALL.into_iter().flat_map(move |shape| Loss::ALL.map(|loss| case(shape, loss)))
     }
 
     /// A batch and the whole training split, at the start with each loss and at each model with its own; and a batch on
@@ -216,26 +182,14 @@ impl Args {
                 name: format!("{} images, {at}, {loss}", indices.len()),
                 problem: images.problem(indices, parameters)?.with_loss(loss),
                 implementations: BOTH,
-                sample: Some(Sample {
-                    weights: self.differences,
-                    seed: self.seed,
-                }),
+                sample: Some(Sample { weights: self.differences, seed: self.seed }),
             })
         };
         let mut cases = Vec::new();
         for loss in Loss::ALL {
-            cases.push(case(
-                images.batch(),
-                "logits of 0 to 900",
-                loss,
-                &saturated,
-            )?);
+            cases.push(case(images.batch(), "logits of 0 to 900", loss, &saturated)?);
         }
-        let starts = Loss::ALL.map(|loss| Model {
-            name: "the start".into(),
-            loss,
-            parameters: start.clone(),
-        });
+        let starts = Loss::ALL.map(|loss| Model { name: "the start".into(), loss, parameters: start.clone() });
         for model in starts.iter().chain(models) {
             let at = |indices| case(indices, &model.name, model.loss, &model.parameters);
             cases.push(at(images.batch())?);
@@ -257,21 +211,14 @@ impl Args {
         match &models[..] {
             [] => images.problem(images.batch(), &referee_start(DIMS, self.seed)),
             [model] => images.problem(images.batch(), &model.parameters),
-            several => anyhow::bail!(
-                "--export takes one --model, but there are {}",
-                several.len()
-            ),
+            several => anyhow::bail!("--export takes one --model, but there are {}", several.len()),
         }
     }
 
     fn models(&self) -> anyhow::Result<Vec<Model>> {
         let read = |path: &PathBuf| {
             let model = model::read(path, "--model")?;
-            Ok(Model {
-                name: model.provenance.setting,
-                loss: model.provenance.loss,
-                parameters: model.parameters,
-            })
+            Ok(Model { name: model.provenance.setting, loss: model.provenance.loss, parameters: model.parameters })
         };
         self.model.iter().map(read).collect()
     }
@@ -281,9 +228,7 @@ impl Args {
 fn print_worst(checks: &[Check]) {
     let mut groups: Vec<Vec<&Check>> = Vec::new();
     for check in checks {
-        let same = |g: &&mut Vec<&Check>| {
-            g[0].implementation == check.implementation && g[0].against == check.against
-        };
+        let same = |g: &&mut Vec<&Check>| g[0].implementation == check.implementation && g[0].against == check.against;
         match groups.iter_mut().find(same) {
             Some(group) => group.push(check),
             None => groups.push(vec![check]),
@@ -293,21 +238,14 @@ fn print_worst(checks: &[Check]) {
     for group in groups {
         // The check that comes closest to its tolerance, or passes it furthest; a NaN counts as furthest.
         let excess = |check: &Check| check.comparison.max_absolute / check.comparison.tolerance;
-        let worst = group
-            .iter()
-            .max_by(|a, b| excess(a).abs().total_cmp(&excess(b).abs()))
-            .expect("no group is empty");
+        let worst = group.iter().max_by(|a, b| excess(a).abs().total_cmp(&excess(b).abs())).expect("no group is empty");
         let elements: usize = group.iter().map(|c| c.comparison.elements).sum();
         let failed = group.iter().filter(|c| !c.comparison.passed()).count();
         show!(
             "  {} against {}: {elements} values, {}",
             worst.implementation,
             worst.against,
-            if failed == 0 {
-                "PASS".into()
-            } else {
-                format!("FAIL in {failed} of {} checks", group.len())
-            },
+            if failed == 0 { "PASS".into() } else { format!("FAIL in {failed} of {} checks", group.len()) },
         );
         show!("    worst: {}", describe(worst));
     }
@@ -319,28 +257,14 @@ fn describe(check: &Check) -> String {
         return "nothing was compared".into();
     };
     let location = Location::new(check.quantity, worst.index, check.dims);
-    let mut place = format!(
-        "{} ({}, λ = {})",
-        check.quantity,
-        check.terms.name(),
-        check.lambda
-    );
+    let mut place = format!("{} ({}, λ = {})", check.quantity, check.terms.name(), check.lambda);
     match location.class {
-        Some(class) if check.dims == DIMS => {
-            place += &format!(", class {class} {}", CLASS_NAMES[class])
-        }
+        Some(class) if check.dims == DIMS => place += &format!(", class {class} {}", CLASS_NAMES[class]),
         Some(class) => place += &format!(", class {class}"),
         None => {}
     }
-    match (
-        location.channel,
-        location.row,
-        location.column,
-        location.feature,
-    ) {
-        (Some(channel), Some(row), Some(column), _) => {
-            place += &format!(", {channel}, row {row}, column {column}")
-        }
+    match (location.channel, location.row, location.column, location.feature) {
+        (Some(channel), Some(row), Some(column), _) => place += &format!(", {channel}, row {row}, column {column}"),
         (.., Some(feature)) => place += &format!(", feature {feature}"),
         _ => {}
     }

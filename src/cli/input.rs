@@ -15,9 +15,7 @@ const MAX_BYTES: u64 = 256 << 20;
 /// The operating system's, and [`io::ErrorKind::FileTooLarge`] for more than 256 MiB.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
+    let read = File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if read as u64 > MAX_BYTES {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,

@@ -35,8 +35,7 @@ type Table = (PathBuf, Vec<u8>);
 /// Joins the tables, whichever command wrote them, and goes on as that command does with a whole job.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let read = |path: &PathBuf| {
-        let bytes =
-            super::input::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = super::input::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         anyhow::Ok((path.clone(), bytes))
     };
     let found: Vec<Table> = args.files.iter().map(read).collect::<Result<_, _>>()?;
@@ -45,25 +44,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else if are::<SearchRow>(&found) {
         merge_search(args, found)
     } else {
-        bail!(
-            "the tables of one job must be given, all of `replicate` or all of `search`, but {}",
-            describe(&found)
-        )
+        bail!("the tables of one job must be given, all of `replicate` or all of `search`, but {}", describe(&found))
     }
 }
 
 /// Whether all tables have rows of the kind `R`.
 fn are<R: Row>(tables: &[Table]) -> bool {
-    tables
-        .iter()
-        .all(|(_, bytes)| tables::has_header_of::<R>(bytes))
+    tables.iter().all(|(_, bytes)| tables::has_header_of::<R>(bytes))
 }
 
 /// The first table that is of no known kind, or else the mixture.
 fn describe(found: &[Table]) -> String {
-    let is_known = |bytes: &[u8]| {
-        tables::has_header_of::<ReplicationRow>(bytes) || tables::has_header_of::<SearchRow>(bytes)
-    };
+    let is_known =
+        |bytes: &[u8]| tables::has_header_of::<ReplicationRow>(bytes) || tables::has_header_of::<SearchRow>(bytes);
     match found.iter().find(|(_, bytes)| !is_known(bytes)) {
         Some((path, _)) => format!("{} is none of them", path.display()),
         None => "there are some of both".into(),
@@ -76,12 +69,7 @@ fn join<R: Row + Sharded + DeserializeOwned>(found: Vec<Table>) -> onelayer::Res
         let rows = tables::from_csv(&bytes, &path)?;
         Ok((path, rows))
     };
-    merge(
-        found
-            .into_iter()
-            .map(parse)
-            .collect::<onelayer::Result<_>>()?,
-    )
+    merge(found.into_iter().map(parse).collect::<onelayer::Result<_>>()?)
 }
 
 fn merge_replication(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode> {
@@ -97,15 +85,8 @@ fn merge_replication(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode>
 fn merge_search(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode> {
     let rows: Vec<SearchRow> = join(found)?;
     let folder = args.out.open()?;
-    folder.write(&[
-        ("search.csv".into(), tables::to_csv(&rows)),
-        ("search.png".into(), search_figure(&rows)),
-    ])?;
-    show!(
-        "The {} trials are in {}; the same search with",
-        rows.len(),
-        folder.path().join("search.csv").display()
-    );
+    folder.write(&[("search.csv".into(), tables::to_csv(&rows)), ("search.png".into(), search_figure(&rows))])?;
+    show!("The {} trials are in {}; the same search with", rows.len(), folder.path().join("search.csv").display());
     show!("--resume, and without --shard, trains the best setting.");
     Ok(ExitCode::SUCCESS)
 }

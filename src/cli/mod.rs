@@ -139,10 +139,7 @@ fn printable(text: &str) -> String {
 /// them: it would otherwise go to sleep and be woken for each of the two passes of each mini-batch.
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     anyhow::ensure!(threads != Some(0), "threads must be at least 1, but is 0");
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .use_current_thread()
-        .build_global()?;
+    rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread().build_global()?;
     Ok(())
 }
 
@@ -182,11 +179,7 @@ mod tests {
     fn every_command_has_examples_that_it_takes() {
         for command in commands() {
             let examples = examples(&command);
-            assert!(
-                !examples.is_empty(),
-                "{} has no example",
-                command.get_name()
-            );
+            assert!(!examples.is_empty(), "{} has no example", command.get_name());
             for example in examples {
                 // What is asked for help ends with an error that is none.
                 if let Err(error) = Cli::try_parse_from(&example) {

@@ -10,8 +10,7 @@ use super::input;
 
 /// Reads the model of CIFAR-10 in the file `path`, which was given as `argument`.
 pub fn read(path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
-    let bytes =
-        input::read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
+    let bytes = input::read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
     let model = ModelFile::from_bytes(&bytes, path)
         .with_context(|| format!("{argument} must be a model_*.safetensors that `train` wrote"))?;
     anyhow::ensure!(

@@ -17,10 +17,7 @@ pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn
     } else if stderr().is_terminal() {
         Box::new(Bars::new(settings, epochs))
     } else {
-        Box::new(Lines {
-            names: settings.iter().map(|s| s.name()).collect(),
-            epochs,
-        })
+        Box::new(Lines { names: settings.iter().map(|s| s.name()).collect(), epochs })
     }
 }
 
@@ -48,10 +45,7 @@ struct Lines {
 
 impl Observer for Lines {
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
-        let mut line = format!(
-            "{} epoch {}/{}:",
-            self.names[member], epoch.number, self.epochs
-        );
+        let mut line = format!("{} epoch {}/{}:", self.names[member], epoch.number, self.epochs);
         let Some([train, validation]) = epoch.scores else {
             say!("{line} diverged");
             return;
@@ -76,11 +70,7 @@ impl Observer for Lines {
 
 /// A setting's name in 18 columns, those of the report's; of a longer one the beginning.
 fn prefix(name: &str) -> String {
-    if name.len() <= 18 {
-        format!("{name:18}")
-    } else {
-        format!("{name:.17}…")
-    }
+    if name.len() <= 18 { format!("{name:18}") } else { format!("{name:.17}…") }
 }
 
 struct Bars {
@@ -90,8 +80,8 @@ struct Bars {
 
 impl Bars {
     fn new(settings: &[Setting], epochs: usize) -> Self {
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}, {eta_precise} left")
-            .expect("a valid template");
+        let style =
+            ProgressStyle::with_template("{prefix} {wide_bar} {msg}, {eta_precise} left").expect("a valid template");
         let all = MultiProgress::new();
         let bars = settings.iter().map(|setting| {
             let bar = all.add(ProgressBar::new(epochs as u64).with_style(style.clone()));
@@ -100,10 +90,7 @@ impl Bars {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self {
-            bars: bars.collect(),
-            epochs,
-        }
+        Self { bars: bars.collect(), epochs }
     }
 }
 
@@ -117,12 +104,7 @@ impl Observer for Bars {
 
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
         let bar = &self.bars[member];
-        bar.set_message(format!(
-            "{}/{} {}",
-            epoch.number,
-            self.epochs,
-            scores(epoch)
-        ));
+        bar.set_message(format!("{}/{} {}", epoch.number, self.epochs, scores(epoch)));
         if epoch.number == self.epochs {
             bar.finish();
         }
@@ -157,21 +139,13 @@ impl Work {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar.with_style(style.expect("a valid template"))
         };
-        Self {
-            bar,
-            quiet,
-            begun: Instant::now(),
-            total: total as u64,
-            done: 0,
-            members: 1,
-        }
+        Self { bar, quiet, begun: Instant::now(), total: total as u64, done: 0, members: 1 }
     }
 
     /// Says `text`, and how long the rest will take.
     pub fn say(&self, text: &str) {
         if !self.quiet {
-            self.bar
-                .suspend(|| say!("{text}, {} left", HumanDuration(self.left())));
+            self.bar.suspend(|| say!("{text}, {} left", HumanDuration(self.left())));
         }
     }
 

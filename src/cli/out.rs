@@ -37,8 +37,7 @@ enum CsvDialect {
 impl OutArgs {
     /// Makes the folder if need be; it can be written to.
     pub fn open(&self) -> anyhow::Result<Folder> {
-        let folder = Folder::open(&self.out)
-            .context("the results need a folder to be written in (--out)")?;
+        let folder = Folder::open(&self.out).context("the results need a folder to be written in (--out)")?;
         Ok(folder.with_dialect(self.dialect.get()))
     }
 }

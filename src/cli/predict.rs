@@ -72,11 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     // Nobody to read it is no failure.
     let _ = stdout().write_all(&text);
-    Ok(if names.len() == args.images.len() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if names.len() == args.images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The name of a file, without the control characters that it may have.
@@ -107,18 +103,11 @@ mod tests {
 
     #[test]
     fn the_chart_has_the_most_probable_classes_first_and_bars_as_long_as_they_are_probable() {
-        let chart = chart(
-            "a",
-            &[0.0, 0.0, 0.06, 0.5, 0.01, 0.25, 0.0, 0.17, 0.01, 0.0],
-        );
+        let chart = chart("a", &[0.0, 0.0, 0.06, 0.5, 0.01, 0.25, 0.0, 0.17, 0.01, 0.0]);
         let lines: Vec<_> = chart.lines().collect();
         assert_eq!(lines.len(), 1 + TOP);
         assert_eq!(lines[0], "a");
-        let bar = |line: &str| {
-            line.chars()
-                .filter(|c| ('▉'..='▏').contains(c) || *c == '█')
-                .count()
-        };
+        let bar = |line: &str| line.chars().filter(|c| ('▉'..='▏').contains(c) || *c == '█').count();
         assert_eq!(lines[1].split_whitespace().next(), Some("cat"));
         assert_eq!(bar(lines[1]), 25);
         assert!(lines[1].ends_with("   50.0 %"), "{}", lines[1]);
@@ -141,10 +130,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {
-        assert_eq!(
-            printable(Path::new("a\x1b[2Jb\n.png")),
-            "a\u{fffd}[2Jb\u{fffd}.png"
-        );
+        assert_eq!(printable(Path::new("a\x1b[2Jb\n.png")), "a\u{fffd}[2Jb\u{fffd}.png");
         assert_eq!(printable(Path::new("räv.jpg")), "räv.jpg");
     }
 }

@@ -32,18 +32,13 @@ impl Progress for Bar {
                 ProgressBar::new(total),
                 "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left",
             ),
-            None => (
-                ProgressBar::new_spinner(),
-                "{spinner} {msg} {decimal_bytes} {elapsed}",
-            ),
+            None => (ProgressBar::new_spinner(), "{spinner} {msg} {decimal_bytes} {elapsed}"),
         };
         let style = ProgressStyle::with_template(template).expect("the template is a constant");
         // What was there before does not count towards the speed.
         bar.set_position(done);
         bar.reset_eta();
-        self.0 = bar
-            .with_style(style.progress_chars("=> "))
-            .with_message(what.to_owned());
+        self.0 = bar.with_style(style.progress_chars("=> ")).with_message(what.to_owned());
         self.0.enable_steady_tick(Duration::from_millis(200));
     }
 
@@ -77,12 +72,7 @@ struct Lines {
 impl Progress for Lines {
     fn begin(&mut self, what: &str, done: u64, total: Option<u64>) {
         let now = Instant::now();
-        *self = Self {
-            what: what.to_owned(),
-            total,
-            begun: Some((now, done)),
-            last: Some(now),
-        };
+        *self = Self { what: what.to_owned(), total, begun: Some((now, done)), last: Some(now) };
         let total = total.map_or(String::new(), |t| format!(" ({})", DecimalBytes(t)));
         say!("{what}{total}");
     }
@@ -95,16 +85,7 @@ impl Progress for Lines {
             return;
         }
         self.last = Some(Instant::now());
-        say!(
-            "{}: {}",
-            self.what,
-            line(
-                done,
-                done.saturating_sub(before),
-                begun.elapsed(),
-                self.total
-            )
-        );
+        say!("{}: {}", self.what, line(done, done.saturating_sub(before), begun.elapsed(), self.total));
     }
 
     fn end(&mut self) {
@@ -132,12 +113,7 @@ fn line(done: u64, new: u64, elapsed: Duration, total: Option<u64>) -> String {
         let seconds = total.saturating_sub(done) as f64 / speed;
         HumanDuration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)).to_string()
     };
-    format!(
-        "{} of {}, {}/s, {left} left",
-        DecimalBytes(done),
-        DecimalBytes(total),
-        DecimalBytes(speed as u64),
-    )
+    format!("{} of {}, {}/s, {left} left", DecimalBytes(done), DecimalBytes(total), DecimalBytes(speed as u64),)
 }
 
 #[cfg(test)]
@@ -146,12 +122,7 @@ mod tests {
 
     #[test]
     fn a_line_has_bytes_speed_and_time_left_from_the_new_bytes_alone() {
-        let text = line(
-            150_000_000,
-            50_000_000,
-            Duration::from_secs(10),
-            Some(170_000_000),
-        );
+        let text = line(150_000_000, 50_000_000, Duration::from_secs(10), Some(170_000_000));
         assert_eq!(text, "150.00 MB of 170.00 MB, 5.00 MB/s, 4 seconds left");
     }
 

@@ -21,9 +21,7 @@ pub fn of_this_job(seed: u64, files: &[RecordFile]) -> JobProvenance {
     JobProvenance {
         version: env!("CARGO_PKG_VERSION").into(),
         commit: commit(Path::new(SOURCE)),
-        command: command
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
+        command: command.map(|word| word.to_string_lossy().into_owned()).collect(),
         seed,
         data: files.iter().map(|&file| file.into()).collect(),
         processor: processor(),
@@ -48,20 +46,8 @@ fn commit(source: &Path) -> Option<Commit> {
     // A package's source may lie somewhere inside a working tree of something else.
     let head = git(source, &["rev-parse", "--show-prefix", "HEAD"])?;
     let (prefix, id) = head.split_once('\n')?;
-    let changes = git(
-        source,
-        &[
-            "status",
-            "--porcelain",
-            "--untracked-files=no",
-            "--",
-            NOT_SOURCE,
-        ],
-    )?;
-    prefix.is_empty().then(|| Commit {
-        id: id.trim().into(),
-        modified: !changes.is_empty(),
-    })
+    let changes = git(source, &["status", "--porcelain", "--untracked-files=no", "--", NOT_SOURCE])?;
+    prefix.is_empty().then(|| Commit { id: id.trim().into(), modified: !changes.is_empty() })
 }
 
 /// What git says in `folder`; `None` when it fails.
@@ -106,11 +92,7 @@ mod tests {
 
         let found = commit(path).unwrap();
         assert_eq!((found.id.len(), found.modified), (40, false));
-        assert_eq!(
-            commit(&path.join("results")),
-            None,
-            "a folder inside is not the source"
-        );
+        assert_eq!(commit(&path.join("results")), None, "a folder inside is not the source");
         write("results/table", "2");
         write("untracked", "1");
         assert!(!commit(path).unwrap().modified);
@@ -121,10 +103,7 @@ mod tests {
     #[test]
     fn the_command_line_begins_with_the_programs_name_alone() {
         let provenance = of_this_job(7, &[]);
-        assert_eq!(
-            (provenance.command[0].as_str(), provenance.seed),
-            ("onelayer", 7)
-        );
+        assert_eq!((provenance.command[0].as_str(), provenance.seed), ("onelayer", 7));
         assert!(!provenance.processor.is_empty() && provenance.threads > 0);
     }
 }

@@ -24,12 +24,7 @@ pub struct RefereeArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["grads", "differences", "out", "csv_dialect"])]
     pub export: Option<PathBuf>,
     /// Weight of the penalty λ·Σ weight² in the problem [default: 0.1]
-    #[arg(
-        long,
-        value_name = "LAMBDA",
-        requires = "export",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "LAMBDA", requires = "export", allow_negative_numbers = true)]
     lambda: Option<f64>,
     /// Check the gradients in this .npz file (grad_W, grad_b; loss and cost if there) and name mistakes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "batch_size", "differences", "seed", "dataset", "out", "csv_dialect"])]
@@ -48,13 +43,8 @@ impl RefereeArgs {
         atomic::write(path, &bytes)?;
         if !quiet {
             show!("{}: {}", path.display(), describe(problem, lambda));
-            show!(
-                "cost = mean cross-entropy + lambda · Σ W²; save its gradients as grad_W and grad_b, then run:"
-            );
-            show!(
-                "onelayer gradcheck --problem {} --grads FILE",
-                path.display()
-            );
+            show!("cost = mean cross-entropy + lambda · Σ W²; save its gradients as grad_W and grad_b, then run:");
+            show!("onelayer gradcheck --problem {} --grads FILE", path.display());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -63,14 +53,10 @@ impl RefereeArgs {
     pub fn judge(&self, path: &Path, quiet: bool) -> anyhow::Result<ExitCode> {
         let problem_path = self.problem.as_deref().unwrap_or(Path::new(PROBLEM));
         let bytes = input::read(problem_path).with_context(|| {
-            format!(
-                "cannot read the problem {} (--problem names it, --export writes one)",
-                problem_path.display()
-            )
+            format!("cannot read the problem {} (--problem names it, --export writes one)", problem_path.display())
         })?;
         let (problem, lambda) = referee::read_problem(&bytes, problem_path)?;
-        let bytes =
-            input::read(path).with_context(|| format!("cannot read --grads {}", path.display()))?;
+        let bytes = input::read(path).with_context(|| format!("cannot read --grads {}", path.display()))?;
         let submission = referee::read_submission(&bytes, path, problem.dims())?;
         let findings = judge(&problem, lambda, &submission)?;
         if !quiet {
@@ -84,11 +70,7 @@ impl RefereeArgs {
 }
 
 fn describe(problem: &Problem, lambda: f64) -> String {
-    format!(
-        "{} examples, {}, λ = {lambda}",
-        problem.len(),
-        problem.dims()
-    )
+    format!("{} examples, {}, λ = {lambda}", problem.len(), problem.dims())
 }
 
 /// How a quantity compares and, where it differs, the worst element and what it looks like.
@@ -97,11 +79,7 @@ fn print(finding: &Finding, dims: Dims) {
     show!(
         "  {:7}{:8} {}, largest difference {:.1e}, relative {:.1e}",
         finding.quantity.name(),
-        if finding.agrees() {
-            "agrees"
-        } else {
-            "DIFFERS"
-        },
+        if finding.agrees() { "agrees" } else { "DIFFERS" },
         match comparison.elements {
             1 => "1 value".into(),
             elements => format!("{elements} values"),
@@ -121,11 +99,9 @@ fn print(finding: &Finding, dims: Dims) {
         );
     }
     match &finding.mistake {
-        Some(diagnosis) => show!(
-            "    looks like: {}\n      (explains all but {:.1e})",
-            diagnosis.mistake,
-            diagnosis.left
-        ),
+        Some(diagnosis) => {
+            show!("    looks like: {}\n      (explains all but {:.1e})", diagnosis.mistake, diagnosis.left)
+        }
         None if finding.may_be_rounding() => {
             show!("    looks like: the rounding of float32; compute in float64 to be sure")
         }
@@ -146,9 +122,7 @@ fn place(quantity: Quantity, index: usize, dims: Dims) -> String {
         _ => format!(", class {class}"),
     });
     match (location.channel, location.row, location.column) {
-        (Some(channel), Some(row), Some(column)) => {
-            place += &format!(", {channel}, row {row}, column {column}")
-        }
+        (Some(channel), Some(row), Some(column)) => place += &format!(", {channel}, row {row}, column {column}"),
         _ => {
             if let Some(feature) = location.feature {
                 place += &format!(", feature {feature}")
@@ -160,11 +134,7 @@ fn place(quantity: Quantity, index: usize, dims: Dims) -> String {
 
 fn verdict(findings: &[Finding]) -> ExitCode {
     let differ = |f: &&Finding| !f.agrees();
-    let names: Vec<_> = findings
-        .iter()
-        .filter(differ)
-        .map(|f| f.quantity.name())
-        .collect();
+    let names: Vec<_> = findings.iter().filter(differ).map(|f| f.quantity.name()).collect();
     if names.is_empty() {
         show!("PASS: all {} agree", findings.len());
         ExitCode::SUCCESS

@@ -76,11 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         [] => Setting::REPORT.to_vec(),
         given => given.to_vec(),
     };
-    let schedule = Schedule {
-        epochs: args.epochs,
-        batch_size: args.batch_size,
-        ..Schedule::REPORT
-    };
+    let schedule = Schedule { epochs: args.epochs, batch_size: args.batch_size, ..Schedule::REPORT };
     // Whatever can be refused is refused before the data are fetched; what they are is not known until then.
     let unknown = Default::default();
     let job = Job {
@@ -102,17 +98,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let splits = &loaded.splits;
     schedule.validate(splits.train.len())?;
     let normalizer = Normalizer::fit(&splits.train)?;
-    let data = Data {
-        train: &splits.train,
-        validation: &splits.validation,
-        normalizer: &normalizer,
-    };
+    let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
     let mut replicating = Replicating {
-        job: Job {
-            splits: &loaded.names,
-            reported: &loaded.reported(&settings, &schedule),
-            ..job
-        },
+        job: Job { splits: &loaded.names, reported: &loaded.reported(&settings, &schedule), ..job },
         folder: &folder,
         rows: Vec::new(),
     };
@@ -150,14 +138,10 @@ impl Replicating<'_> {
     fn read(&mut self, quiet: bool) -> anyhow::Result<()> {
         let path = self.folder.path().join(self.table());
         if path.exists() {
-            let bytes = super::input::read(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let bytes = super::input::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let rows = tables::from_csv(&bytes, &path)?;
             self.rows = self.job.adopt(rows).with_context(|| {
-                format!(
-                    "{} can't be gone on with; without --resume, it is replaced",
-                    path.display()
-                )
+                format!("{} can't be gone on with; without --resume, it is replaced", path.display())
             })?;
         }
         if !quiet {
@@ -181,9 +165,7 @@ impl Replicating<'_> {
 
     /// The batches that are left, those of each setting counted, with so many training examples.
     fn batches(&self, examples: usize) -> usize {
-        let Schedule {
-            epochs, batch_size, ..
-        } = self.job.schedule;
+        let Schedule { epochs, batch_size, .. } = self.job.schedule;
         self.left().len() * self.job.settings.len() * epochs * examples.div_ceil(batch_size)
     }
 

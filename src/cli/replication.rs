@@ -67,13 +67,8 @@ fn summary_line(row: &SummaryRow) -> String {
 }
 
 fn pair_line(row: &PairRow) -> String {
-    let p = row.sign_flip_p_holm.map_or(MISSING.into(), |p| {
-        if p < 0.001 {
-            format!("{p:.0e}")
-        } else {
-            format!("{p:.3}")
-        }
-    });
+    let p =
+        row.sign_flip_p_holm.map_or(MISSING.into(), |p| if p < 0.001 { format!("{p:.0e}") } else { format!("{p:.3}") });
     let outcomes = format!("{}/{}/{}", row.wins, row.ties, row.losses);
     format!(
         "{:16} {:16} {:>7} {:>16} {outcomes:>10}  {p}",

@@ -73,21 +73,10 @@ pub struct Args {
     )]
     decay: Vec<Fall>,
     /// Probabilities of a flip to try
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "0,0.5",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0,0.5", allow_negative_numbers = true)]
     flip: Vec<f64>,
     /// Mini-batch sizes to try
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "100"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "100")]
     batch_size: Vec<usize>,
     /// Try N combinations drawn at random in place of all, λ and η log-uniformly between the smallest and the largest
     #[arg(long, value_name = "N")]
@@ -139,10 +128,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     signals::listen()?;
 
     let loaded = data.load(args.quiet)?;
-    ensure!(
-        !loaded.splits.validation.is_empty(),
-        "a search needs images for validation, but --validation-size is 0"
-    );
+    ensure!(!loaded.splits.validation.is_empty(), "a search needs images for validation, but --validation-size is 0");
     let [train, validation] = [&loaded.splits.train, &loaded.splits.validation].map(Dataset::len);
     plan.validate(train)?;
     let shard = args.shard.shard;
@@ -150,10 +136,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         plan: &plan,
         folder: &folder,
         shard,
-        validation: Validation {
-            split: &loaded.names[1],
-            images: validation,
-        },
+        validation: Validation { split: &loaded.names[1], images: validation },
         outcomes: Vec::new(),
     };
     search.read(args.resume, args.quiet)?;
@@ -183,17 +166,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     drop(work);
     words.extend(refit.words(&loaded));
     let toml = config(&plan, best.trial, &everything).to_toml(&words)?;
-    folder.write(&[
-        ("best.toml".into(), toml),
-        ("model_best.safetensors".into(), refit.model.to_bytes()?),
-    ])?;
+    folder.write(&[("best.toml".into(), toml), ("model_best.safetensors".into(), refit.model.to_bytes()?)])?;
     for line in &words {
         show!("{line}");
     }
-    show!(
-        "search.csv, search.png, model_best.safetensors and best.toml are in {};",
-        folder.path().display()
-    );
+    show!("search.csv, search.png, model_best.safetensors and best.toml are in {};", folder.path().display());
     show!("`onelayer train --config` takes the last.");
     Ok(ExitCode::SUCCESS)
 }
@@ -212,11 +189,7 @@ impl Args {
             Some(count) => space.random(count, self.seed)?,
             None => space.grid()?,
         };
-        let schedule = Schedule {
-            epochs: self.epochs,
-            seed: self.seed,
-            ..Schedule::REPORT
-        };
+        let schedule = Schedule { epochs: self.epochs, seed: self.seed, ..Schedule::REPORT };
         Ok(Plan { trials, schedule })
     }
 }
@@ -260,17 +233,15 @@ impl Search<'_> {
         let path = self.folder.path().join(self.table());
         match (resume, path.exists()) {
             (true, true) => {
-                let bytes = input::read(&path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let bytes = input::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 let rows = tables::from_csv(&bytes, &path)?;
                 self.outcomes = outcomes(&rows, self.plan, self.shard, self.validation, &path)?;
             }
             _ if quiet => {}
             (true, false) => say!("there is no {}: the search begins anew", path.display()),
-            (false, true) => say!(
-                "{} is of an earlier search, which --resume goes on with; this one begins anew",
-                path.display()
-            ),
+            (false, true) => {
+                say!("{} is of an earlier search, which --resume goes on with; this one begins anew", path.display())
+            }
             (false, false) => {}
         }
         Ok(())
@@ -287,11 +258,7 @@ impl Search<'_> {
     fn try_trials(&mut self, loaded: &Loaded, work: &mut Work) -> anyhow::Result<()> {
         let splits = &loaded.splits;
         let normalizer = Normalizer::fit(&splits.train)?;
-        let data = Data {
-            train: &splits.train,
-            validation: &splits.validation,
-            normalizer: &normalizer,
-        };
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(DIMS, self.plan.schedule.seed);
         for group in self.plan.groups(self.left()) {
             work.members = group.len();
@@ -327,11 +294,9 @@ impl Search<'_> {
         let (done, all) = (self.outcomes.len(), self.plan.trials.len());
         let best = match best(&self.outcomes) {
             None => "all diverged".into(),
-            Some(best) => format!(
-                "best {} % by {}",
-                percent(accuracy(best)),
-                self.plan.trials[best.trial].setting.name()
-            ),
+            Some(best) => {
+                format!("best {} % by {}", percent(accuracy(best)), self.plan.trials[best.trial].setting.name())
+            }
         };
         format!("{done}/{all}: {best}")
     }
@@ -355,11 +320,7 @@ impl Search<'_> {
         let trial = &self.plan.trials[best.trial];
         let accuracy = accuracy(best);
         let error = standard_error(accuracy, self.validation.images);
-        let diverged = self
-            .outcomes
-            .iter()
-            .filter(|o| o.validation.is_none())
-            .count();
+        let diverged = self.outcomes.iter().filter(|o| o.validation.is_none()).count();
         let mut words = vec![format!(
             "{} trials were trained for {} epochs on {train} images and judged on {} others.",
             self.outcomes.len(),
@@ -370,10 +331,7 @@ impl Search<'_> {
             words.push(format!("{diverged} of them diverged."));
         }
         words.push(format!("The best is {},", trial.setting.name()));
-        words.push(format!(
-            "with batches of {} and a flip probability of {}.",
-            trial.batch_size, trial.flip
-        ));
+        words.push(format!("with batches of {} and a flip probability of {}.", trial.batch_size, trial.flip));
         words.push(format!(
             "Its validation accuracy is {} %, with a standard error of {} points;",
             percent(accuracy),
@@ -395,11 +353,7 @@ impl Refit {
     fn train(plan: &Plan, trial: usize, loaded: &Loaded, work: &mut Work) -> anyhow::Result<Self> {
         let splits = &loaded.splits;
         let normalizer = Normalizer::fit(&splits.train)?;
-        let data = Data {
-            train: &splits.train,
-            validation: &splits.validation,
-            normalizer: &normalizer,
-        };
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let trial = &plan.trials[trial];
         let schedule = plan.schedule(trial);
         let start = random_start(DIMS, schedule.seed);
@@ -416,16 +370,11 @@ impl Refit {
     fn words(&self, loaded: &Loaded) -> Vec<String> {
         let images = loaded.splits.train.len();
         let Some(Scores { accuracy, .. }) = self.test else {
-            return vec![format!(
-                "Trained again on all {images} images, it diverged."
-            )];
+            return vec![format!("Trained again on all {images} images, it diverged.")];
         };
         let test = loaded.splits.test.len();
         vec![
-            format!(
-                "Trained again on all {images} images, it has a test accuracy of {} %,",
-                percent(accuracy)
-            ),
+            format!("Trained again on all {images} images, it has a test accuracy of {} %,", percent(accuracy)),
             format!(
                 "with a standard error of {} points. The {test} test images were looked at",
                 percent(standard_error(accuracy, test))

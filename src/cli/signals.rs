@@ -39,14 +39,10 @@ pub fn received() -> bool {
 
 /// The exit code of a command that failed with `error`, if it did so because a signal asked it to stop.
 pub fn exit_code(error: &anyhow::Error) -> Option<ExitCode> {
-    let interrupted = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(Error::Interrupted))
-    };
+    let interrupted =
+        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(Error::Interrupted));
     let code = SIGNALLED as usize + RECEIVED.load(Ordering::SeqCst);
-    error
-        .chain()
-        .any(interrupted)
-        .then(|| ExitCode::from(code as u8))
+    error.chain().any(interrupted).then(|| ExitCode::from(code as u8))
 }
 
 /// Shows nothing, and stops when a signal asks for it.

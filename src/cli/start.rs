@@ -15,8 +15,7 @@ const ZIP_MAGIC: &[u8] = b"PK";
 /// Reads the parameters of a model file of this program, or the arrays `W` and `b` of an `.npz`: told apart by their
 /// first bytes.
 pub fn read(path: &Path, dims: Dims) -> anyhow::Result<Parameters> {
-    let bytes =
-        input::read(path).with_context(|| format!("cannot read --init {}", path.display()))?;
+    let bytes = input::read(path).with_context(|| format!("cannot read --init {}", path.display()))?;
     if bytes.starts_with(ZIP_MAGIC) {
         return Ok(npz::read_parameters(&bytes, path, dims)?);
     }

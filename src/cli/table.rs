@@ -11,19 +11,8 @@ const MISSING: &str = "-";
 /// A line a setting: losses in nats, accuracies in percent, the difference in percentage points.
 pub fn results(rows: &[SummaryRow]) -> String {
     let mut table = String::new();
-    line(
-        &mut table,
-        [
-            "", "", "", "train", "", "valid", "", "test", "", "re-", "", "",
-        ],
-    );
-    line(
-        &mut table,
-        [
-            "setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "port",
-            "diff.", "sec",
-        ],
-    );
+    line(&mut table, ["", "", "", "train", "", "valid", "", "test", "", "re-", "", ""]);
+    line(&mut table, ["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "port", "diff.", "sec"]);
     for row in rows {
         let difference = row.test_accuracy.zip(row.reported_test_accuracy);
         line(
@@ -89,11 +78,7 @@ fn line(table: &mut String, cells: [&str; 12]) {
 /// λ or η, in at most ten characters.
 fn short(value: f64) -> String {
     let text = value.to_string();
-    if text.len() <= 8 {
-        text
-    } else {
-        format!("{value:.2e}")
-    }
+    if text.len() <= 8 { text } else { format!("{value:.2e}") }
 }
 
 /// What `format` makes of as many decimals, at most `decimals`, as fit into `width`; of none if nothing fits.
@@ -112,9 +97,7 @@ pub fn loss(value: Option<f64>) -> String {
 }
 
 fn percent(value: Option<f64>) -> String {
-    value.map_or(MISSING.into(), |v| {
-        fitting(5, 2, |decimals| format!("{:.decimals$}", 100.0 * v))
-    })
+    value.map_or(MISSING.into(), |v| fitting(5, 2, |decimals| format!("{:.decimals$}", 100.0 * v)))
 }
 
 /// A time in three characters: seconds, and when there are too many of them, minutes, hours or days.
@@ -156,8 +139,7 @@ mod tests {
     #[test]
     fn a_setting_of_the_report_is_one_line() {
         let table = results(&[row()]);
-        let line =
-            "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 39.40 -0.05 3.1";
+        let line = "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 39.40 -0.05 3.1";
         assert_eq!(table.lines().nth(2), Some(line));
         assert_eq!(table.lines().count(), 3);
     }
@@ -188,10 +170,7 @@ mod tests {
                 ..row()
             };
             let table = results(&[extreme]);
-            assert!(
-                table.lines().all(|line| line.chars().count() <= 80),
-                "{table}"
-            );
+            assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         }
     }
 

@@ -51,12 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "EPOCHS", requires = "decay_factor")]
     decay_every: Option<usize>,
     /// What --decay-every multiplies with, between 0 and 1
-    #[arg(
-        long,
-        value_name = "FACTOR",
-        requires = "decay_every",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "FACTOR", requires = "decay_every", allow_negative_numbers = true)]
     decay_factor: Option<f64>,
     /// Probability that an image is mirrored left to right, decided anew in each epoch [default: 0]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
@@ -152,9 +147,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let loss = run.setting.loss();
         probability_histogram(&run.parameters, loss, &splits.test, &normalizer)
     })?;
-    let confusion = on_test_split(&runs, |run| {
-        confusion(&run.parameters, &splits.test, &normalizer)
-    })?;
+    let confusion = on_test_split(&runs, |run| confusion(&run.parameters, &splits.test, &normalizer))?;
     timings.evaluate += began.elapsed();
 
     let began = Instant::now();
@@ -195,10 +188,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What `test` finds out about each run, unless it diverged.
-fn on_test_split<T>(
-    runs: &[Run],
-    test: impl Fn(&Run) -> onelayer::Result<T>,
-) -> onelayer::Result<Vec<Option<T>>> {
+fn on_test_split<T>(runs: &[Run], test: impl Fn(&Run) -> onelayer::Result<T>) -> onelayer::Result<Vec<Option<T>>> {
     let unless_diverged = |run: &Run| match run.diverged_in() {
         Some(_) => Ok(None),
         None => test(run).map(Some),
@@ -212,8 +202,7 @@ impl Args {
         let Some(path) = &self.config else {
             return Ok(self);
         };
-        let text = input::read_text(path)
-            .with_context(|| format!("cannot read --config {}", path.display()))?;
+        let text = input::read_text(path).with_context(|| format!("cannot read --config {}", path.display()))?;
         let config = Config::from_toml(&text, path)?;
         ensure!(
             config.decay_every.is_some() == config.decay_factor.is_some(),
@@ -246,10 +235,7 @@ impl Args {
         let settings = if self.lambda.is_none() && self.eta.is_none() {
             Setting::REPORT.to_vec()
         } else {
-            vec![Setting::new(
-                self.lambda.unwrap_or(0.0),
-                self.eta.unwrap_or(Setting::DEFAULT_ETA),
-            )?]
+            vec![Setting::new(self.lambda.unwrap_or(0.0), self.eta.unwrap_or(Setting::DEFAULT_ETA))?]
         };
         let decay = self.decay_every.zip(self.decay_factor);
         let decay = decay.map(|(e, f)| Decay::new(e, f)).transpose()?;

@@ -19,10 +19,7 @@ pub const CHANNELS: usize = 3;
 /// Pixels of one colour plane.
 pub const PLANE: usize = SIDE * SIDE;
 /// Features and classes of CIFAR-10.
-pub const DIMS: Dims = Dims {
-    features: CHANNELS * PLANE,
-    classes: CLASS_NAMES.len(),
-};
+pub const DIMS: Dims = Dims { features: CHANNELS * PLANE, classes: CLASS_NAMES.len() };
 /// Bytes of a record: the label and the pixels.
 pub const RECORD_BYTES: usize = 1 + CHANNELS * PLANE;
 /// Records in each of the six published files.
@@ -31,18 +28,8 @@ pub const RECORDS_PER_FILE: usize = 10_000;
 pub const FILE_BYTES: u64 = (RECORDS_PER_FILE * RECORD_BYTES) as u64;
 
 /// The classes, in the order of their labels.
-pub const CLASS_NAMES: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
+pub const CLASS_NAMES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// One of the six published files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,11 +60,7 @@ impl BatchFile {
         if (1..=5).contains(&number) {
             Ok(BatchFile::Train(number))
         } else {
-            Err(Error::InvalidValue {
-                name: "training batch",
-                expected: "1 to 5".into(),
-                found: number.to_string(),
-            })
+            Err(Error::InvalidValue { name: "training batch", expected: "1 to 5".into(), found: number.to_string() })
         }
     }
 
@@ -96,21 +79,11 @@ impl BatchFile {
     /// The SHA-256 of the published file, in lower-case hexadecimal digits.
     pub fn sha256(self) -> &'static str {
         match self {
-            BatchFile::Train(1) => {
-                "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"
-            }
-            BatchFile::Train(2) => {
-                "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"
-            }
-            BatchFile::Train(3) => {
-                "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"
-            }
-            BatchFile::Train(4) => {
-                "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"
-            }
-            BatchFile::Train(_) => {
-                "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"
-            }
+            BatchFile::Train(1) => "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+            BatchFile::Train(2) => "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+            BatchFile::Train(3) => "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+            BatchFile::Train(4) => "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+            BatchFile::Train(_) => "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
             BatchFile::Test => "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
         }
     }
@@ -155,12 +128,7 @@ pub(super) fn checked_label(label: u8, offset: usize, path: &Path) -> Result<u8>
     if usize::from(label) < DIMS.classes {
         return Ok(label);
     }
-    Err(Error::Label {
-        path: path.to_owned(),
-        offset,
-        largest: DIMS.classes - 1,
-        found: label,
-    })
+    Err(Error::Label { path: path.to_owned(), offset, largest: DIMS.classes - 1, found: label })
 }
 
 /// Writes `dataset` as records: the inverse of [`from_records`].

@@ -43,11 +43,7 @@ impl Dataset {
                 found: label.to_string(),
             });
         }
-        Ok(Self {
-            dims,
-            pixels,
-            labels,
-        })
+        Ok(Self { dims, pixels, labels })
     }
 
     /// The number of features and classes.
@@ -108,11 +104,7 @@ impl Dataset {
             pixels.extend_from_slice(self.image(i));
             labels.push(label);
         }
-        let [train, held_out] = parts.map(|(pixels, labels)| Self {
-            dims: self.dims,
-            pixels,
-            labels,
-        });
+        let [train, held_out] = parts.map(|(pixels, labels)| Self { dims: self.dims, pixels, labels });
         Ok((train, held_out))
     }
 
@@ -158,10 +150,7 @@ mod tests {
 
     /// Twelve examples of three classes, of one feature each, which is their number.
     fn dataset() -> Dataset {
-        let dims = Dims {
-            features: 1,
-            classes: 3,
-        };
+        let dims = Dims { features: 1, classes: 3 };
         let labels = vec![0, 1, 2, 2, 0, 1, 0, 0, 2, 1, 1, 0];
         Dataset::new(dims, (0..12).collect(), labels).unwrap()
     }
@@ -190,8 +179,7 @@ mod tests {
     fn classes_that_would_be_unequal_or_used_up_are_not_held_out() {
         for size in [1, 5, 9, 12, 300] {
             let message = dataset().hold_out(size).unwrap_err().to_string();
-            let expected =
-                "validation-size must be a multiple of 3, the number of classes, and at most 6";
+            let expected = "validation-size must be a multiple of 3, the number of classes, and at most 6";
             assert!(message.starts_with(expected), "{message}");
         }
     }

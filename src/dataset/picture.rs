@@ -33,15 +33,10 @@ const MAX_PIXEL_BYTES: u64 = 8;
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > MAX_BYTES {
         let limit = MAX_BYTES >> 20;
-        return Err(format_error(
-            path,
-            format!("a picture must have at most {limit} MiB, but this file is longer"),
-        ));
+        return Err(format_error(path, format!("a picture must have at most {limit} MiB, but this file is longer")));
     }
     decode(&bytes, path)
 }
@@ -74,9 +69,7 @@ fn decode_upright(bytes: &[u8]) -> Result<DynamicImage, String> {
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!(
-            "a picture must have at most {MAX_PIXELS} pixels, but this one has {width}×{height}"
-        ));
+        return Err(format!("a picture must have at most {MAX_PIXELS} pixels, but this one has {width}×{height}"));
     }
     let orientation = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
@@ -141,10 +134,7 @@ fn planes(image: &RgbImage) -> Vec<u8> {
 }
 
 fn format_error(path: &Path, reason: String) -> Error {
-    Error::Format {
-        path: path.to_owned(),
-        reason,
-    }
+    Error::Format { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
@@ -164,9 +154,7 @@ mod tests {
     }
 
     fn message(bytes: &[u8]) -> String {
-        let message = decode(bytes, Path::new("picture.png"))
-            .unwrap_err()
-            .to_string();
+        let message = decode(bytes, Path::new("picture.png")).unwrap_err().to_string();
         assert_eq!(message.lines().count(), 1, "{message}");
         message
     }
@@ -206,14 +194,7 @@ mod tests {
         let planes = read(&png(RgbImage::from_fn(100, 75, color)));
         assert_near(
             &planes,
-            [
-                [90, 4, 11],
-                [84, 4, 73],
-                [161, 121, 147],
-                [95, 191, 126],
-                [90, 110, 152],
-                [84, 110, 143],
-            ],
+            [[90, 4, 11], [84, 4, 73], [161, 121, 147], [95, 191, 126], [90, 110, 152], [84, 110, 143]],
         );
     }
 
@@ -225,14 +206,7 @@ mod tests {
         let planes = read(&png(RgbImage::from_vec(2, 2, pixels).unwrap()));
         assert_near(
             &planes,
-            [
-                [0, 10, 20],
-                [100, 110, 120],
-                [104, 81, 106],
-                [147, 82, 125],
-                [200, 210, 220],
-                [255, 0, 128],
-            ],
+            [[0, 10, 20], [100, 110, 120], [104, 81, 106], [147, 82, 125], [200, 210, 220], [255, 0, 128]],
         );
     }
 

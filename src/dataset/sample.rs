@@ -58,11 +58,7 @@ pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
 /// Those of [`store::load`].
 pub fn load(dir: &Path) -> Result<Splits> {
     let part = |i: usize| store::load(dir, &[PARTS[i].0], Trust::Nothing);
-    Ok(Splits {
-        train: part(0)?,
-        validation: part(1)?,
-        test: part(2)?,
-    })
+    Ok(Splits { train: part(0)?, validation: part(1)?, test: part(2)? })
 }
 
 /// The first `per_class` examples of each class, in the order of `dataset`.

@@ -88,10 +88,8 @@ pub fn load<F: Copy + Into<RecordFile>>(dir: &Path, files: &[F], trust: Trust) -
         labels_left = rest;
         jobs.push((file, its_pixels, its_labels));
     }
-    let verified: Vec<Result<String>> = jobs
-        .into_par_iter()
-        .map(|(file, pixels, labels)| load_one(dir, file, &known, pixels, labels))
-        .collect();
+    let verified: Vec<Result<String>> =
+        jobs.into_par_iter().map(|(file, pixels, labels)| load_one(dir, file, &known, pixels, labels)).collect();
 
     known.remember(dir, verified.into_iter().collect::<Result<_>>()?);
     Dataset::new(DIMS, pixels, labels)
@@ -158,13 +156,7 @@ pub(super) fn hex(hasher: Sha256) -> String {
 }
 
 /// Reads one file into its part of the data set; gives its line for the memory.
-fn load_one(
-    dir: &Path,
-    file: &RecordFile,
-    known: &Memory,
-    pixels: &mut [u8],
-    labels: &mut [u8],
-) -> Result<String> {
+fn load_one(dir: &Path, file: &RecordFile, known: &Memory, pixels: &mut [u8], labels: &mut [u8]) -> Result<String> {
     let line = examine(dir, file)?;
     let path = dir.join(file.name);
     let mut next = 0;
@@ -184,14 +176,8 @@ fn load_one(
 fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
     let path = dir.join(file.name);
     match fs::metadata(&path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes() => {
-            Ok(memory_line(file, &metadata))
-        }
-        Ok(metadata) => Err(Error::FileLength {
-            path,
-            expected: file.bytes().to_string(),
-            found: metadata.len(),
-        }),
+        Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes() => Ok(memory_line(file, &metadata)),
+        Ok(metadata) => Err(Error::FileLength { path, expected: file.bytes().to_string(), found: metadata.len() }),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::MissingFile { path }),
         Err(e) => Err(Error::io("read", &path)(e)),
     }
@@ -199,21 +185,14 @@ fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
 }
 
 /// Reads the file in pieces of whole records, which `look` gets, and checks its digest if `digest` asks for it.
-fn scan(
-    path: &Path,
-    file: &RecordFile,
-    digest: bool,
-    mut look: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
+fn scan(path: &Path, file: &RecordFile, digest: bool, mut look: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut hasher = digest.then(Sha256::new);
     let mut reader = File::open(path).map_err(Error::io("read", path))?;
     let mut buffer = vec![0; RECORDS_AT_ONCE * RECORD_BYTES];
     let mut left = file.records;
     while left > 0 {
         let records = &mut buffer[..left.min(RECORDS_AT_ONCE) * RECORD_BYTES];
-        reader
-            .read_exact(records)
-            .map_err(Error::io("read", path))?;
+        reader.read_exact(records).map_err(Error::io("read", path))?;
         look(records)?;
         if let Some(hasher) = &mut hasher {
             hasher.update(&*records);
@@ -221,11 +200,9 @@ fn scan(
         left -= records.len() / RECORD_BYTES;
     }
     match hasher.map(hex) {
-        Some(found) if found != file.sha256 => Err(Error::Digest {
-            path: path.to_owned(),
-            expected: file.sha256.into(),
-            found,
-        }),
+        Some(found) if found != file.sha256 => {
+            Err(Error::Digest { path: path.to_owned(), expected: file.sha256.into(), found })
+        }
         _ => Ok(()),
     }
 }
@@ -234,20 +211,13 @@ fn scan(
 fn advise(error: Error, file: &RecordFile) -> Error {
     match error {
         Error::Io { .. } => error,
-        cause => Error::DataFile {
-            cause: Box::new(cause),
-            advice: file.advice,
-        },
+        cause => Error::DataFile { cause: Box::new(cause), advice: file.advice },
     }
 }
 
 /// What [`MEMORY`] says about a file while it is what it was.
 fn memory_line(file: &RecordFile, metadata: &Metadata) -> String {
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
-        .map_or(0, |d| d.as_nanos());
+    let modified = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_nanos());
     #[cfg(unix)]
     let changed = {
         use std::os::unix::fs::MetadataExt;
@@ -275,10 +245,7 @@ impl Memory {
         {
             text.clear();
         }
-        Self {
-            lines: text.lines().map(str::to_owned).collect(),
-            trust,
-        }
+        Self { lines: text.lines().map(str::to_owned).collect(), trust }
     }
 
     /// Replaces what is known of the files in `verified`. A folder that can't be written to costs a digest next time,
@@ -288,8 +255,7 @@ impl Memory {
             return;
         }
         let name = |line: &str| line.split(' ').next().map(str::to_owned);
-        self.lines
-            .retain(|old| verified.iter().all(|new| name(old) != name(new)));
+        self.lines.retain(|old| verified.iter().all(|new| name(old) != name(new)));
         self.lines.extend(verified);
         let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
         let _ = atomic::write(&dir.join(MEMORY), text.as_bytes());

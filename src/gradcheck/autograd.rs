@@ -66,10 +66,7 @@ impl Examples {
             });
         }
         let classes: Vec<i64> = labels.iter().map(|&l| l.into()).collect();
-        Ok(Self {
-            x: Tensor::from_slice(x).view([n as i64, dims.features as i64]),
-            y: Tensor::from_slice(&classes),
-        })
+        Ok(Self { x: Tensor::from_slice(x).view([n as i64, dims.features as i64]), y: Tensor::from_slice(&classes) })
     }
 
     /// The examples with these indices, in this order: a mini-batch.
@@ -80,10 +77,7 @@ impl Examples {
     pub fn select(&self, indices: &[usize]) -> Self {
         let indices: Vec<i64> = indices.iter().map(|&i| i as i64).collect();
         let indices = Tensor::from_slice(&indices);
-        Self {
-            x: self.x.index_select(0, &indices),
-            y: self.y.index_select(0, &indices),
-        }
+        Self { x: self.x.index_select(0, &indices), y: self.y.index_select(0, &indices) }
     }
 
     /// The number of examples, n.
@@ -136,11 +130,7 @@ impl Model {
 
     /// From here on autograd records what is computed from the parameters.
     fn differentiable(self) -> Self {
-        Self {
-            weight: self.weight.set_requires_grad(true),
-            bias: self.bias.set_requires_grad(true),
-            ..self
-        }
+        Self { weight: self.weight.set_requires_grad(true), bias: self.bias.set_requires_grad(true), ..self }
     }
 
     /// `logits` (n,k) = x · weightᵀ + bias.
@@ -174,11 +164,7 @@ impl Model {
     }
 
     fn parameters(&self) -> Parameters {
-        Parameters {
-            dims: self.dims,
-            weight: elements(&self.weight),
-            bias: elements(&self.bias),
-        }
+        Parameters { dims: self.dims, weight: elements(&self.weight), bias: elements(&self.bias) }
     }
 }
 
@@ -192,12 +178,7 @@ fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
 /// PyTorch's own `binary_cross_entropy_with_logits`, the mean over examples and classes.
 fn binary_cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
     let onehot = y.one_hot(logits.size()[1]).to_kind(logits.kind());
-    logits.binary_cross_entropy_with_logits(
-        &onehot,
-        None::<&Tensor>,
-        None::<&Tensor>,
-        Reduction::Mean,
-    )
+    logits.binary_cross_entropy_with_logits(&onehot, None::<&Tensor>, None::<&Tensor>, Reduction::Mean)
 }
 
 fn scalar(tensor: &Tensor) -> f64 {
@@ -238,22 +219,13 @@ pub(super) fn derivatives_f64(problem: &Problem, lambda: f64, terms: Terms) -> D
 /// assert_eq!(found.dweight, [2.0, -2.0]); // (½ − 0) · 4 and (½ − 1) · 4
 /// # Ok::<(), onelayer::Error>(())
 /// ```
-pub fn derivatives(
-    problem: &Problem,
-    lambda: f64,
-    terms: Terms,
-    precision: Precision,
-) -> Derivatives {
+pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms, precision: Precision) -> Derivatives {
     let kind = match precision {
         Precision::F32 => Kind::Float,
         Precision::F64 => Kind::Double,
     };
-    let examples = Examples::new(problem.x(), problem.labels(), problem.dims())
-        .expect("a problem is consistent");
-    let model = Model {
-        loss: problem.loss(),
-        ..Model::new(problem.parameters(), lambda, kind).differentiable()
-    };
+    let examples = Examples::new(problem.x(), problem.labels(), problem.dims()).expect("a problem is consistent");
+    let model = Model { loss: problem.loss(), ..Model::new(problem.parameters(), lambda, kind).differentiable() };
     let loss = model.loss(&model.logits(&examples.x.to_kind(kind)), &examples.y);
     let penalty = model.penalty();
     let cost = &loss + &penalty;
@@ -274,11 +246,7 @@ pub fn derivatives(
 /// What `backward()` has left at `parameter`: nothing at all where the result does not depend on it.
 fn gradient(parameter: &Tensor) -> Vec<f64> {
     let gradient = parameter.grad();
-    if gradient.defined() {
-        elements(&gradient)
-    } else {
-        vec![0.0; parameter.numel()]
-    }
+    if gradient.defined() { elements(&gradient) } else { vec![0.0; parameter.numel()] }
 }
 
 /// Gradient descent in f32 whose gradients are autograd's: the loop that a PyTorch tutorial has.
@@ -381,10 +349,7 @@ impl TensorOpsTrainer {
 mod tests {
     use super::*;
 
-    const DIMS: Dims = Dims {
-        features: 2,
-        classes: 3,
-    };
+    const DIMS: Dims = Dims { features: 2, classes: 3 };
     const X: [f32; 4] = [1.0, 2.0, 3.0, -1.0];
     const LABELS: [u8; 2] = [0, 2];
     const LAMBDA: f64 = 0.25;
@@ -395,14 +360,7 @@ mod tests {
     }
 
     /// `dlogits`ᵀ · x with `dlogits` = ((−⅔, ⅓, ⅓), (⅓, ⅓, −⅔)) / 2.
-    const DATA_DWEIGHT: [f64; 6] = [
-        1.0 / 6.0,
-        -5.0 / 6.0,
-        4.0 / 6.0,
-        1.0 / 6.0,
-        -5.0 / 6.0,
-        4.0 / 6.0,
-    ];
+    const DATA_DWEIGHT: [f64; 6] = [1.0 / 6.0, -5.0 / 6.0, 4.0 / 6.0, 1.0 / 6.0, -5.0 / 6.0, 4.0 / 6.0];
     const DATA_DBIAS: [f64; 3] = [-1.0 / 6.0, 2.0 / 6.0, -1.0 / 6.0];
     /// 2 λ · weight.
     const PENALTY_DWEIGHT: [f64; 6] = [0.5, -1.0, 0.5, -1.0, 0.5, -1.0];
@@ -419,10 +377,7 @@ mod tests {
     fn distance(a: &[f64], b: &[f64]) -> f64 {
         assert_eq!(a.len(), b.len());
         assert!(!a.is_empty());
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, |m, d| if d <= m { m } else { d })
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |m, d| if d <= m { m } else { d })
     }
 
     fn widened(values: &[f32]) -> Vec<f64> {
@@ -431,49 +386,28 @@ mod tests {
 
     #[test]
     fn each_term_has_the_gradient_computed_by_hand() {
-        let both: Vec<f64> = DATA_DWEIGHT
-            .iter()
-            .zip(PENALTY_DWEIGHT)
-            .map(|(d, p)| d + p)
-            .collect();
+        let both: Vec<f64> = DATA_DWEIGHT.iter().zip(PENALTY_DWEIGHT).map(|(d, p)| d + p).collect();
         for (terms, dweight, dbias) in [
             (Terms::Data, &DATA_DWEIGHT[..], DATA_DBIAS),
             (Terms::Penalty, &PENALTY_DWEIGHT, [0.0; 3]),
             (Terms::Both, &both, DATA_DBIAS),
         ] {
             let found = by_autograd(terms, Precision::F64);
-            assert!(
-                distance(&found.dweight, dweight) <= 1e-15,
-                "{terms:?} {found:?}"
-            );
-            assert!(
-                distance(&found.dbias, &dbias) <= 1e-15,
-                "{terms:?} {found:?}"
-            );
+            assert!(distance(&found.dweight, dweight) <= 1e-15, "{terms:?} {found:?}");
+            assert!(distance(&found.dbias, &dbias) <= 1e-15, "{terms:?} {found:?}");
             assert!((found.loss - 3.0_f64.ln()).abs() <= 1e-15, "{found:?}");
-            assert!(
-                (found.cost - (3.0_f64.ln() + LAMBDA * 15.0)).abs() <= 1e-14,
-                "{found:?}"
-            );
+            assert!((found.cost - (3.0_f64.ln() + LAMBDA * 15.0)).abs() <= 1e-14, "{found:?}");
         }
     }
 
     #[test]
     fn the_binary_cross_entropy_has_the_gradient_computed_by_hand() {
         // Logits ln 2 and −ln 2 of each example: sigmoids ⅔ and ⅓, of the first class the right one's.
-        let dims = Dims {
-            features: 1,
-            classes: 2,
-        };
+        let dims = Dims { features: 1, classes: 2 };
         let ln_2 = 2_f32.ln();
         let parameters = Parameters::new(dims, vec![ln_2, -ln_2], vec![0.0; 2]).unwrap();
         let problem = Problem::new(vec![1.0; 3], vec![0; 3], parameters).unwrap();
-        let found = derivatives(
-            &problem.with_loss(Loss::Bce),
-            0.0,
-            Terms::Data,
-            Precision::F64,
-        );
+        let found = derivatives(&problem.with_loss(Loss::Bce), 0.0, Terms::Data, Precision::F64);
         // (⅔ − 1) / 2 and (⅓ − 0) / 2; −ln ⅔ for either class.
         let expected = [-1.0 / 6.0, 1.0 / 6.0];
         assert!(distance(&found.dweight, &expected) <= 1e-7, "{found:?}");
@@ -496,10 +430,7 @@ mod tests {
         let wrong = |labels, lambda| {
             let problem = problem(labels, equal_classes());
             let found = derivatives(&problem, lambda, Terms::Both, Precision::F64);
-            distance(
-                &found.dweight,
-                &by_autograd(Terms::Both, Precision::F64).dweight,
-            )
+            distance(&found.dweight, &by_autograd(Terms::Both, Precision::F64).dweight)
         };
         assert_eq!(wrong(LABELS, LAMBDA), 0.0);
         assert!(wrong([2, 0], LAMBDA) > 0.1);
@@ -508,8 +439,7 @@ mod tests {
 
     #[test]
     fn extreme_logits_have_a_finite_loss_and_gradient() {
-        let extreme =
-            Parameters::new(DIMS, vec![1e4, 0.0, 0.0, 0.0, -1e4, 0.0], vec![0.0; 3]).unwrap();
+        let extreme = Parameters::new(DIMS, vec![1e4, 0.0, 0.0, 0.0, -1e4, 0.0], vec![0.0; 3]).unwrap();
         let found = derivatives(&problem(LABELS, extreme), 0.0, Terms::Both, Precision::F32);
         // The first example is right with certainty; the second is wrong by 3·10⁴ − (−3·10⁴) nats.
         assert_eq!(found.loss, 3e4);
@@ -527,18 +457,11 @@ mod tests {
         let start = equal_classes();
         let gradient = by_autograd(Terms::Both, Precision::F64);
         let after = |start: &[f32], gradient: &[f64]| -> Vec<f64> {
-            widened(start)
-                .iter()
-                .zip(gradient)
-                .map(|(p, g)| p - ETA * g)
-                .collect()
+            widened(start).iter().zip(gradient).map(|(p, g)| p - ETA * g).collect()
         };
         for found in [autograd.parameters(), tensor_ops.parameters()] {
             let weight = after(&start.weight, &gradient.dweight);
-            assert!(
-                distance(&widened(&found.weight), &weight) <= 1e-6,
-                "{found:?}"
-            );
+            assert!(distance(&widened(&found.weight), &weight) <= 1e-6, "{found:?}");
             assert!(distance(&widened(&found.bias), &after(&start.bias, &gradient.dbias)) <= 1e-6);
             assert!(distance(&widened(&start.weight), &weight) > 0.1);
         }
@@ -548,9 +471,7 @@ mod tests {
     fn both_trainers_stay_together_over_many_batches_and_the_cost_falls() {
         let n = 40;
         let x: Vec<f32> = (0..n * 2).map(|i| (i as f32 * 0.7).sin() * 2.0).collect();
-        let labels: Vec<u8> = (0..n)
-            .map(|i| u8::from(x[2 * i] > 0.0) + u8::from(x[2 * i + 1] > 0.5))
-            .collect();
+        let labels: Vec<u8> = (0..n).map(|i| u8::from(x[2 * i] > 0.0) + u8::from(x[2 * i + 1] > 0.5)).collect();
         let examples = Examples::new(&x, &labels, DIMS).unwrap();
         for lambda in [0.0, 0.01] {
             let mut by_autograd = AutogradTrainer::new(&equal_classes(), lambda, 0.1);
@@ -564,12 +485,8 @@ mod tests {
                 by_hand.step(&batch);
                 at_other_rate.step(&batch);
             }
-            let [a, b, c] = [
-                by_autograd.parameters(),
-                by_hand.parameters(),
-                at_other_rate.parameters(),
-            ]
-            .map(|p| widened(&p.weight));
+            let [a, b, c] = [by_autograd.parameters(), by_hand.parameters(), at_other_rate.parameters()]
+                .map(|p| widened(&p.weight));
             assert!(distance(&a, &b) <= 1e-5, "{}", distance(&a, &b));
             assert!(distance(&a, &c) > 1e-4, "{}", distance(&a, &c));
             let [by_autograd, by_hand] = [by_autograd.scores(&examples), by_hand.scores(&examples)];
@@ -587,30 +504,17 @@ mod tests {
         let scores = TensorOpsTrainer::new(&parameters, 1.0, 0.1).scores(&examples);
         assert_eq!(scores.accuracy, 0.5);
         // −ln ½ and −ln ¼.
-        assert!(
-            (scores.loss - 1.5 * 2.0_f64.ln()).abs() <= 1e-6,
-            "{scores:?}"
-        );
+        assert!((scores.loss - 1.5 * 2.0_f64.ln()).abs() <= 1e-6, "{scores:?}");
         let scores = AutogradTrainer::new(&equal_classes(), LAMBDA, 0.1).scores(&examples);
-        assert!(
-            (scores.cost - scores.loss - LAMBDA * 15.0).abs() <= 1e-6,
-            "{scores:?}"
-        );
+        assert!((scores.cost - scores.loss - LAMBDA * 15.0).abs() <= 1e-6, "{scores:?}");
     }
 
     #[test]
     fn examples_of_another_shape_are_refused() {
-        let problem =
-            |x: &[f32], labels: &[u8]| Examples::new(x, labels, DIMS).unwrap_err().to_string();
-        assert_eq!(
-            problem(&X[..3], &LABELS),
-            "x must have the shape (2, 2), but has 3 elements"
-        );
+        let problem = |x: &[f32], labels: &[u8]| Examples::new(x, labels, DIMS).unwrap_err().to_string();
+        assert_eq!(problem(&X[..3], &LABELS), "x must have the shape (2, 2), but has 3 elements");
         assert_eq!(problem(&X, &[0, 3]), "label must be 0 to 2, but is 3");
-        assert_eq!(
-            problem(&[], &[]),
-            "number of examples must be 1 or more, but is 0"
-        );
+        assert_eq!(problem(&[], &[]), "number of examples must be 1 or more, but is 0");
     }
 
     #[test]

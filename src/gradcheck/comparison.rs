@@ -35,13 +35,7 @@ pub struct Comparison {
 impl Comparison {
     /// Compares pairs of (index, hand-derived value, other value).
     pub fn new(pairs: impl IntoIterator<Item = (usize, f64, f64)>, tolerance: f64) -> Self {
-        let mut comparison = Comparison {
-            elements: 0,
-            max_absolute: 0.0,
-            max_relative: 0.0,
-            worst: None,
-            tolerance,
-        };
+        let mut comparison = Comparison { elements: 0, max_absolute: 0.0, max_relative: 0.0, worst: None, tolerance };
         for (index, hand, other) in pairs {
             comparison.elements += 1;
             let absolute = (hand - other).abs();

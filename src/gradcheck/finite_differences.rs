@@ -51,11 +51,7 @@ fn slopes(
                 *element(parameters, index) = theta;
                 // The step as rounded, not h: θ ± h are not exact.
                 let step = (theta + h) - (theta - h);
-                Slope {
-                    index,
-                    loss: (above.0 - below.0) / step,
-                    penalty: (above.1 - below.1) / step,
-                }
+                Slope { index, loss: (above.0 - below.0) / step, penalty: (above.1 - below.1) / step }
             },
         )
         .collect()

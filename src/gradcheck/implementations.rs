@@ -4,16 +4,10 @@ use super::{Derivatives, Implementation, Problem};
 use crate::network::{Examples, Group, passes};
 
 /// What training runs: [`Group`]'s kernels.
-pub const KERNELS: Implementation = Implementation {
-    name: "kernels",
-    derivatives: &kernels,
-};
+pub const KERNELS: Implementation = Implementation { name: "kernels", derivatives: &kernels };
 
 /// The loops of [`passes`] that the kernels are a faster form of.
-pub const PASSES: Implementation = Implementation {
-    name: "passes",
-    derivatives: &readable,
-};
+pub const PASSES: Implementation = Implementation { name: "passes", derivatives: &readable };
 
 /// By the kernels that [`crate::train`] uses.
 pub fn kernels(problem: &Problem, lambda: f64) -> Derivatives {

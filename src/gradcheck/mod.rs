@@ -64,22 +64,13 @@ impl Derivatives {
     /// Widens what an `f32` implementation returned.
     pub fn new(loss: f64, cost: f64, gradients: &Gradients) -> Self {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect();
-        Self {
-            loss,
-            cost,
-            dweight: widen(&gradients.dweight),
-            dbias: widen(&gradients.dbias),
-        }
+        Self { loss, cost, dweight: widen(&gradients.dweight), dbias: widen(&gradients.dbias) }
     }
 
     /// The gradients of `self` less those of `other`; loss and cost stay.
     fn minus(&self, other: &Derivatives) -> Self {
         let subtract = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect();
-        Self {
-            dweight: subtract(&self.dweight, &other.dweight),
-            dbias: subtract(&self.dbias, &other.dbias),
-            ..*self
-        }
+        Self { dweight: subtract(&self.dweight, &other.dweight), dbias: subtract(&self.dbias, &other.dbias), ..*self }
     }
 }
 
@@ -99,9 +90,7 @@ impl Implementation<'_> {
         match terms {
             Terms::Data => (self.derivatives)(problem, 0.0),
             Terms::Both => (self.derivatives)(problem, lambda),
-            Terms::Penalty => {
-                (self.derivatives)(problem, lambda).minus(&(self.derivatives)(problem, 0.0))
-            }
+            Terms::Penalty => (self.derivatives)(problem, lambda).minus(&(self.derivatives)(problem, 0.0)),
         }
     }
 }
@@ -156,23 +145,11 @@ struct Oracle {
 
 /// The oracles that give every element.
 const ORACLES: &[Oracle] = &[
-    Oracle {
-        name: "f64 reference",
-        derivatives: reference::derivatives,
-        double: true,
-    },
+    Oracle { name: "f64 reference", derivatives: reference::derivatives, double: true },
     #[cfg(feature = "autograd-check")]
-    Oracle {
-        name: "PyTorch autograd f32",
-        derivatives: autograd::derivatives_f32,
-        double: false,
-    },
+    Oracle { name: "PyTorch autograd f32", derivatives: autograd::derivatives_f32, double: false },
     #[cfg(feature = "autograd-check")]
-    Oracle {
-        name: "PyTorch autograd f64",
-        derivatives: autograd::derivatives_f64,
-        double: true,
-    },
+    Oracle { name: "PyTorch autograd f64", derivatives: autograd::derivatives_f64, double: true },
 ];
 
 /// Holds every implementation against the `f64` reference, PyTorch's autograd if it is there, and central differences
@@ -189,46 +166,32 @@ pub fn check(
     for (lambda, terms) in cases(lambdas) {
         let hands: Vec<_> = implementations
             .iter()
-            .map(|implementation| {
-                (
-                    implementation.name,
-                    implementation.of(problem, lambda, terms),
-                )
-            })
+            .map(|implementation| (implementation.name, implementation.of(problem, lambda, terms)))
             .collect();
-        let mut push =
-            |implementation: &str, against, comparisons: Vec<(&'static str, Comparison)>| {
-                checks.extend(comparisons.into_iter().map(|(quantity, comparison)| Check {
-                    problem: name.into(),
-                    implementation: implementation.into(),
-                    against,
-                    lambda,
-                    terms,
-                    quantity,
-                    dims: problem.dims(),
-                    comparison,
-                }));
-            };
+        let mut push = |implementation: &str, against, comparisons: Vec<(&'static str, Comparison)>| {
+            checks.extend(comparisons.into_iter().map(|(quantity, comparison)| Check {
+                problem: name.into(),
+                implementation: implementation.into(),
+                against,
+                lambda,
+                terms,
+                quantity,
+                dims: problem.dims(),
+                comparison,
+            }));
+        };
         for oracle in ORACLES {
             let known = (oracle.derivatives)(problem, lambda, terms);
             for (implementation, hand) in &hands {
                 push(implementation, oracle.name, compare_gradients(hand, &known));
                 if oracle.double {
-                    push(
-                        implementation,
-                        oracle.name,
-                        compare_value(hand, &known, terms),
-                    );
+                    push(implementation, oracle.name, compare_value(hand, &known, terms));
                 }
             }
         }
         for (implementation, hand) in &hands {
             if let Some(slopes) = &slopes {
-                push(
-                    implementation,
-                    "central differences",
-                    slopes.against(hand, lambda, terms),
-                );
+                push(implementation, "central differences", slopes.against(hand, lambda, terms));
             }
         }
     }
@@ -261,12 +224,7 @@ impl Slopes {
     }
 
     /// Compares the elements of `hand` that were differentiated numerically.
-    fn against(
-        &self,
-        hand: &Derivatives,
-        lambda: f64,
-        terms: Terms,
-    ) -> Vec<(&'static str, Comparison)> {
+    fn against(&self, hand: &Derivatives, lambda: f64, terms: Terms) -> Vec<(&'static str, Comparison)> {
         let compare = |hand: &[f64], slopes: &[finite_differences::Slope]| {
             let pairs = slopes.iter().map(|slope| {
                 let numerical = match terms {
@@ -278,10 +236,7 @@ impl Slopes {
             });
             Comparison::new(pairs, TOLERANCE)
         };
-        vec![
-            ("weight", compare(&hand.dweight, &self.weight)),
-            ("bias", compare(&hand.dbias, &self.bias)),
-        ]
+        vec![("weight", compare(&hand.dweight, &self.weight)), ("bias", compare(&hand.dbias, &self.bias))]
     }
 }
 
@@ -293,19 +248,12 @@ fn compare_gradients(hand: &Derivatives, known: &Derivatives) -> Vec<(&'static s
         let pairs = hand.iter().zip(known).enumerate();
         Comparison::new(pairs.map(|(i, (&a, &b))| (i, a, b)), TOLERANCE)
     };
-    vec![
-        ("weight", elementwise(&hand.dweight, &known.dweight)),
-        ("bias", elementwise(&hand.dbias, &known.dbias)),
-    ]
+    vec![("weight", elementwise(&hand.dweight, &known.dweight)), ("bias", elementwise(&hand.dbias, &known.dbias))]
 }
 
 /// Compares the value that is differentiated, unless it is the penalty alone, which no implementation states. The
 /// tolerance grows with its size, since `f32` logits carry a relative error.
-fn compare_value(
-    hand: &Derivatives,
-    known: &Derivatives,
-    terms: Terms,
-) -> Vec<(&'static str, Comparison)> {
+fn compare_value(hand: &Derivatives, known: &Derivatives, terms: Terms) -> Vec<(&'static str, Comparison)> {
     let (quantity, hand, known) = match terms {
         Terms::Data => ("loss", hand.loss, known.loss),
         Terms::Both => ("cost", hand.cost, known.cost),

@@ -44,12 +44,7 @@ impl Problem {
         }
         check_finite("x", &x)?;
         parameters.check_finite()?;
-        Ok(Self {
-            x,
-            labels,
-            parameters,
-            loss: Loss::Softmax,
-        })
+        Ok(Self { x, labels, parameters, loss: Loss::Softmax })
     }
 
     /// The same problem with another loss.
@@ -77,23 +72,15 @@ impl Problem {
     /// are of the order of 1; the labels uniformly.
     pub fn random(dims: Dims, examples: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut normal =
-            |count: usize| -> Vec<f32> { (0..count).map(|_| rng.sample(StandardNormal)).collect() };
+        let mut normal = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.sample(StandardNormal)).collect() };
         let x = normal(examples * dims.features);
         let mut weight = normal(dims.classes * dims.features);
         for weight in &mut weight {
             *weight /= (dims.features as f32).sqrt();
         }
         let bias = normal(dims.classes);
-        let labels = (0..examples)
-            .map(|_| rng.random_range(0..dims.classes) as u8)
-            .collect();
-        Self {
-            x,
-            labels,
-            parameters: Parameters { dims, weight, bias },
-            loss: Loss::Softmax,
-        }
+        let labels = (0..examples).map(|_| rng.random_range(0..dims.classes) as u8).collect();
+        Self { x, labels, parameters: Parameters { dims, weight, bias }, loss: Loss::Softmax }
     }
 
     /// The number of features and classes.

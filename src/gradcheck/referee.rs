@@ -24,12 +24,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All, in the order in which they are reported.
-    pub const ALL: [Quantity; 4] = [
-        Quantity::Weight,
-        Quantity::Bias,
-        Quantity::Loss,
-        Quantity::Cost,
-    ];
+    pub const ALL: [Quantity; 4] = [Quantity::Weight, Quantity::Bias, Quantity::Loss, Quantity::Cost];
 
     /// The name of the array that it is submitted in.
     pub fn name(self) -> &'static str {
@@ -120,14 +115,8 @@ const UNEXPLAINED: f64 = 0.1;
 /// The parameters at which a submission is asked for at the start: the weights of [`random_start`], but a bias drawn
 /// like them instead of zeros, or else a penalty on the bias would go unnoticed.
 pub fn start(dims: Dims, seed: u64) -> Parameters {
-    let one_feature = Dims {
-        features: 1,
-        ..dims
-    };
-    Parameters {
-        bias: random_start(one_feature, !seed).weight,
-        ..random_start(dims, seed)
-    }
+    let one_feature = Dims { features: 1, ..dims };
+    Parameters { bias: random_start(one_feature, !seed).weight, ..random_start(dims, seed) }
 }
 
 /// Holds `submission` against the `f64` reference: a finding for each quantity that was submitted.
@@ -178,16 +167,13 @@ fn diagnose(findings: &mut [Finding], submission: &Submission, suspects: &[Suspe
     let mut convicted = Vec::new();
     for finding in findings.iter_mut().filter(|f| !f.agrees()) {
         let submitted = submission.of(finding.quantity).expect("it was compared");
-        let explanations = suspects
-            .iter()
-            .enumerate()
-            .filter_map(|(i, (_, leads_to))| {
-                let expected = finding.quantity.of(leads_to);
-                let left = compare(submitted, expected).max_absolute;
-                let explained = left <= UNEXPLAINED * finding.comparison.max_absolute
-                    && left <= TOLERANCE.max(ROUNDING * largest(expected));
-                explained.then_some((i, left))
-            });
+        let explanations = suspects.iter().enumerate().filter_map(|(i, (_, leads_to))| {
+            let expected = finding.quantity.of(leads_to);
+            let left = compare(submitted, expected).max_absolute;
+            let explained = left <= UNEXPLAINED * finding.comparison.max_absolute
+                && left <= TOLERANCE.max(ROUNDING * largest(expected));
+            explained.then_some((i, left))
+        });
         // The first of several that leave the same.
         let best = explanations.min_by(|(i, a), (j, b)| {
             let known = |i| !convicted.contains(i);
@@ -195,19 +181,14 @@ fn diagnose(findings: &mut [Finding], submission: &Submission, suspects: &[Suspe
         });
         finding.mistake = best.map(|(i, left)| {
             convicted.push(i);
-            Diagnosis {
-                mistake: suspects[i].0.clone(),
-                left,
-            }
+            Diagnosis { mistake: suspects[i].0.clone(), left }
         });
     }
 }
 
 /// Every mistake of the list, and those that only what was submitted can tell.
 fn suspects(case: &Case, submission: &Submission) -> Vec<Suspect> {
-    let listed = MISTAKES
-        .iter()
-        .map(|(name, leads_to)| ((*name).to_owned(), leads_to(case)));
+    let listed = MISTAKES.iter().map(|(name, leads_to)| ((*name).to_owned(), leads_to(case)));
     listed.chain(permutations(case, submission)).collect()
 }
 
@@ -227,13 +208,7 @@ impl<'a> Case<'a> {
     fn new(problem: &'a Problem, lambda: f64) -> Self {
         let right = reference::derivatives(problem, lambda, Terms::Both);
         let data = reference::derivatives(problem, 0.0, Terms::Data);
-        Self {
-            problem,
-            lambda,
-            penalty: sum(&[(1.0, &right), (-1.0, &data)]),
-            right,
-            data,
-        }
+        Self { problem, lambda, penalty: sum(&[(1.0, &right), (-1.0, &data)]), right, data }
     }
 
     fn n(&self) -> f64 {
@@ -291,9 +266,7 @@ impl<'a> Case<'a> {
     fn softmax_over_examples(&self) -> Derivatives {
         let (n, k) = (self.problem.len(), self.classes());
         let parameters = Parameters64::of(self.problem);
-        let logits: Vec<f64> = (0..n)
-            .flat_map(|i| reference::logits(self.problem, &parameters, i))
-            .collect();
+        let logits: Vec<f64> = (0..n).flat_map(|i| reference::logits(self.problem, &parameters, i)).collect();
         let log_sums: Vec<f64> = (0..k)
             .map(|c| {
                 let of_class: Vec<f64> = logits[c..].iter().step_by(k).copied().collect();
@@ -302,17 +275,9 @@ impl<'a> Case<'a> {
             .collect();
         let log_probability = |i: usize, c: usize| logits[i * k + c] - log_sums[c];
         let labels = self.problem.labels().iter().enumerate();
-        let loss = -labels
-            .map(|(i, &y)| log_probability(i, y.into()))
-            .sum::<f64>()
-            / self.n();
-        let gradient =
-            self.pulled_back(|i, c, target| (log_probability(i, c).exp() - target) / self.n());
-        Derivatives {
-            loss,
-            cost: loss,
-            ..gradient
-        }
+        let loss = -labels.map(|(i, &y)| log_probability(i, y.into())).sum::<f64>() / self.n();
+        let gradient = self.pulled_back(|i, c, target| (log_probability(i, c).exp() - target) / self.n());
+        Derivatives { loss, cost: loss, ..gradient }
     }
 
     /// The gradients for `dlogit(example, class, onehot)`; loss and cost are 0.
@@ -336,10 +301,7 @@ impl<'a> Case<'a> {
     fn misread(&self, index: impl Fn(usize, usize) -> usize) -> Derivatives {
         let d = self.problem.dims().features;
         let element = |flat: usize| self.right.dweight[index(flat / d, flat % d)];
-        Derivatives {
-            dweight: (0..self.right.dweight.len()).map(element).collect(),
-            ..self.right.clone()
-        }
+        Derivatives { dweight: (0..self.right.dweight.len()).map(element).collect(), ..self.right.clone() }
     }
 
     /// The right gradients, row c of each being that of class `rows[c]`.
@@ -376,70 +338,34 @@ type Mistake = (&'static str, fn(&Case) -> Derivatives);
 
 /// The mistakes, likelier ones first: where two lead to the same numbers, the first is named.
 const MISTAKES: &[Mistake] = &[
-    (
-        "missing 1/n: the sum over the examples in place of their mean",
-        |case| case.scaled(case.n(), 1.0),
-    ),
-    (
-        "missing 1/n: everything, the penalty too, is n times too large",
-        |case| case.scaled(case.n(), case.n()),
-    ),
-    ("1/n twice: the mean is divided by n again", |case| {
-        case.scaled(1.0 / case.n(), 1.0)
+    ("missing 1/n: the sum over the examples in place of their mean", |case| case.scaled(case.n(), 1.0)),
+    ("missing 1/n: everything, the penalty too, is n times too large", |case| case.scaled(case.n(), case.n())),
+    ("1/n twice: the mean is divided by n again", |case| case.scaled(1.0 / case.n(), 1.0)),
+    ("1/n twice: everything, the penalty too, is n times too small", |case| {
+        case.scaled(1.0 / case.n(), 1.0 / case.n())
     }),
-    (
-        "1/n twice: everything, the penalty too, is n times too small",
-        |case| case.scaled(1.0 / case.n(), 1.0 / case.n()),
-    ),
-    ("1/n on the penalty, which is no mean", |case| {
-        case.scaled(1.0, 1.0 / case.n())
-    }),
-    ("1/(n k): the mean is over the classes too", |case| {
-        case.scaled(1.0 / case.classes() as f64, 1.0)
-    }),
-    (
-        "λ for 2λ: the penalty is λ Σ W² without ½, its gradient 2λ W",
-        |case| case.scaled(1.0, 0.5),
-    ),
+    ("1/n on the penalty, which is no mean", |case| case.scaled(1.0, 1.0 / case.n())),
+    ("1/(n k): the mean is over the classes too", |case| case.scaled(1.0 / case.classes() as f64, 1.0)),
+    ("λ for 2λ: the penalty is λ Σ W² without ½, its gradient 2λ W", |case| case.scaled(1.0, 0.5)),
     ("missing penalty", |case| case.scaled(1.0, 0.0)),
     ("the penalty is subtracted", |case| case.scaled(1.0, -1.0)),
-    (
-        "penalty on the bias: λ Σ b² or its gradient 2λ b is added",
-        |case| sum(&[(1.0, &case.right), (1.0, &case.bias_penalty())]),
-    ),
+    ("penalty on the bias: λ Σ b² or its gradient 2λ b is added", |case| {
+        sum(&[(1.0, &case.right), (1.0, &case.bias_penalty())])
+    }),
     ("wrong sign", |case| case.scaled(-1.0, -1.0)),
-    (
-        "wrong sign of the data term: onehot − probabilities",
-        |case| case.scaled(-1.0, 1.0),
-    ),
-    ("the penalty alone: the data term is missing", |case| {
-        case.scaled(0.0, 1.0)
+    ("wrong sign of the data term: onehot − probabilities", |case| case.scaled(-1.0, 1.0)),
+    ("the penalty alone: the data term is missing", |case| case.scaled(0.0, 1.0)),
+    ("all zero: it was never computed", |case| case.scaled(0.0, 0.0)),
+    ("the onehot labels are not subtracted from the probabilities", |case| {
+        let labels = case.pulled_back(|_, _, target| target / case.n());
+        sum(&[(1.0, &case.right), (1.0, &labels)])
     }),
-    ("all zero: it was never computed", |case| {
-        case.scaled(0.0, 0.0)
+    ("softmax over the examples in place of the classes", |case| case.with_data(&case.softmax_over_examples())),
+    ("the bias is left out of the logits", |case| case.with_data(&case.without_bias())),
+    ("labels off by one: each taken for the next lower class", |case| {
+        case.with_data(&case.with_labels_moved(case.classes() - 1))
     }),
-    (
-        "the onehot labels are not subtracted from the probabilities",
-        |case| {
-            let labels = case.pulled_back(|_, _, target| target / case.n());
-            sum(&[(1.0, &case.right), (1.0, &labels)])
-        },
-    ),
-    (
-        "softmax over the examples in place of the classes",
-        |case| case.with_data(&case.softmax_over_examples()),
-    ),
-    ("the bias is left out of the logits", |case| {
-        case.with_data(&case.without_bias())
-    }),
-    (
-        "labels off by one: each taken for the next lower class",
-        |case| case.with_data(&case.with_labels_moved(case.classes() - 1)),
-    ),
-    (
-        "labels off by one: each taken for the next higher class",
-        |case| case.with_data(&case.with_labels_moved(1)),
-    ),
+    ("labels off by one: each taken for the next higher class", |case| case.with_data(&case.with_labels_moved(1))),
     (TRANSPOSED, |case| {
         let k = case.classes();
         let d = case.problem.dims().features;
@@ -451,19 +377,12 @@ const MISTAKES: &[Mistake] = &[
         // A (k,d) buffer read as (d,k).
         case.misread(|i, j| j * k + i)
     }),
-    (
-        "the loss with the penalty in it: loss is cross-entropy alone",
-        |case| Derivatives {
-            loss: case.right.cost,
-            ..case.right.clone()
-        },
-    ),
-    ("logarithm to the base 2: the loss is in nats", |case| {
-        logarithm(case, std::f64::consts::LN_2)
+    ("the loss with the penalty in it: loss is cross-entropy alone", |case| Derivatives {
+        loss: case.right.cost,
+        ..case.right.clone()
     }),
-    ("logarithm to the base 10: the loss is in nats", |case| {
-        logarithm(case, std::f64::consts::LN_10)
-    }),
+    ("logarithm to the base 2: the loss is in nats", |case| logarithm(case, std::f64::consts::LN_2)),
+    ("logarithm to the base 10: the loss is in nats", |case| logarithm(case, std::f64::consts::LN_10)),
 ];
 
 const TRANSPOSED: &str = "reshaped in place of transposed: the numbers are right";
@@ -471,11 +390,7 @@ const TRANSPOSED: &str = "reshaped in place of transposed: the numbers are right
 /// A loss whose logarithm has the base e^`ln_base`.
 fn logarithm(case: &Case, ln_base: f64) -> Derivatives {
     let loss = case.data.loss / ln_base;
-    Derivatives {
-        loss,
-        cost: loss + case.penalty.cost,
-        ..case.right.clone()
-    }
+    Derivatives { loss, cost: loss + case.penalty.cost, ..case.right.clone() }
 }
 
 /// The permutations of the classes that the rows of what was submitted come closest to.

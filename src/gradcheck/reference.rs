@@ -35,12 +35,7 @@ pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives 
         }
     }
     let loss = loss(problem, &parameters);
-    Derivatives {
-        loss,
-        cost: loss + lambda * penalty(&parameters),
-        dweight,
-        dbias,
-    }
+    Derivatives { loss, cost: loss + lambda * penalty(&parameters), dweight, dbias }
 }
 
 /// `weight` (k,d) and `bias` (k) in `f64`, so that a step far below the resolution of `f32` can be taken.
@@ -53,10 +48,7 @@ pub(super) struct Parameters64 {
 impl Parameters64 {
     pub(super) fn of(problem: &Problem) -> Self {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect();
-        Self {
-            weight: widen(&problem.parameters().weight),
-            bias: widen(&problem.parameters().bias),
-        }
+        Self { weight: widen(&problem.parameters().weight), bias: widen(&problem.parameters().bias) }
     }
 }
 

@@ -37,11 +37,7 @@ pub fn settings() -> Vec<Setting> {
 /// At η = 0.1 the difference nearly doubles at each step: with seed 42 it is 4 · 10⁻⁹ after 1 step, 8 · 10⁻⁷ after 10 and
 /// 5 · 10⁻² after 100, as large as the weights.
 pub fn bounds(setting: Setting) -> (usize, f64) {
-    if setting.eta() > 0.01 {
-        (10, 1e-5)
-    } else {
-        (usize::MAX, TOLERANCE)
-    }
+    if setting.eta() > 0.01 { (10, 1e-5) } else { (usize::MAX, TOLERANCE) }
 }
 
 /// Trains each of `settings` both ways for `schedule.epochs` epochs.
@@ -49,12 +45,7 @@ pub fn bounds(setting: Setting) -> (usize, f64) {
 /// # Errors
 ///
 /// As [`crate::train::train`].
-pub fn check(
-    data: Data,
-    settings: &[Setting],
-    schedule: &Schedule,
-    start: &Parameters,
-) -> Result<Vec<Check>> {
+pub fn check(data: Data, settings: &[Setting], schedule: &Schedule, start: &Parameters) -> Result<Vec<Check>> {
     schedule.validate(data.train.len())?;
     let tensors = |split: &crate::dataset::Dataset| {
         let x = data.normalizer.apply(split, 0..split.len());
@@ -105,18 +96,10 @@ impl Pair {
         })
     }
 
-    fn step(
-        &mut self,
-        data: Data,
-        train: &Examples,
-        indices: &[usize],
-        epoch: usize,
-    ) -> Result<()> {
+    fn step(&mut self, data: Data, train: &Examples, indices: &[usize], epoch: usize) -> Result<()> {
         let examples = network::Examples::Chosen(data.train, data.normalizer, indices);
-        self.group
-            .step(&mut self.batch, examples, &[Rate::new(self.setting, epoch)])?;
-        self.autograd
-            .set_learning_rate(self.setting.learning_rate(epoch));
+        self.group.step(&mut self.batch, examples, &[Rate::new(self.setting, epoch)])?;
+        self.autograd.set_learning_rate(self.setting.learning_rate(epoch));
         self.autograd.step(&train.select(indices));
         Ok(())
     }
@@ -135,28 +118,16 @@ impl Pair {
         ]
     }
 
-    fn compare_losses(
-        &self,
-        after: &str,
-        data: Data,
-        splits: [&Examples; 2],
-    ) -> Result<[Check; 2]> {
+    fn compare_losses(&self, after: &str, data: Data, splits: [&Examples; 2]) -> Result<[Check; 2]> {
         let lambda = [self.setting.lambda()];
         let compare = |split, theirs: Scores| -> Result<Comparison> {
             let ours = evaluate::evaluate_group(&self.group, &lambda, split, data.normalizer)?[0];
-            Ok(Comparison::new(
-                [(0, ours.loss, theirs.loss)],
-                LOSS_FACTOR * bounds(self.setting).1,
-            ))
+            Ok(Comparison::new([(0, ours.loss, theirs.loss)], LOSS_FACTOR * bounds(self.setting).1))
         };
         let [train, validation] = splits.map(|split| self.autograd.scores(split));
         Ok([
             self.result(after, "train_loss", compare(data.train, train)?),
-            self.result(
-                after,
-                "validation_loss",
-                compare(data.validation, validation)?,
-            ),
+            self.result(after, "validation_loss", compare(data.validation, validation)?),
         ])
     }
 
@@ -185,20 +156,13 @@ mod tests {
     use crate::train::random_start;
 
     /// 10 batches an epoch: the 100th step is the last of the tenth epoch.
-    const SCHEDULE: Schedule = Schedule {
-        epochs: 10,
-        ..Schedule::REPORT
-    };
+    const SCHEDULE: Schedule = Schedule { epochs: 10, ..Schedule::REPORT };
 
     #[test]
     fn training_by_hand_and_by_autograd_stay_together_on_real_images() {
         let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
         let normalizer = Normalizer::fit(&splits.train).unwrap();
-        let data = Data {
-            train: &splits.train,
-            validation: &splits.validation,
-            normalizer: &normalizer,
-        };
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(splits.train.dims(), 42);
         let checks = check(data, &settings(), &SCHEDULE, &start).unwrap();
         for check in &checks {
@@ -213,11 +177,7 @@ mod tests {
     fn passes_after_ten_steps(setting: Setting, change: impl Fn(&mut Pair)) -> bool {
         let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
         let normalizer = Normalizer::fit(&splits.train).unwrap();
-        let data = Data {
-            train: &splits.train,
-            validation: &splits.validation,
-            normalizer: &normalizer,
-        };
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let train = Examples::new(
             &normalizer.apply(&splits.train, 0..splits.train.len()),
             splits.train.labels(),

@@ -44,9 +44,7 @@ impl<'a> Examples<'a> {
     pub(super) fn label(&self, i: usize) -> u8 {
         match self {
             Self::All(dataset, _) => dataset.labels()[i],
-            Self::Chosen(dataset, _, indices) | Self::Flipped(dataset, _, indices, _) => {
-                dataset.labels()[indices[i]]
-            }
+            Self::Chosen(dataset, _, indices) | Self::Flipped(dataset, _, indices, _) => dataset.labels()[indices[i]],
             Self::Rows(_, labels) => labels[i],
         }
     }
@@ -56,9 +54,7 @@ impl<'a> Examples<'a> {
         let (pixels, flip) = match self {
             Self::All(dataset, _) => (dataset.image(i), false),
             Self::Chosen(dataset, _, indices) => (dataset.image(indices[i]), false),
-            Self::Flipped(dataset, _, indices, flips) => {
-                (dataset.image(indices[i]), flips[indices[i]])
-            }
+            Self::Flipped(dataset, _, indices, flips) => (dataset.image(indices[i]), flips[indices[i]]),
             Self::Rows(..) => return Image::default(),
         };
         Image { pixels, flip }
@@ -75,16 +71,15 @@ impl<'a> Examples<'a> {
         stride: usize,
     ) {
         match self {
-            Self::All(_, normalizer)
-            | Self::Chosen(_, normalizer, _)
-            | Self::Flipped(_, normalizer, ..) => arch.dispatch(Normalise {
-                images,
-                scale: normalizer.scale(),
-                offset: normalizer.offset(),
-                panels,
-                x,
-                stride,
-            }),
+            Self::All(_, normalizer) | Self::Chosen(_, normalizer, _) | Self::Flipped(_, normalizer, ..) => arch
+                .dispatch(Normalise {
+                    images,
+                    scale: normalizer.scale(),
+                    offset: normalizer.offset(),
+                    panels,
+                    x,
+                    stride,
+                }),
             Self::Rows(rows, labels) => {
                 let d = rows.len() / labels.len();
                 let rows = rows[range.start * d..range.end * d].chunks_exact(d);
@@ -124,11 +119,7 @@ impl<'a> Examples<'a> {
             }
         };
         if found != dims {
-            return Err(Error::Shape {
-                what: "data set".into(),
-                expected: dims.to_string(),
-                found: found.to_string(),
-            });
+            return Err(Error::Shape { what: "data set".into(), expected: dims.to_string(), found: found.to_string() });
         }
         match labels.iter().find(|&&l| usize::from(l) >= dims.classes) {
             None => Ok(()),

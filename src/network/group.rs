@@ -11,8 +11,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, PANEL, Panel, ROW_MULTIPLE, RowRate,
-    Sigmoid, Softmax, ZERO, ZERO_PANEL,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, PANEL, Panel, ROW_MULTIPLE, RowRate, Sigmoid, Softmax, ZERO,
+    ZERO_PANEL,
 };
 use super::{Dims, Examples, Gradients, Parameters, check_shape};
 use crate::error::{Error, Result};
@@ -44,10 +44,7 @@ pub struct Rate {
 impl Rate {
     /// The rate of `setting` in `epoch`, counted from 1.
     pub fn new(setting: Setting, epoch: usize) -> Self {
-        Self {
-            eta: setting.learning_rate(epoch) as f32,
-            lambda: setting.lambda() as f32,
-        }
+        Self { eta: setting.learning_rate(epoch) as f32, lambda: setting.lambda() as f32 }
     }
 }
 
@@ -213,10 +210,7 @@ impl Group {
     /// [`Error::Shape`] when `losses` has not one element a member.
     pub fn with_losses(self, losses: &[Loss]) -> Result<Self> {
         check_shape("losses", losses.len(), &[self.members])?;
-        Ok(Self {
-            losses: losses.to_vec(),
-            ..self
-        })
+        Ok(Self { losses: losses.to_vec(), ..self })
     }
 
     /// The same group, computed with another instruction set than the widest one of this processor: for tests and
@@ -253,11 +247,7 @@ impl Group {
                 weight.extend_from_slice(&panel.0[..end - weight.len()]);
             }
         }
-        Parameters {
-            dims: self.dims,
-            weight,
-            bias: self.bias[first..first + classes].to_vec(),
-        }
+        Parameters { dims: self.dims, weight, bias: self.bias[first..first + classes].to_vec() }
     }
 
     /// Replaces member `j`.
@@ -325,10 +315,7 @@ impl Group {
     ///
     /// As [`step`](Self::step).
     pub fn gradients(&self, examples: Examples, lambdas: &[f32]) -> Result<Vec<(f64, Gradients)>> {
-        let rates: Vec<_> = lambdas
-            .iter()
-            .map(|&lambda| Rate { eta: 0.0, lambda })
-            .collect();
+        let rates: Vec<_> = lambdas.iter().map(|&lambda| Rate { eta: 0.0, lambda }).collect();
         let mut batch = Batch::new(self, examples.len());
         self.forward(&mut batch, examples)?;
         let mut gradients = self.clone();
@@ -336,11 +323,7 @@ impl Group {
         let losses = self.losses(&batch, examples.len());
         let of_member = |(j, loss)| {
             let Parameters { dims, weight, bias } = gradients.member(j);
-            let gradients = Gradients {
-                dims,
-                dweight: weight,
-                dbias: bias,
-            };
+            let gradients = Gradients { dims, dweight: weight, dbias: bias };
             (loss, gradients)
         };
         Ok(losses.into_iter().enumerate().map(of_member).collect())
@@ -361,9 +344,8 @@ impl Group {
     ///
     /// [`Error::Shape`] when `examples` has another shape than the members.
     pub fn evaluate(&self, examples: Examples) -> Result<Vec<Totals>> {
-        let outcomes = self.per_example(examples, self.members, |scratch, e, j| {
-            (scratch.losses[j].0[e], scratch.predictions[j][e])
-        })?;
+        let outcomes = self
+            .per_example(examples, self.members, |scratch, e, j| (scratch.losses[j].0[e], scratch.predictions[j][e]))?;
         let mut totals = vec![Totals::default(); self.members];
         for (i, outcomes) in outcomes.chunks_exact(self.members).enumerate() {
             for (totals, &(loss, prediction)) in totals.iter_mut().zip(outcomes) {
@@ -432,18 +414,8 @@ impl Group {
         for ((logits, loss), (losses, predictions)) in members.zip(&self.losses).zip(results) {
             let labels = &labels;
             match loss {
-                Loss::Softmax => self.arch.dispatch(Softmax {
-                    logits,
-                    labels,
-                    losses,
-                    predictions,
-                }),
-                Loss::Bce => self.arch.dispatch(Sigmoid {
-                    logits,
-                    labels,
-                    losses,
-                    predictions,
-                }),
+                Loss::Softmax => self.arch.dispatch(Softmax { logits, labels, losses, predictions }),
+                Loss::Bce => self.arch.dispatch(Sigmoid { logits, labels, losses, predictions }),
             }
         }
     }
@@ -497,14 +469,7 @@ impl Group {
     }
 
     /// dlogits = (probs − onehot(y)) / n, or / (k·n) for sigmoids, from (rows) lanes of examples to (examples, rows).
-    fn write_dlogits(
-        &self,
-        examples: Examples,
-        first: usize,
-        n: usize,
-        probs: &[Lanes],
-        dlogits: &mut [f32],
-    ) {
+    fn write_dlogits(&self, examples: Examples, first: usize, n: usize, probs: &[Lanes], dlogits: &mut [f32]) {
         let rows = self.bias.len();
         let k = self.dims.classes;
         for (e, dlogits) in dlogits.chunks_exact_mut(rows).enumerate() {
@@ -524,13 +489,7 @@ impl Group {
     }
 
     /// Replaces the parameters by what `leave` says.
-    fn backward(
-        &mut self,
-        batch: &mut Batch,
-        examples: Examples,
-        rates: &[Rate],
-        leave: Leave,
-    ) -> Result<()> {
+    fn backward(&mut self, batch: &mut Batch, examples: Examples, rates: &[Rate], leave: Leave) -> Result<()> {
         check_shape("rates", rates.len(), &[self.members])?;
         let (n, rows) = (examples.len(), self.bias.len());
         batch.add_up_dbias(n);
@@ -553,13 +512,7 @@ impl Group {
         panels.for_each(|(panel, weight)| {
             Scratch::with_column(n, |x| {
                 examples.features(arch, 0..n, &images, panel..panel + 1, x, 1);
-                arch.dispatch(Backward {
-                    x,
-                    dlogits: &batch.dlogits[..n * rows],
-                    rates: &batch.rates,
-                    weight,
-                    leave,
-                });
+                arch.dispatch(Backward { x, dlogits: &batch.dlogits[..n * rows], rates: &batch.rates, weight, leave });
             });
         });
         Ok(())
@@ -578,9 +531,7 @@ fn panels(dims: Dims) -> usize {
 
 /// The examples of one task of the forward pass over `n`.
 fn task_length(n: usize) -> usize {
-    n.div_ceil(rayon::current_num_threads() * 4)
-        .next_multiple_of(4)
-        .clamp(4, CHUNK)
+    n.div_ceil(rayon::current_num_threads() * 4).next_multiple_of(4).clamp(4, CHUNK)
 }
 
 #[cfg(test)]

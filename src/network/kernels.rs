@@ -17,10 +17,7 @@
 //! instruction set: a logit as [`LANES`] sums, each over the features f ≡ lane (mod 16), added pairwise at the end; a
 //! gradient in the order of the examples, [`EXAMPLES`] at a time. A vector of 4 or 8 takes the 16 lanes in several passes.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "several arrays share an index, which is a lane, a row or an example"
-)]
+#![expect(clippy::needless_range_loop, reason = "several arrays share an index, which is a lane, a row or an example")]
 
 use std::ops::Range;
 
@@ -434,15 +431,7 @@ pub fn exp(x: f32) -> f32 {
     let j = rounded - ROUND;
     let r = j.mul_add(-LN_2_REST, j.mul_add(-LN_2, x));
     let mut series: f32 = 1.0 / 5040.0;
-    for coefficient in [
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ] {
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         series = series.mul_add(r, coefficient);
     }
     let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(1_f32.to_bits()));
@@ -479,15 +468,7 @@ pub fn ln_1p(v: f32) -> f32 {
     let s = v / (2.0 + v);
     let z = s * s;
     let mut series: f32 = 1.0 / 15.0;
-    for coefficient in [
-        1.0 / 13.0,
-        1.0 / 11.0,
-        1.0 / 9.0,
-        1.0 / 7.0,
-        1.0 / 5.0,
-        1.0 / 3.0,
-        1.0,
-    ] {
+    for coefficient in [1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0, 1.0] {
         series = series.mul_add(z, coefficient);
     }
     2.0 * s * series
@@ -565,12 +546,7 @@ impl Backward<'_> {
 
     /// dlogitsᵀ · x for [`ROWS`] rows from `row` and V vectors from `first`: the sum of the blocks' sums.
     #[inline(always)]
-    fn tile<S: Simd, const V: usize>(
-        &self,
-        simd: S,
-        row: usize,
-        first: usize,
-    ) -> [[S::f32s; V]; ROWS] {
+    fn tile<S: Simd, const V: usize>(&self, simd: S, row: usize, first: usize) -> [[S::f32s; V]; ROWS] {
         let rows = self.rates.len();
         let mut total = [[simd.splat_f32s(0.0); V]; ROWS];
         let blocks = self.x.chunks(EXAMPLES);
@@ -610,9 +586,7 @@ mod tests {
     #[test]
     fn the_exponential_is_within_two_units_in_the_last_place() {
         let normal = (0..4_000_000).map(|i| -87.33 * i as f32 / 4e6);
-        let worst = normal
-            .map(|x| ulps(exp(x), f64::from(x).exp()))
-            .fold(0.0, f64::max);
+        let worst = normal.map(|x| ulps(exp(x), f64::from(x).exp())).fold(0.0, f64::max);
         assert!(worst <= 2.0, "{worst}");
         assert!(ulps(exp(-1.0) * (1.0 + 3e-7), (-1_f64).exp()) > 2.0);
     }
@@ -629,9 +603,7 @@ mod tests {
     #[test]
     fn the_logarithm_is_within_three_units_in_the_last_place() {
         let values = (0..2_000_000).map(|i| 1.0 + (i as f32 / 2e6).powi(3) * 1000.0);
-        let worst = values
-            .map(|v| ulps(ln(v), f64::from(v).ln()))
-            .fold(0.0, f64::max);
+        let worst = values.map(|v| ulps(ln(v), f64::from(v).ln())).fold(0.0, f64::max);
         assert!(worst <= 3.0, "{worst}");
         assert!(ulps(ln(2.0) * (1.0 + 4e-7), 2_f64.ln()) > 3.0);
         assert_eq!(ln(1.0), 0.0);
@@ -641,9 +613,7 @@ mod tests {
     #[test]
     fn the_logarithm_of_one_more_is_within_three_units_in_the_last_place() {
         let values = (1..=2_000_000).map(|i| (i as f32 / 2e6).powi(5));
-        let worst = values
-            .map(|v| ulps(ln_1p(v), f64::from(v).ln_1p()))
-            .fold(0.0, f64::max);
+        let worst = values.map(|v| ulps(ln_1p(v), f64::from(v).ln_1p())).fold(0.0, f64::max);
         assert!(worst <= 3.0, "{worst}");
         assert!(ulps(ln_1p(1.0) * (1.0 + 4e-7), 2_f64.ln()) > 3.0);
         assert_eq!(ln_1p(0.0), 0.0);

@@ -89,11 +89,7 @@ impl Parameters {
 
     /// All zeros: every class equally probable, loss ln k.
     pub fn zeros(dims: Dims) -> Self {
-        Self {
-            dims,
-            weight: vec![0.0; dims.classes * dims.features],
-            bias: vec![0.0; dims.classes],
-        }
+        Self { dims, weight: vec![0.0; dims.classes * dims.features], bias: vec![0.0; dims.classes] }
     }
 
     /// Σ weight², summed in f64 in the order of the buffer.
@@ -128,10 +124,6 @@ pub(crate) fn check_shape(what: &str, found: usize, expected: &[usize]) -> Resul
 pub(crate) fn check_finite(what: &str, values: &[f32]) -> Result<()> {
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: what.into(),
-            index,
-            found: values[index].into(),
-        }),
+        Some(index) => Err(Error::NonFinite { what: what.into(), index, found: values[index].into() }),
     }
 }

@@ -51,10 +51,7 @@ pub fn loss(loss: Loss, logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
 /// When there is no label, `logits` is not (n,k), or a label is k or more.
 pub fn softmax_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     let n = labels.len();
-    assert!(
-        n > 0 && logits.len().is_multiple_of(n),
-        "logits must be (n,k)"
-    );
+    assert!(n > 0 && logits.len().is_multiple_of(n), "logits must be (n,k)");
     let mut dlogits = logits.to_vec();
     let mut loss = 0.0;
     for (row, &label) in dlogits.chunks_exact_mut(logits.len() / n).zip(labels) {
@@ -86,10 +83,7 @@ pub fn softmax_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
 /// When there is no label, `logits` is not (n,k), or a label is k or more.
 pub fn sigmoid_binary_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     let n = labels.len();
-    assert!(
-        n > 0 && logits.len().is_multiple_of(n),
-        "logits must be (n,k)"
-    );
+    assert!(n > 0 && logits.len().is_multiple_of(n), "logits must be (n,k)");
     let mut dlogits = logits.to_vec();
     let mut loss = 0.0;
     for (row, &label) in dlogits.chunks_exact_mut(logits.len() / n).zip(labels) {
@@ -115,11 +109,7 @@ pub fn sigmoid_binary_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<
 /// When `x` and `dlogits` do not hold the same number of examples.
 pub fn backward(parameters: &Parameters, x: &[f32], dlogits: &[f32], lambda: f32) -> Gradients {
     let (d, k) = (parameters.dims.features, parameters.dims.classes);
-    assert_eq!(
-        x.len() / d,
-        dlogits.len() / k,
-        "x and dlogits must hold n examples"
-    );
+    assert_eq!(x.len() / d, dlogits.len() / k, "x and dlogits must hold n examples");
     let mut dweight = vec![0.0; k * d];
     let mut dbias = vec![0.0; k];
     for (x, dlogits) in x.chunks_exact(d).zip(dlogits.chunks_exact(k)) {
@@ -133,11 +123,7 @@ pub fn backward(parameters: &Parameters, x: &[f32], dlogits: &[f32], lambda: f32
     for (dweight, weight) in dweight.iter_mut().zip(&parameters.weight) {
         *dweight += 2.0 * lambda * weight;
     }
-    Gradients {
-        dims: parameters.dims,
-        dweight,
-        dbias,
-    }
+    Gradients { dims: parameters.dims, dweight, dbias }
 }
 
 /// One step of gradient descent: weight ← weight − η · dweight; bias ← bias − η · dbias.

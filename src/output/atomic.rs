@@ -20,9 +20,7 @@ const SUFFIX: &str = ".tmp";
 ///
 /// [`Error::Io`] when the temporary file can't be created, written, synced or renamed.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_with(path, |file| {
-        file.write_all(bytes).map_err(Error::io("write", path))
-    })
+    write_with(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
 
 /// Writes to `path` what `fill` writes; nothing changes on disk when `fill` fails.
@@ -30,25 +28,15 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 ///
 /// The error of `fill`, otherwise those of [`write()`].
-pub fn write_with<T>(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T>,
-) -> Result<T> {
+pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T>) -> Result<T> {
     let folder = folder_of(path);
-    let mut temporary = builder()
-        .tempfile_in(&folder)
-        .map_err(Error::io("create a file in", &folder))?;
+    let mut temporary = builder().tempfile_in(&folder).map_err(Error::io("create a file in", &folder))?;
     let mut buffer = BufWriter::new(temporary.as_file_mut());
     let value = fill(&mut buffer)?;
     buffer.flush().map_err(Error::io("write", path))?;
     drop(buffer);
-    temporary
-        .as_file()
-        .sync_all()
-        .map_err(Error::io("write", path))?;
-    temporary
-        .persist(path)
-        .map_err(|e| Error::io("replace", path)(e.error))?;
+    temporary.as_file().sync_all().map_err(Error::io("write", path))?;
+    temporary.persist(path).map_err(|e| Error::io("replace", path)(e.error))?;
     sync_folder(&folder)?;
     Ok(value)
 }
@@ -77,11 +65,8 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
         let path = entry.map_err(Error::io("list", folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            let _ = if path.is_dir() && !path.is_symlink() {
-                fs::remove_dir_all(&path)
-            } else {
-                fs::remove_file(&path)
-            };
+            let _ =
+                if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         }
     }
     Ok(())
@@ -111,9 +96,7 @@ fn folder_of(path: &Path) -> PathBuf {
 /// Makes a rename in `folder` durable. Windows can't open a folder as a file, and needs no such step.
 fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
-        File::open(folder)
-            .and_then(|f| f.sync_all())
-            .map_err(Error::io("sync", folder))?;
+        File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))?;
     }
     Ok(())
 }
@@ -124,10 +107,8 @@ mod tests {
 
     /// The names in a folder.
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -149,10 +130,7 @@ mod tests {
         write(&path, b"old").unwrap();
         let result: Result<()> = write_with(&path, |file| {
             file.write_all(&vec![1; 100_000]).unwrap();
-            Err(Error::Format {
-                path: path.clone(),
-                reason: "on purpose".into(),
-            })
+            Err(Error::Format { path: path.clone(), reason: "on purpose".into() })
         });
         assert!(matches!(result, Err(Error::Format { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"old");
@@ -177,10 +155,7 @@ mod tests {
         fs::write(folder.path().join(".onelayer-notes"), b"x").unwrap();
         assert_eq!(names(folder.path()).len(), 4);
         remove_leftovers(folder.path()).unwrap();
-        assert_eq!(
-            names(folder.path()),
-            [".onelayer-notes", "data_batch_1.bin"]
-        );
+        assert_eq!(names(folder.path()), [".onelayer-notes", "data_batch_1.bin"]);
     }
 
     #[cfg(unix)]

@@ -68,13 +68,7 @@ impl Checkpoints {
     /// Those of `job`. Takes the digests of its images.
     pub fn of(job: &Job) -> Self {
         // Named one by one, so that a field that is added is not forgotten.
-        let &Schedule {
-            epochs,
-            batch_size,
-            seed,
-            shuffle,
-            flip,
-        } = job.schedule;
+        let &Schedule { epochs, batch_size, seed, shuffle, flip } = job.schedule;
         let settings: Vec<_> = job.settings.iter().map(|s| s.name()).collect();
         let [train, validation, test] = job.names.clone();
         let identity = vec![
@@ -91,36 +85,16 @@ impl Checkpoints {
             ("train_sha256", job.splits.train.sha256()),
             ("validation_sha256", job.splits.validation.sha256()),
             ("test_sha256", job.splits.test.sha256()),
-            (
-                "normalizer_sha256",
-                digest_of([job.normalizer.mean(), job.normalizer.std()]),
-            ),
-            (
-                "start_sha256",
-                digest_of([&job.start.weight, &job.start.bias]),
-            ),
+            ("normalizer_sha256", digest_of([job.normalizer.mean(), job.normalizer.std()])),
+            ("start_sha256", digest_of([&job.start.weight, &job.start.bias])),
         ];
-        Self {
-            identity,
-            settings: job.settings.to_vec(),
-            schedule: *job.schedule,
-            dims: job.start.dims,
-        }
+        Self { identity, settings: job.settings.to_vec(), schedule: *job.schedule, dims: job.start.dims }
     }
 
     /// The content of the file. Equal states give equal bytes.
     pub fn to_bytes(&self, state: &State) -> Vec<u8> {
-        let State {
-            runs,
-            batches,
-            seconds,
-            keep_snapshots,
-        } = state;
-        let mut metadata: Texts = self
-            .identity
-            .iter()
-            .map(|(name, text)| ((*name).into(), text.clone()))
-            .collect();
+        let State { runs, batches, seconds, keep_snapshots } = state;
+        let mut metadata: Texts = self.identity.iter().map(|(name, text)| ((*name).into(), text.clone())).collect();
         metadata.extend([
             ("format".into(), FORMAT.into()),
             ("sha256".into(), "0".repeat(DIGEST_DIGITS)),
@@ -137,9 +111,8 @@ impl Checkpoints {
         let epochs: Vec<_> = runs.iter().map(|run| epoch_values(&run.epochs)).collect();
         let snapshots: Vec<_> = runs.iter().map(|run| run.snapshots.concat()).collect();
         let runs = runs.iter().zip(epochs.iter().zip(&snapshots)).enumerate();
-        let tensors: Vec<_> = runs
-            .flat_map(|(i, (run, (epochs, snapshots)))| run_tensors(i, run, epochs, snapshots))
-            .collect();
+        let tensors: Vec<_> =
+            runs.flat_map(|(i, (run, (epochs, snapshots)))| run_tensors(i, run, epochs, snapshots)).collect();
         let mut bytes = tensors::to_bytes(&metadata, &tensors);
         let digest = digest_of_file(&bytes);
         let digits = digest_range(&bytes).expect("the digest was just written");
@@ -168,9 +141,7 @@ impl Checkpoints {
             });
         }
         let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(most).read_to_end(&mut bytes))
-            .map_err(Error::io("read", path))?;
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(Error::io("read", path))?;
         self.from_bytes(&bytes, path).map(Some)
     }
 
@@ -188,12 +159,7 @@ impl Checkpoints {
         self.check(&file, bytes)?;
         let run = |(i, &setting)| self.run(&file, i, setting);
         let state = State {
-            runs: self
-                .settings
-                .iter()
-                .enumerate()
-                .map(run)
-                .collect::<Result<_>>()?,
+            runs: self.settings.iter().enumerate().map(run).collect::<Result<_>>()?,
             batches: file.field("trained_batches")?,
             seconds: file.field("trained_seconds")?,
             keep_snapshots: file.field("keep_snapshots")?,
@@ -204,9 +170,7 @@ impl Checkpoints {
     /// Checks that the file is whole, and one of this job.
     fn check(&self, file: &Reader, bytes: &[u8]) -> Result<()> {
         let differs = |name: &str, expected: &str, found: &str| {
-            Err(file.format_error(format!(
-                "{name} must be {expected}, but is {found}; {ADVICE}"
-            )))
+            Err(file.format_error(format!("{name} must be {expected}, but is {found}; {ADVICE}")))
         };
         let format: String = file.field("format")?;
         if format != FORMAT {
@@ -214,11 +178,7 @@ impl Checkpoints {
         }
         let (expected, found) = (digest_of_file(bytes), file.field::<String>("sha256")?);
         if found != expected {
-            return differs(
-                "the SHA-256 that an unaltered checkpoint states",
-                &expected,
-                &found,
-            );
+            return differs("the SHA-256 that an unaltered checkpoint states", &expected, &found);
         }
         for (name, expected) in &self.identity {
             let found: String = file.field(name)?;
@@ -253,10 +213,7 @@ impl Checkpoints {
         }
         let divergence = match file.text(&name("diverged_by")) {
             None => None,
-            Some(quantity) => Some(Divergence {
-                epoch: file.field(&name("diverged_in"))?,
-                quantity: quantity.into(),
-            }),
+            Some(quantity) => Some(Divergence { epoch: file.field(&name("diverged_in"))?, quantity: quantity.into() }),
         };
         let (values, _) = values.as_chunks();
         let numbered = (1..).zip(values);
@@ -265,11 +222,7 @@ impl Checkpoints {
         Ok(Run {
             setting,
             epochs: epochs.collect(),
-            parameters: Parameters {
-                dims: self.dims,
-                weight,
-                bias,
-            },
+            parameters: Parameters { dims: self.dims, weight, bias },
             snapshots: snapshots.map(<[u8]>::to_vec).collect(),
             divergence,
         })
@@ -287,32 +240,19 @@ impl Checkpoints {
 }
 
 /// What can be done with a checkpoint that is refused.
-const ADVICE: &str =
-    "give the arguments of the training that it is of, or leave out --resume to begin anew";
+const ADVICE: &str = "give the arguments of the training that it is of, or leave out --resume to begin anew";
 
 /// The tensors of the `i`th run.
-fn run_tensors<'a>(
-    i: usize,
-    run: &'a Run,
-    epochs: &'a [f64],
-    snapshots: &'a [u8],
-) -> [Tensor<'a>; 4] {
+fn run_tensors<'a>(i: usize, run: &'a Run, epochs: &'a [f64], snapshots: &'a [u8]) -> [Tensor<'a>; 4] {
     let Parameters { dims, weight, bias } = &run.parameters;
-    let tensor = |name: &str, shape: &[usize], values| Tensor {
-        name: format!("{i}.{name}"),
-        shape: shape.to_vec(),
-        values,
-    };
+    let tensor =
+        |name: &str, shape: &[usize], values| Tensor { name: format!("{i}.{name}"), shape: shape.to_vec(), values };
     let (k, d) = (dims.classes, dims.features);
     [
         tensor("epochs", &[run.epochs.len(), COLUMNS], Values::F64(epochs)),
         tensor("weight", &[k, d], Values::F32(weight)),
         tensor("bias", &[k], Values::F32(bias)),
-        tensor(
-            "snapshots",
-            &[run.snapshots.len(), k, d],
-            Values::U8(snapshots),
-        ),
+        tensor("snapshots", &[run.snapshots.len(), k, d], Values::U8(snapshots)),
     ]
 }
 
@@ -324,12 +264,7 @@ fn epoch_values(epochs: &[Epoch]) -> Vec<f64> {
             Some(scores) => [scores.loss, scores.cost, scores.accuracy],
             None => [f64::NAN; 3],
         });
-        let values = [
-            &[epoch.learning_rate],
-            &train[..],
-            &validation,
-            &[epoch.seconds],
-        ];
+        let values = [&[epoch.learning_rate], &train[..], &validation, &[epoch.seconds]];
         values.concat()
     };
     epochs.iter().flat_map(values).collect()
@@ -340,29 +275,16 @@ fn epoch(number: usize, values: &[f64; COLUMNS], divergence: Option<&Divergence>
     let &[learning_rate, ref train @ .., _, _, _, seconds] = values;
     let &[_, _, _, _, ref validation @ .., _] = values;
     let scores = [train, validation].map(|&[loss, cost, accuracy]| {
-        let scores = Scores {
-            loss,
-            cost,
-            accuracy,
-        };
+        let scores = Scores { loss, cost, accuracy };
         scores.is_finite().then_some(scores)
     });
     let diverged = divergence.is_some_and(|d| number >= d.epoch);
-    Epoch {
-        number,
-        learning_rate,
-        scores: (!diverged).then_some(scores),
-        seconds,
-    }
+    Epoch { number, learning_rate, scores: (!diverged).then_some(scores), seconds }
 }
 
 /// The SHA-256 of the bytes of all `values`.
 fn digest_of(values: [&[f32]; 2]) -> String {
-    let bytes: Vec<u8> = values
-        .into_iter()
-        .flatten()
-        .flat_map(|v| v.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = values.into_iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
     store::sha256(&bytes[..]).expect("memory can be read")
 }
 
@@ -370,9 +292,7 @@ fn digest_of(values: [&[f32]; 2]) -> String {
 fn digest_of_file(bytes: &[u8]) -> String {
     let Range { start, end } = digest_range(bytes).unwrap_or(0..0);
     let zeros = [b'0'; DIGEST_DIGITS];
-    let reader = bytes[..start]
-        .chain(&zeros[..end - start])
-        .chain(&bytes[end..]);
+    let reader = bytes[..start].chain(&zeros[..end - start]).chain(&bytes[end..]);
     store::sha256(reader).expect("memory can be read")
 }
 
@@ -393,15 +313,8 @@ mod tests {
     use crate::train::{Data, Trainer, random_start};
 
     const PATH: &str = "train.checkpoint";
-    const DIMS: Dims = Dims {
-        features: 32,
-        classes: 2,
-    };
-    const SCHEDULE: Schedule = Schedule {
-        epochs: 3,
-        batch_size: 2,
-        ..Schedule::REPORT
-    };
+    const DIMS: Dims = Dims { features: 32, classes: 2 };
+    const SCHEDULE: Schedule = Schedule { epochs: 3, batch_size: 2, ..Schedule::REPORT };
 
     fn dataset() -> Dataset {
         let pixels = (0..5 * 32_u32).map(|i| (i * i * 7 % 251) as u8).collect();
@@ -410,11 +323,7 @@ mod tests {
 
     /// A job of two settings of which one diverges at once, and its states before and after every epoch.
     fn checkpoints() -> (Checkpoints, Vec<State>) {
-        let splits = Splits {
-            train: dataset(),
-            validation: dataset(),
-            test: dataset(),
-        };
+        let splits = Splits { train: dataset(), validation: dataset(), test: dataset() };
         let normalizer = Normalizer::fit(&splits.train).unwrap();
         let start = random_start(DIMS, 1);
         let settings = [Setting::REPORT[2], Setting::new(0.0, 1e38).unwrap()];
@@ -426,11 +335,7 @@ mod tests {
             names: &["a", "b", "c"].map(String::from),
             normalizer: &normalizer,
         };
-        let data = Data {
-            train: &splits.train,
-            validation: &splits.validation,
-            normalizer: &normalizer,
-        };
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let trainer = Trainer::new(data, &settings, &SCHEDULE, &start).unwrap();
         let mut trainer = trainer.keep_snapshots();
         let mut states = vec![trainer.state().clone()];
@@ -503,10 +408,7 @@ mod tests {
         // A file with a hole takes no room on the disk.
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
         let error = checkpoints.read(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("has at most") && error.contains("1099511627776"),
-            "{error}"
-        );
+        assert!(error.contains("has at most") && error.contains("1099511627776"), "{error}");
     }
 
     #[test]

@@ -24,14 +24,7 @@ pub struct ClassRow {
 }
 
 impl Row for ClassRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "class",
-        "examples",
-        "predicted",
-        "correct",
-        "precision",
-        "recall",
-    ];
+    const COLUMNS: &'static [&'static str] = &["class", "examples", "predicted", "correct", "precision", "recall"];
 }
 
 /// The rows of `classes_<setting>.csv`.
@@ -65,10 +58,7 @@ mod tests {
         let table = String::from_utf8(to_csv(&rows)).unwrap();
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(lines.len(), 11);
-        assert_eq!(
-            lines[0],
-            "class,examples,predicted,correct,precision,recall"
-        );
+        assert_eq!(lines[0], "class,examples,predicted,correct,precision,recall");
         assert_eq!(lines[1], "airplane,0,0,0,,");
         assert_eq!(lines[4], "cat,3,1,1,1.0,0.3333333333333333");
         assert_eq!(lines[6], "dog,0,2,0,0.0,");

@@ -68,10 +68,7 @@ impl Config {
             let line = before.matches('\n').count() + 1;
             // The message of a syntax error goes on with hints on lines of their own.
             let message: Vec<_> = e.message().lines().collect();
-            Error::Format {
-                path: path.to_owned(),
-                reason: format!("line {line}: {}", message.join(", ")),
-            }
+            Error::Format { path: path.to_owned(), reason: format!("line {line}: {}", message.join(", ")) }
         })
     }
 }
@@ -107,11 +104,7 @@ mod tests {
         let text = config().to_toml(&remarks).unwrap();
         assert!(text.starts_with(b"# the best\n# of all\nlambda = 0.001\n"));
         assert_eq!(read(&text).unwrap(), config());
-        let some = Config {
-            decay_every: None,
-            decay_factor: None,
-            ..config()
-        };
+        let some = Config { decay_every: None, decay_factor: None, ..config() };
         assert_eq!(read(&some.to_toml(&[]).unwrap()).unwrap(), some);
         assert_eq!(read(b"").unwrap(), Config::default());
     }
@@ -125,20 +118,13 @@ mod tests {
     fn a_seed_that_toml_has_no_number_for_is_refused() {
         let seed = Some(1 << 63);
         let error = Config { seed, ..config() }.to_toml(&[]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("seed must be at most 9223372036854775807")
-        );
+        assert!(error.to_string().starts_with("seed must be at most 9223372036854775807"));
     }
 
     #[test]
     fn what_is_wrong_is_said_in_one_line_with_its_place() {
         for (text, words) in [
-            (
-                "lambda = 1\nlamda = 2\n",
-                &["line 2", "unknown field `lamda`"][..],
-            ),
+            ("lambda = 1\nlamda = 2\n", &["line 2", "unknown field `lamda`"][..]),
             ("\nloss = \"hinge\"\n", &["line 2", "hinge", "softmax"]),
             ("epochs = -1\n", &["line 1", "-1"]),
             ("epochs = 1.5\n", &["line 1"]),

@@ -37,48 +37,14 @@ pub struct ConfusionRow {
 }
 
 impl Row for ConfusionRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "true_class",
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ];
+    const COLUMNS: &'static [&'static str] =
+        &["true_class", "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 }
 
 impl ConfusionRow {
     fn new(name: &str, counts: [usize; DIMS.classes]) -> Self {
-        let [
-            airplane,
-            automobile,
-            bird,
-            cat,
-            deer,
-            dog,
-            frog,
-            horse,
-            ship,
-            truck,
-        ] = counts;
-        Self {
-            true_class: name.into(),
-            airplane,
-            automobile,
-            bird,
-            cat,
-            deer,
-            dog,
-            frog,
-            horse,
-            ship,
-            truck,
-        }
+        let [airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck] = counts;
+        Self { true_class: name.into(), airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck }
     }
 
     fn counts(&self) -> [usize; DIMS.classes] {
@@ -104,9 +70,8 @@ impl ConfusionRow {
 /// If `confusion` is not of the ten classes of CIFAR-10.
 pub fn confusion_csv(confusion: &Confusion) -> Vec<u8> {
     assert_eq!(confusion.classes(), DIMS.classes);
-    let row = |(truth, name): (usize, &&str)| {
-        ConfusionRow::new(name, std::array::from_fn(|p| confusion.count(truth, p)))
-    };
+    let row =
+        |(truth, name): (usize, &&str)| ConfusionRow::new(name, std::array::from_fn(|p| confusion.count(truth, p)));
     let rows: Vec<_> = CLASS_NAMES.iter().enumerate().map(row).collect();
     to_csv(&rows)
 }
@@ -122,11 +87,7 @@ pub fn read_confusion(bytes: &[u8], path: &Path) -> Result<Confusion> {
     if found != CLASS_NAMES {
         return Err(Error::Format {
             path: path.to_owned(),
-            reason: format!(
-                "the rows must be {}, but are {:?}",
-                CLASS_NAMES.join(", "),
-                found.join(", ")
-            ),
+            reason: format!("the rows must be {}, but are {:?}", CLASS_NAMES.join(", "), found.join(", ")),
         });
     }
     let counts = rows.iter().flat_map(ConfusionRow::counts).collect();
@@ -149,10 +110,7 @@ mod tests {
         assert_eq!(ConfusionRow::COLUMNS[1..], CLASS_NAMES);
         let text = String::from_utf8(confusion_csv(&confusion())).unwrap();
         assert_eq!(text.lines().nth(1), Some("airplane,0,1,2,3,4,5,6,7,8,9"));
-        assert_eq!(
-            text.lines().nth(10),
-            Some("truck,90,91,92,93,94,95,96,97,98,99")
-        );
+        assert_eq!(text.lines().nth(10), Some("truck,90,91,92,93,94,95,96,97,98,99"));
     }
 
     #[test]
@@ -164,15 +122,9 @@ mod tests {
     #[test]
     fn rows_in_another_order_are_refused() {
         let text = String::from_utf8(confusion_csv(&confusion())).unwrap();
-        for bad in [
-            text.replace("\ntruck", "\nlorry"),
-            text.replace("truck,90,91,92,93,94,95,96,97,98,99\n", ""),
-        ] {
+        for bad in [text.replace("\ntruck", "\nlorry"), text.replace("truck,90,91,92,93,94,95,96,97,98,99\n", "")] {
             let error = read_confusion(bad.as_bytes(), Path::new(PATH)).unwrap_err();
-            assert!(
-                error.to_string().contains("the rows must be airplane,"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("the rows must be airplane,"), "{error}");
         }
     }
 }

@@ -50,11 +50,8 @@ impl Dialect {
         if self == target {
             return table.into();
         }
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.delimiter())
-            .from_reader(table);
+        let mut reader =
+            ReaderBuilder::new().has_headers(false).flexible(true).delimiter(self.delimiter()).from_reader(table);
         let mut writer = WriterBuilder::new()
             .flexible(true)
             .delimiter(target.delimiter())
@@ -64,9 +61,7 @@ impl Dialect {
         // Any bytes are a table to a flexible reader, and memory can be read and written.
         while reader.read_byte_record(&mut record).unwrap_or(false) {
             let fields = record.iter().map(|field| with_mark(field, from, to));
-            writer
-                .write_record(fields)
-                .expect("writing to memory cannot fail");
+            writer.write_record(fields).expect("writing to memory cannot fail");
         }
         let table = writer.into_inner().expect("writing to memory cannot fail");
         table.into()
@@ -84,11 +79,7 @@ fn with_mark(field: &[u8], from: u8, to: u8) -> Cow<'_, [u8]> {
         return field.into();
     }
     let number = String::from_utf8(replaced(b'.')).is_ok_and(|text| text.parse::<f64>().is_ok());
-    if number {
-        replaced(to).into()
-    } else {
-        field.into()
-    }
+    if number { replaced(to).into() } else { field.into() }
 }
 
 #[cfg(test)]
@@ -117,18 +108,14 @@ mod tests {
     #[test]
     fn text_is_left_alone_and_quoted_where_the_new_dialect_needs_it() {
         assert_eq!(
-            semicolon(
-                "a,b\n\"one, two\",one; two\n\"say \"\"1.5\"\"\",0.1.0\n\"two\nlines\",1.5 s\n"
-            ),
+            semicolon("a,b\n\"one, two\",one; two\n\"say \"\"1.5\"\"\",0.1.0\n\"two\nlines\",1.5 s\n"),
             "a;b\none, two;\"one; two\"\n\"say \"\"1.5\"\"\";0.1.0\n\"two\nlines\";1.5 s\n"
         );
     }
 
     #[test]
     fn words_that_rust_takes_for_numbers_are_text() {
-        for text in [
-            "inf", "nan", "infinity", "e", ".", "-.", "1.2.3", "1.5.", ".e5",
-        ] {
+        for text in ["inf", "nan", "infinity", "e", ".", "-.", "1.2.3", "1.5.", ".e5"] {
             assert_eq!(semicolon(&format!("a,{text}\n")), format!("a;{text}\n"));
         }
     }

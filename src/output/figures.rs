@@ -136,19 +136,11 @@ pub(super) fn title(lambda: f64, eta: f64) -> String {
 
 /// `value` with all its digits, but without long runs of zeros.
 pub(super) fn short(value: f64) -> String {
-    if value == 0.0 || (1e-5..1e6).contains(&value.abs()) {
-        value.to_string()
-    } else {
-        format!("{value:e}")
-    }
+    if value == 0.0 || (1e-5..1e6).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
 /// Draws on a white page, and gives its pixels (height, width, 3).
-pub(super) fn draw(
-    width: u32,
-    height: u32,
-    content: impl FnOnce(&Area) -> DrawResult<'static>,
-) -> Vec<u8> {
+pub(super) fn draw(width: u32, height: u32, content: impl FnOnce(&Area) -> DrawResult<'static>) -> Vec<u8> {
     register_font_once();
     let mut pixels = vec![0; (width * height * 3) as usize];
     let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
@@ -182,13 +174,7 @@ pub(super) fn text_drop(size: u32) -> u32 {
 }
 
 /// Draws a line of text whose middle is at the height of `y`.
-fn draw_text(
-    area: &Area,
-    line: &str,
-    at: (u32, u32),
-    size: u32,
-    align: HPos,
-) -> DrawResult<'static> {
+fn draw_text(area: &Area, line: &str, at: (u32, u32), size: u32, align: HPos) -> DrawResult<'static> {
     draw_text_in(area, line, at, size, align, &INK)
 }
 
@@ -215,10 +201,7 @@ pub(super) fn scaled(pixels: u32) -> u32 {
 fn draw_head(head: &Area, title: &str) -> DrawResult<'static> {
     let y = scaled(CURVES_HEAD) / 2;
     draw_text(head, title, (scaled(AXIS_LEFT), y), scaled(28), HPos::Left)?;
-    for (x, name, color) in [
-        (880, "training", TRAINING),
-        (1020, "validation", VALIDATION),
-    ] {
+    for (x, name, color) in [(880, "training", TRAINING), (1020, "validation", VALIDATION)] {
         let ends = [x, x + 36].map(|x| (scaled(x) as i32, y as i32));
         head.draw(&PathElement::new(ends, color.stroke_width(scaled(3))))?;
         draw_text(head, name, (scaled(x + 44), y), scaled(22), HPos::Left)?;
@@ -241,9 +224,7 @@ pub(super) type Point = (i32, Option<f64>);
 
 fn column(rows: &[CurveRow], value: impl Fn(&CurveRow) -> Option<f64>) -> Vec<Point> {
     let epoch = |row: &CurveRow| i32::try_from(row.epoch).unwrap_or(i32::MAX);
-    rows.iter()
-        .map(|row| (epoch(row), value(row).filter(|v| v.abs() <= LARGEST)))
-        .collect()
+    rows.iter().map(|row| (epoch(row), value(row).filter(|v| v.abs() <= LARGEST))).collect()
 }
 
 impl Panel {
@@ -308,10 +289,7 @@ impl Panel {
         if self.points().any(|point| point.1.is_some()) {
             splits.retain(|points| points.iter().any(|point| point.1.is_some()));
         }
-        let missing = splits
-            .into_iter()
-            .flatten()
-            .filter(|point| point.1.is_none());
+        let missing = splits.into_iter().flatten().filter(|point| point.1.is_none());
         missing.map(|point| point.0).min()
     }
 
@@ -322,11 +300,8 @@ impl Panel {
 }
 
 /// The look that all axes share; the heights of their numbers and descriptions are in pixels of the figure.
-pub(super) fn dress_axes<X, Y>(
-    mesh: &mut MeshStyle<X, Y, BitMapBackend>,
-    numbers: u32,
-    descriptions: u32,
-) where
+pub(super) fn dress_axes<X, Y>(mesh: &mut MeshStyle<X, Y, BitMapBackend>, numbers: u32, descriptions: u32)
+where
     X: Ranged + ValueFormatter<X::ValueType>,
     Y: Ranged + ValueFormatter<Y::ValueType>,
 {
@@ -341,9 +316,7 @@ pub(super) fn dress_axes<X, Y>(
 
 /// An axis from below the smallest to above the largest of the `values`.
 fn axis_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
-        (low.min(v), high.max(v))
-    });
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     if low > high {
         return (0.0, 1.0);
     }
@@ -356,8 +329,7 @@ fn axis_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
-type Chart<'a, 'b> =
-    ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordi32, RangedCoordf64>>;
+type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordi32, RangedCoordf64>>;
 
 /// Joins neighbouring values; one without a neighbour is a dot.
 fn draw_line(chart: &mut Chart, points: &[Point], color: RGBColor) -> DrawResult<'static> {
@@ -424,15 +396,9 @@ pub(super) fn average_down(pixels: &[u8], width: usize) -> Vec<u8> {
 
 /// Upper left corner of the template of `class`.
 fn template_corner(class: usize) -> (u32, u32) {
-    let (column, line) = (
-        class as u32 % TEMPLATES_PER_ROW,
-        class as u32 / TEMPLATES_PER_ROW,
-    );
+    let (column, line) = (class as u32 % TEMPLATES_PER_ROW, class as u32 / TEMPLATES_PER_ROW);
     let tile = SIDE as u32 * ZOOM;
-    (
-        TEMPLATE_GAP + column * (tile + TEMPLATE_GAP),
-        TEMPLATES_HEAD + line * (tile + TEMPLATE_LABEL + TEMPLATE_GAP),
-    )
+    (TEMPLATE_GAP + column * (tile + TEMPLATE_GAP), TEMPLATES_HEAD + line * (tile + TEMPLATE_LABEL + TEMPLATE_GAP))
 }
 
 /// Enlarges `template` (3072; three planes, row-major) into `pixels`, its upper left corner at (`left`, `top`).
@@ -490,9 +456,7 @@ mod tests {
 
     fn falling(epochs: usize) -> Vec<CurveRow> {
         let loss = |epoch: usize| 1.7 + 0.3 / epoch as f64;
-        (1..=epochs)
-            .map(|e| row(e, Some(loss(e)), Some(loss(e) + 0.1)))
-            .collect()
+        (1..=epochs).map(|e| row(e, Some(loss(e)), Some(loss(e) + 0.1))).collect()
     }
 
     pub(super) struct Image {
@@ -503,17 +467,11 @@ mod tests {
 
     impl Image {
         pub fn decode(bytes: &[u8]) -> Self {
-            let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
-                .read_info()
-                .unwrap();
+            let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
             let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
             let info = reader.next_frame(&mut pixels).unwrap();
             assert_eq!(info.color_type, png::ColorType::Rgb);
-            Self {
-                width: info.width as usize,
-                height: info.height as usize,
-                pixels,
-            }
+            Self { width: info.width as usize, height: info.height as usize, pixels }
         }
 
         pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
@@ -600,11 +558,7 @@ mod tests {
 
     #[test]
     fn the_letters_of_the_title_are_in_the_font() {
-        let render = |letter: &str| {
-            draw(40, 40, |area| {
-                draw_text(area, letter, (20, 20), 28, HPos::Center)
-            })
-        };
+        let render = |letter: &str| draw(40, 40, |area| draw_text(area, letter, (20, 20), 28, HPos::Center));
         let absent = render("\u{4e00}");
         let letters = ["λ", "η", "×", "=", "0"].map(render);
         for (i, letter) in letters.iter().enumerate() {
@@ -651,10 +605,7 @@ mod tests {
         assert_eq!(full_title(setting(0.0, 0.001)), title(0.0, 0.001));
         let other = setting(0.0, 0.01).with_loss(Loss::Bce);
         let other = other.with_decay(Some("10x0.3".parse().unwrap()));
-        assert_eq!(
-            full_title(other),
-            "λ = 0   η = 0.01, × 0.3 every 10 epochs   bce"
-        );
+        assert_eq!(full_title(other), "λ = 0   η = 0.01, × 0.3 every 10 epochs   bce");
     }
 
     fn weights_image(weight: &[f32]) -> Image {
@@ -697,10 +648,7 @@ mod tests {
     #[test]
     fn weights_of_another_shape_are_refused() {
         let error = weights_figure(setting(0.1, 0.001), &[0.0; 3072]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "weight must have the shape (10, 3072), but has 3072 elements"
-        );
+        assert_eq!(error.to_string(), "weight must have the shape (10, 3072), but has 3072 elements");
     }
 
     proptest! {

@@ -40,10 +40,7 @@ impl Location {
                     column: pixel.map(|p| p % SIDE),
                 }
             }
-            "bias" => Self {
-                class: Some(index),
-                ..Self::default()
-            },
+            "bias" => Self { class: Some(index), ..Self::default() },
             _ => Self::default(),
         }
     }
@@ -117,9 +114,9 @@ impl From<&Check> for GradcheckRow {
     fn from(check: &Check) -> Self {
         let comparison = &check.comparison;
         let finite = |value: f64| value.is_finite().then_some(value);
-        let location = comparison.worst.map_or(Location::default(), |worst| {
-            Location::new(check.quantity, worst.index, check.dims)
-        });
+        let location = comparison
+            .worst
+            .map_or(Location::default(), |worst| Location::new(check.quantity, worst.index, check.dims));
         Self {
             problem: check.problem.clone(),
             implementation: check.implementation.clone(),

@@ -40,16 +40,12 @@ pub fn search_figure(rows: &[SearchRow]) -> Vec<u8> {
             Panel::new(loss, rows, &lambdas, &etas)
         })
         .collect();
-    let accuracies = panels
-        .iter()
-        .flat_map(|panel| &panel.cells)
-        .filter_map(|cell| match cell {
-            Cell::Accuracy(accuracy) => Some(*accuracy),
-            _ => None,
-        });
-    let (low, high) = accuracies.fold((f64::INFINITY, 0.0), |(low, high), accuracy| {
-        (accuracy.min(low), accuracy.max(high))
+    let accuracies = panels.iter().flat_map(|panel| &panel.cells).filter_map(|cell| match cell {
+        Cell::Accuracy(accuracy) => Some(*accuracy),
+        _ => None,
     });
+    let (low, high) =
+        accuracies.fold((f64::INFINITY, 0.0), |(low, high), accuracy| (accuracy.min(low), accuracy.max(high)));
     let panel_width = LEFT + CELL.0 * etas.labels.len() as u32;
     let width = (panel_width * panels.len() as u32 + RIGHT).max(SMALLEST_WIDTH);
     let height = HEAD + CELL.1 * lambdas.labels.len() as u32 + FOOT;
@@ -96,10 +92,7 @@ impl Axis {
         let edges = (0..MOST_VALUES).map(edge);
         let mut starts = starts[..positive].to_vec();
         starts.extend(edges);
-        let labels = starts
-            .iter()
-            .map(|start| format!("≥ {}", short(*start)))
-            .collect();
+        let labels = starts.iter().map(|start| format!("≥ {}", short(*start))).collect();
         Self { starts, labels }
     }
 
@@ -111,14 +104,8 @@ impl Axis {
 
 /// Two digits, which is what a label has room for.
 fn short(value: f64) -> String {
-    let rounded: f64 = format!("{value:.1e}")
-        .parse()
-        .expect("a number was written");
-    if rounded == 0.0 || (1e-4..1e4).contains(&rounded) {
-        rounded.to_string()
-    } else {
-        format!("{rounded:e}")
-    }
+    let rounded: f64 = format!("{value:.1e}").parse().expect("a number was written");
+    if rounded == 0.0 || (1e-4..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
 /// The cells of one loss.
@@ -129,12 +116,7 @@ struct Panel {
 }
 
 impl Panel {
-    fn new<'a>(
-        loss: Loss,
-        rows: impl Iterator<Item = &'a SearchRow>,
-        lambdas: &Axis,
-        etas: &Axis,
-    ) -> Self {
+    fn new<'a>(loss: Loss, rows: impl Iterator<Item = &'a SearchRow>, lambdas: &Axis, etas: &Axis) -> Self {
         let columns = etas.labels.len();
         let mut cells = vec![Cell::Untried; lambdas.labels.len() * columns];
         for row in rows {
@@ -150,13 +132,7 @@ impl Panel {
     }
 
     /// The largest λ is at the top.
-    fn draw(
-        &self,
-        area: &Area,
-        left: u32,
-        (lambdas, etas): (&Axis, &Axis),
-        range: (f64, f64),
-    ) -> DrawResult<'static> {
+    fn draw(&self, area: &Area, left: u32, (lambdas, etas): (&Axis, &Axis), range: (f64, f64)) -> DrawResult<'static> {
         let (width, height) = CELL;
         let (lines, columns) = (lambdas.labels.len() as u32, etas.labels.len() as u32);
         let text = |line: &str, at, size, align| draw_text_in(area, line, at, size, align, &INK);
@@ -182,12 +158,7 @@ impl Panel {
     }
 }
 
-fn draw_cell(
-    area: &Area,
-    (x, y): (u32, u32),
-    cell: Cell,
-    (low, high): (f64, f64),
-) -> DrawResult<'static> {
+fn draw_cell(area: &Area, (x, y): (u32, u32), cell: Cell, (low, high): (f64, f64)) -> DrawResult<'static> {
     let (width, height) = CELL;
     let color = match cell {
         Cell::Untried => UNTRIED,
@@ -196,10 +167,7 @@ fn draw_cell(
         Cell::Accuracy(a) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
     };
     let rectangle = |inset: u32| {
-        let ends = [
-            (x + inset, y + inset),
-            (x + width - inset, y + height - inset),
-        ];
+        let ends = [(x + inset, y + inset), (x + width - inset, y + height - inset)];
         ends.map(|(x, y)| (x as i32, y as i32))
     };
     area.draw(&Rectangle::new(rectangle(1), color.filled()))?;
@@ -210,11 +178,7 @@ fn draw_cell(
         area.draw(&Rectangle::new(rectangle(1), INK.stroke_width(4)))?;
     }
     // The colours of the upper half of the range are light.
-    let ink = if accuracy > low + 0.6 * (high - low) {
-        INK
-    } else {
-        WHITE
-    };
+    let ink = if accuracy > low + 0.6 * (high - low) { INK } else { WHITE };
     let percent = format!("{:.2}", 100.0 * accuracy);
     let middle = (x + width / 2, y + height / 2);
     draw_text_in(area, &percent, middle, 20, HPos::Center, &ink)
@@ -265,18 +229,8 @@ mod tests {
             row(Loss::Bce, 0.1, 1.0, None),
             row(Loss::Bce, 0.1, 1.0, Some(0.2)),
         ];
-        let panel = Panel::new(
-            Loss::Bce,
-            rows.iter(),
-            &axis(&[0.0, 0.1]),
-            &axis(&[0.01, 1.0]),
-        );
-        let expected = [
-            Cell::Untried,
-            Cell::Diverged,
-            Cell::Accuracy(0.4),
-            Cell::Accuracy(0.2),
-        ];
+        let panel = Panel::new(Loss::Bce, rows.iter(), &axis(&[0.0, 0.1]), &axis(&[0.01, 1.0]));
+        let expected = [Cell::Untried, Cell::Diverged, Cell::Accuracy(0.4), Cell::Accuracy(0.2)];
         assert_eq!(panel.cells, expected);
     }
 
@@ -285,9 +239,7 @@ mod tests {
         let few = axis(&[0.1, 0.0, 0.003, 0.1]);
         assert_eq!(few.labels, ["0", "0.003", "0.1"]);
         assert_eq!([0.0, 0.003, 0.1].map(|v| few.part(v)), [0, 1, 2]);
-        let values: Vec<f64> = (0..=100)
-            .map(|i| 10_f64.powf(-3.0 + 0.02 * f64::from(i)))
-            .collect();
+        let values: Vec<f64> = (0..=100).map(|i| 10_f64.powf(-3.0 + 0.02 * f64::from(i))).collect();
         let many = axis(&values);
         assert_eq!(many.labels.len(), 10);
         assert_eq!((many.part(0.001), many.part(0.1)), (0, 9));
@@ -297,9 +249,7 @@ mod tests {
 
     /// The colour in the middle of the left edge of the cell in that line from the top and that column.
     fn color(figure: &[u8], line: u32, column: u32) -> [u8; 3] {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(figure))
-            .read_info()
-            .unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(figure)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         let (x, y) = (LEFT + column * CELL.0 + 8, HEAD + line * CELL.1 + 24);
@@ -319,10 +269,7 @@ mod tests {
         // Viridis goes from dark violet to yellow.
         let [best, worst] = [0, 1].map(|column| color(&figure, 1, column));
         assert!(best[0] > 200 && best[1] > 200 && best[2] < 100, "{best:?}");
-        assert!(
-            worst[0] < 100 && worst[1] < 60 && worst[2] > 50,
-            "{worst:?}"
-        );
+        assert!(worst[0] < 100 && worst[1] < 60 && worst[2] > 50, "{worst:?}");
         assert_eq!(color(&figure, 0, 0), [200; 3]);
         assert_eq!(color(&figure, 0, 1), [255; 3]);
         assert_eq!(search_figure(&rows), figure);

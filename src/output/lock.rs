@@ -17,11 +17,7 @@ impl Lock {
     ///
     /// [`Error::Io`] when `path` can't be opened.
     pub fn acquire(path: &Path) -> Result<Option<Self>> {
-        let file = if path.is_dir() {
-            File::open(path)
-        } else {
-            File::create(path)
-        };
+        let file = if path.is_dir() { File::open(path) } else { File::create(path) };
         let file = file.map_err(Error::io("open", path))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -109,12 +109,7 @@ impl Provenance {
 impl ModelFile {
     /// The model that `run` ended with, which was trained by `schedule` on images normalised by `normalizer`; `splits`
     /// are what the training, the validation and the test split are made of.
-    pub fn of_run(
-        run: &Run,
-        schedule: &Schedule,
-        normalizer: &Normalizer,
-        splits: &[String; 3],
-    ) -> Self {
+    pub fn of_run(run: &Run, schedule: &Schedule, normalizer: &Normalizer, splits: &[String; 3]) -> Self {
         let [train_split, validation_split, test_split] = splits.clone();
         Self {
             parameters: run.parameters.clone(),
@@ -148,11 +143,7 @@ impl ModelFile {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.check_all()?;
         let Dims { features, classes } = self.parameters.dims;
-        let tensor = |name: &str, shape, values| Tensor {
-            name: name.into(),
-            shape,
-            values: Values::F32(values),
-        };
+        let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values: Values::F32(values) };
         let tensors = [
             tensor("bias", vec![classes], &self.parameters.bias),
             tensor("mean", vec![features], &self.mean),
@@ -184,11 +175,7 @@ impl ModelFile {
             Ok(values)
         };
         let model = Self {
-            parameters: Parameters {
-                dims: Dims { features, classes },
-                weight,
-                bias: vector("bias", classes)?,
-            },
+            parameters: Parameters { dims: Dims { features, classes }, weight, bias: vector("bias", classes)? },
             mean: vector("mean", features)?,
             std: vector("std", features)?,
             provenance: Provenance::from_metadata(&file)?,
@@ -223,11 +210,7 @@ impl ModelFile {
         self.check("")?;
         match self.not_positive_std() {
             None => Ok(()),
-            Some(std) => Err(Error::InvalidValue {
-                name: "std",
-                expected: "positive".into(),
-                found: std.to_string(),
-            }),
+            Some(std) => Err(Error::InvalidValue { name: "std", expected: "positive".into(), found: std.to_string() }),
         }
     }
 
@@ -256,11 +239,7 @@ fn check_values(prefix: &str, name: &str, values: &[f32], shape: &[usize]) -> Re
     }
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: format!("{prefix}{name}"),
-            index,
-            found: values[index].into(),
-        }),
+        Some(index) => Err(Error::NonFinite { what: format!("{prefix}{name}"), index, found: values[index].into() }),
     }
 }
 
@@ -273,10 +252,7 @@ mod tests {
     const PATH: &str = "model.safetensors";
 
     fn model() -> ModelFile {
-        let dims = Dims {
-            features: 3,
-            classes: 2,
-        };
+        let dims = Dims { features: 3, classes: 2 };
         let weight = vec![0.0, 0.25, 0.5, 1.0, 1.25, f32::MIN_POSITIVE];
         ModelFile {
             parameters: Parameters::new(dims, weight, vec![-1.0, 2.0]).unwrap(),
@@ -310,16 +286,12 @@ mod tests {
     }
 
     fn file_with(tensors: &[(&str, Vec<usize>, Vec<f32>)], metadata: Texts) -> Vec<u8> {
-        let data: Vec<Vec<u8>> = tensors
+        let data: Vec<Vec<u8>> =
+            tensors.iter().map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+        let views = tensors
             .iter()
-            .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
-            .collect();
-        let views = tensors.iter().zip(&data).map(|((name, shape, _), data)| {
-            (
-                *name,
-                TensorView::new(Dtype::F32, shape.clone(), data).unwrap(),
-            )
-        });
+            .zip(&data)
+            .map(|((name, shape, _), data)| (*name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
         safetensors::serialize(views, Some(metadata.into_iter().collect())).unwrap()
     }
 
@@ -374,11 +346,7 @@ mod tests {
         let mut metadata = model().provenance.to_metadata();
         metadata.insert("loss".into(), "hinge".into());
         let error = read(&file_with(&tensors(), metadata)).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("loss must be softmax or bce, but is hinge")
-        );
+        assert!(error.to_string().ends_with("loss must be softmax or bce, but is hinge"));
     }
 
     #[test]
@@ -405,16 +373,10 @@ mod tests {
     fn a_tensor_of_another_shape_is_named() {
         let mut wrong = tensors();
         wrong[0].1 = vec![6];
-        assert_eq!(
-            message(&wrong),
-            "model.safetensors: weight must have the shape (k, d), but has (6)"
-        );
+        assert_eq!(message(&wrong), "model.safetensors: weight must have the shape (k, d), but has (6)");
         let mut wrong = tensors();
         wrong[1] = ("bias", vec![3], vec![0.0; 3]);
-        assert_eq!(
-            message(&wrong),
-            "model.safetensors: bias must have the shape (2), but has (3)"
-        );
+        assert_eq!(message(&wrong), "model.safetensors: bias must have the shape (2), but has (3)");
     }
 
     #[test]
@@ -433,10 +395,7 @@ mod tests {
         for i in 0..4 {
             let mut wrong = tensors();
             wrong[i].2[1] = f32::NAN;
-            let expected = format!(
-                "{PATH}: {} must be finite, but element 1 is NaN",
-                wrong[i].0
-            );
+            let expected = format!("{PATH}: {} must be finite, but element 1 is NaN", wrong[i].0);
             assert_eq!(message(&wrong), expected);
         }
         let mut wrong = model();
@@ -448,10 +407,7 @@ mod tests {
     fn a_std_that_is_not_positive_is_neither_written_nor_read() {
         let mut wrong = tensors();
         wrong[3].2[2] = 0.0;
-        assert_eq!(
-            message(&wrong),
-            "model.safetensors: std must be positive, but is 0"
-        );
+        assert_eq!(message(&wrong), "model.safetensors: std must be positive, but is 0");
         let mut wrong = model();
         wrong.std[0] = -1.0;
         assert!(matches!(wrong.to_bytes(), Err(Error::InvalidValue { .. })));
@@ -470,12 +426,7 @@ mod tests {
         let views = [("weight", vec![1, 1]), ("bias", vec![1]), ("mean", vec![1])];
         let mut views: Vec<_> = views
             .into_iter()
-            .map(|(name, shape)| {
-                (
-                    name,
-                    TensorView::new(Dtype::F32, shape, &values[..4]).unwrap(),
-                )
-            })
+            .map(|(name, shape)| (name, TensorView::new(Dtype::F32, shape, &values[..4]).unwrap()))
             .collect();
         let one = 1f32.to_le_bytes();
         views.push(("std", TensorView::new(Dtype::F32, vec![1], &one).unwrap()));

@@ -44,20 +44,16 @@ impl<'a> Npz<'a> {
     ///
     /// [`Error::Format`] when `bytes` is not a ZIP archive.
     pub fn open(bytes: &'a [u8], path: &Path) -> Result<Self> {
-        let archive = ZipArchive::new(Cursor::new(bytes))
-            .map_err(|e| format_error(path, format!("not an .npz file: {e}")))?;
-        Ok(Self {
-            archive,
-            path: path.to_owned(),
-        })
+        let archive =
+            ZipArchive::new(Cursor::new(bytes)).map_err(|e| format_error(path, format!("not an .npz file: {e}")))?;
+        Ok(Self { archive, path: path.to_owned() })
     }
 
     /// The names of the arrays, sorted.
     pub fn names(&self) -> Vec<String> {
         let files = self.archive.file_names().filter_map(Result::ok);
-        let mut names: Vec<_> = files
-            .filter_map(|file| npyz::npz::array_name_from_file_name(&file).map(str::to_owned))
-            .collect();
+        let mut names: Vec<_> =
+            files.filter_map(|file| npyz::npz::array_name_from_file_name(&file).map(str::to_owned)).collect();
         names.sort_unstable();
         names
     }
@@ -80,11 +76,7 @@ impl<'a> Npz<'a> {
         self.parsed(name, parse_integers)
     }
 
-    fn parsed<T>(
-        &mut self,
-        name: &str,
-        parse: fn(&[u8]) -> Result<T, String>,
-    ) -> Result<Option<T>> {
+    fn parsed<T>(&mut self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<Option<T>> {
         let entry = self.entry(name);
         let array = entry.and_then(|bytes| bytes.map(|bytes| parse(&bytes)).transpose());
         array.map_err(|reason| format_error(&self.path, format!("array {name:?}: {reason}")))
@@ -99,18 +91,14 @@ impl<'a> Npz<'a> {
         };
         let declared = file.size();
         if declared > MAX_ENTRY_BYTES {
-            return Err(format!(
-                "must have at most {MAX_ENTRY_BYTES} bytes, but has {declared}"
-            ));
+            return Err(format!("must have at most {MAX_ENTRY_BYTES} bytes, but has {declared}"));
         }
         // Grows with what is really there: a small file that declares much takes little memory.
         let mut bytes = Vec::new();
         let found = file.take(declared + 1).read_to_end(&mut bytes);
         let found = found.map_err(|e| e.to_string())? as u64;
         if found != declared {
-            return Err(format!(
-                "must have the {declared} bytes it declares, but has {found}"
-            ));
+            return Err(format!("must have the {declared} bytes it declares, but has {found}"));
         }
         Ok(Some(bytes))
     }
@@ -153,11 +141,7 @@ fn fitting(array: &Array, name: &str, shapes: &[&[usize]], path: &Path) -> Resul
     let values: Vec<f32> = array.values.iter().map(|&v| v as f32).collect();
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(values),
-        Some(index) => Err(Error::NonFinite {
-            what: what(),
-            index,
-            found: array.values[index],
-        }),
+        Some(index) => Err(Error::NonFinite { what: what(), index, found: array.values[index] }),
     }
 }
 
@@ -202,9 +186,7 @@ fn open_npy<'a>(
     if expected != data.len() as u64 {
         let shape = header.shape();
         let found = data.len();
-        return Err(format!(
-            "the shape {shape:?} needs {expected} bytes, but there are {found}"
-        ));
+        return Err(format!("the shape {shape:?} needs {expected} bytes, but there are {found}"));
     }
     Ok((NpyFile::with_header(header, data), item_bytes))
 }
@@ -234,26 +216,16 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
         (u16::from_le_bytes([length[0], length[1]]) as usize, 10)
     } else {
         let length = bytes.get(8..12).and_then(|b| b.first_chunk());
-        (
-            u32::from_le_bytes(*length.ok_or_else(ends_early)?) as usize,
-            12,
-        )
+        (u32::from_le_bytes(*length.ok_or_else(ends_early)?) as usize, 12)
     };
     if length > MAX_HEADER_BYTES {
-        return Err(format!(
-            "the header must have at most {MAX_HEADER_BYTES} bytes, but has {length}"
-        ));
+        return Err(format!("the header must have at most {MAX_HEADER_BYTES} bytes, but has {length}"));
     }
     let text = bytes.get(start..start + length).ok_or_else(ends_early)?;
     let count = |wanted: fn(&u8) -> bool| text.iter().filter(|b| wanted(b)).count();
-    let plain = count(u8::is_ascii_digit) <= 19
-        && count(|b| b"([{".contains(b)) <= 8
-        && count(|b| b"xX".contains(b)) == 0;
-    if plain {
-        Ok(())
-    } else {
-        Err("must be a plain array of numbers, but has an involved header".into())
-    }
+    let plain =
+        count(u8::is_ascii_digit) <= 19 && count(|b| b"([{".contains(b)) <= 8 && count(|b| b"xX".contains(b)) == 0;
+    if plain { Ok(()) } else { Err("must be a plain array of numbers, but has an involved header".into()) }
 }
 
 /// `values` of an array of `shape`, first index fastest, with the last index fastest.
@@ -271,10 +243,7 @@ fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
             *i = 0;
         }
     }
-    Array {
-        shape,
-        values: ordered,
-    }
+    Array { shape, values: ordered }
 }
 
 /// The elements of an array to be written, in C order.
@@ -331,11 +300,7 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
 }
 
 /// The content of an `.npy` file.
-fn npy<T: npyz::AutoSerialize + Copy>(
-    name: &str,
-    shape: &[usize],
-    values: &[T],
-) -> Result<Vec<u8>> {
+fn npy<T: npyz::AutoSerialize + Copy>(name: &str, shape: &[usize], values: &[T]) -> Result<Vec<u8>> {
     if values.len() != shape.iter().product::<usize>() {
         return Err(Error::Shape {
             what: format!("array {name:?}"),
@@ -359,10 +324,7 @@ fn npy<T: npyz::AutoSerialize + Copy>(
 }
 
 fn format_error(path: &Path, reason: String) -> Error {
-    Error::Format {
-        path: path.to_owned(),
-        reason,
-    }
+    Error::Format { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
@@ -371,10 +333,7 @@ mod tests {
     use proptest::prelude::*;
 
     const PATH: &str = "start.npz";
-    const DIMS: Dims = Dims {
-        features: 3,
-        classes: 2,
-    };
+    const DIMS: Dims = Dims { features: 3, classes: 2 };
     /// What `tests/fixtures/make_npz.py` has in `W` and `b`.
     const W: [f32; 6] = [0.0, 0.25, 0.5, 1.0, 1.25, 1.5];
     const B: [f32; 2] = [-1.0, 2.0];
@@ -420,9 +379,7 @@ mod tests {
     #[test]
     fn fortran_order_of_three_dimensions_is_read_as_the_same_array() {
         // numpy.arange(24).reshape((2, 3, 4)).ravel("F")
-        let fortran = [
-            0, 12, 4, 16, 8, 20, 1, 13, 5, 17, 9, 21, 2, 14, 6, 18, 10, 22, 3, 15, 7, 19, 11, 23,
-        ];
+        let fortran = [0, 12, 4, 16, 8, 20, 1, 13, 5, 17, 9, 21, 2, 14, 6, 18, 10, 22, 3, 15, 7, 19, 11, 23];
         let array = from_fortran(vec![2, 3, 4], &fortran.map(f64::from));
         assert_eq!(array.values, (0..24).map(f64::from).collect::<Vec<_>>());
     }
@@ -436,48 +393,27 @@ mod tests {
 
     #[test]
     fn a_file_without_w_says_what_it_has() {
-        assert_eq!(
-            message(fixture!("other_names")),
-            r#"start.npz: there is no array "W", only ["bias", "weight"]"#
-        );
+        assert_eq!(message(fixture!("other_names")), r#"start.npz: there is no array "W", only ["bias", "weight"]"#);
     }
 
     #[test]
     fn other_types_are_refused_by_name() {
-        assert_eq!(
-            message(fixture!("integers")),
-            r#"start.npz: array "W": must be float32 or float64, but is '<i8'"#
-        );
-        assert_eq!(
-            message(fixture!("object")),
-            r#"start.npz: array "W": must be float32 or float64, but is '|O'"#
-        );
+        assert_eq!(message(fixture!("integers")), r#"start.npz: array "W": must be float32 or float64, but is '<i8'"#);
+        assert_eq!(message(fixture!("object")), r#"start.npz: array "W": must be float32 or float64, but is '|O'"#);
     }
 
     #[test]
     fn another_shape_is_refused_with_both() {
-        let dims = Dims {
-            features: 2,
-            classes: 3,
-        };
+        let dims = Dims { features: 2, classes: 3 };
         let error = read_parameters(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"start.npz: array "W" must have the shape (3, 2), but has (2, 3)"#
-        );
+        assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 2), but has (2, 3)"#);
         let row = write(&[("W", &[2, 3], Data::F32(&W)), ("b", &[1, 2], Data::F32(&B))]);
-        assert_eq!(
-            message(&row.unwrap()),
-            r#"start.npz: array "b" must have the shape (2) or (2, 1), but has (1, 2)"#
-        );
+        assert_eq!(message(&row.unwrap()), r#"start.npz: array "b" must have the shape (2) or (2, 1), but has (1, 2)"#);
     }
 
     #[test]
     fn values_that_are_no_finite_f32_are_refused() {
-        assert_eq!(
-            message(fixture!("not_finite")),
-            r#"start.npz: array "W" must be finite, but element 4 is NaN"#
-        );
+        assert_eq!(message(fixture!("not_finite")), r#"start.npz: array "W" must be finite, but element 4 is NaN"#);
         let large = write(&[("W", &[2, 3], Data::F64(&[0.0, 1e300, 0.0, 0.0, 0.0, 0.0]))]);
         let message = message(&large.unwrap());
         assert!(message.contains("element 1 is 1000000"), "{message}");
@@ -506,11 +442,7 @@ mod tests {
         let mut bytes = b"\x93NUMPY".to_vec();
         bytes.extend([version, 0]);
         let length = (header.len() as u32).to_le_bytes();
-        bytes.extend(if version == 1 {
-            &length[..2]
-        } else {
-            &length[..]
-        });
+        bytes.extend(if version == 1 { &length[..2] } else { &length[..] });
         bytes.extend(header.as_bytes());
         bytes.extend(data);
         bytes
@@ -564,21 +496,14 @@ mod tests {
         }
         let bytes = archive.finish().unwrap().into_inner();
         assert!(bytes.len() < 1 << 20);
-        assert_eq!(
-            message(&bytes),
-            r#"start.npz: array "W": must have at most 67108864 bytes, but has 68157440"#
-        );
+        assert_eq!(message(&bytes), r#"start.npz: array "W": must have at most 67108864 bytes, but has 68157440"#);
     }
 
     #[test]
     fn what_is_written_reads_back_and_is_the_same_every_time() {
         let arrays: [(&str, &[usize], Data); 3] = [
             ("W", &[2, 3], Data::F32(&W)),
-            (
-                "x",
-                &[3, 1, 2],
-                Data::F64(&[0.1, 0.2, 0.3, 0.4, 0.5, 1e300]),
-            ),
+            ("x", &[3, 1, 2], Data::F64(&[0.1, 0.2, 0.3, 0.4, 0.5, 1e300])),
             ("scalar", &[], Data::F64(&[0.5])),
         ];
         let bytes = write(&arrays).unwrap();
@@ -612,10 +537,7 @@ mod tests {
     fn integers_are_read_where_integers_are_asked_for_and_nothing_else_is() {
         let mut npz = Npz::open(fixture!("integers"), Path::new(PATH)).unwrap();
         let array = npz.integers("W").unwrap().unwrap();
-        assert_eq!(
-            (&array.shape[..], &array.values[..]),
-            (&[2, 3][..], &[0, 1, 2, 4, 5, 6][..])
-        );
+        assert_eq!((&array.shape[..], &array.values[..]), (&[2, 3][..], &[0, 1, 2, 4, 5, 6][..]));
         let mut floats = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
         assert_eq!(
             floats.integers("W").unwrap_err().to_string(),
@@ -631,10 +553,7 @@ mod tests {
         let short = write(&[("W", &[2, 3], Data::F32(&W[..5]))]);
         assert!(matches!(short, Err(Error::Shape { .. })));
         let array: (&str, &[usize], _) = ("W", &[6], Data::F32(&W));
-        assert!(matches!(
-            write(&[array, array]),
-            Err(Error::InvalidValue { .. })
-        ));
+        assert!(matches!(write(&[array, array]), Err(Error::InvalidValue { .. })));
     }
 
     fn altered(bytes: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {

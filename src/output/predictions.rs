@@ -61,8 +61,7 @@ mod tests {
     fn a_row_has_the_first_of_the_most_probable_classes_and_the_probability_of_each() {
         let mut probabilities = [0.0625; 10];
         (probabilities[3], probabilities[5]) = (0.25, 0.25);
-        let table =
-            String::from_utf8(to_csv(&[prediction_row("a, b.png", &probabilities)])).unwrap();
+        let table = String::from_utf8(to_csv(&[prediction_row("a, b.png", &probabilities)])).unwrap();
         assert_eq!(
             table,
             "image,class,probability,airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck\n\

@@ -5,8 +5,7 @@ use plotters::style::text_anchor::HPos;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{
-    DrawResult, INK, TRAINING, VALIDATION, average_down, draw, draw_text_in, dress_axes,
-    encode_png, scaled, title,
+    DrawResult, INK, TRAINING, VALIDATION, average_down, draw, draw_text_in, dress_axes, encode_png, scaled, title,
 };
 use super::tables::Row;
 use crate::evaluate::ProbabilityHistogram;
@@ -40,12 +39,8 @@ impl Row for ProbabilityRow {
 pub fn probability_rows(histogram: &ProbabilityHistogram) -> Vec<ProbabilityRow> {
     let bins = histogram.right.len() as f64;
     let counts = histogram.right.iter().zip(&histogram.wrong).enumerate();
-    let row = |(i, (&right, &wrong))| ProbabilityRow {
-        lower: i as f64 / bins,
-        upper: (i + 1) as f64 / bins,
-        right,
-        wrong,
-    };
+    let row =
+        |(i, (&right, &wrong))| ProbabilityRow { lower: i as f64 / bins, upper: (i + 1) as f64 / bins, right, wrong };
     counts.map(row).collect()
 }
 
@@ -96,10 +91,7 @@ fn bars(row: &ProbabilityRow) -> [Rectangle<(f64, f64)>; 2] {
     let bar = |from, to, count: usize, color: RGBColor| {
         Rectangle::new([(at(from), 0.0), (at(to), count as f64)], color.filled())
     };
-    [
-        bar(0.1, 0.5, row.right, TRAINING),
-        bar(0.5, 0.9, row.wrong, VALIDATION),
-    ]
+    [bar(0.1, 0.5, row.right, TRAINING), bar(0.5, 0.9, row.wrong, VALIDATION)]
 }
 
 #[cfg(test)]
@@ -127,9 +119,7 @@ mod tests {
     #[test]
     fn the_bars_are_as_high_as_their_counts() {
         let figure = probabilities_figure(Setting::REPORT[0], &probability_rows(&histogram()));
-        let mut reader = png::Decoder::new(std::io::Cursor::new(figure))
-            .read_info()
-            .unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(figure)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         let height_of = |RGBColor(r, g, b): RGBColor| {
@@ -138,9 +128,6 @@ mod tests {
             rows.filter(|row| row.contains(&[r, g, b])).count()
         };
         let (right, wrong) = (height_of(TRAINING), height_of(VALIDATION));
-        assert!(
-            wrong > 200 && right.abs_diff(wrong / 2) <= 2,
-            "{right} {wrong}"
-        );
+        assert!(wrong > 200 && right.abs_diff(wrong / 2) <= 2, "{right} {wrong}");
     }
 }

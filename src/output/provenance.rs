@@ -51,10 +51,7 @@ pub struct DataFile {
 
 impl From<RecordFile> for DataFile {
     fn from(file: RecordFile) -> Self {
-        Self {
-            name: file.name.into(),
-            sha256: file.sha256.into(),
-        }
+        Self { name: file.name.into(), sha256: file.sha256.into() }
     }
 }
 
@@ -87,10 +84,7 @@ mod tests {
     fn provenance() -> JobProvenance {
         JobProvenance {
             version: "0.1.0".into(),
-            commit: Some(Commit {
-                id: "01e2383".into(),
-                modified: true,
-            }),
+            commit: Some(Commit { id: "01e2383".into(), modified: true }),
             command: vec!["onelayer".into(), "train".into(), "--out=a \"b\"".into()],
             seed: u64::MAX,
             data: vec![RecordFile::from(BatchFile::Test).into()],
@@ -103,10 +97,7 @@ mod tests {
     #[test]
     fn a_provenance_reads_back_as_it_was() {
         for commit in [provenance().commit, None] {
-            let provenance = JobProvenance {
-                commit,
-                ..provenance()
-            };
+            let provenance = JobProvenance { commit, ..provenance() };
             let read = JobProvenance::from_json(&provenance.to_json(), Path::new(FILE)).unwrap();
             assert_eq!(read, provenance);
         }

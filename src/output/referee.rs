@@ -64,10 +64,7 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
     let [k, d] = weight.shape[..] else {
         return Err(file.shape("W", "(classes, features)", &weight.shape));
     };
-    let dims = Dims {
-        features: d,
-        classes: k,
-    };
+    let dims = Dims { features: d, classes: k };
     if d == 0 || k == 0 {
         return Err(file.shape("W", "(1 or more, 1 or more)", &weight.shape));
     }
@@ -99,11 +96,7 @@ pub fn read_submission(bytes: &[u8], path: &Path, dims: Dims) -> Result<Submissi
         file.check_finite(name, &array.values)?;
     }
     Ok(Submission {
-        dweight: if weight.shape == [k, d] {
-            weight.values
-        } else {
-            transposed(&weight.values, k)
-        },
+        dweight: if weight.shape == [k, d] { weight.values } else { transposed(&weight.values, k) },
         dbias: bias.values,
         loss,
         cost,
@@ -167,11 +160,7 @@ impl<'a> File<'a> {
         let largest = k.min(usize::from(u8::MAX) + 1) - 1;
         let label = |&y: &i64| u8::try_from(y).ok().filter(|&y| usize::from(y) <= largest);
         let labels = array.values.iter().map(|y| {
-            label(y).ok_or_else(|| {
-                self.format(format!(
-                    "array \"y\": labels must be 0 to {largest}, but one is {y}"
-                ))
-            })
+            label(y).ok_or_else(|| self.format(format!("array \"y\": labels must be 0 to {largest}, but one is {y}")))
         });
         labels.collect()
     }
@@ -194,11 +183,7 @@ impl<'a> File<'a> {
     fn check_finite(&self, name: &str, values: &[f64]) -> Result<()> {
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(()),
-            Some(index) => Err(Error::NonFinite {
-                what: self.named(name),
-                index,
-                found: values[index],
-            }),
+            Some(index) => Err(Error::NonFinite { what: self.named(name), index, found: values[index] }),
         }
     }
 
@@ -208,18 +193,11 @@ impl<'a> File<'a> {
     }
 
     fn shape(&self, name: &str, expected: &str, found: &[usize]) -> Error {
-        Error::Shape {
-            what: self.named(name),
-            expected: expected.into(),
-            found: shape_text(found),
-        }
+        Error::Shape { what: self.named(name), expected: expected.into(), found: shape_text(found) }
     }
 
     fn format(&self, reason: String) -> Error {
-        Error::Format {
-            path: self.path.into(),
-            reason,
-        }
+        Error::Format { path: self.path.into(), reason }
     }
 
     fn named(&self, name: &str) -> String {

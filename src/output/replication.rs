@@ -80,12 +80,7 @@ pub fn files(replication: &Replication) -> Vec<(String, Vec<u8>)> {
     let summary = replication.summary();
     let settings = summary.iter().zip(replication.accuracies());
     let strips: Vec<Strip> = settings
-        .map(|(row, accuracies)| Strip {
-            lambda: row.lambda,
-            eta: row.eta,
-            accuracies,
-            reported: row.reported,
-        })
+        .map(|(row, accuracies)| Strip { lambda: row.lambda, eta: row.eta, accuracies, reported: row.reported })
         .collect();
     let verdicts = verdicts(replication);
     vec![
@@ -125,23 +120,11 @@ mod tests {
     #[test]
     fn every_table_reads_back_as_it_was() {
         let replication = Replication::new(&example()).unwrap();
-        assert_eq!(
-            read::<SummaryRow>("replication_summary.csv"),
-            replication.summary()
-        );
-        assert_eq!(
-            read::<PairRow>("replication_pairs.csv"),
-            replication.pairs()
-        );
-        assert_eq!(
-            read::<VerdictRow>("replication_verdicts.csv"),
-            verdicts(&replication)
-        );
+        assert_eq!(read::<SummaryRow>("replication_summary.csv"), replication.summary());
+        assert_eq!(read::<PairRow>("replication_pairs.csv"), replication.pairs());
+        assert_eq!(read::<VerdictRow>("replication_verdicts.csv"), verdicts(&replication));
         let runs = to_csv(&example());
-        assert_eq!(
-            from_csv::<ReplicationRow>(&runs, Path::new("runs")).unwrap(),
-            example()
-        );
+        assert_eq!(from_csv::<ReplicationRow>(&runs, Path::new("runs")).unwrap(), example());
     }
 
     #[test]
@@ -149,16 +132,10 @@ mod tests {
         for (name, bytes) in files(&Replication::new(&example()).unwrap()) {
             if name.ends_with(".csv") {
                 let text = String::from_utf8(bytes).unwrap();
-                assert!(
-                    !text.contains("NaN") && !text.contains("inf,"),
-                    "{name}: {text}"
-                );
+                assert!(!text.contains("NaN") && !text.contains("inf,"), "{name}: {text}");
             }
         }
         let first = &read::<SummaryRow>("replication_summary.csv")[0];
-        assert_eq!(
-            (first.n, first.diverged, first.sd, first.mean_95_low),
-            (1, 1, None, None)
-        );
+        assert_eq!((first.n, first.diverged, first.sd, first.mean_95_low), (1, 1, None, None));
     }
 }

@@ -105,9 +105,7 @@ impl Results<'_> {
             .runs
             .par_iter()
             .zip(self.probabilities.par_iter().zip(self.confusion))
-            .map(|(run, (probabilities, confusion))| {
-                self.run_files(run, probabilities.as_ref(), confusion.as_ref())
-            })
+            .map(|(run, (probabilities, confusion))| self.run_files(run, probabilities.as_ref(), confusion.as_ref()))
             .collect();
         let mut files: Vec<_> = of_runs?.into_iter().flatten().collect();
         files.push(("summary.csv".into(), tables::to_csv(&self.summary())));
@@ -121,22 +119,10 @@ impl Results<'_> {
         probabilities: Option<&ProbabilityHistogram>,
         confusion: Option<&Confusion>,
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        let [
-            curves,
-            curves_png,
-            weights,
-            snapshots,
-            probabilities_csv,
-            probabilities_png,
-            matrix,
-            model,
-            npz,
-        ] = files_of(run.setting);
+        let [curves, curves_png, weights, snapshots, probabilities_csv, probabilities_png, matrix, model, npz] =
+            files_of(run.setting);
         let rows = curve_rows(run);
-        let mut files = vec![
-            (curves, tables::to_csv(&rows)),
-            (curves_png, curves_figure(run.setting, &rows)),
-        ];
+        let mut files = vec![(curves, tables::to_csv(&rows)), (curves_png, curves_figure(run.setting, &rows))];
         if let Some(histogram) = probabilities {
             let rows = probability_rows(histogram);
             let figure = probabilities_figure(run.setting, &rows);
@@ -197,11 +183,7 @@ impl Folder {
     ///
     /// [`Error::InUse`] while another process has it open, otherwise [`Error::Io`] with the operating system's reason.
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = Self {
-            path: path.to_owned(),
-            lock: Mutex::new(lock(path)?),
-            dialect: Dialect::default(),
-        };
+        let folder = Self { path: path.to_owned(), lock: Mutex::new(lock(path)?), dialect: Dialect::default() };
         tempfile::tempfile_in(path).map_err(Error::io("write in the folder", path))?;
         atomic::remove_leftovers(path)?;
         Ok(folder)
@@ -227,9 +209,7 @@ impl Folder {
         files.iter().try_for_each(|(name, bytes)| {
             let path = self.path.join(name);
             match path.extension() {
-                Some(extension) if extension == "csv" => {
-                    atomic::write(&path, &self.dialect.translate(bytes))
-                }
+                Some(extension) if extension == "csv" => atomic::write(&path, &self.dialect.translate(bytes)),
                 _ => atomic::write(&path, bytes),
             }
         })
@@ -243,9 +223,7 @@ impl Folder {
     pub fn remove(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io("remove", &path)(e))
-            }
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
             _ => Ok(()),
         }
     }
@@ -259,12 +237,6 @@ impl Folder {
 /// Makes the folder `path` if need be, and locks it: the folder itself, where the system can open it as a file.
 fn lock(path: &Path) -> Result<Lock> {
     fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
-    let locked = if cfg!(unix) {
-        path.to_owned()
-    } else {
-        path.join(".lock")
-    };
-    Lock::acquire(&locked)?.ok_or_else(|| Error::InUse {
-        folder: path.to_owned(),
-    })
+    let locked = if cfg!(unix) { path.to_owned() } else { path.join(".lock") };
+    Lock::acquire(&locked)?.ok_or_else(|| Error::InUse { folder: path.to_owned() })
 }

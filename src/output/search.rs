@@ -146,8 +146,7 @@ impl SearchRow {
             validation_loss: scores.map(|s| s.loss),
             validation_cost: scores.map(|s| s.cost),
             validation_accuracy: scores.map(|s| s.accuracy),
-            validation_standard_error: scores
-                .map(|s| standard_error(s.accuracy, validation.images)),
+            validation_standard_error: scores.map(|s| standard_error(s.accuracy, validation.images)),
             train_seconds: outcome.seconds,
         }
     }
@@ -160,11 +159,7 @@ impl SearchRow {
                 accuracy: self.validation_accuracy?,
             })
         };
-        Outcome {
-            trial: self.trial.wrapping_sub(1),
-            validation: scores(),
-            seconds: self.train_seconds,
-        }
+        Outcome { trial: self.trial.wrapping_sub(1), validation: scores(), seconds: self.train_seconds }
     }
 }
 
@@ -183,10 +178,7 @@ pub fn outcomes(
     let mut outcomes: Vec<Outcome> = Vec::new();
     for row in rows {
         let outcome = row.outcome();
-        let refuse = |reason: String| Error::Format {
-            path: path.to_owned(),
-            reason,
-        };
+        let refuse = |reason: String| Error::Format { path: path.to_owned(), reason };
         if outcome.trial >= plan.trials.len() {
             return Err(refuse(format!(
                 "there is a trial {}, but this search has {}: {OTHER_SEARCH}",
@@ -237,17 +229,12 @@ mod tests {
     use crate::search::Trial;
 
     const PATH: &str = "search.csv";
-    const VALIDATION: Validation = Validation {
-        split: "the last 50 images of each class of sample/train.bin",
-        images: 500,
-    };
+    const VALIDATION: Validation =
+        Validation { split: "the last 50 images of each class of sample/train.bin", images: 500 };
 
     fn plan() -> Plan {
         let trial = |lambda, loss, decay| Trial {
-            setting: Setting::new(lambda, 0.01)
-                .unwrap()
-                .with_loss(loss)
-                .with_decay(decay),
+            setting: Setting::new(lambda, 0.01).unwrap().with_loss(loss).with_decay(decay),
             batch_size: 50,
             flip: 0.5,
         };
@@ -262,17 +249,9 @@ mod tests {
     }
 
     fn found() -> Vec<Outcome> {
-        let scores = Scores {
-            loss: 1.7,
-            cost: 1.9,
-            accuracy: 0.36,
-        };
+        let scores = Scores { loss: 1.7, cost: 1.9, accuracy: 0.36 };
         [(2, None), (0, Some(scores)), (1, Some(scores))]
-            .map(|(trial, validation)| Outcome {
-                trial,
-                validation,
-                seconds: 0.25,
-            })
+            .map(|(trial, validation)| Outcome { trial, validation, seconds: 0.25 })
             .to_vec()
     }
 
@@ -286,10 +265,7 @@ mod tests {
         let path = Path::new(PATH);
         let rows: Vec<SearchRow> = from_csv(&to_csv(&table()), path).unwrap();
         assert_eq!(rows, table());
-        assert_eq!(
-            outcomes(&rows, &plan(), Shard::WHOLE, VALIDATION, path).unwrap(),
-            found()
-        );
+        assert_eq!(outcomes(&rows, &plan(), Shard::WHOLE, VALIDATION, path).unwrap(), found());
     }
 
     #[test]
@@ -303,8 +279,7 @@ mod tests {
     #[test]
     fn a_table_of_another_search_is_refused() {
         let refusal = |plan: &Plan, validation, rows: &[SearchRow]| {
-            let error =
-                outcomes(rows, plan, Shard::WHOLE, validation, Path::new(PATH)).unwrap_err();
+            let error = outcomes(rows, plan, Shard::WHOLE, validation, Path::new(PATH)).unwrap_err();
             error.to_string()
         };
         let other = "it belongs to another search";
@@ -323,10 +298,7 @@ mod tests {
             let message = refusal(&plan, VALIDATION, &table());
             assert!(message.contains(other), "{message}");
         }
-        let elsewhere = Validation {
-            split: "data_batch_5.bin",
-            ..VALIDATION
-        };
+        let elsewhere = Validation { split: "data_batch_5.bin", ..VALIDATION };
         assert!(refusal(&plan(), elsewhere, &table()).contains("data_batch_5.bin"));
 
         let twice = [table(), table()].concat();

@@ -31,10 +31,7 @@ const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 pub fn to_jpeg(epochs: &[Vec<u8>]) -> Vec<u8> {
     assert!(epochs.len() <= MAX_EPOCHS);
     let mut pixels = vec![0; epochs.len() * WIDTH * SIDE * CHANNELS];
-    for (epoch, line) in epochs
-        .iter()
-        .zip(pixels.chunks_exact_mut(WIDTH * SIDE * CHANNELS))
-    {
+    for (epoch, line) in epochs.iter().zip(pixels.chunks_exact_mut(WIDTH * SIDE * CHANNELS)) {
         assert_eq!(epoch.len(), DIMS.classes * DIMS.features);
         for (class, template) in epoch.chunks_exact(DIMS.features).enumerate() {
             paste(line, class, template);
@@ -66,18 +63,13 @@ fn paste(line: &mut [u8], class: usize, template: &[u8]) {
 ///
 /// [`Error::Format`] when `bytes` are no whole JPEG, or one of another width or height.
 pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
-    let format = |reason: String| Error::Format {
-        path: path.to_owned(),
-        reason,
-    };
+    let format = |reason: String| Error::Format { path: path.to_owned(), reason };
     // The decoder takes what is missing at the end for grey.
     if !bytes.ends_with(&END_OF_IMAGE) {
         return Err(format("must be a whole JPEG, but has no end".into()));
     }
     let no_jpeg = |e| format(format!("must be a JPEG, but {e}"));
-    let decoder = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg)
-        .into_decoder()
-        .map_err(no_jpeg)?;
+    let decoder = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg).into_decoder().map_err(no_jpeg)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     if width != WIDTH || !height.is_multiple_of(SIDE) || height / SIDE > MAX_EPOCHS {
@@ -100,9 +92,7 @@ mod tests {
     fn plain(epoch: usize) -> Vec<u8> {
         let template = |class: usize| {
             let planes = [20 * class, 40 * epoch, 7];
-            planes
-                .into_iter()
-                .flat_map(|value| vec![value as u8; PLANE])
+            planes.into_iter().flat_map(|value| vec![value as u8; PLANE])
         };
         (0..DIMS.classes).flat_map(template).collect()
     }
@@ -116,10 +106,7 @@ mod tests {
             let (class, line) = (x as usize / SIDE, y as usize / SIDE);
             let expected = [20 * class, 40 * [0, 1, 5][line], 7];
             for (found, expected) in pixel.0.into_iter().zip(expected) {
-                assert!(
-                    usize::from(found).abs_diff(expected) <= 4,
-                    "{x} {y}: {pixel:?}"
-                );
+                assert!(usize::from(found).abs_diff(expected) <= 4, "{x} {y}: {pixel:?}");
             }
         }
     }
@@ -131,9 +118,7 @@ mod tests {
         for (y, x) in (8..16).flat_map(|y| (24..32).map(move |x| (y, x))) {
             weight[6 * DIMS.features + 2 * PLANE + y * SIDE + x] = 255;
         }
-        let picture = image::load_from_memory(&to_jpeg(&[weight]))
-            .unwrap()
-            .to_rgb8();
+        let picture = image::load_from_memory(&to_jpeg(&[weight])).unwrap().to_rgb8();
         for (x, y, pixel) in picture.enumerate_pixels() {
             let blue = (6 * 32 + 24..7 * 32).contains(&x) && (8..16).contains(&y);
             assert_eq!(pixel[2] > 128, blue, "{x} {y}");
@@ -146,9 +131,7 @@ mod tests {
         let bytes = to_jpeg(&[plain(0)]);
         let narrow = {
             let mut bytes = Vec::new();
-            JpegEncoder::new(&mut bytes)
-                .encode(&[0; 32 * 32 * 3], 32, 32, ExtendedColorType::Rgb8)
-                .unwrap();
+            JpegEncoder::new(&mut bytes).encode(&[0; 32 * 32 * 3], 32, 32, ExtendedColorType::Rgb8).unwrap();
             bytes
         };
         let noise = (0..DIMS.classes * DIMS.features).map(|i| (i * i % 251) as u8);

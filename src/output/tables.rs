@@ -139,9 +139,7 @@ pub fn curves(rows: &[CurveRow]) -> Vec<u8> {
 ///
 /// If a row serialises to another number of fields than [`Row::COLUMNS`] names.
 pub fn to_csv<R: Row>(rows: &[R]) -> Vec<u8> {
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     writer
         .write_record(R::COLUMNS)
         .and_then(|()| rows.iter().try_for_each(|row| writer.serialize(row)))
@@ -155,35 +153,22 @@ pub fn to_csv<R: Row>(rows: &[R]) -> Vec<u8> {
 ///
 /// [`Error::Format`] when the header is not [`Row::COLUMNS`], a row does not fit it, or a number is not finite.
 pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
-    let format = |reason: String| Error::Format {
-        path: path.to_owned(),
-        reason,
-    };
+    let format = |reason: String| Error::Format { path: path.to_owned(), reason };
     let table = dialect_of(bytes, R::COLUMNS).translate_back(bytes);
     let mut reader = csv::Reader::from_reader(&*table);
     let header = reader.headers().map_err(|e| format(e.to_string()))?.clone();
     if header != *R::COLUMNS {
         let found: Vec<_> = header.iter().collect();
-        return Err(format(format!(
-            "the columns must be {}, but are {:?}",
-            R::COLUMNS.join(","),
-            found.join(",")
-        )));
+        return Err(format(format!("the columns must be {}, but are {:?}", R::COLUMNS.join(","), found.join(","))));
     }
     let row = |record: csv::Result<StringRecord>| {
         let record = record.map_err(|e| format(e.to_string()))?;
-        if let Some((column, cell)) = header
-            .iter()
-            .zip(&record)
-            .find(|(_, cell)| is_endless(cell))
-        {
+        if let Some((column, cell)) = header.iter().zip(&record).find(|(_, cell)| is_endless(cell)) {
             let line = record.position().map_or(0, |p| p.line());
             let reason = format!("line {line}: {column} must be finite, but is {cell}");
             return Err(format(reason));
         }
-        record
-            .deserialize(Some(&header))
-            .map_err(|e| format(e.to_string()))
+        record.deserialize(Some(&header)).map_err(|e| format(e.to_string()))
     };
     reader.records().map(row).collect()
 }
@@ -196,9 +181,7 @@ fn is_endless(cell: &str) -> bool {
 /// Whether `bytes` begin with the header of `R`, in any dialect.
 pub fn has_header_of<R: Row>(bytes: &[u8]) -> bool {
     let dialects = [Dialect::Comma, Dialect::Semicolon];
-    dialects
-        .into_iter()
-        .any(|dialect| has_header(bytes, dialect, R::COLUMNS))
+    dialects.into_iter().any(|dialect| has_header(bytes, dialect, R::COLUMNS))
 }
 
 /// The dialect in which the header of `table` has these `columns`; that of RFC 4180 if neither has.
@@ -311,10 +294,7 @@ mod tests {
     #[test]
     fn the_columns_are_the_fields_in_their_order() {
         assert_eq!(derived_header(&row()), CurveRow::COLUMNS.join(","));
-        assert_eq!(
-            derived_header(&summary_row()),
-            SummaryRow::COLUMNS.join(",")
-        );
+        assert_eq!(derived_header(&summary_row()), SummaryRow::COLUMNS.join(","));
     }
 
     #[test]
@@ -362,8 +342,7 @@ mod tests {
         for found in ["NaN", "-inf", "1e999"] {
             let bad = text.replace("0.25", found);
             let error = from_csv::<CurveRow>(bad.as_bytes(), Path::new(PATH)).unwrap_err();
-            let expected =
-                format!("table.csv: line 2: train_accuracy must be finite, but is {found}");
+            let expected = format!("table.csv: line 2: train_accuracy must be finite, but is {found}");
             assert_eq!(error.to_string(), expected);
         }
     }
@@ -374,29 +353,20 @@ mod tests {
 
     fn any_row() -> impl Strategy<Value = CurveRow> {
         let six = proptest::array::uniform6(proptest::option::of(number()));
-        (any::<usize>(), number(), six, number()).prop_map(
-            |(epoch, learning_rate, six, seconds)| {
-                let [
-                    train_loss,
-                    train_cost,
-                    train_accuracy,
-                    validation_loss,
-                    validation_cost,
-                    validation_accuracy,
-                ] = six;
-                CurveRow {
-                    epoch,
-                    learning_rate,
-                    train_loss,
-                    train_cost,
-                    train_accuracy,
-                    validation_loss,
-                    validation_cost,
-                    validation_accuracy,
-                    epoch_seconds: seconds,
-                }
-            },
-        )
+        (any::<usize>(), number(), six, number()).prop_map(|(epoch, learning_rate, six, seconds)| {
+            let [train_loss, train_cost, train_accuracy, validation_loss, validation_cost, validation_accuracy] = six;
+            CurveRow {
+                epoch,
+                learning_rate,
+                train_loss,
+                train_cost,
+                train_accuracy,
+                validation_loss,
+                validation_cost,
+                validation_accuracy,
+                epoch_seconds: seconds,
+            }
+        })
     }
 
     proptest! {

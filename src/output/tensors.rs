@@ -73,18 +73,11 @@ pub(super) fn to_bytes(metadata: &Texts, tensors: &[Tensor]) -> Vec<u8> {
     let infos = tensors.iter().map(|tensor| {
         let start = end;
         end += tensor.values.bytes();
-        let info = TensorInfo {
-            dtype: tensor.values.dtype(),
-            shape: tensor.shape.clone(),
-            data_offsets: (start, end),
-        };
+        let info = TensorInfo { dtype: tensor.values.dtype(), shape: tensor.shape.clone(), data_offsets: (start, end) };
         (tensor.name.clone(), info)
     });
     let infos = Metadata::new(None, infos.collect()).expect("the shapes fit the values");
-    let header = Header {
-        metadata,
-        tensors: &infos,
-    };
+    let header = Header { metadata, tensors: &infos };
     let mut header = serde_json::to_vec(&header).expect("text and numbers are always JSON");
     // The format aligns the first tensor to 8 bytes with spaces.
     header.resize(header.len().next_multiple_of(8), b' ');
@@ -128,9 +121,7 @@ impl<'a> Reader<'a> {
     /// The metadata under `name` as a value, if there is any.
     pub fn optional<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>> {
         let parse = |text: &str| {
-            text.parse().map_err(|e| {
-                self.format_error(format!("the metadata has {name:?} = {text:?}: {e}"))
-            })
+            text.parse().map_err(|e| self.format_error(format!("the metadata has {name:?} = {text:?}: {e}")))
         };
         self.text(name).map(parse).transpose()
     }
@@ -181,18 +172,11 @@ impl<'a> Reader<'a> {
 
     /// An error about the file's content.
     pub fn format_error(&self, reason: String) -> Error {
-        Error::Format {
-            path: self.path.clone(),
-            reason,
-        }
+        Error::Format { path: self.path.clone(), reason }
     }
 
     /// An error about the shape of a tensor.
     pub fn shape_error(&self, name: &str, expected: String, found: &[usize]) -> Error {
-        Error::Shape {
-            what: format!("{}: {name}", self.path.display()),
-            expected,
-            found: super::shape_text(found),
-        }
+        Error::Shape { what: format!("{}: {name}", self.path.display()), expected, found: super::shape_text(found) }
     }
 }

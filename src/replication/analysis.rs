@@ -146,16 +146,10 @@ impl Replication {
                 lambda: first.lambda,
                 eta: first.eta,
                 reported: first.reported_test_accuracy,
-                correct: seeds
-                    .iter()
-                    .map(|seed| run(seed).and_then(|row| row.correct_test_images))
-                    .collect(),
+                correct: seeds.iter().map(|seed| run(seed).and_then(|row| row.correct_test_images)).collect(),
             });
         }
-        Ok(Self {
-            settings,
-            test_images,
-        })
+        Ok(Self { settings, test_images })
     }
 
     /// The test accuracies of each setting, without the runs that diverged, in the order of [`Self::summary`].
@@ -171,9 +165,7 @@ impl Replication {
     pub fn summary(&self) -> Vec<SummaryRow> {
         let accuracies = self.accuracies();
         let settings = self.settings.iter().zip(&accuracies);
-        settings
-            .map(|(runs, accuracies)| summary_row(runs, accuracies))
-            .collect()
+        settings.map(|(runs, accuracies)| summary_row(runs, accuracies)).collect()
     }
 
     /// The rows of `replication_pairs.csv`: every setting with each that comes after it.
@@ -199,15 +191,9 @@ impl Replication {
 
     fn pair_of(&self, a: &Runs, b: &Runs) -> Pair {
         let both = a.correct.iter().zip(&b.correct);
-        let images: Vec<i64> = both
-            .filter_map(|(a, b)| Some((*a)? as i64 - (*b)? as i64))
-            .collect();
+        let images: Vec<i64> = both.filter_map(|(a, b)| Some((*a)? as i64 - (*b)? as i64)).collect();
         let fractions: Vec<f64> = images.iter().map(|&d| self.fraction(d as f64)).collect();
-        Pair {
-            sample: Sample::new(&fractions),
-            left_out: a.correct.len() - images.len(),
-            images,
-        }
+        Pair { sample: Sample::new(&fractions), left_out: a.correct.len() - images.len(), images }
     }
 
     /// Whether the report states a figure for every setting, trained as here.
@@ -305,8 +291,7 @@ mod tests {
     fn the_reported_figure_is_held_against_the_interval_of_one_run() {
         let mut rows = rows(&[("a", &[390, 400, 410])]);
         let mut reported = |figure| {
-            rows.iter_mut()
-                .for_each(|row| row.reported_test_accuracy = Some(figure));
+            rows.iter_mut().for_each(|row| row.reported_test_accuracy = Some(figure));
             Replication::new(&rows).unwrap().summary()[0].clone()
         };
         // 0.4 ± 4.30 · 0.01 · √(4/3) = 0.4 ± 0.0497: outside the interval of the mean, 0.4 ± 0.0248, but in this.
@@ -319,18 +304,10 @@ mod tests {
     fn settings_are_paired_by_seed() {
         let replication = replication(&[("a", &[390, 400, 410]), ("b", &[380, 400, 420])]);
         let pairs = replication.pairs();
-        let [pair] = &pairs[..] else {
-            panic!("{pairs:?}")
-        };
-        assert_eq!(
-            (pair.setting_a.as_str(), pair.setting_b.as_str()),
-            ("a", "b")
-        );
+        let [pair] = &pairs[..] else { panic!("{pairs:?}") };
+        assert_eq!((pair.setting_a.as_str(), pair.setting_b.as_str()), ("a", "b"));
         assert_eq!((pair.n, pair.wins, pair.ties, pair.losses), (3, 1, 1, 1));
-        assert_eq!(
-            (pair.mean_difference, pair.sign_flip_p),
-            (Some(0.0), Some(1.0))
-        );
+        assert_eq!((pair.mean_difference, pair.sign_flip_p), (Some(0.0), Some(1.0)));
         assert_eq!(pair.sign_flip_p_holm, Some(1.0));
     }
 
@@ -363,10 +340,7 @@ mod tests {
     fn one_seed_or_none_that_ended_leaves_fields_empty() {
         let one = replication(&[("a", &[390]), ("b", &[380])]);
         let (summary, pair) = (&one.summary()[0], &one.pairs()[0]);
-        assert_eq!(
-            (summary.mean, summary.sd, summary.run_95_low),
-            (Some(0.39), None, None)
-        );
+        assert_eq!((summary.mean, summary.sd, summary.run_95_low), (Some(0.39), None, None));
         assert_eq!((pair.sd_difference, pair.difference_95_low), (None, None));
         assert_eq!(pair.sign_flip_p, Some(1.0));
 
@@ -375,10 +349,7 @@ mod tests {
         let none = Replication::new(&rows).unwrap();
         let (summary, pair) = (&none.summary()[0], &none.pairs()[0]);
         assert_eq!((summary.n, summary.mean, summary.max), (0, None, None));
-        assert_eq!(
-            (pair.n, pair.mean_difference, pair.sign_flip_p),
-            (0, None, None)
-        );
+        assert_eq!((pair.n, pair.mean_difference, pair.sign_flip_p), (0, None, None));
         assert_eq!(pair.sign_flip_p_holm, None);
     }
 
@@ -395,9 +366,6 @@ mod tests {
         assert_eq!(missing, "cannot merge: seed 2 of b is missing");
         assert!(refusal(|rows| rows[1].test_images = 999).contains("999"));
         assert!(refusal(|rows| rows[1].correct_test_images = Some(1001)).contains("1001"));
-        assert!(
-            refusal(|rows| rows.iter_mut().for_each(|r| r.test_images = usize::MAX))
-                .contains("images")
-        );
+        assert!(refusal(|rows| rows.iter_mut().for_each(|r| r.test_images = usize::MAX)).contains("images"));
     }
 }

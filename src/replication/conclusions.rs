@@ -72,39 +72,19 @@ const CONCLUSIONS: [Conclusion; 3] = [
         words: "η = 0.1 is far worse",
         criterion: "far worse is more than 5 points lower than with η = 0.001: ten standard errors of a test accuracy on \
                     10,000 images",
-        claims: &[Claim {
-            a: UNSTABLE,
-            b: NO_PENALTY,
-            low: f64::NEG_INFINITY,
-            high: -0.05,
-        }],
+        claims: &[Claim { a: UNSTABLE, b: NO_PENALTY, low: f64::NEG_INFINITY, high: -0.05 }],
     },
     Conclusion {
         words: "λ = 0.1 is slightly better than 0",
         criterion: "slightly better is higher, by less than 1 point",
-        claims: &[Claim {
-            a: SMALL_PENALTY,
-            b: NO_PENALTY,
-            low: 0.0,
-            high: 0.01,
-        }],
+        claims: &[Claim { a: SMALL_PENALTY, b: NO_PENALTY, low: 0.0, high: 0.01 }],
     },
     Conclusion {
         words: "λ = 1 is worse",
         criterion: "worse is lower than with λ = 0.1 and than with λ = 0",
         claims: &[
-            Claim {
-                a: LARGE_PENALTY,
-                b: SMALL_PENALTY,
-                low: f64::NEG_INFINITY,
-                high: 0.0,
-            },
-            Claim {
-                a: LARGE_PENALTY,
-                b: NO_PENALTY,
-                low: f64::NEG_INFINITY,
-                high: 0.0,
-            },
+            Claim { a: LARGE_PENALTY, b: SMALL_PENALTY, low: f64::NEG_INFINITY, high: 0.0 },
+            Claim { a: LARGE_PENALTY, b: NO_PENALTY, low: f64::NEG_INFINITY, high: 0.0 },
         ],
     },
 ];
@@ -114,8 +94,7 @@ const CONCLUSIONS: [Conclusion; 3] = [
 /// Each interval has a confidence of 95 % on its own; nothing is corrected for there being several conclusions.
 pub fn verdicts(replication: &Replication) -> Vec<VerdictRow> {
     let rows = CONCLUSIONS.iter();
-    rows.filter_map(|conclusion| conclusion.row(replication))
-        .collect()
+    rows.filter_map(|conclusion| conclusion.row(replication)).collect()
 }
 
 impl Conclusion {
@@ -137,20 +116,14 @@ impl Conclusion {
         if !replication.is_as_reported() {
             parts.push("not all is trained and tested as in the report".into());
         }
-        Some(VerdictRow {
-            conclusion: self.words.into(),
-            verdict: verdict.to_string(),
-            explanation: parts.join("; "),
-        })
+        Some(VerdictRow { conclusion: self.words.into(), verdict: verdict.to_string(), explanation: parts.join("; ") })
     }
 
     /// At which number of seeds nothing can be told, and which number would tell all that is open.
     fn what_would_tell(&self, pairs: &[Pair], verdicts: &[Verdict]) -> String {
         let open = || {
             let judged = self.claims.iter().zip(pairs).zip(verdicts);
-            judged.filter_map(|(judged, verdict)| {
-                (*verdict == Verdict::CannotBeTold).then_some(judged)
-            })
+            judged.filter_map(|(judged, verdict)| (*verdict == Verdict::CannotBeTold).then_some(judged))
         };
         let n = open().map(|(_, pair)| pair.n()).min().unwrap_or(0);
         let at = format!("this can't be told at N = {n}");
@@ -197,9 +170,9 @@ impl Claim {
         let (Some(sample), Some(p)) = (pair.sample, pair.p()) else {
             return format!("{names}: no seed with which both ended");
         };
-        let interval = pair.interval().map_or(String::new(), |i| {
-            format!(", 95 % interval {} to {}", points(i.low), points(i.high))
-        });
+        let interval = pair
+            .interval()
+            .map_or(String::new(), |i| format!(", 95 % interval {} to {}", points(i.low), points(i.high)));
         let left_out = match pair.left_out {
             0 => String::new(),
             n => format!(", {n} left out where a run diverged"),
@@ -221,11 +194,7 @@ fn points(fraction: f64) -> String {
 
 /// A p-value with two or three digits.
 fn p_text(p: f64) -> String {
-    if p < 0.001 {
-        format!("{p:.1e}")
-    } else {
-        format!("{p:.3}")
-    }
+    if p < 0.001 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }
 
 #[cfg(test)]
@@ -244,8 +213,7 @@ mod tests {
 
     fn shifted(by: &[i64; 6]) -> Vec<usize> {
         let sums = NONE.iter().zip(by);
-        sums.map(|(&runs, by)| (runs as i64 + by) as usize)
-            .collect()
+        sums.map(|(&runs, by)| (runs as i64 + by) as usize).collect()
     }
 
     #[test]
@@ -286,17 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_the_luck_of_the_seeds_cannot_be_told_and_the_number_that_would_tell_is_named()
-    {
+    fn what_is_within_the_luck_of_the_seeds_cannot_be_told_and_the_number_that_would_tell_is_named() {
         let rows = judge([NONE, NONE, &shifted(&[5, -3, 4, -2, 3, -1]), NONE]);
         assert_eq!(rows[1].verdict, "can't be told");
         // import numpy as np; from scipy import stats
         // d = np.array([5, -3, 4, -2, 3, -1]) / 1000; m, s = d.mean(), d.std(ddof=1)
         // next(n for n in range(2, 10**5) if n >= ((stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1)) * s / m)**2)
         assert!(
-            rows[1]
-                .explanation
-                .starts_with("this can't be told at N = 6, but about N = 94 would tell; "),
+            rows[1].explanation.starts_with("this can't be told at N = 6, but about N = 94 would tell; "),
             "{}",
             rows[1].explanation
         );
@@ -306,10 +271,7 @@ mod tests {
     fn no_number_tells_settings_apart_that_are_equal() {
         let rows = judge([NONE, NONE, &shifted(&[5, -5, 4, -4, 3, -3]), NONE]);
         let text = &rows[1].explanation;
-        assert!(
-            text.starts_with("this can't be told at N = 6, nor at any N"),
-            "{text}"
-        );
+        assert!(text.starts_with("this can't be told at N = 6, nor at any N"), "{text}");
     }
 
     #[test]

@@ -95,13 +95,7 @@ impl Job<'_> {
     ///
     /// [`Error::InvalidValue`] for no seed, seeds beyond the largest `u64`, no setting and a setting that is there twice.
     pub fn validate(&self) -> Result<()> {
-        let invalid = |name, expected: String, found: String| {
-            Err(Error::InvalidValue {
-                name,
-                expected,
-                found,
-            })
-        };
+        let invalid = |name, expected: String, found: String| Err(Error::InvalidValue { name, expected, found });
         if self.seeds == 0 {
             return invalid("seeds", "at least 1".into(), "0".into());
         }
@@ -124,10 +118,7 @@ impl Job<'_> {
 
     /// The seeds of the shard.
     pub fn seeds_of_shard(&self) -> Vec<u64> {
-        (0..self.seeds)
-            .filter(|&run| self.shard.holds(run))
-            .map(|run| self.first_seed + run as u64)
-            .collect()
+        (0..self.seeds).filter(|&run| self.shard.holds(run)).map(|run| self.first_seed + run as u64).collect()
     }
 
     /// Trains the settings with one seed, and scores them on `test`: a row a setting.
@@ -142,25 +133,14 @@ impl Job<'_> {
         test: &Dataset,
         observer: &mut dyn Observer,
     ) -> Result<Vec<ReplicationRow>> {
-        let schedule = Schedule {
-            seed,
-            ..self.schedule
-        };
+        let schedule = Schedule { seed, ..self.schedule };
         let start = random_start(data.train.dims(), seed);
         let runs = train_unevaluated(data, self.settings, &schedule, &start, observer)?;
         let rows = runs.iter().zip(self.reported);
-        rows.map(|(run, &reported)| self.row(seed, run, data, test, reported))
-            .collect()
+        rows.map(|(run, &reported)| self.row(seed, run, data, test, reported)).collect()
     }
 
-    fn row(
-        &self,
-        seed: u64,
-        run: &Run,
-        data: Data,
-        test: &Dataset,
-        reported: Option<f64>,
-    ) -> Result<ReplicationRow> {
+    fn row(&self, seed: u64, run: &Run, data: Data, test: &Dataset, reported: Option<f64>) -> Result<ReplicationRow> {
         let on = |split: &Dataset| run.scores_on(split, data.normalizer);
         let (train, test_scores) = (on(data.train)?, on(test)?);
         let validation = match data.validation.is_empty() {
@@ -233,16 +213,8 @@ impl Job<'_> {
     }
 
     fn description(&self, test_images: usize) -> String {
-        let Schedule {
-            epochs, batch_size, ..
-        } = self.schedule;
-        describe(
-            &self.seeds_text(),
-            epochs,
-            batch_size,
-            self.splits.each_ref().map(String::as_str),
-            test_images,
-        )
+        let Schedule { epochs, batch_size, .. } = self.schedule;
+        describe(&self.seeds_text(), epochs, batch_size, self.splits.each_ref().map(String::as_str), test_images)
     }
 
     fn seeds_text(&self) -> String {
@@ -286,8 +258,7 @@ impl Sharded for ReplicationRow {
     fn run(&self) -> usize {
         // A seed before the first is no run of the job, like every number from `runs` on.
         let run = self.seed.checked_sub(self.first_seed);
-        run.and_then(|run| usize::try_from(run).ok())
-            .unwrap_or(usize::MAX)
+        run.and_then(|run| usize::try_from(run).ok()).unwrap_or(usize::MAX)
     }
 
     fn shard(&self) -> Shard {
@@ -335,10 +306,7 @@ pub(crate) mod testing {
     pub fn rows(settings: &[(&str, &[usize])]) -> Vec<ReplicationRow> {
         let of = |&(name, counts): &(&str, &[usize])| -> Vec<_> {
             let seeds = 1..;
-            seeds
-                .zip(counts)
-                .map(|(seed, &count)| row(name, seed, count))
-                .collect()
+            seeds.zip(counts).map(|(seed, &count)| row(name, seed, count)).collect()
         };
         settings.iter().flat_map(of).collect()
     }
@@ -376,8 +344,7 @@ mod tests {
     fn earlier(seeds: &[u64], shard: &str) -> Vec<ReplicationRow> {
         let both = |&seed: &u64| SETTINGS.map(|s| row(&s.name(), seed, 400));
         let mut rows: Vec<_> = seeds.iter().flat_map(both).collect();
-        rows.iter_mut()
-            .for_each(|row| row.shard = shard.parse().unwrap());
+        rows.iter_mut().for_each(|row| row.shard = shard.parse().unwrap());
         rows
     }
 
@@ -395,56 +362,27 @@ mod tests {
         let good = job(&splits, 3, "1/1");
         good.validate().unwrap();
         let refusal = |job: Job| job.validate().unwrap_err().to_string();
-        let last = Job {
-            first_seed: u64::MAX,
-            seeds: 1,
-            ..good.clone()
-        };
+        let last = Job { first_seed: u64::MAX, seeds: 1, ..good.clone() };
         last.validate().unwrap();
-        assert!(
-            refusal(Job { seeds: 2, ..last }).starts_with("seeds must be at most 0 after seed")
-        );
-        assert_eq!(
-            refusal(Job {
-                seeds: 0,
-                ..good.clone()
-            }),
-            "seeds must be at least 1, but is 0"
-        );
+        assert!(refusal(Job { seeds: 2, ..last }).starts_with("seeds must be at most 0 after seed"));
+        assert_eq!(refusal(Job { seeds: 0, ..good.clone() }), "seeds must be at least 1, but is 0");
         let twice = [SETTINGS[0], SETTINGS[0]];
-        let message = refusal(Job {
-            settings: &twice,
-            ..good.clone()
-        });
-        assert_eq!(
-            message,
-            "settings must be each named once, but is lambda0_eta0.001 twice"
-        );
-        assert!(
-            refusal(Job {
-                settings: &[],
-                ..good
-            })
-            .contains("at least one")
-        );
+        let message = refusal(Job { settings: &twice, ..good.clone() });
+        assert_eq!(message, "settings must be each named once, but is lambda0_eta0.001 twice");
+        assert!(refusal(Job { settings: &[], ..good }).contains("at least one"));
     }
 
     #[test]
     fn an_earlier_replication_is_gone_on_with_and_may_have_had_fewer_seeds() {
         let splits = splits();
-        let adopted = job(&splits, 5, "1/1")
-            .adopt(earlier(&[1, 2, 3], "1/1"))
-            .unwrap();
+        let adopted = job(&splits, 5, "1/1").adopt(earlier(&[1, 2, 3], "1/1")).unwrap();
         assert_eq!(adopted.len(), 6);
         assert!(adopted.iter().all(|row| row.seeds == 5));
         // A seed that lacks a setting is trained again.
         let mut rows = earlier(&[1, 2, 3], "1/1");
         rows.pop();
         let adopted = job(&splits, 5, "1/1").adopt(rows).unwrap();
-        assert_eq!(
-            adopted.iter().map(|row| row.seed).collect::<Vec<_>>(),
-            [1, 1, 2, 2]
-        );
+        assert_eq!(adopted.iter().map(|row| row.seed).collect::<Vec<_>>(), [1, 1, 2, 2]);
     }
 
     #[test]

@@ -71,11 +71,7 @@ impl Agreement {
     pub fn bootstrap_interval(&self) -> Interval {
         let n = self.examples();
         let share = |count: usize| count as f64 / n as f64;
-        let (up, stay, down) = (
-            share(self.only_a),
-            share(self.both + self.neither),
-            share(self.only_b),
-        );
+        let (up, stay, down) = (share(self.only_a), share(self.both + self.neither), share(self.only_b));
         // chances[n + d] is that of the difference d, in examples; an end of its own on either side is always 0.
         let mut chances = vec![0.0; 2 * n + 3];
         let zero = n + 1;
@@ -97,10 +93,7 @@ impl Agreement {
             (at as f64 - zero as f64) / n as f64
         };
         let tail = (1.0 - CONFIDENCE) / 2.0;
-        Interval {
-            low: quantile(tail),
-            high: quantile(1.0 - tail),
-        }
+        Interval { low: quantile(tail), high: quantile(1.0 - tail) }
     }
 }
 
@@ -110,27 +103,13 @@ mod tests {
 
     fn agreement(only_a: usize, only_b: usize, examples: usize) -> Agreement {
         let both = (examples - only_a - only_b) / 2;
-        Agreement {
-            both,
-            only_a,
-            only_b,
-            neither: examples - only_a - only_b - both,
-        }
+        Agreement { both, only_a, only_b, neither: examples - only_a - only_b - both }
     }
 
     #[test]
     fn right_and_wrong_are_counted_together() {
-        let counts = Agreement::new(
-            &[0, 1, 2, 3, 4, 5],
-            &[0, 1, 2, 9, 9, 9],
-            &[0, 9, 9, 3, 8, 9],
-        );
-        let expected = Agreement {
-            both: 1,
-            only_a: 2,
-            only_b: 1,
-            neither: 2,
-        };
+        let counts = Agreement::new(&[0, 1, 2, 3, 4, 5], &[0, 1, 2, 9, 9, 9], &[0, 9, 9, 3, 8, 9]);
+        let expected = Agreement { both: 1, only_a: 2, only_b: 1, neither: 2 };
         assert_eq!(counts, expected);
         assert_eq!(counts.accuracies(), [0.5, 2.0 / 6.0]);
         assert_eq!(counts.difference(), 1.0 / 6.0);
@@ -150,10 +129,7 @@ mod tests {
             (900, 700, 6.319484959450105e-07),
             (3000, 2500, 1.6615256105422665e-11),
         ] {
-            for p in [
-                agreement(a, b, 10_000).mcnemar_p(),
-                agreement(b, a, 10_000).mcnemar_p(),
-            ] {
+            for p in [agreement(a, b, 10_000).mcnemar_p(), agreement(b, a, 10_000).mcnemar_p()] {
                 assert!((p / expected - 1.0).abs() < 1e-9, "{a} {b}: {p}");
             }
         }

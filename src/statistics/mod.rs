@@ -33,10 +33,7 @@ pub struct Interval {
 impl Interval {
     /// `center` ± `half_width`.
     fn around(center: f64, half_width: f64) -> Self {
-        Self {
-            low: center - half_width,
-            high: center + half_width,
-        }
+        Self { low: center - half_width, high: center + half_width }
     }
 
     /// Whether `value` lies in the interval.
@@ -72,10 +69,7 @@ mod tests {
         ] {
             for (p, expected) in [(0.975, upper), (0.8, fifth), (0.025, -upper)] {
                 let found = t_quantile(p, freedom);
-                assert!(
-                    (found / expected - 1.0).abs() < 1e-9,
-                    "{p} {freedom}: {found} {expected}"
-                );
+                assert!((found / expected - 1.0).abs() < 1e-9, "{p} {freedom}: {found} {expected}");
             }
         }
     }

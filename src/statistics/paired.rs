@@ -84,10 +84,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn close(found: f64, expected: f64) {
-        assert!(
-            (found - expected).abs() <= 1e-12 * expected,
-            "{found} {expected}"
-        );
+        assert!((found - expected).abs() <= 1e-12 * expected, "{found} {expected}");
     }
 
     #[test]
@@ -98,12 +95,7 @@ mod tests {
             (&[3, -1][..], 1.0),
             (&[12, 5, -3, 8, 0, 7, -2, 9, 4, 1], 0.0390625),
             (&[1, 1, 1, -1, 1, 1, 0, 1, -1, 1, 1, 1], 0.0654296875),
-            (
-                &[
-                    25, 31, -4, 18, 40, 22, 9, -13, 27, 35, 16, 30, 21, -2, 28, 19, 33, 8, 24, 11,
-                ],
-                5.14984130859375e-05,
-            ),
+            (&[25, 31, -4, 18, 40, 22, 9, -13, 27, 35, 16, 30, 21, -2, 28, 19, 33, 8, 24, 11], 5.14984130859375e-05),
         ] {
             close(sign_flip_p(differences).unwrap(), expected);
         }
@@ -131,13 +123,7 @@ mod tests {
         let choices = 1_u32 << differences.len();
         let extreme = (0..choices).filter(|choice| {
             let signed = |(i, d): (usize, &i64)| if choice >> i & 1 == 1 { -d } else { *d };
-            differences
-                .iter()
-                .enumerate()
-                .map(signed)
-                .sum::<i64>()
-                .abs()
-                >= observed
+            differences.iter().enumerate().map(signed).sum::<i64>().abs() >= observed
         });
         extreme.count() as f64 / f64::from(choices)
     }

@@ -45,10 +45,7 @@ impl Sample {
 
     /// The mean ± t · sd · √`variance`, t with n − 1 degrees of freedom.
     fn t_interval(&self, variance: f64) -> Option<Interval> {
-        let t = t_quantile(
-            0.5 + CONFIDENCE / 2.0,
-            self.n.checked_sub(1).filter(|&f| f > 0)?,
-        );
+        let t = t_quantile(0.5 + CONFIDENCE / 2.0, self.n.checked_sub(1).filter(|&f| f > 0)?);
         Some(Interval::around(self.mean, t * self.sd? * variance.sqrt()))
     }
 }
@@ -67,8 +64,7 @@ mod tests {
         // x = [0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]
         // n, m, s = len(x), np.mean(x), np.std(x, ddof=1)
         // print(m, s, stats.t.interval(0.95, n - 1, m, s / np.sqrt(n)), stats.t.interval(0.95, n - 1, m, s * np.sqrt(1 + 1 / n)))
-        let sample =
-            Sample::new(&[0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]).unwrap();
+        let sample = Sample::new(&[0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]).unwrap();
         assert_eq!((sample.n, sample.min, sample.max), (7, 0.3890, 0.3932));
         close(sample.mean, 0.39110000000000006);
         close(sample.sd.unwrap(), 0.001484362938547484);
@@ -85,10 +81,7 @@ mod tests {
     fn one_value_has_a_mean_but_no_interval_and_none_has_nothing() {
         let one = Sample::new(&[0.4]).unwrap();
         assert_eq!((one.mean, one.min, one.max, one.sd), (0.4, 0.4, 0.4, None));
-        assert_eq!(
-            (one.mean_interval(), one.prediction_interval()),
-            (None, None)
-        );
+        assert_eq!((one.mean_interval(), one.prediction_interval()), (None, None));
         assert_eq!(Sample::new(&[]), None);
     }
 
@@ -96,10 +89,7 @@ mod tests {
     fn equal_values_have_intervals_without_width() {
         let sample = Sample::new(&[0.25; 5]).unwrap();
         assert_eq!(sample.sd, Some(0.0));
-        let point = Interval {
-            low: 0.25,
-            high: 0.25,
-        };
+        let point = Interval { low: 0.25, high: 0.25 };
         assert_eq!(sample.mean_interval(), Some(point));
         assert_eq!(sample.prediction_interval(), Some(point));
     }

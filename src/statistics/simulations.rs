@@ -39,10 +39,7 @@ fn distance_from_uniform(mut p: Vec<f64>) -> f64 {
 fn sign_flip_values(pairs: usize, shift: f64) -> Vec<f64> {
     simulate(1, |rng| {
         let differences = normal(rng, shift, pairs);
-        let images: Vec<i64> = differences
-            .iter()
-            .map(|d| (100.0 * d).round() as i64)
-            .collect();
+        let images: Vec<i64> = differences.iter().map(|d| (100.0 * d).round() as i64).collect();
         sign_flip_p(&images).unwrap()
     })
 }
@@ -51,12 +48,7 @@ fn sign_flip_values(pairs: usize, shift: f64) -> Vec<f64> {
 fn mcnemar_values(a: f64) -> Vec<f64> {
     simulate(2, |rng| {
         let only_a = (0..41).filter(|_| rng.random_bool(a)).count();
-        let counts = Agreement {
-            both: 50,
-            only_a,
-            only_b: 41 - only_a,
-            neither: 109,
-        };
+        let counts = Agreement { both: 50, only_a, only_b: 41 - only_a, neither: 109 };
         counts.mcnemar_p()
     })
 }
@@ -128,9 +120,7 @@ fn the_prediction_interval_holds_one_further_value_19_times_in_20() {
             let intervals = [sample.prediction_interval(), sample.mean_interval()];
             intervals.map(|interval| interval.unwrap().contains(next))
         });
-        let share = |which: usize| {
-            hits.iter().filter(|hits| hits[which]).count() as f64 / hits.len() as f64
-        };
+        let share = |which: usize| hits.iter().filter(|hits| hits[which]).count() as f64 / hits.len() as f64;
         assert!((share(0) - 0.95).abs() < tolerance(), "{n}: {}", share(0));
         assert!(share(1) < 0.95 - tolerance(), "{n}: {}", share(1));
     }

@@ -27,9 +27,7 @@ pub fn epoch_flips(schedule: &Schedule, epoch: usize, examples: usize) -> Vec<bo
     rng.set_stream(FLIPS | epoch as u64);
     // 2³² numbers, each as probable as the others.
     let limit = schedule.flip * 2_f64.powi(32);
-    (0..examples)
-        .map(|_| f64::from(rng.next_u32()) < limit)
-        .collect()
+    (0..examples).map(|_| f64::from(rng.next_u32()) < limit).collect()
 }
 
 #[cfg(test)]
@@ -49,34 +47,19 @@ mod tests {
 
     #[test]
     fn equal_seeds_give_equal_orders_and_other_seeds_others() {
-        let order = |seed| {
-            epoch_order(
-                &Schedule {
-                    seed,
-                    ..Schedule::REPORT
-                },
-                3,
-                100,
-            )
-        };
+        let order = |seed| epoch_order(&Schedule { seed, ..Schedule::REPORT }, 3, 100);
         assert_eq!(order(7), order(7));
         assert_ne!(order(7), order(8));
     }
 
     #[test]
     fn without_shuffling_the_order_is_that_of_the_file() {
-        let schedule = Schedule {
-            shuffle: false,
-            ..Schedule::REPORT
-        };
+        let schedule = Schedule { shuffle: false, ..Schedule::REPORT };
         assert_eq!(epoch_order(&schedule, 5, 4), [0, 1, 2, 3]);
     }
 
     fn flipping(flip: f64) -> Schedule {
-        Schedule {
-            flip,
-            ..Schedule::REPORT
-        }
+        Schedule { flip, ..Schedule::REPORT }
     }
 
     #[test]
@@ -85,11 +68,7 @@ mod tests {
         let flipped = half(1).iter().filter(|&&f| f).count();
         // Five standard deviations of a binomial count.
         assert!(flipped.abs_diff(5000) < 250, "{flipped}");
-        let again = half(1)
-            .iter()
-            .zip(half(2))
-            .filter(|(a, b)| **a && *b)
-            .count();
+        let again = half(1).iter().zip(half(2)).filter(|(a, b)| **a && *b).count();
         assert!(again.abs_diff(2500) < 217, "{again}");
         assert!(epoch_flips(&flipping(1.0), 1, 1000).iter().all(|&f| f));
         assert!(!epoch_flips(&flipping(0.0), 1, 1000).contains(&true));
@@ -100,20 +79,12 @@ mod tests {
         let schedule = flipping(0.5);
         let flips = epoch_flips(&schedule, 3, 1000);
         // Other batches and another order leave every image's flip as it is, and so does a longer data set.
-        let other = Schedule {
-            batch_size: 7,
-            epochs: 9,
-            shuffle: false,
-            ..schedule
-        };
+        let other = Schedule { batch_size: 7, epochs: 9, shuffle: false, ..schedule };
         assert_eq!(epoch_flips(&other, 3, 1000), flips);
         assert_eq!(epoch_flips(&schedule, 3, 2000)[..1000], flips);
         let seed = schedule.seed + 1;
         assert_ne!(epoch_flips(&Schedule { seed, ..schedule }, 3, 1000), flips);
         // The order is drawn from a stream of its own.
-        assert_eq!(
-            epoch_order(&schedule, 3, 1000),
-            epoch_order(&Schedule::REPORT, 3, 1000)
-        );
+        assert_eq!(epoch_order(&schedule, 3, 1000), epoch_order(&Schedule::REPORT, 3, 1000));
     }
 }

@@ -43,11 +43,7 @@ impl Parts {
         let part = |i| {
             let range = i * m / parts..(i + 1) * m / parts;
             let group = Group::new(&members[range.clone()])?.with_losses(&losses[range.clone()])?;
-            Ok(Part {
-                members: range,
-                batch: Batch::new(&group, examples),
-                group,
-            })
+            Ok(Part { members: range, batch: Batch::new(&group, examples), group })
         };
         let parts = (0..parts).map(part).collect::<Result<_>>()?;
         Ok(Self { parts, whole })
@@ -89,10 +85,7 @@ mod tests {
     use super::*;
     use crate::network::Dims;
 
-    const DIMS: Dims = Dims {
-        features: 70,
-        classes: 3,
-    };
+    const DIMS: Dims = Dims { features: 70, classes: 3 };
 
     fn members(m: usize) -> Vec<Parameters> {
         let member = |j| {
@@ -106,10 +99,7 @@ mod tests {
     fn step(m: usize, threads: usize) -> (usize, [Vec<Parameters>; 2]) {
         let x: Vec<_> = (0..420).map(|i| (i % 13) as f32 / 6.0 - 1.0).collect();
         let examples = Examples::Rows(&x, &[0, 1, 2, 2, 1, 0]);
-        let rate = |j| Rate {
-            eta: 0.1,
-            lambda: j as f32,
-        };
+        let rate = |j| Rate { eta: 0.1, lambda: j as f32 };
         let rates: Vec<_> = (0..m).map(rate).collect();
         let losses: Vec<_> = Loss::ALL.into_iter().cycle().take(m).collect();
         let step = || {
@@ -130,16 +120,10 @@ mod tests {
             let (parts, [expected, before]) = step(m, 1);
             assert_eq!(parts, 1);
             assert_eq!(before, members(m));
-            assert!(
-                expected.iter().zip(&before).all(|(a, b)| a != b),
-                "a step moves"
-            );
+            assert!(expected.iter().zip(&before).all(|(a, b)| a != b), "a step moves");
             for threads in 2..=5 {
                 let parts = if threads <= m { threads } else { 1 };
-                assert_eq!(
-                    step(m, threads),
-                    (parts, [expected.clone(), before.clone()])
-                );
+                assert_eq!(step(m, threads), (parts, [expected.clone(), before.clone()]));
             }
         }
     }

@@ -15,11 +15,7 @@ pub fn stretch(row: &[f32]) -> Vec<u8> {
     let low = f64::from(finite().fold(f32::INFINITY, f32::min));
     let high = f64::from(finite().fold(f32::NEG_INFINITY, f32::max));
     let byte = |&w: &f32| {
-        if w.is_finite() && high > low {
-            ((f64::from(w) - low) / (high - low) * 255.0).round() as u8
-        } else {
-            128
-        }
+        if w.is_finite() && high > low { ((f64::from(w) - low) / (high - low) * 255.0).round() as u8 } else { 128 }
     };
     row.iter().map(byte).collect()
 }
@@ -31,10 +27,7 @@ mod tests {
 
     #[test]
     fn each_row_is_stretched_on_its_own() {
-        let dims = Dims {
-            features: 3,
-            classes: 2,
-        };
+        let dims = Dims { features: 3, classes: 2 };
         let weight = vec![-1.0, 0.0, 1.0, 5.0, 5.5, 5.0];
         let parameters = Parameters::new(dims, weight, vec![0.0; 2]).unwrap();
         assert_eq!(snapshot(&parameters), [0, 128, 255, 0, 255, 0]);
@@ -42,10 +35,7 @@ mod tests {
 
     #[test]
     fn weights_that_are_not_finite_are_grey() {
-        assert_eq!(
-            stretch(&[f32::NAN, 0.0, 1.0, f32::INFINITY]),
-            [128, 0, 255, 128]
-        );
+        assert_eq!(stretch(&[f32::NAN, 0.0, 1.0, f32::INFINITY]), [128, 0, 255, 128]);
         assert_eq!(stretch(&[f32::NAN]), [128]);
         assert_eq!(stretch(&[f32::MIN, 0.0, f32::MAX]), [0, 128, 255]);
     }

@@ -32,10 +32,7 @@ mod tests {
         let std = (start.squared_norm() / n - mean * mean).sqrt();
         // Five standard errors of 30,720 draws.
         assert!(mean.abs() < 5.0 * WEIGHT_STD / n.sqrt(), "{mean}");
-        assert!(
-            (std / WEIGHT_STD - 1.0).abs() < 5.0 / (2.0 * n).sqrt(),
-            "{std}"
-        );
+        assert!((std / WEIGHT_STD - 1.0).abs() < 5.0 / (2.0 * n).sqrt(), "{std}");
         assert!(start.bias.iter().all(|&b| b == 0.0));
     }
 

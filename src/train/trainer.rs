@@ -33,12 +33,7 @@ impl State {
             snapshots: Vec::new(),
             divergence: None,
         };
-        Self {
-            runs: settings.iter().map(run).collect(),
-            batches: 0,
-            seconds: 0.0,
-            keep_snapshots: false,
-        }
+        Self { runs: settings.iter().map(run).collect(), batches: 0, seconds: 0.0, keep_snapshots: false }
     }
 
     /// The epochs that are complete.
@@ -48,13 +43,7 @@ impl State {
 
     /// Checks that every run has got equally far, and no further than `schedule` goes on `examples`.
     fn validate(&self, schedule: &Schedule, examples: usize) -> Result<()> {
-        let invalid = |name, expected: String, found: String| {
-            Err(Error::InvalidValue {
-                name,
-                expected,
-                found,
-            })
-        };
+        let invalid = |name, expected: String, found: String| Err(Error::InvalidValue { name, expected, found });
         let epochs = self.epochs();
         let batches = examples.div_ceil(schedule.batch_size);
         if self.runs.is_empty() {
@@ -66,11 +55,7 @@ impl State {
         }
         if self.batches > batches || (epochs == schedule.epochs && self.batches > 0) {
             let expected = format!("at most the {batches} that are left");
-            return invalid(
-                "batches that are trained",
-                expected,
-                self.batches.to_string(),
-            );
+            return invalid("batches that are trained", expected, self.batches.to_string());
         }
         let snapshots = if self.keep_snapshots { epochs } else { 0 };
         for run in &self.runs {
@@ -104,12 +89,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     ///
     /// As [`Trainer::resume`], and [`Error::NonFinite`] when an element of `start` is.
-    pub fn new(
-        data: Data<'a>,
-        settings: &[Setting],
-        schedule: &Schedule,
-        start: &Parameters,
-    ) -> Result<Self> {
+    pub fn new(data: Data<'a>, settings: &[Setting], schedule: &Schedule, start: &Parameters) -> Result<Self> {
         start.check_finite()?;
         Self::resume(data, schedule, State::new(settings, start))
     }
@@ -187,9 +167,7 @@ impl<'a> Trainer<'a> {
 
     /// The batches of the epoch that are left.
     fn batches(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let Data {
-            train, normalizer, ..
-        } = self.data;
+        let Data { train, normalizer, .. } = self.data;
         let epoch = self.state.epochs() + 1;
         let rate = |run: &Run| Rate::new(run.setting, epoch);
         let rates: Vec<_> = self.state.runs.iter().map(rate).collect();
@@ -252,10 +230,7 @@ impl<'a> Trainer<'a> {
         for (member, (run, scores)) in self.state.runs.iter_mut().zip(scores).enumerate() {
             let parameters = group.member(member);
             if run.divergence.is_none() {
-                run.divergence = not_finite(scores, &parameters).map(|quantity| Divergence {
-                    epoch: number,
-                    quantity,
-                });
+                run.divergence = not_finite(scores, &parameters).map(|quantity| Divergence { epoch: number, quantity });
             }
             if self.state.keep_snapshots {
                 run.snapshots.push(snapshot(&parameters));

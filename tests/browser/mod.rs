@@ -22,31 +22,17 @@ pub struct Browser {
 impl Browser {
     /// Opens a window; `None`, after saying so, where there is no Chromium or no driver for it.
     pub fn open() -> Option<Self> {
-        let (browser, driver) = (
-            BROWSERS.iter().find_map(|name| find(name)),
-            find("chromedriver"),
-        );
+        let (browser, driver) = (BROWSERS.iter().find_map(|name| find(name)), find("chromedriver"));
         let (Some(browser), Some(driver)) = (browser, driver) else {
-            eprintln!(
-                "skipped: there is no Chromium with its chromedriver (Debian: chromium, chromium-driver)"
-            );
+            eprintln!("skipped: there is no Chromium with its chromedriver (Debian: chromium, chromium-driver)");
             return None;
         };
-        let mut driver = Command::new(driver)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut driver =
+            Command::new(driver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines.find_map(|line| {
             let line = line.unwrap();
-            Some(
-                line.split_once("successfully on port ")?
-                    .1
-                    .trim_end_matches('.')
-                    .to_owned(),
-            )
+            Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned())
         });
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(120)))
@@ -54,11 +40,7 @@ impl Browser {
             .http_status_as_error(false)
             .build()
             .into();
-        let mut window = Self {
-            driver,
-            agent,
-            url: format!("http://127.0.0.1:{}/session", port.unwrap()),
-        };
+        let mut window = Self { driver, agent, url: format!("http://127.0.0.1:{}/session", port.unwrap()) };
         // Root needs --no-sandbox; the others keep the browser from calling home.
         let arguments = [
             "--headless=new",
@@ -71,8 +53,7 @@ impl Browser {
             "--host-resolver-rules=MAP * ~NOTFOUND",
         ];
         let options = json!({"binary": browser, "args": arguments});
-        let wanted =
-            json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
+        let wanted = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
         let session = window.post("", json!({"capabilities": {"alwaysMatch": wanted}}));
         window.url += &format!("/{}", session["sessionId"].as_str().unwrap());
         Some(window)
@@ -92,9 +73,7 @@ impl Browser {
     pub fn complaints(&self) -> Vec<String> {
         let log = self.post("/se/log", json!({"type": "browser"}));
         let entries = log.as_array().unwrap().iter();
-        entries
-            .map(|entry| entry["message"].as_str().unwrap().into())
-            .collect()
+        entries.map(|entry| entry["message"].as_str().unwrap().into()).collect()
     }
 
     /// Types `keys` into the first element that `selector` finds.
@@ -119,31 +98,18 @@ impl Browser {
 
     /// Pretends to be a screen of `width` pixels, with these media features.
     pub fn emulate(&self, width: u32, media: &str, features: &[(&str, &str)]) {
-        let features: Vec<_> = features
-            .iter()
-            .map(|(name, value)| json!({"name": name, "value": value}))
-            .collect();
-        let metrics =
-            json!({"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600});
+        let features: Vec<_> = features.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let metrics = json!({"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600});
         for (command, parameters) in [
             ("Emulation.setDeviceMetricsOverride", metrics),
-            (
-                "Emulation.setEmulatedMedia",
-                json!({"media": media, "features": features}),
-            ),
+            ("Emulation.setEmulatedMedia", json!({"media": media, "features": features})),
         ] {
-            self.post(
-                "/goog/cdp/execute",
-                json!({"cmd": command, "params": parameters}),
-            );
+            self.post("/goog/cdp/execute", json!({"cmd": command, "params": parameters}));
         }
     }
 
     fn element(&self, selector: &str) -> String {
-        let found = self.post(
-            "/element",
-            json!({"using": "css selector", "value": selector}),
-        );
+        let found = self.post("/element", json!({"using": "css selector", "value": selector}));
         found[ELEMENT].as_str().unwrap().into()
     }
 
@@ -180,7 +146,5 @@ impl Drop for Browser {
 /// The program `name` in the search path.
 fn find(name: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH")?;
-    env::split_paths(&folders)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }

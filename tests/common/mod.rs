@@ -44,10 +44,7 @@ pub const NAMES: [&str; 3] = ["train.bin", "validation.bin", "test.bin"];
 /// Whether `dir` holds the three files, byte for byte, and nothing that is half finished.
 pub fn assert_complete(dir: &Path) {
     for name in NAMES {
-        assert!(
-            fs::read(dir.join(name)).unwrap() == sample_bytes(name),
-            "{name} differs"
-        );
+        assert!(fs::read(dir.join(name)).unwrap() == sample_bytes(name), "{name} differs");
     }
     assert_tidy(dir);
 }
@@ -56,10 +53,7 @@ pub fn assert_complete(dir: &Path) {
 pub fn assert_tidy(dir: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            !name.ends_with(".tmp") && !name.ends_with(".part"),
-            "{name} is left"
-        );
+        assert!(!name.ends_with(".tmp") && !name.ends_with(".part"), "{name} is left");
     }
 }
 
@@ -79,8 +73,7 @@ pub fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
 pub fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
-        tar.append(&tar_header(name, bytes.len() as u64), *bytes)
-            .unwrap();
+        tar.append(&tar_header(name, bytes.len() as u64), *bytes).unwrap();
     }
     tar.into_inner().unwrap()
 }
@@ -108,12 +101,7 @@ pub fn official_archive() -> Vec<u8> {
 pub fn npm_tarball() -> Vec<u8> {
     let bytes = NAMES.map(sample_bytes);
     let images = bytes.each_ref().map(|b| png_of(b));
-    let labels = |records: &[u8]| -> Vec<u8> {
-        records
-            .chunks(RECORD_BYTES)
-            .map(|record| record[0])
-            .collect()
-    };
+    let labels = |records: &[u8]| -> Vec<u8> { records.chunks(RECORD_BYTES).map(|record| record[0]).collect() };
     let json = |labels: Vec<u8>| serde_json::to_vec(&labels).unwrap();
     let train = json([labels(&bytes[0]), labels(&bytes[1])].concat());
     let test = json(labels(&bytes[2]));
@@ -132,19 +120,10 @@ pub fn png_of(records: &[u8]) -> Vec<u8> {
     let mut rows = Vec::with_capacity(records.len());
     for record in records.chunks(RECORD_BYTES) {
         for pixel in 0..1024 {
-            rows.extend([
-                record[1 + pixel],
-                record[1025 + pixel],
-                record[2049 + pixel],
-            ]);
+            rows.extend([record[1 + pixel], record[1025 + pixel], record[2049 + pixel]]);
         }
     }
-    png_with(
-        1024,
-        (records.len() / RECORD_BYTES) as u32,
-        png::ColorType::Rgb,
-        &rows,
-    )
+    png_with(1024, (records.len() / RECORD_BYTES) as u32, png::ColorType::Rgb, &rows)
 }
 
 /// A PNG of any kind.
@@ -180,35 +159,21 @@ pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 /// `200 OK` with the body and its length.
 pub fn ok(body: &[u8]) -> Vec<u8> {
-    response(
-        "200 OK",
-        &format!("Content-Length: {}\r\n", body.len()),
-        body,
-    )
+    response("200 OK", &format!("Content-Length: {}\r\n", body.len()), body)
 }
 
 /// `206 Partial Content`: `body` from the offset that the request asks for.
 pub fn partial(body: &[u8], request: &str) -> Vec<u8> {
     let start = range_start(request).expect("the request must ask for a range");
     let (last, total) = (body.len() - 1, body.len());
-    let headers = format!(
-        "Content-Length: {}\r\nContent-Range: bytes {start}-{last}/{total}\r\n",
-        total - start
-    );
+    let headers = format!("Content-Length: {}\r\nContent-Range: bytes {start}-{last}/{total}\r\n", total - start);
     response("206 Partial Content", &headers, &body[start..])
 }
 
 /// The offset that a request's `Range: bytes=N-` asks for.
 pub fn range_start(request: &str) -> Option<usize> {
-    let line = request
-        .lines()
-        .find(|l| l.to_ascii_lowercase().starts_with("range:"))?;
-    line.split_once("bytes=")?
-        .1
-        .trim()
-        .strip_suffix('-')?
-        .parse()
-        .ok()
+    let line = request.lines().find(|l| l.to_ascii_lowercase().starts_with("range:"))?;
+    line.split_once("bytes=")?.1.trim().strip_suffix('-')?.parse().ok()
 }
 
 /// A server on loopback that answers as it is told.

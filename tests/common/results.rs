@@ -48,9 +48,7 @@ pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 pub fn timeless(name: &str, bytes: Vec<u8>) -> Vec<u8> {
     let of_this_run = match name {
         "report.html" => bytes.ends_with(b"</html>"),
-        "provenance.json" => {
-            bytes.ends_with(b"}\n") && serde_json::from_slice::<serde_json::Value>(&bytes).is_ok()
-        }
+        "provenance.json" => bytes.ends_with(b"}\n") && serde_json::from_slice::<serde_json::Value>(&bytes).is_ok(),
         _ => false,
     };
     if of_this_run {
@@ -66,16 +64,8 @@ pub fn timeless(name: &str, bytes: Vec<u8>) -> Vec<u8> {
     if rows.iter().any(|row| row.len() != rows[0].len()) {
         return text.into_bytes();
     }
-    let line = |row: &Vec<&str>| {
-        columns
-            .iter()
-            .map(|&c| row[c])
-            .collect::<Vec<_>>()
-            .join(",")
-    };
-    rows.iter()
-        .flat_map(|row| (line(row) + "\n").into_bytes())
-        .collect()
+    let line = |row: &Vec<&str>| columns.iter().map(|&c| row[c]).collect::<Vec<_>>().join(",");
+    rows.iter().flat_map(|row| (line(row) + "\n").into_bytes()).collect()
 }
 
 /// Fails unless the two folders hold the same files with the same bytes, but for measurements of time.
@@ -90,18 +80,13 @@ pub fn assert_same(found: &Path, expected: &Path) {
 
 /// The files of `folder` that are neither absent, nor what they are in `old`, nor what they are in `new`. What the
 /// program makes for its own use, by its name, is left out.
-pub fn torn(
-    folder: &Path,
-    old: &BTreeMap<String, Vec<u8>>,
-    new: &BTreeMap<String, Vec<u8>>,
-) -> Vec<String> {
+pub fn torn(folder: &Path, old: &BTreeMap<String, Vec<u8>>, new: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     let own = |name: &str| {
         name.starts_with(".onelayer-") && name.ends_with(".tmp")
             || [".lock", ".verified", "train.checkpoint"].contains(&name)
             || name.ends_with(".part")
     };
-    let whole =
-        |name: &str, bytes: &Vec<u8>| old.get(name) == Some(bytes) || new.get(name) == Some(bytes);
+    let whole = |name: &str, bytes: &Vec<u8>| old.get(name) == Some(bytes) || new.get(name) == Some(bytes);
     contents(folder)
         .into_iter()
         .filter(|(name, bytes)| !own(name) && !whole(name, bytes))

@@ -55,22 +55,8 @@ impl Edit {
 }
 
 /// Numbers at the edges of their types.
-const NUMBERS: [u64; 14] = [
-    0,
-    1,
-    2,
-    3073,
-    0x7f,
-    0xff,
-    0x7fff,
-    0xffff,
-    0x7fff_ffff,
-    0xffff_ffff,
-    1 << 32,
-    1 << 62,
-    i64::MAX as u64,
-    u64::MAX,
-];
+const NUMBERS: [u64; 14] =
+    [0, 1, 2, 3073, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 32, 1 << 62, i64::MAX as u64, u64::MAX];
 
 /// What a parser of text may stumble over.
 const WORDS: [&str; 28] = [
@@ -106,20 +92,13 @@ const WORDS: [&str; 28] = [
 
 /// A few bytes: any, a number in either byte order, or a word.
 fn patch() -> impl Strategy<Value = Vec<u8>> {
-    let number = (
-        select(&NUMBERS[..]),
-        select(&[1, 2, 4, 8][..]),
-        any::<bool>(),
-    )
-        .prop_map(|(number, width, little)| match little {
+    let number = (select(&NUMBERS[..]), select(&[1, 2, 4, 8][..]), any::<bool>()).prop_map(
+        |(number, width, little)| match little {
             true => number.to_le_bytes()[..width].to_vec(),
             false => number.to_be_bytes()[8 - width..].to_vec(),
-        });
-    prop_oneof![
-        vec(any::<u8>(), 1..5),
-        number,
-        select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
-    ]
+        },
+    );
+    prop_oneof![vec(any::<u8>(), 1..5), number, select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),]
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
@@ -175,8 +154,7 @@ pub fn npy() -> impl Strategy<Value = Vec<u8>> {
         let lengths: String = shape.iter().map(|n| format!("{n}, ")).collect();
         format!("({lengths})")
     });
-    let shape =
-        prop_oneof![6 => Just("(2, 3)".to_owned()), 6 => shape, 1 => "[(\\[{}\\]),0-9_xL -]{0,30}"];
+    let shape = prop_oneof![6 => Just("(2, 3)".to_owned()), 6 => shape, 1 => "[(\\[{}\\]),0-9_xL -]{0,30}"];
     let header = (
         prop_oneof![2 => Just("'<f4'"), 2 => Just("'<f8'"), 3 => descr],
         select(vec!["False", "True", "0", "None"]),
@@ -190,14 +168,8 @@ pub fn npy() -> impl Strategy<Value = Vec<u8>> {
         1 => 0..100usize,
     ];
     let length_error = prop_oneof![8 => Just(None), 1 => select(&NUMBERS[..]).prop_map(Some)];
-    (
-        prop_oneof![8 => 1..4u8, 1 => any::<u8>()],
-        header,
-        length_error,
-        data,
-        any::<u8>(),
-    )
-        .prop_map(|(version, header, length, data, fill)| {
+    (prop_oneof![8 => 1..4u8, 1 => any::<u8>()], header, length_error, data, any::<u8>()).prop_map(
+        |(version, header, length, data, fill)| {
             let mut bytes = b"\x93NUMPY".to_vec();
             bytes.extend([version, 0]);
             let length = length.unwrap_or(header.len() as u64).to_le_bytes();
@@ -205,7 +177,8 @@ pub fn npy() -> impl Strategy<Value = Vec<u8>> {
             bytes.extend(header.into_bytes());
             bytes.resize(bytes.len() + data, fill);
             bytes
-        })
+        },
+    )
 }
 
 /// `.npz` files of one to three arrays under the names that are looked for, stored or compressed.
@@ -243,9 +216,7 @@ pub fn model() -> impl Strategy<Value = Vec<u8>> {
         vec(number(), 0..4),
     )
         .prop_map(|(name, dtype, shape, offsets)| {
-            format!(
-                "\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":{offsets:?}}}"
-            )
+            format!("\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":{offsets:?}}}")
         });
     let right = Just(seeds::model_tensors());
     let tensors = prop_oneof![
@@ -261,28 +232,23 @@ pub fn model() -> impl Strategy<Value = Vec<u8>> {
         1 => select(vec!["\"__metadata__\":{}".to_owned(), "\"__metadata__\":{\"lambda\":1}".to_owned()]),
     ];
     let length_error = prop_oneof![8 => Just(None), 1 => select(&NUMBERS[..]).prop_map(Some)];
-    (
-        metadata,
-        tensors,
-        length_error,
-        prop_oneof![4 => Just(56), 1 => 0..80usize],
-    )
-        .prop_map(|(metadata, tensors, length, data)| {
+    (metadata, tensors, length_error, prop_oneof![4 => Just(56), 1 => 0..80usize]).prop_map(
+        |(metadata, tensors, length, data)| {
             let header = format!("{{{metadata},{}}}", tensors.join(","));
             let length = length.unwrap_or(header.len() as u64);
             let mut bytes = length.to_le_bytes().to_vec();
             bytes.extend(header.into_bytes());
             bytes.extend((0..data).map(|i| if i % 4 == 3 { 0x3f } else { 0 }));
             bytes
-        })
+        },
+    )
 }
 
 /// JSON that is nearly an array of labels.
 pub fn labels() -> impl Strategy<Value = Vec<u8>> {
     let right: &'static str = &LABELS;
     let vocabulary = vec![
-        right, "[", "]", ",", "3", "8", "9", "10", "255", "256", " ", "\n", "true", "{\"a\":", "}",
-        "1.0", "1e1", "-0",
+        right, "[", "]", ",", "3", "8", "9", "10", "255", "256", " ", "\n", "true", "{\"a\":", "}", "1.0", "1e1", "-0",
     ];
     prop_oneof![
         2 => babble(vocabulary.leak()),
@@ -362,9 +328,7 @@ pub fn checkpoint() -> impl Strategy<Value = Vec<u8>> {
         for (at, word) in edits {
             let end = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
             let of_word = |i: usize| bytes[i].is_ascii_alphanumeric();
-            let starts: Vec<_> = (9..end)
-                .filter(|&i| of_word(i) && !of_word(i - 1))
-                .collect();
+            let starts: Vec<_> = (9..end).filter(|&i| of_word(i) && !of_word(i - 1)).collect();
             let start = starts[at.index(starts.len())];
             let length = (start..end).take_while(|&i| of_word(i)).count();
             bytes.splice(start..start + length, word.bytes());
@@ -412,9 +376,8 @@ pub fn png() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(right[..right.len() / 2].to_vec()),
     ];
     let names: Vec<[u8; 4]> = [
-        *b"IHDR", *b"PLTE", *b"tRNS", *b"gAMA", *b"cHRM", *b"iCCP", *b"sRGB", *b"tEXt", *b"zTXt",
-        *b"iTXt", *b"eXIf", *b"pHYs", *b"sBIT", *b"acTL", *b"fcTL", *b"fdAT", *b"IDAT", *b"IEND",
-        *b"cICP", *b"mDCV", *b"cLLI", *b"bKGD",
+        *b"IHDR", *b"PLTE", *b"tRNS", *b"gAMA", *b"cHRM", *b"iCCP", *b"sRGB", *b"tEXt", *b"zTXt", *b"iTXt", *b"eXIf",
+        *b"pHYs", *b"sBIT", *b"acTL", *b"fcTL", *b"fdAT", *b"IDAT", *b"IEND", *b"cICP", *b"mDCV", *b"cLLI", *b"bKGD",
     ]
     .into();
     let name = prop_oneof![6 => select(names), 1 => any::<[u8; 4]>()];
@@ -438,11 +401,7 @@ pub fn png() -> impl Strategy<Value = Vec<u8>> {
                 let mut crc = flate2::Crc::new();
                 crc.update(name);
                 crc.update(content);
-                let length = if wrong == 1 {
-                    u32::MAX
-                } else {
-                    content.len() as u32
-                };
+                let length = if wrong == 1 { u32::MAX } else { content.len() as u32 };
                 bytes.extend(length.to_be_bytes());
                 bytes.extend(name);
                 bytes.extend(content);
@@ -468,15 +427,13 @@ pub fn tar() -> impl Strategy<Value = Vec<u8>> {
             "cifar-10-batches-bin\\x.bin", "package/x.png/", "package/\u{1b}[31m", "GNUSparseFile.0/x.bin",
         ]),
     ];
-    let kind =
-        prop_oneof![6 => Just(b'0'), 3 => select(&b"\x001234567LKSxgVMD"[..]), 1 => any::<u8>()];
+    let kind = prop_oneof![6 => Just(b'0'), 3 => select(&b"\x001234567LKSxgVMD"[..]), 1 => any::<u8>()];
     let content = select(vec![
         RECORDS.to_vec(),
         RECORDS.to_vec(),
         png_of(&RECORDS),
         LABELS.as_bytes().to_vec(),
-        b"30 path=cifar-10-batches-bin/x.bin\n20 size=6146\n99999999999999999999 linkpath=/etc\n"
-            .to_vec(),
+        b"30 path=cifar-10-batches-bin/x.bin\n20 size=6146\n99999999999999999999 linkpath=/etc\n".to_vec(),
         b"cifar-10-batches-bin/x.bin\0".to_vec(),
         vec![],
     ]);
@@ -535,10 +492,6 @@ pub fn archive() -> impl Strategy<Value = Vec<u8>> {
         gzip(&npm, Compression::fast()),
         gzip(&official, Compression::none()),
         gzip(&empty, Compression::fast()),
-        [
-            gzip(&empty, Compression::fast()),
-            gzip(&official, Compression::fast()),
-        ]
-        .concat(),
+        [gzip(&empty, Compression::fast()), gzip(&official, Compression::fast())].concat(),
     ])
 }

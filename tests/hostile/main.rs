@@ -40,83 +40,41 @@ fn records_are_read_or_refused() {
         let three = [&two[..], &two[..3073]].concat();
         altered(vec![two[..3073].to_vec(), two, three])
     };
-    hold(
-        "records",
-        40_000,
-        files,
-        proportional(3, 64 * KIB),
-        targets::records,
-    );
+    hold("records", 40_000, files, proportional(3, 64 * KIB), targets::records);
 }
 
 #[test]
 fn arrays_are_read_or_refused() {
-    hold(
-        "npy",
-        40_000,
-        inputs::npy,
-        proportional(40, 64 * KIB),
-        targets::npy,
-    );
+    hold("npy", 40_000, inputs::npy, proportional(40, 64 * KIB), targets::npy);
 }
 
 #[test]
 fn archives_of_arrays_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::npz()), 1 => inputs::npz()];
-    hold(
-        "npz",
-        40_000,
-        files,
-        proportional(40, 64 * KIB),
-        targets::npz,
-    );
+    hold("npz", 40_000, files, proportional(40, 64 * KIB), targets::npz);
 }
 
 #[test]
 fn models_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(vec![seeds::model()]), 1 => inputs::model()];
-    hold(
-        "safetensors",
-        40_000,
-        files,
-        proportional(20, 64 * KIB),
-        targets::model,
-    );
+    hold("safetensors", 40_000, files, proportional(20, 64 * KIB), targets::model);
 }
 
 #[test]
 fn tables_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::csv().into()), 1 => inputs::csv()];
-    hold(
-        "csv",
-        40_000,
-        files,
-        proportional(20, 64 * KIB),
-        targets::csv,
-    );
+    hold("csv", 40_000, files, proportional(20, 64 * KIB), targets::csv);
 }
 
 #[test]
 fn jobs_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(vec![seeds::config()]), 1 => inputs::config()];
-    hold(
-        "toml",
-        40_000,
-        files,
-        proportional(200, 64 * KIB),
-        targets::config,
-    );
+    hold("toml", 40_000, files, proportional(200, 64 * KIB), targets::config);
 }
 
 #[test]
 fn provenances_are_read_or_refused() {
-    hold(
-        "provenance",
-        40_000,
-        || altered(vec![seeds::provenance()]),
-        proportional(20, 64 * KIB),
-        targets::provenance,
-    );
+    hold("provenance", 40_000, || altered(vec![seeds::provenance()]), proportional(20, 64 * KIB), targets::provenance);
 }
 
 #[test]
@@ -146,55 +104,26 @@ fn pictures_to_predict_are_read_or_refused() {
 #[test]
 fn checkpoints_are_gone_on_from_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::checkpoint().into()), 1 => inputs::checkpoint()];
-    hold(
-        "checkpoint",
-        40_000,
-        files,
-        proportional(20, 256 * KIB),
-        targets::checkpoint,
-    );
+    hold("checkpoint", 40_000, files, proportional(20, 256 * KIB), targets::checkpoint);
 }
 
 #[test]
 fn memories_of_verified_digests_are_read_or_ignored() {
     let files = || {
         let long = vec![b'x'; 100_000];
-        altered(vec![
-            seeds::memory(),
-            seeds::memory(),
-            seeds::memory(),
-            long,
-        ])
+        altered(vec![seeds::memory(), seeds::memory(), seeds::memory(), long])
     };
-    hold(
-        "memory",
-        20_000,
-        files,
-        proportional(20, MIB),
-        targets::memory,
-    );
+    hold("memory", 20_000, files, proportional(20, MIB), targets::memory);
 }
 
 #[test]
 fn images_are_installed_or_refused() {
-    hold(
-        "png",
-        20_000,
-        inputs::png,
-        proportional(4, 2 * MIB),
-        targets::png,
-    );
+    hold("png", 20_000, inputs::png, proportional(4, 2 * MIB), targets::png);
 }
 
 #[test]
 fn labels_are_installed_or_refused() {
-    hold(
-        "labels",
-        20_000,
-        inputs::labels,
-        proportional(20, MIB),
-        targets::labels,
-    );
+    hold("labels", 20_000, inputs::labels, proportional(20, MIB), targets::labels);
 }
 
 #[test]
@@ -209,13 +138,7 @@ fn tar_archives_are_installed_or_refused() {
 
 #[test]
 fn gzip_files_are_installed_or_refused() {
-    hold(
-        "gzip",
-        20_000,
-        inputs::archive,
-        proportional(4, 2 * MIB),
-        targets::archive,
-    );
+    hold("gzip", 20_000, inputs::archive, proportional(4, 2 * MIB), targets::archive);
 }
 
 /// What fuzzing begins with, and what it has found.
@@ -243,9 +166,7 @@ fn every_file_of_the_corpus_is_read_or_refused() {
         let mut read = 0;
         for file in fs::read_dir(corpus.join(name)).unwrap() {
             let bytes = || Just(fs::read(file.unwrap().path()).unwrap());
-            read += try_hold(1, bytes, proportional(200, 2 * MIB), target)
-                .unwrap()
-                .read;
+            read += try_hold(1, bytes, proportional(200, 2 * MIB), target).unwrap().read;
         }
         assert!(read > 0, "{name}: none is valid");
     }
@@ -261,11 +182,7 @@ fn write_the_corpus() {
     let npy = |npz: &[u8]| {
         let mut archive = zip::ZipArchive::new(Cursor::new(npz)).unwrap();
         let mut npy = Vec::new();
-        archive
-            .by_name("W.npy")
-            .unwrap()
-            .read_to_end(&mut npy)
-            .unwrap();
+        archive.by_name("W.npy").unwrap().read_to_end(&mut npy).unwrap();
         npy
     };
     let npz = seeds::npz();
@@ -319,31 +236,21 @@ fn an_array_that_unpacks_to_a_thousand_times_its_bytes_takes_a_known_amount_of_m
 fn memory_taken_for_a_size_that_is_only_declared_is_seen() {
     let sizes = || any::<[u8; 4]>().prop_map(|size| size.to_vec());
     let trusting = |bytes: &[u8]| {
-        let declared = bytes
-            .first_chunk()
-            .map_or(0, |&size| u32::from_le_bytes(size));
+        let declared = bytes.first_chunk().map_or(0, |&size| u32::from_le_bytes(size));
         match Vec::<u8>::with_capacity(declared as usize).capacity() {
             0 => Refused,
             _ => Read,
         }
     };
     let error = try_hold(100, sizes, proportional(8, 64 * KIB), trusting).unwrap_err();
-    assert!(
-        error.contains("bytes of memory for an input of 4"),
-        "{error}"
-    );
+    assert!(error.contains("bytes of memory for an input of 4"), "{error}");
 }
 
 #[test]
 fn a_panic_is_seen() {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..8);
-    let careless = |bytes: &[u8]| -> Outcome {
-        if bytes.first() > Some(&200) {
-            panic!("of a careless parser")
-        } else {
-            Refused
-        }
-    };
+    let careless =
+        |bytes: &[u8]| -> Outcome { if bytes.first() > Some(&200) { panic!("of a careless parser") } else { Refused } };
     let error = try_hold(1000, bytes, proportional(0, MIB), careless).unwrap_err();
     assert!(error.contains("of a careless parser"), "{error}");
 }

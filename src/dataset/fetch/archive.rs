@@ -34,22 +34,13 @@ pub(super) fn install(job: &mut Job, path: &Path) -> Result<()> {
     check_magic(path)?;
     install_entries(job, path).map_err(|error| match error {
         // The decoders report damage as an I/O error of these kinds.
-        Error::Io {
-            action: "read",
-            path,
-            source,
-        } if matches!(
-            source.kind(),
-            ErrorKind::InvalidData
-                | ErrorKind::InvalidInput
-                | ErrorKind::UnexpectedEof
-                | ErrorKind::Other
-        ) =>
+        Error::Io { action: "read", path, source }
+            if matches!(
+                source.kind(),
+                ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof | ErrorKind::Other
+            ) =>
         {
-            Error::Format {
-                path,
-                reason: format!("the archive is damaged or cut off: {source}"),
-            }
+            Error::Format { path, reason: format!("the archive is damaged or cut off: {source}") }
         }
         other => other,
     })
@@ -94,37 +85,24 @@ fn install_entries(job: &mut Job, path: &Path) -> Result<()> {
 }
 
 /// Installs the file whose pixels are in the image `file` and whose labels are among `labels`.
-fn install_image(
-    job: &mut Job,
-    entry: &Entry,
-    labels: &[u8],
-    file: &mut PackedFile,
-    path: &Path,
-) -> Result<()> {
+fn install_image(job: &mut Job, entry: &Entry, labels: &[u8], file: &mut PackedFile, path: &Path) -> Result<()> {
     let records = entry.file.records;
-    let labels = labels
-        .get(entry.first_label..entry.first_label + records)
-        .ok_or_else(|| Error::Format {
-            path: path.to_owned(),
-            reason: format!(
-                "{} must hold at least {} labels, but holds {}",
-                entry.labels,
-                entry.first_label + records,
-                labels.len()
-            ),
-        })?;
+    let labels = labels.get(entry.first_label..entry.first_label + records).ok_or_else(|| Error::Format {
+        path: path.to_owned(),
+        reason: format!(
+            "{} must hold at least {} labels, but holds {}",
+            entry.labels,
+            entry.first_label + records,
+            labels.len()
+        ),
+    })?;
     // What can't be compressed grows a little as a PNG, never by a quarter.
     let png = read_bounded(file, entry.file.bytes() * 5 / 4, path)?;
     job.install(&entry.file, path, &mut Records::new(&png, labels, path)?)
 }
 
 /// Where among `entries` the one is that `folder`/`of` names.
-fn position(
-    entries: &[Entry],
-    folder: &str,
-    name: &str,
-    of: impl Fn(&Entry) -> &str,
-) -> Option<usize> {
+fn position(entries: &[Entry], folder: &str, name: &str, of: impl Fn(&Entry) -> &str) -> Option<usize> {
     let name = name.strip_prefix(folder)?.strip_prefix('/')?;
     entries.iter().position(|e| of(e) == name)
 }
@@ -136,20 +114,15 @@ struct PackedFile<'a> {
 }
 
 /// Calls `each` with the name and content of every ordinary file in the archive until it gives true.
-fn for_each_file(
-    path: &Path,
-    mut each: impl FnMut(&str, &mut PackedFile) -> Result<bool>,
-) -> Result<()> {
+fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Result<bool>) -> Result<()> {
     let damaged = |e: io::Error| Error::Format {
         path: path.to_owned(),
         reason: format!("the archive is damaged or cut off: {e}"),
     };
     let file = File::open(path).map_err(Error::io("read", path))?;
     let unpacked = Rc::new(Cell::new(0));
-    let counter = Counter {
-        inner: GzDecoder::new(BufReader::with_capacity(1 << 18, file)),
-        count: Rc::clone(&unpacked),
-    };
+    let counter =
+        Counter { inner: GzDecoder::new(BufReader::with_capacity(1 << 18, file)), count: Rc::clone(&unpacked) };
     let mut archive = tar::Archive::new(counter.take(UNPACKED_BYTES));
     // Raw: an entry that renames the next one (a long name) is not followed. The names that are wanted are short, and
     // such an entry may be as long as it likes.
@@ -189,9 +162,7 @@ fn check_magic(path: &Path) -> Result<()> {
         return Err(refuse("is no ordinary file"));
     }
     let mut start = Vec::new();
-    File::open(path)
-        .and_then(|f| f.take(32).read_to_end(&mut start))
-        .map_err(Error::io("read", path))?;
+    File::open(path).and_then(|f| f.take(32).read_to_end(&mut start)).map_err(Error::io("read", path))?;
     if start.starts_with(&GZIP_MAGIC) {
         return Ok(());
     }
@@ -209,11 +180,7 @@ fn check_length(found: u64, expected: u64, path: &Path) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    Err(Error::FileLength {
-        path: path.to_owned(),
-        expected: expected.to_string(),
-        found,
-    })
+    Err(Error::FileLength { path: path.to_owned(), expected: expected.to_string(), found })
 }
 
 /// Reads a file of at most `limit` bytes.
@@ -227,20 +194,15 @@ fn read_bounded(file: &mut PackedFile, limit: u64, path: &Path) -> Result<Vec<u8
     }
     // Grows as bytes arrive: the size is only what the archive says.
     let mut bytes = Vec::new();
-    (&mut file.reader)
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
+    (&mut file.reader).take(limit).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     Ok(bytes)
 }
 
 /// Reads a JSON array of numbers from 0 to 255.
 fn read_labels(file: &mut PackedFile, path: &Path) -> Result<Vec<u8>> {
     let bytes = read_bounded(file, LABEL_BYTES, path)?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::Format {
-        path: path.to_owned(),
-        reason: format!("must be a JSON array of labels: {e}"),
-    })
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Error::Format { path: path.to_owned(), reason: format!("must be a JSON array of labels: {e}") })
 }
 
 /// Counts the bytes that pass.

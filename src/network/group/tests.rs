@@ -67,10 +67,7 @@ const SHAPES: [(usize, usize, usize, usize); 12] = [
 ];
 
 fn rates(m: usize) -> Vec<Rate> {
-    let rate = |j: usize| Rate {
-        eta: 0.01 / (j + 1) as f32,
-        lambda: 0.1 * j as f32,
-    };
+    let rate = |j: usize| Rate { eta: 0.01 / (j + 1) as f32, lambda: 0.1 * j as f32 };
     (0..m).map(rate).collect()
 }
 
@@ -127,10 +124,7 @@ fn the_forward_kernel_is_its_plain_twin_within_the_rounding_bound() {
                     let products = x.iter().zip(weight).map(|(x, w)| (x * w).abs());
                     let absolute = products.sum::<f32>() + member.bias[c].abs();
                     let (found, expected) = (found[(i * m + j) * k + c], expected[i * k + c]);
-                    assert!(
-                        same_sum(found, expected, d + 1, absolute),
-                        "{n} {d} {k} {m}"
-                    );
+                    assert!(same_sum(found, expected, d + 1, absolute), "{n} {d} {k} {m}");
                     let control = same_sum(found + 0.1, expected, d + 1, absolute);
                     assert!(!control, "a logit that is off by 0.1 is seen");
                 }
@@ -200,37 +194,18 @@ fn the_backward_kernel_is_its_plain_twin_within_the_rounding_bound() {
         group.forward(&mut batch, case.examples()).unwrap();
         let rows = batch.dlogits.chunks_exact(group.bias.len());
         for (j, member) in members.iter().enumerate() {
-            let dlogits: Vec<_> = rows
-                .clone()
-                .flat_map(|r| r[j * k..(j + 1) * k].to_vec())
-                .collect();
+            let dlogits: Vec<_> = rows.clone().flat_map(|r| r[j * k..(j + 1) * k].to_vec()).collect();
             let expected = passes::backward(member, &case.x, &dlogits, lambdas[j]);
-            let absolutes = Parameters {
-                weight: member.weight.iter().map(|w| w.abs()).collect(),
-                ..member.clone()
-            };
+            let absolutes = Parameters { weight: member.weight.iter().map(|w| w.abs()).collect(), ..member.clone() };
             let absolute = |values: &[f32]| values.iter().map(|v| v.abs()).collect::<Vec<_>>();
-            let absolutes = passes::backward(
-                &absolutes,
-                &absolute(&case.x),
-                &absolute(&dlogits),
-                lambdas[j],
-            );
+            let absolutes = passes::backward(&absolutes, &absolute(&case.x), &absolute(&dlogits), lambdas[j]);
             let gradients = &found[j].1;
             let found = gradients.dweight.iter().chain(&gradients.dbias);
             let expected = expected.dweight.iter().chain(&expected.dbias);
             let absolutes = absolutes.dweight.iter().chain(&absolutes.dbias);
             for ((found, expected), absolute) in found.zip(expected).zip(absolutes) {
-                assert!(
-                    same_sum(*found, *expected, n + 3, *absolute),
-                    "{n} {d} {k} {m}"
-                );
-                assert!(!same_sum(
-                    found + 0.5 * absolute + 1e-6,
-                    *expected,
-                    n + 3,
-                    *absolute
-                ));
+                assert!(same_sum(*found, *expected, n + 3, *absolute), "{n} {d} {k} {m}");
+                assert!(!same_sum(found + 0.5 * absolute + 1e-6, *expected, n + 3, *absolute));
             }
         }
     }
@@ -263,9 +238,7 @@ fn outcome(mut group: Group, case: &Case, rates: &[Rate]) -> Vec<(Parameters, To
     }
     let totals = group.evaluate(case.examples()).unwrap();
     let losses = group.losses(&batch, case.labels.len());
-    (0..rates.len())
-        .map(|j| (group.member(j), totals[j], losses[j]))
-        .collect()
+    (0..rates.len()).map(|j| (group.member(j), totals[j], losses[j])).collect()
 }
 
 #[test]
@@ -318,13 +291,8 @@ fn the_result_is_the_same_with_any_instruction_set_to_the_last_bit() {
 
 #[test]
 fn images_are_normalised_as_the_normalizer_says() {
-    let dims = Dims {
-        features: 130,
-        classes: 3,
-    };
-    let pixels = noise(3, 20 * 130)
-        .into_iter()
-        .map(|v| (v * 127.0 + 128.0) as u8);
+    let dims = Dims { features: 130, classes: 3 };
+    let pixels = noise(3, 20 * 130).into_iter().map(|v| (v * 127.0 + 128.0) as u8);
     let labels = (0..20).map(|i| i % 3).collect();
     let dataset = Dataset::new(dims, pixels.collect(), labels).unwrap();
     let normalizer = Normalizer::fit(&dataset).unwrap();
@@ -334,16 +302,12 @@ fn images_are_normalised_as_the_normalizer_says() {
     let case = Case::new(1, 130, 3);
     let group = Group::new(&case.members(2)).unwrap();
     let chosen = Examples::Chosen(&dataset, &normalizer, &indices);
-    let rows = group
-        .gradients(Examples::Rows(&x, &labels), &[0.0; 2])
-        .unwrap();
+    let rows = group.gradients(Examples::Rows(&x, &labels), &[0.0; 2]).unwrap();
     assert_eq!(group.gradients(chosen, &[0.0; 2]).unwrap(), rows);
     let other = Examples::Chosen(&dataset, &normalizer, &[1; 9]);
     assert_ne!(group.gradients(other, &[0.0; 2]).unwrap(), rows);
     let every: Vec<_> = (0..20).collect();
-    let all = group
-        .evaluate(Examples::All(&dataset, &normalizer))
-        .unwrap();
+    let all = group.evaluate(Examples::All(&dataset, &normalizer)).unwrap();
     let chosen = Examples::Chosen(&dataset, &normalizer, &every);
     assert_eq!(group.evaluate(chosen).unwrap(), all);
 }
@@ -351,17 +315,9 @@ fn images_are_normalised_as_the_normalizer_says() {
 #[test]
 fn a_flipped_image_is_the_one_whose_rows_are_turned_round() {
     // One panel and a half: three rows of an image.
-    let dims = Dims {
-        features: 96,
-        classes: 3,
-    };
-    let pixels: Vec<u8> = noise(3, 20 * 96)
-        .into_iter()
-        .map(|v| (v * 127.0 + 128.0) as u8)
-        .collect();
-    let turned = pixels
-        .chunks(SIDE)
-        .flat_map(|row| row.iter().rev().copied());
+    let dims = Dims { features: 96, classes: 3 };
+    let pixels: Vec<u8> = noise(3, 20 * 96).into_iter().map(|v| (v * 127.0 + 128.0) as u8).collect();
+    let turned = pixels.chunks(SIDE).flat_map(|row| row.iter().rev().copied());
     let labels: Vec<_> = (0..20).map(|i| i % 3).collect();
     let mirror = Dataset::new(dims, turned.collect(), labels.clone()).unwrap();
     let dataset = Dataset::new(dims, pixels, labels).unwrap();
@@ -369,8 +325,7 @@ fn a_flipped_image_is_the_one_whose_rows_are_turned_round() {
     let group = group(&Case::new(1, 96, 3).members(2));
     let indices = [19, 3, 3, 0, 7, 11, 2, 5, 13];
     let gradients = |examples: Examples| group.gradients(examples, &[0.0; 2]).unwrap();
-    let flipped =
-        |flips: &[bool]| gradients(Examples::Flipped(&dataset, &normalizer, &indices, flips));
+    let flipped = |flips: &[bool]| gradients(Examples::Flipped(&dataset, &normalizer, &indices, flips));
     let original = gradients(Examples::Chosen(&dataset, &normalizer, &indices));
     let mirrored = gradients(Examples::Chosen(&mirror, &normalizer, &indices));
     assert_eq!(flipped(&[false; 20]), original);
@@ -388,10 +343,7 @@ fn a_flipped_image_is_the_one_whose_rows_are_turned_round() {
 
 #[test]
 fn images_without_whole_rows_are_not_flipped() {
-    let dims = Dims {
-        features: 33,
-        classes: 1,
-    };
+    let dims = Dims { features: 33, classes: 1 };
     let dataset = Dataset::new(dims, vec![7; 66], vec![0; 2]).unwrap();
     let normalizer = Normalizer::fit(&dataset).unwrap();
     let group = Group::new(&[Parameters::zeros(dims)]).unwrap();
@@ -408,14 +360,8 @@ fn zero_parameters_lose_ln_k_and_choose_the_first_class() {
     let case = Case::new(20, 50, 10);
     let group = Group::new(&[Parameters::zeros(case.dims)]).unwrap();
     let totals = group.evaluate(case.examples()).unwrap()[0];
-    assert!(
-        (totals.loss / 20.0 - 10_f64.ln()).abs() < 1e-6,
-        "{totals:?}"
-    );
-    assert_eq!(
-        totals.correct,
-        case.labels.iter().filter(|&&l| l == 0).count()
-    );
+    assert!((totals.loss / 20.0 - 10_f64.ln()).abs() < 1e-6, "{totals:?}");
+    assert_eq!(totals.correct, case.labels.iter().filter(|&&l| l == 0).count());
     assert_eq!(group.predict(case.examples()).unwrap(), [0; 20]);
     let probabilities = group.probabilities(case.examples()).unwrap();
     assert!(probabilities.iter().all(|&p| p == 0.1), "{probabilities:?}");
@@ -440,10 +386,7 @@ fn the_largest_logit_is_the_prediction_and_huge_logits_stay_finite() {
     let member = case.member(5);
     let logits = passes::forward(&member, &case.x);
     let largest = |row: &[f32]| (0..4).fold(0, |best, c| if row[c] > row[best] { c } else { best });
-    let expected: Vec<_> = logits
-        .chunks_exact(4)
-        .map(|row| largest(row) as u8)
-        .collect();
+    let expected: Vec<_> = logits.chunks_exact(4).map(|row| largest(row) as u8).collect();
     let group = group(&[member.clone(), member]);
     let predictions = group.predict(case.examples()).unwrap();
     for (found, expected) in predictions.chunks_exact(2).zip(expected) {
@@ -476,20 +419,15 @@ fn a_number_that_is_not_finite_shows_in_the_loss_of_its_example_only() {
 fn the_gradient_of_a_real_sized_batch_is_within_1e_7_of_one_in_f64() {
     let case = Case::new(100, 3072, 10);
     let member = case.member(1);
-    let (loss, found) = (Group::new(std::slice::from_ref(&member)).unwrap())
-        .gradients(case.examples(), &[0.1])
-        .unwrap()
-        .remove(0);
+    let (loss, found) =
+        (Group::new(std::slice::from_ref(&member)).unwrap()).gradients(case.examples(), &[0.1]).unwrap().remove(0);
     let (d, k) = (3072, 10);
     let mut dweight: Vec<f64> = member.weight.iter().map(|&w| 0.2 * f64::from(w)).collect();
     let mut expected_loss = 0.0;
     for (x, &label) in case.x.chunks_exact(d).zip(&case.labels) {
         let dot = |c: usize| {
             let products = x.iter().zip(&member.weight[c * d..(c + 1) * d]);
-            products
-                .map(|(&x, &w)| f64::from(x) * f64::from(w))
-                .sum::<f64>()
-                + f64::from(member.bias[c])
+            products.map(|(&x, &w)| f64::from(x) * f64::from(w)).sum::<f64>() + f64::from(member.bias[c])
         };
         let logits: Vec<f64> = (0..k).map(dot).collect();
         let sum: f64 = logits.iter().map(|l| l.exp()).sum();
@@ -502,18 +440,11 @@ fn the_gradient_of_a_real_sized_batch_is_within_1e_7_of_one_in_f64() {
             }
         }
     }
-    let errors = found
-        .dweight
-        .iter()
-        .zip(&dweight)
-        .map(|(&f, e)| (f64::from(f) - e).abs());
+    let errors = found.dweight.iter().zip(&dweight).map(|(&f, e)| (f64::from(f) - e).abs());
     let worst = errors.fold(0.0, f64::max);
     assert!(worst <= 1e-7, "{worst:e}");
     assert!(worst > 0.0, "f32 is not f64");
-    assert!(
-        (loss - expected_loss).abs() <= 1e-6,
-        "{loss} {expected_loss}"
-    );
+    assert!((loss - expected_loss).abs() <= 1e-6, "{loss} {expected_loss}");
 }
 
 #[test]
@@ -521,10 +452,7 @@ fn wrong_shapes_are_refused() {
     let case = Case::new(4, 6, 3);
     let other = Case::new(4, 7, 3);
     assert!(Group::new(&[]).is_err());
-    let nothing = Dims {
-        features: 0,
-        classes: 3,
-    };
+    let nothing = Dims { features: 0, classes: 3 };
     assert!(Group::new(&[Parameters::zeros(nothing)]).is_err());
     assert!(Group::new(&[case.member(1), other.member(1)]).is_err());
     let pair = Group::new(&case.members(2)).unwrap();
@@ -534,17 +462,9 @@ fn wrong_shapes_are_refused() {
     let mut batch = Batch::new(&group, 4);
     assert!(group.step(&mut batch, case.examples(), &rates(1)).is_err());
     assert!(group.step(&mut batch, other.examples(), &rates(2)).is_err());
-    assert!(
-        group
-            .step(&mut batch, Examples::Rows(&[], &[]), &rates(2))
-            .is_err()
-    );
+    assert!(group.step(&mut batch, Examples::Rows(&[], &[]), &rates(2)).is_err());
     assert!(group.evaluate(Examples::Rows(&case.x, &[3; 4])).is_err());
     let mut foreign = Batch::new(&Group::new(&case.members(1)).unwrap(), 4);
-    assert!(
-        group
-            .step(&mut foreign, case.examples(), &rates(2))
-            .is_err()
-    );
+    assert!(group.step(&mut foreign, case.examples(), &rates(2)).is_err());
     assert!(group.step(&mut batch, case.examples(), &rates(2)).is_ok());
 }

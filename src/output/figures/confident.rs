@@ -3,8 +3,8 @@
 use plotters::style::text_anchor::HPos;
 
 use super::{
-    Area, DrawResult, TEMPLATE_GAP, TEMPLATES_HEAD, TEMPLATES_PER_ROW, ZOOM, draw, draw_text,
-    encode_png, paste_template,
+    Area, DrawResult, TEMPLATE_GAP, TEMPLATES_HEAD, TEMPLATES_PER_ROW, ZOOM, draw, draw_text, encode_png,
+    paste_template,
 };
 use crate::dataset::Dataset;
 use crate::dataset::cifar10::{CLASS_NAMES, DIMS, SIDE};
@@ -34,12 +34,7 @@ const HEIGHT: u32 = TEMPLATES_HEAD + 2 * KIND_HEIGHT;
 /// # Panics
 ///
 /// When a prediction is of an image beyond the last.
-pub fn confident_figure(
-    title: &str,
-    dataset: &Dataset,
-    right: &[Prediction],
-    wrong: &[Prediction],
-) -> Result<Vec<u8>> {
+pub fn confident_figure(title: &str, dataset: &Dataset, right: &[Prediction], wrong: &[Prediction]) -> Result<Vec<u8>> {
     if dataset.dims() != DIMS {
         return Err(Error::Shape {
             what: "data set".into(),
@@ -47,10 +42,7 @@ pub fn confident_figure(
             found: dataset.dims().to_string(),
         });
     }
-    let kinds = [
-        ("Right, with the highest probabilities", right),
-        ("Wrong, with the highest probabilities", wrong),
-    ];
+    let kinds = [("Right, with the highest probabilities", right), ("Wrong, with the highest probabilities", wrong)];
     let mut pixels = draw(WIDTH, HEIGHT, |area| {
         let middle = (WIDTH / 2, TEMPLATES_HEAD / 2);
         draw_text(area, title, middle, 28, HPos::Center)?;
@@ -82,8 +74,7 @@ fn corner(kind: u32, place: u32) -> (u32, u32) {
 }
 
 fn label(area: &Area, (left, top): (u32, u32), prediction: &Prediction) -> DrawResult<'static> {
-    let [class, predicted] =
-        [prediction.label, prediction.class].map(|c| CLASS_NAMES[usize::from(c)]);
+    let [class, predicted] = [prediction.label, prediction.class].map(|c| CLASS_NAMES[usize::from(c)]);
     let lines = [
         format!("true: {class}"),
         format!("predicted: {predicted}"),
@@ -107,12 +98,7 @@ mod tests {
     }
 
     fn of(index: usize) -> Prediction {
-        Prediction {
-            index,
-            label: 1,
-            class: 1,
-            probability: 1.0,
-        }
+        Prediction { index, label: 1, class: 1, probability: 1.0 }
     }
 
     #[test]
@@ -146,18 +132,14 @@ mod tests {
         for place in 0..TEMPLATES_PER_ROW {
             let (x, y) = corner(0, place);
             let gap = x + TILE..x + TILE + TEMPLATE_GAP;
-            let mut below =
-                (y + TILE..y + TILE + LABEL).flat_map(|y| gap.clone().map(move |x| (x, y)));
+            let mut below = (y + TILE..y + TILE + LABEL).flat_map(|y| gap.clone().map(move |x| (x, y)));
             assert!(below.all(|(x, y)| image.at(x as usize, y as usize) == [255; 3]));
         }
     }
 
     #[test]
     fn other_images_are_refused() {
-        let dims = crate::network::Dims {
-            features: 3,
-            classes: 2,
-        };
+        let dims = crate::network::Dims { features: 3, classes: 2 };
         let other = Dataset::new(dims, vec![0; 3], vec![0]).unwrap();
         assert!(confident_figure("", &other, &[], &[]).is_err());
     }

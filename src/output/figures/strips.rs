@@ -4,9 +4,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::{
-    AXIS_LEFT, CURVES_HEAD, DESCRIPTION_LEFT, DrawResult, INK, TICK_TEXT, TICKS, TRAINING,
-    VALIDATION, average_down, axis_range, decimals, draw, draw_text, dress_axes, encode_png,
-    format_tick, scaled, title,
+    AXIS_LEFT, CURVES_HEAD, DESCRIPTION_LEFT, DrawResult, INK, TICK_TEXT, TICKS, TRAINING, VALIDATION, average_down,
+    axis_range, decimals, draw, draw_text, dress_axes, encode_png, format_tick, scaled, title,
 };
 use crate::statistics::{Interval, Sample};
 
@@ -66,23 +65,14 @@ fn draw_legend(head: &super::Area, report: bool) -> DrawResult<'static> {
     let line = |from: u32, to: u32| [at(from), at(to)];
     head.draw(&Circle::new(at(24), scaled(4), RUNS.filled()))?;
     draw_text(head, "a run", (scaled(36), y), scaled(20), HPos::Left)?;
-    head.draw(&PathElement::new(
-        line(120, 148),
-        INK.stroke_width(scaled(7)),
-    ))?;
+    head.draw(&PathElement::new(line(120, 148), INK.stroke_width(scaled(7))))?;
     let mean = "mean, 95 %";
     draw_text(head, mean, (scaled(156), y), scaled(20), HPos::Left)?;
-    head.draw(&PathElement::new(
-        line(300, 328),
-        INK.stroke_width(scaled(2)),
-    ))?;
+    head.draw(&PathElement::new(line(300, 328), INK.stroke_width(scaled(2))))?;
     let next = "95 % of single runs";
     draw_text(head, next, (scaled(336), y), scaled(20), HPos::Left)?;
     if report {
-        head.draw(&PathElement::new(
-            line(560, 596),
-            REPORT.stroke_width(scaled(3)),
-        ))?;
+        head.draw(&PathElement::new(line(560, 596), REPORT.stroke_width(scaled(3))))?;
         draw_text(head, "the report", (scaled(604), y), scaled(20), HPos::Left)?;
     }
     Ok(())
@@ -96,22 +86,13 @@ impl Strip {
         let sample = Sample::new(&accuracies);
         let mean = sample.and_then(|s| s.mean_interval());
         let run = sample.and_then(|s| s.prediction_interval());
-        let ends = [mean, run]
-            .into_iter()
-            .flatten()
-            .flat_map(|i| [i.low, i.high]);
+        let ends = [mean, run].into_iter().flatten().flat_map(|i| [i.low, i.high]);
         let (bottom, top) = axis_range(accuracies.iter().copied().chain(reported).chain(ends));
 
         let (head, body) = area.split_vertically(scaled(STRIP_HEAD));
         let middle = scaled(AXIS_LEFT + (STRIP_WIDTH - AXIS_LEFT) / 2);
         let name = title(self.lambda, self.eta);
-        draw_text(
-            &head,
-            &name,
-            (middle, scaled(STRIP_HEAD) / 2),
-            scaled(22),
-            HPos::Center,
-        )?;
+        draw_text(&head, &name, (middle, scaled(STRIP_HEAD) / 2), scaled(22), HPos::Center)?;
         let places = decimals(bottom, top);
         let mut chart = ChartBuilder::on(&body)
             .margin_left(scaled(DESCRIPTION_LEFT))
@@ -121,11 +102,7 @@ impl Strip {
             .build_cartesian_2d(0.0..1.0, bottom..top)?;
         let tick = |y: &f64| format_tick(*y, places);
         let mut mesh = chart.configure_mesh();
-        mesh.disable_x_mesh()
-            .x_labels(0)
-            .y_desc("test accuracy (%)")
-            .y_labels(TICKS)
-            .y_label_formatter(&tick);
+        mesh.disable_x_mesh().x_labels(0).y_desc("test accuracy (%)").y_labels(TICKS).y_label_formatter(&tick);
         dress_axes(&mut mesh, TICK_TEXT, 22);
         mesh.draw()?;
         if let Some(figure) = reported {
@@ -133,9 +110,7 @@ impl Strip {
             chart.draw_series([PathElement::new(across, REPORT.stroke_width(scaled(3)))])?;
         }
         let runs = accuracies.iter().enumerate();
-        chart.draw_series(
-            runs.map(|(i, &y)| Circle::new((place(i), y), scaled(4), RUNS.mix(0.6).filled())),
-        )?;
+        chart.draw_series(runs.map(|(i, &y)| Circle::new((place(i), y), scaled(4), RUNS.mix(0.6).filled())))?;
         for (interval, bar) in [(run, 2), (mean, 7)] {
             let bar = INK.stroke_width(scaled(bar));
             let ends = |i: Interval| [(INTERVALS_AT, i.low), (INTERVALS_AT, i.high)];
@@ -163,12 +138,7 @@ mod tests {
     use super::*;
 
     fn strip(accuracies: &[f64], reported: Option<f64>) -> Strip {
-        Strip {
-            lambda: 0.1,
-            eta: 0.001,
-            accuracies: accuracies.to_vec(),
-            reported,
-        }
+        Strip { lambda: 0.1, eta: 0.001, accuracies: accuracies.to_vec(), reported }
     }
 
     fn image(strips: &[Strip]) -> Image {
@@ -187,11 +157,7 @@ mod tests {
     #[test]
     fn the_reported_figure_is_a_line_across_its_strip_alone() {
         let runs = [0.390, 0.391, 0.389, 0.392];
-        let image = image(&[
-            strip(&runs, None),
-            strip(&runs, Some(0.394)),
-            strip(&runs, None),
-        ]);
+        let image = image(&[strip(&runs, None), strip(&runs, Some(0.394)), strip(&runs, None)]);
         let places = report(&image);
         assert!(places.len() > 300, "{}", places.len());
         let (left, right) = (STRIP_WIDTH as usize, 2 * STRIP_WIDTH as usize);

@@ -50,10 +50,7 @@ pub struct EpochMark {
 impl Chart {
     pub fn new(panel: &Panel) -> Self {
         let scale = Scale::new(panel);
-        let lines = [
-            ("training", &panel.training),
-            ("validation", &panel.validation),
-        ];
+        let lines = [("training", &panel.training), ("validation", &panel.validation)];
         Self {
             quantity: panel.quantity,
             description: description(panel),
@@ -76,11 +73,7 @@ struct Scale {
 impl Scale {
     fn new(panel: &Panel) -> Self {
         let (bottom, top) = panel.range();
-        Self {
-            last: panel.last_epoch(),
-            bottom,
-            top,
-        }
+        Self { last: panel.last_epoch(), bottom, top }
     }
 
     fn x(&self, epoch: i32) -> f64 {
@@ -96,22 +89,14 @@ impl Scale {
         let steps = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10i32.pow(power)));
         let step = steps.into_iter().find(|step| self.last / step <= 8);
         let ticks = (0..=self.last).step_by(step.unwrap_or(i32::MAX) as usize);
-        ticks
-            .map(|epoch| Tick {
-                at: self.x(epoch),
-                label: epoch.to_string(),
-            })
-            .collect()
+        ticks.map(|epoch| Tick { at: self.x(epoch), label: epoch.to_string() }).collect()
     }
 
     fn value_ticks(&self) -> Vec<Tick> {
         let decimals = decimals(self.bottom, self.top);
         ticks(self.bottom, self.top)
             .into_iter()
-            .map(|value| Tick {
-                at: self.y(value),
-                label: format_tick(value, decimals),
-            })
+            .map(|value| Tick { at: self.y(value), label: format_tick(value, decimals) })
             .collect()
     }
 
@@ -119,9 +104,7 @@ impl Scale {
     fn path(&self, points: &[Point]) -> String {
         let mut path = String::new();
         for run in points.split(|point| point.1.is_none()) {
-            let places = run
-                .iter()
-                .filter_map(|&(epoch, value)| Some((self.x(epoch), self.y(value?))));
+            let places = run.iter().filter_map(|&(epoch, value)| Some((self.x(epoch), self.y(value?))));
             for (i, (x, y)) in places.enumerate() {
                 let command = if i == 0 { 'M' } else { 'L' };
                 let _ = write!(path, "{command}{x} {y}");
@@ -147,9 +130,7 @@ impl Scale {
                 let left = edge(i.checked_sub(1).and_then(|i| epochs.get(i)));
                 let right = edge(epochs.get(i + 1));
                 let values = [("training", training), ("validation", validation)];
-                let dots = values
-                    .into_iter()
-                    .filter_map(|(s, v)| Some((s, self.y(v?))));
+                let dots = values.into_iter().filter_map(|(s, v)| Some((s, self.y(v?))));
                 EpochMark {
                     text: epoch_text(epoch, values),
                     left: tenths(left),
@@ -166,8 +147,7 @@ fn epoch_text(epoch: i32, values: [(&str, Option<f64>); 2]) -> String {
     match values {
         [(_, None), (_, None)] => format!("Epoch {epoch}: diverged"),
         values => {
-            let [training, validation] =
-                values.map(|(split, value)| format!("{split} {}", nats(value)));
+            let [training, validation] = values.map(|(split, value)| format!("{split} {}", nats(value)));
             format!("Epoch {epoch}: {training}, {validation} nats")
         }
     }
@@ -176,17 +156,11 @@ fn epoch_text(epoch: i32, values: [(&str, Option<f64>); 2]) -> String {
 /// The first, the last and the smallest value of each line.
 fn description(panel: &Panel) -> String {
     let line = |split: &str, points: &[Point]| {
-        let values = || {
-            points
-                .iter()
-                .filter_map(|&(epoch, value)| Some((epoch, value?)))
-        };
+        let values = || points.iter().filter_map(|&(epoch, value)| Some((epoch, value?)));
         let Some(((first, start), (last, end))) = values().next().zip(values().next_back()) else {
             return format!("{split}: no value.");
         };
-        let (lowest_in, lowest) = values()
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .expect("there is a first value");
+        let (lowest_in, lowest) = values().min_by(|a, b| a.1.total_cmp(&b.1)).expect("there is a first value");
         format!(
             "{split}: {} in epoch {first}, {} in epoch {last}, lowest {} in epoch {lowest_in}.",
             nats(Some(start)),
@@ -215,10 +189,7 @@ mod tests {
         let points: Vec<Point> = (1..).zip(values.iter().copied()).collect();
         Panel {
             quantity: "loss",
-            validation: points
-                .iter()
-                .map(|&(e, v)| (e, v.map(|v| v + 1.0)))
-                .collect(),
+            validation: points.iter().map(|&(e, v)| (e, v.map(|v| v + 1.0))).collect(),
             training: points,
         }
     }
@@ -248,10 +219,7 @@ mod tests {
     #[test]
     fn an_epoch_says_its_values_with_their_unit_or_that_it_diverged() {
         let chart = Chart::new(&panel(&[Some(2.0), None]));
-        assert_eq!(
-            chart.epochs[0].text,
-            "Epoch 1: training 2.0000, validation 3.0000 nats"
-        );
+        assert_eq!(chart.epochs[0].text, "Epoch 1: training 2.0000, validation 3.0000 nats");
         assert_eq!(chart.epochs[1].text, "Epoch 2: diverged");
         assert_eq!(chart.epochs[1].dots.len(), 0);
         assert_eq!(chart.diverged, Some(2));
@@ -279,11 +247,7 @@ mod tests {
 
     #[test]
     fn an_axis_of_epochs_has_few_round_numbers() {
-        for (epochs, expected) in [
-            (1, "0 1 2"),
-            (8, "0 1 2 3 4 5 6 7 8"),
-            (40, "0 5 10 15 20 25 30 35 40"),
-        ] {
+        for (epochs, expected) in [(1, "0 1 2"), (8, "0 1 2 3 4 5 6 7 8"), (40, "0 5 10 15 20 25 30 35 40")] {
             let chart = Chart::new(&panel(&vec![Some(1.0); epochs]));
             let labels: Vec<_> = chart.epoch_ticks.iter().map(|t| t.label.as_str()).collect();
             assert_eq!(labels.join(" "), expected);

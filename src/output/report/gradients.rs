@@ -19,9 +19,7 @@ impl<'a> Gradients<'a> {
             checks: rows.len(),
             failed: by_comparison.iter().map(|summary| summary.failed).sum(),
             by_comparison,
-            by_problem: summaries(rows, |row| {
-                (&row.against, &row.implementation, &row.problem)
-            }),
+            by_problem: summaries(rows, |row| (&row.against, &row.implementation, &row.problem)),
         }
     }
 }
@@ -38,10 +36,7 @@ pub struct Summary<'a> {
     pub worst: &'a GradcheckRow,
 }
 
-fn summaries<'a, K: PartialEq>(
-    rows: &'a [GradcheckRow],
-    key: impl Fn(&'a GradcheckRow) -> K,
-) -> Vec<Summary<'a>> {
+fn summaries<'a, K: PartialEq>(rows: &'a [GradcheckRow], key: impl Fn(&'a GradcheckRow) -> K) -> Vec<Summary<'a>> {
     let mut groups: Vec<Vec<&GradcheckRow>> = Vec::new();
     for row in rows {
         match groups.iter_mut().find(|group| key(group[0]) == key(row)) {
@@ -56,18 +51,14 @@ impl<'a> Summary<'a> {
     fn new(rows: &[&'a GradcheckRow]) -> Self {
         // What isn't finite has no difference to state, and is further off than everything.
         let excess = |row: &GradcheckRow| {
-            row.max_absolute_difference
-                .map_or(f64::INFINITY, |difference| difference / row.tolerance)
+            row.max_absolute_difference.map_or(f64::INFINITY, |difference| difference / row.tolerance)
         };
         Self {
             first: rows[0],
             checks: rows.len(),
             values: rows.iter().map(|row| row.elements).sum(),
             failed: rows.iter().filter(|row| row.verdict != "PASS").count(),
-            worst: rows
-                .iter()
-                .max_by(|a, b| excess(a).total_cmp(&excess(b)))
-                .expect("a group has a row"),
+            worst: rows.iter().max_by(|a, b| excess(a).total_cmp(&excess(b))).expect("a group has a row"),
         }
     }
 
@@ -93,13 +84,7 @@ mod tests {
             .iter()
             .map(|s| (s.first.against.clone(), s.checks, s.values, s.failed))
             .collect();
-        assert_eq!(
-            found,
-            [
-                ("reference".into(), 2, 20, 0),
-                ("central differences".into(), 1, 10, 0)
-            ]
-        );
+        assert_eq!(found, [("reference".into(), 2, 20, 0), ("central differences".into(), 1, 10, 0)]);
         assert_eq!(Gradients::new(&rows).by_comparison[0].worst.problem, "b");
         assert_eq!(Gradients::new(&rows).by_problem.len(), 3);
     }

@@ -25,11 +25,7 @@ pub fn rows(confusion: &Confusion) -> Vec<MatrixRow> {
     let row = |(truth, &class): (usize, &&'static str)| {
         let cell = |predicted: usize| {
             let images = confusion.count(truth, predicted);
-            Cell {
-                images,
-                share: images as f64 / confusion.examples(truth).max(1) as f64,
-                right: predicted == truth,
-            }
+            Cell { images, share: images as f64 / confusion.examples(truth).max(1) as f64, right: predicted == truth }
         };
         MatrixRow {
             class,
@@ -57,9 +53,6 @@ mod tests {
         assert_eq!(cell(2, 5), (1, 0.25, false));
         assert_eq!(cell(3, 5), (1, 1.0, false));
         assert_eq!(cell(0, 0), (0, 0.0, true));
-        assert_eq!(
-            (rows[2].class, rows[2].recall, rows[5].precision),
-            ("bird", Some(0.75), Some(0.0))
-        );
+        assert_eq!((rows[2].class, rows[2].recall, rows[5].precision), ("bird", Some(0.75), Some(0.0)));
     }
 }

@@ -76,10 +76,7 @@ struct SettingView<'a> {
 
 impl<'a> SettingView<'a> {
     fn new(part: &'a SettingPart) -> Self {
-        let panels = part
-            .curves
-            .iter()
-            .flat_map(|r| [Panel::loss(r), Panel::cost(r)]);
+        let panels = part.curves.iter().flat_map(|r| [Panel::loss(r), Panel::cost(r)]);
         Self {
             part,
             charts: panels.map(|panel| Chart::new(&panel)).collect(),
@@ -113,13 +110,7 @@ mod filters {
 
     /// A loss or cost; the unit stands beside it.
     pub fn nats(value: Option<f64>) -> String {
-        value.map_or(MISSING.into(), |v| {
-            if v.abs() < 1e5 {
-                format!("{v:.4}")
-            } else {
-                format!("{v:.3e}")
-            }
-        })
+        value.map_or(MISSING.into(), |v| if v.abs() < 1e5 { format!("{v:.4}") } else { format!("{v:.3e}") })
     }
 
     #[filter_fn]
@@ -137,9 +128,7 @@ mod filters {
     #[filter_fn]
     pub fn scientific(value: &(impl Copy + Into<Option<f64>>), _: &dyn Values) -> Result<String> {
         let value: Option<f64> = (*value).into();
-        Ok(value.map_or("not finite".into(), |v| {
-            format!("{v:.1e}").replace('-', "−")
-        }))
+        Ok(value.map_or("not finite".into(), |v| format!("{v:.1e}").replace('-', "−")))
     }
 
     /// λ or η.

@@ -84,9 +84,7 @@ impl Replication {
         };
         Ok(Some(Self {
             settings,
-            verdicts: folder
-                .table("replication_verdicts.csv")?
-                .unwrap_or_default(),
+            verdicts: folder.table("replication_verdicts.csv")?.unwrap_or_default(),
             figure: folder.file("replication.png", picture)?,
         }))
     }
@@ -107,10 +105,7 @@ impl Search {
         };
         let accuracy = |row: &SearchRow| row.validation_accuracy.unwrap_or(f64::NEG_INFINITY);
         trials.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
-        Ok(Some(Self {
-            trials,
-            figure: folder.file("search.png", picture)?,
-        }))
+        Ok(Some(Self { trials, figure: folder.file("search.png", picture)? }))
     }
 }
 
@@ -149,9 +144,10 @@ impl Parts {
         if parts.settings.is_empty() && parts.gradcheck.is_none() {
             return Err(Error::Format {
                 path: path.to_owned(),
-                reason: "there is nothing to show: no summary.csv, which `onelayer train` writes, and no gradcheck.csv, \
+                reason:
+                    "there is nothing to show: no summary.csv, which `onelayer train` writes, and no gradcheck.csv, \
                          which `onelayer gradcheck` writes"
-                    .into(),
+                        .into(),
             });
         }
         Ok(parts)
@@ -161,49 +157,21 @@ impl Parts {
     pub fn best(&self) -> Option<&SummaryRow> {
         let rows = self.settings.iter().map(|setting| &setting.summary);
         let tested = rows.filter(|row| row.test_accuracy.is_some());
-        tested.max_by(|a, b| {
-            a.test_accuracy
-                .partial_cmp(&b.test_accuracy)
-                .expect("no NaN is read from a table")
-        })
+        tested.max_by(|a, b| a.test_accuracy.partial_cmp(&b.test_accuracy).expect("no NaN is read from a table"))
     }
 
     fn missing_files(&self) -> Vec<Missing> {
         let of_folder = [
-            (
-                "Accuracies",
-                "summary.csv",
-                "train",
-                self.settings.is_empty(),
-            ),
-            (
-                "Gradient check",
-                "gradcheck.csv",
-                "gradcheck",
-                self.gradcheck.is_none(),
-            ),
-            (
-                "Replication",
-                "replication_summary.csv",
-                "replicate",
-                self.replication.is_none(),
-            ),
+            ("Accuracies", "summary.csv", "train", self.settings.is_empty()),
+            ("Gradient check", "gradcheck.csv", "gradcheck", self.gradcheck.is_none()),
+            ("Replication", "replication_summary.csv", "replicate", self.replication.is_none()),
             ("Search", "search.csv", "search", self.search.is_none()),
-            (
-                "Provenance",
-                provenance::FILE,
-                "train",
-                self.provenance.is_none(),
-            ),
+            ("Provenance", provenance::FILE, "train", self.provenance.is_none()),
         ];
         let of_folder = of_folder
             .into_iter()
             .filter(|&(.., is_missing)| is_missing)
-            .map(|(what, file, command, _)| Missing {
-                what,
-                file: file.into(),
-                command,
-            });
+            .map(|(what, file, command, _)| Missing { what, file: file.into(), command });
         let of_settings = self.settings.iter().flat_map(SettingPart::missing_files);
         of_folder.chain(of_settings).collect()
     }
@@ -218,15 +186,9 @@ impl SettingPart {
             match &all {
                 Some(rows) if rows.len() != epochs => Err(Error::Format {
                     path: path.to_owned(),
-                    reason: format!(
-                        "must show the {} epochs of curves_{name}.csv, but shows {epochs}",
-                        rows.len()
-                    ),
+                    reason: format!("must show the {} epochs of curves_{name}.csv, but shows {epochs}", rows.len()),
                 }),
-                _ => Ok(Sheet {
-                    bytes: bytes.to_vec(),
-                    epochs,
-                }),
+                _ => Ok(Sheet { bytes: bytes.to_vec(), epochs }),
             }
         })?;
         let shown = all.as_ref().map(|rows| thin(rows));
@@ -251,13 +213,8 @@ impl SettingPart {
 
     /// How far the accuracy is from the reported one, in percentage points.
     pub fn difference(&self) -> String {
-        let both = self
-            .summary
-            .test_accuracy
-            .zip(self.summary.reported_test_accuracy);
-        both.map_or("–".into(), |(ours, theirs)| {
-            format!("{:+.2}", 100.0 * (ours - theirs)).replace('-', "−")
-        })
+        let both = self.summary.test_accuracy.zip(self.summary.reported_test_accuracy);
+        both.map_or("–".into(), |(ours, theirs)| format!("{:+.2}", 100.0 * (ours - theirs)).replace('-', "−"))
     }
 
     fn missing_files(&self) -> Vec<Missing> {
@@ -266,30 +223,12 @@ impl SettingPart {
         let trained = self.summary.train_loss.is_some();
         let weights = self.snapshots.is_some() || self.weights.is_some();
         let files = [
-            (
-                "Curves",
-                format!("curves_{name}.csv"),
-                self.curves.is_none(),
-            ),
-            (
-                "Weights",
-                format!("snapshots_{name}.jpg"),
-                trained && !weights,
-            ),
-            (
-                "Confusion matrix",
-                format!("confusion_{name}.csv"),
-                trained && self.confusion.is_none(),
-            ),
+            ("Curves", format!("curves_{name}.csv"), self.curves.is_none()),
+            ("Weights", format!("snapshots_{name}.jpg"), trained && !weights),
+            ("Confusion matrix", format!("confusion_{name}.csv"), trained && self.confusion.is_none()),
         ];
         let missing = files.into_iter().filter(|(.., is_missing)| *is_missing);
-        missing
-            .map(|(what, file, _)| Missing {
-                what,
-                file,
-                command: "train",
-            })
-            .collect()
+        missing.map(|(what, file, _)| Missing { what, file, command: "train" }).collect()
     }
 }
 
@@ -305,10 +244,7 @@ fn thin(rows: &[CurveRow]) -> Vec<CurveRow> {
 fn picture(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png)
         .decode()
-        .map_err(|e| Error::Format {
-            path: path.to_owned(),
-            reason: format!("must be a PNG, but {e}"),
-        })?;
+        .map_err(|e| Error::Format { path: path.to_owned(), reason: format!("must be a PNG, but {e}") })?;
     Ok(bytes.to_vec())
 }
 
@@ -323,11 +259,7 @@ impl Reader<'_> {
     }
 
     /// What `read` makes of the file `name`; `None` when there is no such file in the folder.
-    fn file<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(&[u8], &Path) -> Result<T>,
-    ) -> Result<Option<T>> {
+    fn file<T>(&self, name: &str, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<Option<T>> {
         // A name is partly that of a setting, which stands in a file: it must not lead out of the folder.
         if name.contains(['/', '\\', ':', '\0']) {
             return Ok(None);

@@ -21,12 +21,7 @@ use crate::replication::testing::rows;
 use crate::shard::Shard;
 
 /// A check of 10 numbers, tolerance 10⁻⁶.
-pub fn gradcheck_row(
-    problem: &str,
-    against: &str,
-    difference: Option<f64>,
-    verdict: &str,
-) -> GradcheckRow {
+pub fn gradcheck_row(problem: &str, against: &str, difference: Option<f64>, verdict: &str) -> GradcheckRow {
     GradcheckRow {
         problem: problem.into(),
         implementation: "kernels".into(),
@@ -55,33 +50,17 @@ pub fn folder(settings: &[&str]) -> TempDir {
     let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
     let rows: Vec<_> = settings.iter().map(|name| summary_row(name)).collect();
     write("summary.csv", to_csv(&rows));
-    write(
-        "gradcheck.csv",
-        to_csv(&[gradcheck_row("images", "reference", Some(2.5e-8), "PASS")]),
-    );
-    write(
-        "search.csv",
-        to_csv(&[
-            search_row(0.5, None),
-            search_row(0.001, Some(0.37)),
-            search_row(0.01, Some(0.38)),
-        ]),
-    );
+    write("gradcheck.csv", to_csv(&[gradcheck_row("images", "reference", Some(2.5e-8), "PASS")]));
+    write("search.csv", to_csv(&[search_row(0.5, None), search_row(0.001, Some(0.37)), search_row(0.01, Some(0.38))]));
     write("search.png", png());
     for (name, bytes) in super::super::replication::files(&replication()) {
         write(&name, bytes);
     }
     write("provenance.json", provenance().to_json());
     for name in settings.iter().filter(|name| !name.contains('/')) {
-        write(
-            &format!("curves_{name}.csv"),
-            to_csv(&[curve_row(1), curve_row(2)]),
-        );
+        write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), curve_row(2)]));
         let snapshot = vec![128; DIMS.classes * DIMS.features];
-        write(
-            &format!("snapshots_{name}.jpg"),
-            to_jpeg(&[snapshot.clone(), snapshot]),
-        );
+        write(&format!("snapshots_{name}.jpg"), to_jpeg(&[snapshot.clone(), snapshot]));
         let confusion = Confusion::from_counts(10, (0..100).collect());
         write(&format!("confusion_{name}.csv"), confusion_csv(&confusion));
     }
@@ -90,10 +69,7 @@ pub fn folder(settings: &[&str]) -> TempDir {
 
 /// Two seeds of two settings, the first of which diverges once.
 pub fn replication() -> Replication {
-    let mut rows = rows(&[
-        ("lambda0_eta0.001", &[390, 391]),
-        ("lambda0.1_eta0.001", &[393, 392]),
-    ]);
+    let mut rows = rows(&[("lambda0_eta0.001", &[390, 391]), ("lambda0.1_eta0.001", &[393, 392])]);
     rows[0].correct_test_images = None;
     Replication::new(&rows).unwrap()
 }
@@ -148,9 +124,7 @@ pub fn search_row(eta: f64, accuracy: Option<f64>) -> SearchRow {
 /// A small picture.
 pub fn png() -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    RgbImage::new(2, 3)
-        .write_to(&mut bytes, ImageFormat::Png)
-        .unwrap();
+    RgbImage::new(2, 3).write_to(&mut bytes, ImageFormat::Png).unwrap();
     bytes.into_inner()
 }
 
@@ -171,16 +145,8 @@ pub fn curve_row(epoch: usize) -> CurveRow {
 pub fn provenance() -> JobProvenance {
     JobProvenance {
         version: "0.1.0".into(),
-        commit: Some(Commit {
-            id: "01e2383aa".into(),
-            modified: true,
-        }),
-        command: vec![
-            "onelayer".into(),
-            "train".into(),
-            "--init".into(),
-            "a file".into(),
-        ],
+        commit: Some(Commit { id: "01e2383aa".into(), modified: true }),
+        command: vec!["onelayer".into(), "train".into(), "--init".into(), "a file".into()],
         seed: 42,
         data: vec![RecordFile::from(BatchFile::Test).into()],
         processor: "A processor".into(),

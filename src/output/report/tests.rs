@@ -6,12 +6,7 @@ use super::samples::{curve_row, folder, gradcheck_row, summary_row};
 use super::*;
 use crate::hyperparameters::Setting;
 
-const REPORT: [&str; 4] = [
-    "lambda0_eta0.1",
-    "lambda0_eta0.001",
-    "lambda0.1_eta0.001",
-    "lambda1_eta0.001",
-];
+const REPORT: [&str; 4] = ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"];
 
 fn html(folder: &Path) -> String {
     String::from_utf8(page(folder).unwrap()).unwrap()
@@ -96,16 +91,8 @@ fn every_part_of_a_full_folder_is_on_the_page() {
 fn the_page_is_well_formed_and_its_attributes_are_apart() {
     let html = html(folder(&REPORT).path());
     let elements = elements(&html);
-    assert!(
-        elements
-            .iter()
-            .any(|e| e == "td class=\"right\" style=\"--share:0.000\"")
-    );
-    assert!(
-        elements
-            .iter()
-            .any(|e| e.starts_with("svg viewBox=\"0 0 340 216\" role=\"img\" "))
-    );
+    assert!(elements.iter().any(|e| e == "td class=\"right\" style=\"--share:0.000\""));
+    assert!(elements.iter().any(|e| e.starts_with("svg viewBox=\"0 0 340 216\" role=\"img\" ")));
     let broken = html.replacen("</table>", "", 1);
     assert!(std::panic::catch_unwind(|| self::elements(&broken)).is_err());
 }
@@ -117,10 +104,7 @@ fn nothing_is_fetched_from_anywhere() {
     for element in elements(&html) {
         for attribute in ["src", "href"] {
             let value = element.split(&format!(" {attribute}=\"")).nth(1);
-            assert!(
-                value.is_none_or(|v| v.starts_with('#') || v.starts_with("data:")),
-                "{element:.80}"
-            );
+            assert!(value.is_none_or(|v| v.starts_with('#') || v.starts_with("data:")), "{element:.80}");
         }
         assert!(!element.contains("srcset"));
     }
@@ -143,10 +127,7 @@ fn what_a_file_says_is_text_whatever_it_is() {
     let hostile = "\"><img src=x onerror=alert(1)> & '</title>";
     let out = folder(&[hostile]);
     let write = |name: &str, bytes: Vec<u8>| fs::write(out.path().join(name), bytes).unwrap();
-    write(
-        "gradcheck.csv",
-        to_csv(&[gradcheck_row(hostile, hostile, None, hostile)]),
-    );
+    write("gradcheck.csv", to_csv(&[gradcheck_row(hostile, hostile, None, hostile)]));
     let mut provenance = super::samples::provenance();
     provenance.processor = hostile.into();
     provenance.command = vec![hostile.into()];
@@ -155,11 +136,7 @@ fn what_a_file_says_is_text_whatever_it_is() {
     assert!(html.contains("&#60;img src=x"));
     let plain = self::html(folder(&["lambda0_eta0.1"]).path());
     assert_eq!(count(&html, "<img"), count(&plain, "<img"));
-    assert!(
-        elements(&html)
-            .iter()
-            .all(|element| !element.contains("onerror"))
-    );
+    assert!(elements(&html).iter().all(|element| !element.contains("onerror")));
 }
 
 #[test]
@@ -204,10 +181,7 @@ fn without_snapshots_the_weights_at_the_end_are_shown() {
     let path = out.path().join("weights_lambda0_eta0.1.png");
     fs::write(&path, &figure).unwrap();
     let html = html(out.path());
-    assert!(html.contains(&format!(
-        "src=\"data:image/png;base64,{}\"",
-        BASE64_STANDARD.encode(&figure)
-    )));
+    assert!(html.contains(&format!("src=\"data:image/png;base64,{}\"", BASE64_STANDARD.encode(&figure))));
     assert!(!html.contains("id=\"missing\""));
     fs::write(&path, &figure[..figure.len() / 2]).unwrap();
     assert!(error(out.path()).contains("weights_lambda0_eta0.1.png: must be a PNG"));
@@ -231,10 +205,7 @@ fn a_setting_that_diverged_says_so_and_misses_nothing() {
     (second.train_loss, second.validation_loss) = (None, None);
     let write = |name: &str, bytes: Vec<u8>| fs::write(out.path().join(name), bytes).unwrap();
     write("summary.csv", to_csv(&[row]));
-    write(
-        &format!("curves_{name}.csv"),
-        to_csv(&[curve_row(1), second]),
-    );
+    write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), second]));
     fs::remove_file(out.path().join(format!("snapshots_{name}.jpg"))).unwrap();
     fs::remove_file(out.path().join(format!("confusion_{name}.csv"))).unwrap();
     let html = html(out.path());
@@ -245,10 +216,7 @@ fn a_setting_that_diverged_says_so_and_misses_nothing() {
 #[test]
 fn a_check_that_failed_is_seen() {
     let out = folder(&REPORT[..1]);
-    let rows = [
-        gradcheck_row("a", "reference", Some(1e-9), "PASS"),
-        gradcheck_row("b", "reference", None, "FAIL"),
-    ];
+    let rows = [gradcheck_row("a", "reference", Some(1e-9), "PASS"), gradcheck_row("b", "reference", None, "FAIL")];
     fs::write(out.path().join("gradcheck.csv"), to_csv(&rows)).unwrap();
     let html = html(out.path());
     assert!(html.contains("1 of\n2 checks fail.") && html.contains("✗ FAIL in 1"));
@@ -261,10 +229,7 @@ fn snapshots_of_another_number_of_epochs_are_refused() {
     let path = out.path().join("curves_lambda0_eta0.1.csv");
     fs::write(path, to_csv(&[curve_row(1)])).unwrap();
     let message = error(out.path());
-    assert!(
-        message.contains("snapshots_lambda0_eta0.1.jpg: must show the 1 epochs"),
-        "{message}"
-    );
+    assert!(message.contains("snapshots_lambda0_eta0.1.jpg: must show the 1 epochs"), "{message}");
 }
 
 #[test]
@@ -288,10 +253,7 @@ fn the_best_setting_is_the_one_with_the_highest_test_accuracy() {
     let html = html(out.path());
     let lead = html.split_once("The best of its settings").unwrap().1;
     let lead = lead.split_once("</p>").unwrap().0;
-    assert!(
-        lead.contains("0.25") && lead.contains("41.00\u{a0}%"),
-        "{lead}"
-    );
+    assert!(lead.contains("0.25") && lead.contains("41.00\u{a0}%"), "{lead}");
 }
 
 #[test]
