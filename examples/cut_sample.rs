@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use onelayer::dataset::store::{self, Trust};
 use onelayer::dataset::{cifar10, sample};
-use onelayer::output::atomic;
+use onelayer::files::atomic;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);

@@ -14,11 +14,12 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use onelayer::files::atomic;
 use onelayer::gradcheck::autograd::{Precision, derivatives};
 use onelayer::gradcheck::{Problem, Terms};
 use onelayer::hyperparameters::Loss;
-use onelayer::network::{Dims, Parameters};
-use onelayer::output::atomic;
+use onelayer::network::Parameters;
+use onelayer::shape::Dims;
 
 /// Where the files are committed.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");

@@ -18,7 +18,7 @@
 //! use onelayer::dataset::sample;
 //! use onelayer::gradcheck::{Problem, check, implementations::KERNELS};
 //! use onelayer::hyperparameters::{Schedule, Setting};
-//! use onelayer::preprocess::Normalizer;
+//! use onelayer::dataset::normalizer::Normalizer;
 //! use onelayer::train::{Data, random_start, train};
 //!
 //! let splits = sample::load(sample::DEFAULT_DIR.as_ref())?;
@@ -39,13 +39,15 @@
 pub mod dataset;
 pub mod error;
 pub mod evaluate;
+pub mod figures;
+pub mod files;
 pub mod gradcheck;
 pub mod hyperparameters;
 pub mod network;
-pub mod output;
-pub mod preprocess;
-pub mod replication;
+pub mod page;
+pub mod replicate;
 pub mod search;
+pub mod shape;
 pub mod shard;
 pub mod statistics;
 pub mod train;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use assert_cmd::prelude::*;
-use onelayer::output::npz::{self, Data};
+use onelayer::files::npz::{self, Data};
 use tempfile::TempDir;
 
 /// A results folder in which something is already.

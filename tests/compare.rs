@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
 use onelayer::dataset::{Dataset, sample};
-use onelayer::output::model::ModelFile;
+use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
 
 fn onelayer(arguments: &[&str]) -> Output {

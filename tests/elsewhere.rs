@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::evaluate;
 use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
-use onelayer::output::model::ModelFile;
-use onelayer::preprocess::Normalizer;
+use onelayer::train::model::ModelFile;
 
 /// The models of the results folder.
 const SETTINGS: [&str; 4] = ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"];

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
-use onelayer::output::classes::ClassRow;
-use onelayer::output::confusion::read_confusion;
-use onelayer::output::model::ModelFile;
-use onelayer::output::tables::{self, SummaryRow};
+use onelayer::evaluate::classes::ClassRow;
+use onelayer::evaluate::confusion::read_confusion;
+use onelayer::files::csv;
+use onelayer::train::model::ModelFile;
+use onelayer::train::table::SummaryRow;
 use tempfile::TempDir;
 
 fn onelayer(arguments: &[&str], out: &Path) -> Output {
@@ -34,7 +35,7 @@ impl Trained {
         let output = onelayer(&[&train, arguments].concat(), out.path());
         assert!(output.status.success());
         let path = out.path().join("summary.csv");
-        let rows: Vec<SummaryRow> = tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
+        let rows: Vec<SummaryRow> = csv::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
         let summary = rows[0].clone();
         Self { out, summary }
     }
@@ -80,7 +81,7 @@ fn every_split_has_the_scores_that_training_wrote_and_files_of_its_own() {
         let confusion = read_confusion(&trained.read(&table), Path::new(&table)).unwrap();
         assert_eq!(confusion.accuracy(), Some(accuracy));
         let table = format!("classes_{name}.csv");
-        let classes: Vec<ClassRow> = tables::from_csv(&trained.read(&table), Path::new(&table)).unwrap();
+        let classes: Vec<ClassRow> = csv::from_csv(&trained.read(&table), Path::new(&table)).unwrap();
         for (class, row) in classes.iter().enumerate() {
             assert_eq!(row.examples, examples);
             assert_eq!((row.precision, row.recall), (confusion.precision(class), confusion.recall(class)));

@@ -3,7 +3,8 @@
 
 use onelayer::gradcheck::{Comparison, Derivatives, Problem, TOLERANCE, Terms, implementations, reference};
 use onelayer::hyperparameters::Loss;
-use onelayer::network::{Dims, Parameters};
+use onelayer::network::Parameters;
+use onelayer::shape::Dims;
 use serde::Deserialize;
 
 /// A problem of the file.

@@ -5,14 +5,15 @@ use std::process::Command;
 
 use assert_cmd::prelude::*;
 use onelayer::dataset::cifar10::DIMS;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
+use onelayer::files::csv;
 use onelayer::gradcheck::implementations::{KERNELS, PASSES};
+use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::gradcheck::{Check, Derivatives, Implementation, Problem, Sample, check, implementations};
 use onelayer::hyperparameters::Loss;
-use onelayer::network::{Dims, passes};
-use onelayer::output::gradcheck::GradcheckRow;
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
+use onelayer::network::passes;
+use onelayer::shape::Dims;
 use onelayer::train::random_start;
 
 const LAMBDAS: [f64; 2] = [0.1, 1.0];
@@ -273,7 +274,7 @@ fn the_command_passes_on_the_sample_and_writes_its_table() {
     assert!(stdout.contains("100 images, the start, softmax") && stdout.contains("worst: "), "{stdout}");
 
     let path = out.path().join("gradcheck.csv");
-    let rows: Vec<GradcheckRow> = tables::from_csv(&std::fs::read(&path).unwrap(), &path).unwrap();
+    let rows: Vec<GradcheckRow> = csv::from_csv(&std::fs::read(&path).unwrap(), &path).unwrap();
     assert!(rows.iter().all(|row| row.verdict == "PASS" && row.elements > 0));
     assert!(rows.iter().any(|row| row.problem.ends_with("the start, bce")));
     let whole = rows.iter().find(|r| r.problem.contains("images") && r.quantity == "weight").unwrap();

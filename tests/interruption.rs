@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Reply, Server, official_archive, ok, partial};
-use onelayer::output::checkpoint::NAME as CHECKPOINT;
+use onelayer::train::checkpoint::NAME as CHECKPOINT;
 use results::{assert_same, contents, onelayer, succeed, train};
 use tempfile::{TempDir, tempdir};
 

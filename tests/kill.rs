@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use common::{Reply, Server, official_archive, ok, partial, range_start};
 
-use onelayer::output::checkpoint::NAME as CHECKPOINT;
+use onelayer::train::checkpoint::NAME as CHECKPOINT;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use results::{contents, onelayer, succeed, torn, train};

@@ -9,11 +9,12 @@ use std::f64::consts::LN_2;
 use std::fs;
 
 use onelayer::dataset::Dataset;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::evaluate;
 use onelayer::gradcheck::Problem;
 use onelayer::hyperparameters::{Loss, Schedule, Setting};
-use onelayer::network::{Dims, Examples, Group, Parameters, passes};
-use onelayer::preprocess::Normalizer;
+use onelayer::network::{Examples, Group, Parameters, passes};
+use onelayer::shape::Dims;
 use onelayer::train::{Data, Trainer};
 use results::{assert_same, onelayer, succeed};
 use tempfile::tempdir;

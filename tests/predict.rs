@@ -9,11 +9,11 @@ use assert_cmd::prelude::*;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use onelayer::dataset::cifar10::{CLASS_NAMES, PLANE};
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::{predict, probabilities};
 use onelayer::hyperparameters::Loss;
-use onelayer::output::model::ModelFile;
-use onelayer::preprocess::Normalizer;
+use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
 
 /// A model that was trained on the report's data, as it lies in the results folder.

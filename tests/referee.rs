@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
+use onelayer::files::npz::{self, Data, Npz};
 use onelayer::gradcheck::referee::{self, Quantity, Submission};
 use onelayer::gradcheck::{Derivatives, Problem, implementations};
-use onelayer::network::Dims;
-use onelayer::output::model::ModelFile;
-use onelayer::output::npz::{self, Data, Npz};
+use onelayer::shape::Dims;
+use onelayer::train::model::ModelFile;
 use proptest::prelude::*;
 use tempfile::TempDir;
 

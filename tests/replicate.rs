@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::sample;
 use onelayer::evaluate::evaluate;
+use onelayer::files::csv;
 use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
-use onelayer::replication::{PairRow, ReplicationRow, SummaryRow, VerdictRow};
+use onelayer::replicate::{PairRow, ReplicationRow, SummaryRow, VerdictRow};
 use onelayer::train::{Data, random_start, train};
 use serde::de::DeserializeOwned;
 
@@ -65,8 +65,8 @@ fn words(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-fn read<R: tables::Row + DeserializeOwned>(path: &Path) -> Vec<R> {
-    tables::from_csv(&fs::read(path).unwrap(), path).unwrap()
+fn read<R: csv::Row + DeserializeOwned>(path: &Path) -> Vec<R> {
+    csv::from_csv(&fs::read(path).unwrap(), path).unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {

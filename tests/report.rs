@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
 use browser::Browser;
-use onelayer::output::tables::{self, CurveRow};
+use onelayer::files::csv;
+use onelayer::train::table::CurveRow;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -157,7 +158,7 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
     };
     let out = trained();
     let path = out.path().join(format!("curves_{SETTING}.csv"));
-    let curves: Vec<CurveRow> = tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
+    let curves: Vec<CurveRow> = csv::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
     let shown = |epoch: usize| {
         let row = &curves[epoch - 1];
         let text = |quantity: [Option<f64>; 2]| {

@@ -6,14 +6,14 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use assert_cmd::prelude::*;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::{Scores, evaluate};
+use onelayer::files::csv;
 use onelayer::hyperparameters::Loss;
-use onelayer::output::config::Config;
-use onelayer::output::model::ModelFile;
-use onelayer::output::search::SearchRow;
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
+use onelayer::search::table::SearchRow;
+use onelayer::train::config::Config;
+use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
 
 /// Two streams of batches with four trials each.
@@ -43,7 +43,7 @@ fn succeed(arguments: &[&str]) -> (TempDir, String) {
 }
 
 fn rows(path: &Path) -> Vec<SearchRow> {
-    tables::from_csv(&fs::read(path).unwrap(), path).unwrap()
+    csv::from_csv(&fs::read(path).unwrap(), path).unwrap()
 }
 
 /// Everything of the rows but the time that was taken.

@@ -7,16 +7,17 @@ use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
 use onelayer::Error;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, Splits, sample};
+use onelayer::evaluate::confusion::read_confusion;
 use onelayer::evaluate::{confusion, evaluate};
+use onelayer::figures::probabilities::ProbabilityRow;
+use onelayer::files::csv;
+use onelayer::files::npz;
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
-use onelayer::output::confusion::read_confusion;
-use onelayer::output::model::ModelFile;
-use onelayer::output::npz;
-use onelayer::output::probabilities::ProbabilityRow;
-use onelayer::output::tables::{self, CurveRow, SummaryRow};
-use onelayer::preprocess::Normalizer;
+use onelayer::train::model::ModelFile;
+use onelayer::train::table::{CurveRow, SummaryRow};
 use onelayer::train::{Data, Epoch, Observer, Run, State, Trainer, random_start, snapshot, train};
 use tempfile::TempDir;
 
@@ -90,12 +91,12 @@ fn succeed(arguments: &[&str]) -> TempDir {
 
 fn summary(out: &Path) -> Vec<SummaryRow> {
     let path = out.join("summary.csv");
-    tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap()
+    csv::from_csv(&fs::read(&path).unwrap(), &path).unwrap()
 }
 
 fn curves(out: &Path, setting: &str) -> Vec<CurveRow> {
     let path = out.join(format!("curves_{setting}.csv"));
-    tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap()
+    csv::from_csv(&fs::read(&path).unwrap(), &path).unwrap()
 }
 
 #[test]
@@ -286,7 +287,7 @@ fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_stable_loss() {
     let sample = Sample::load();
     let schedule = Schedule { epochs: 5, batch_size: 96, shuffle: false, ..SCHEDULE };
     let runs = sample.train(&Setting::REPORT[1..], &schedule, &start);
-    let mut expected = csv::Reader::from_path(format!("{NUMPY}/losses.csv")).unwrap();
+    let mut expected = ::csv::Reader::from_path(format!("{NUMPY}/losses.csv")).unwrap();
     let mut compared = 0;
     for (record, (run, epoch)) in
         expected.records().zip(runs.iter().flat_map(|run| run.epochs.iter().map(move |epoch| (run, epoch))))
@@ -545,7 +546,7 @@ fn every_test_image_is_in_the_histogram_of_its_setting_as_right_or_wrong() {
     for (loss, name) in [("softmax", "lambda0.1_eta0.001"), ("bce", "lambda0.1_eta0.001_bce")] {
         let out = succeed(&["--epochs", "1", "--lambda", "0.1", "--loss", loss]);
         let path = out.path().join(format!("probabilities_{name}.csv"));
-        let rows: Vec<ProbabilityRow> = tables::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
+        let rows: Vec<ProbabilityRow> = csv::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
         let right: usize = rows.iter().map(|row| row.right).sum();
         let wrong: usize = rows.iter().map(|row| row.wrong).sum();
         assert_eq!(right + wrong, 500);

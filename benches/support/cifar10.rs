@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use onelayer::dataset::cifar10::{BatchFile, DEFAULT_DIR};
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Splits, store};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
-use onelayer::preprocess::Normalizer;
 use onelayer::train::{Data, Run, random_start, train};
 use rayon::ThreadPool;
 

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use onelayer::dataset::Dataset;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::network::{Examples, Group};
-use onelayer::preprocess::Normalizer;
 use onelayer::statistics::{Agreement, Interval};
 
-use super::{data, model};
+use super::common::{data, model};
 
 /// Above this p-value, two models are not called different.
 const LEVEL: f64 = 0.05;

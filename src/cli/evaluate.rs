@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use onelayer::dataset::Dataset;
+use onelayer::dataset::normalizer::Normalizer;
+use onelayer::evaluate::classes::class_rows;
+use onelayer::evaluate::confusion::confusion_csv;
 use onelayer::evaluate::{Confusion, Prediction, Scores, confusion, evaluate, most_confident, predict};
-use onelayer::output::classes::class_rows;
-use onelayer::output::confusion::confusion_csv;
-use onelayer::output::figures::{IMAGES, confident_figure, confusion_figure};
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
+use onelayer::figures::{IMAGES, confident_figure, confusion_figure};
+use onelayer::files::csv;
 
-use super::{data, model, out, table};
+use super::common::{data, model, out, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -131,7 +131,7 @@ impl Evaluation<'_> {
         let confident = |right| most_confident(&self.predictions, right, IMAGES);
         Ok(vec![
             (format!("confusion_{name}.csv"), confusion_csv(&self.confusion)),
-            (format!("classes_{name}.csv"), tables::to_csv(&class_rows(&self.confusion))),
+            (format!("classes_{name}.csv"), csv::to_csv(&class_rows(&self.confusion))),
             (format!("confusion_{name}.png"), confusion_figure(&title, &self.confusion)?),
             (
                 format!("confident_{name}.png"),

@@ -10,9 +10,9 @@ use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::{self, Catalog, Report, Source};
 use onelayer::dataset::store::Trust;
 
-use super::data::Name;
-use super::progress::progress;
-use super::signals;
+use super::common::data::Name;
+use super::common::progress::progress;
+use super::common::signals;
 
 const EXAMPLES: &str = "\
 Examples:

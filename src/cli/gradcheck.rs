@@ -5,17 +5,19 @@ use std::process::ExitCode;
 
 use onelayer::dataset::Splits;
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
+use onelayer::dataset::normalizer::Normalizer;
+use onelayer::files::csv;
 use onelayer::gradcheck::implementations::{KERNELS, PASSES};
 use onelayer::gradcheck::referee::start as referee_start;
+use onelayer::gradcheck::table::{GradcheckRow, Location};
 use onelayer::gradcheck::{Check, Implementation, Problem, Sample, check};
 use onelayer::hyperparameters::{Loss, Schedule};
-use onelayer::network::{Dims, Parameters};
-use onelayer::output::gradcheck::{GradcheckRow, Location};
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
+use onelayer::network::Parameters;
+use onelayer::shape::Dims;
 use onelayer::train::{epoch_order, random_start};
 
-use super::{data, model, out, referee};
+use super::common::{data, model, out};
+use super::referee;
 #[cfg(feature = "autograd-check")]
 use onelayer::{gradcheck::trajectory, train::Data};
 
@@ -89,7 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         add(trajectory::check(images.data(), &[setting], &images.schedule, &start)?);
     }
     let rows: Vec<_> = checks.iter().map(GradcheckRow::from).collect();
-    folder.write(&[("gradcheck.csv".into(), tables::to_csv(&rows))])?;
+    folder.write(&[("gradcheck.csv".into(), csv::to_csv(&rows))])?;
     #[cfg(not(feature = "autograd-check"))]
     if !args.quiet {
         show!("PyTorch's rows: tests/run.sh --no-run, cargo run -F autograd-check gradcheck");

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use onelayer::output::heatmap::search_figure;
-use onelayer::output::replication::{RUNS, files};
-use onelayer::output::search::SearchRow;
-use onelayer::output::tables::{self, Row};
-use onelayer::replication::{Replication, ReplicationRow};
+use onelayer::figures::heatmap::search_figure;
+use onelayer::files::csv::{self, Row};
+use onelayer::replicate::table::{RUNS, files};
+use onelayer::replicate::{Replication, ReplicationRow};
+use onelayer::search::table::SearchRow;
 use onelayer::shard::{Shard, Sharded, merge};
 use serde::de::DeserializeOwned;
 
-use super::{out, replication};
+use super::common::out;
+use super::replication;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +36,7 @@ type Table = (PathBuf, Vec<u8>);
 /// Joins the tables, whichever command wrote them, and goes on as that command does with a whole job.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let read = |path: &PathBuf| {
-        let bytes = super::input::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = super::common::input::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         anyhow::Ok((path.clone(), bytes))
     };
     let found: Vec<Table> = args.files.iter().map(read).collect::<Result<_, _>>()?;
@@ -50,13 +51,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Whether all tables have rows of the kind `R`.
 fn are<R: Row>(tables: &[Table]) -> bool {
-    tables.iter().all(|(_, bytes)| tables::has_header_of::<R>(bytes))
+    tables.iter().all(|(_, bytes)| csv::has_header_of::<R>(bytes))
 }
 
 /// The first table that is of no known kind, or else the mixture.
 fn describe(found: &[Table]) -> String {
-    let is_known =
-        |bytes: &[u8]| tables::has_header_of::<ReplicationRow>(bytes) || tables::has_header_of::<SearchRow>(bytes);
+    let is_known = |bytes: &[u8]| csv::has_header_of::<ReplicationRow>(bytes) || csv::has_header_of::<SearchRow>(bytes);
     match found.iter().find(|(_, bytes)| !is_known(bytes)) {
         Some((path, _)) => format!("{} is none of them", path.display()),
         None => "there are some of both".into(),
@@ -66,7 +66,7 @@ fn describe(found: &[Table]) -> String {
 /// The rows of the whole job.
 fn join<R: Row + Sharded + DeserializeOwned>(found: Vec<Table>) -> onelayer::Result<Vec<R>> {
     let parse = |(path, bytes): Table| {
-        let rows = tables::from_csv(&bytes, &path)?;
+        let rows = csv::from_csv(&bytes, &path)?;
         Ok((path, rows))
     };
     merge(found.into_iter().map(parse).collect::<onelayer::Result<_>>()?)
@@ -75,7 +75,7 @@ fn join<R: Row + Sharded + DeserializeOwned>(found: Vec<Table>) -> onelayer::Res
 fn merge_replication(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode> {
     let rows: Vec<ReplicationRow> = join(found)?;
     let whole = Replication::new(&rows)?;
-    let mut written = vec![(Shard::WHOLE.file_name(RUNS), tables::to_csv(&rows))];
+    let mut written = vec![(Shard::WHOLE.file_name(RUNS), csv::to_csv(&rows))];
     written.extend(files(&whole));
     args.out.open()?.write(&written)?;
     replication::print(&whole);
@@ -85,7 +85,7 @@ fn merge_replication(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode>
 fn merge_search(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode> {
     let rows: Vec<SearchRow> = join(found)?;
     let folder = args.out.open()?;
-    folder.write(&[("search.csv".into(), tables::to_csv(&rows)), ("search.png".into(), search_figure(&rows))])?;
+    folder.write(&[("search.csv".into(), csv::to_csv(&rows)), ("search.png".into(), search_figure(&rows))])?;
     show!("The {} trials are in {}; the same search with", rows.len(), folder.path().join("search.csv").display());
     show!("--resume, and without --shard, trains the best setting.");
     Ok(ExitCode::SUCCESS)

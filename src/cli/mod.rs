@@ -17,30 +17,19 @@ macro_rules! show {
     }};
 }
 
-mod checkpoints;
+mod common;
 mod compare;
-mod data;
 mod evaluate;
 mod fetch;
 mod generate;
 mod gradcheck;
-mod input;
 mod merge;
-mod model;
-mod observer;
-mod out;
 mod predict;
-mod progress;
-mod provenance;
 mod referee;
 mod replicate;
 mod replication;
 mod report;
 mod search;
-mod shard;
-mod signals;
-mod start;
-mod table;
 mod train;
 
 use std::process::ExitCode;
@@ -93,7 +82,7 @@ enum Command {
 /// Runs the command, and says on stderr what kept it from being carried out, in one line. The exit code is 0 for success;
 /// a check that was carried out and failed returns its own.
 pub fn main() -> ExitCode {
-    run(Cli::parse()).unwrap_or_else(|error| match signals::exit_code(&error) {
+    run(Cli::parse()).unwrap_or_else(|error| match common::signals::exit_code(&error) {
         Some(code) => {
             // What stands before the cause says how to go on.
             say!("{error}");

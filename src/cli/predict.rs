@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, picture};
+use onelayer::evaluate::predictions::prediction_row;
 use onelayer::evaluate::probabilities;
-use onelayer::output::predictions::prediction_row;
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
+use onelayer::files::csv;
 
-use super::{model, out};
+use super::common::{model, out};
 
 /// How many classes the chart of an image has.
 const TOP: usize = 5;
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let predictions = names.iter().zip(probabilities.as_chunks().0);
     let text = if args.csv {
         let rows = predictions.map(|(name, probabilities)| prediction_row(name, probabilities));
-        let table = tables::to_csv(&rows.collect::<Vec<_>>());
+        let table = csv::to_csv(&rows.collect::<Vec<_>>());
         args.dialect.get().translate(&table).into_owned()
     } else {
         let charts = predictions.map(|(name, probabilities)| chart(name, probabilities));

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
+use onelayer::files::atomic;
 use onelayer::gradcheck::Problem;
+use onelayer::gradcheck::referee::files as referee_files;
 use onelayer::gradcheck::referee::{Finding, Quantity, judge};
-use onelayer::network::Dims;
-use onelayer::output::gradcheck::Location;
-use onelayer::output::{atomic, referee};
+use onelayer::gradcheck::table::Location;
+use onelayer::shape::Dims;
 
-use super::input;
+use super::common::input;
 
 /// The problem's file unless told otherwise.
 const PROBLEM: &str = "problem.npz";
@@ -38,7 +39,7 @@ impl RefereeArgs {
     /// Writes `problem`, which is a batch `at` somewhere, to `path`.
     pub fn export(&self, path: &Path, problem: &Problem, quiet: bool) -> anyhow::Result<ExitCode> {
         let lambda = self.lambda.unwrap_or(0.1);
-        let bytes = referee::problem_to_npz(problem, lambda)
+        let bytes = referee_files::problem_to_npz(problem, lambda)
             .with_context(|| format!("cannot put the problem into {}", path.display()))?;
         atomic::write(path, &bytes)?;
         if !quiet {
@@ -55,9 +56,9 @@ impl RefereeArgs {
         let bytes = input::read(problem_path).with_context(|| {
             format!("cannot read the problem {} (--problem names it, --export writes one)", problem_path.display())
         })?;
-        let (problem, lambda) = referee::read_problem(&bytes, problem_path)?;
+        let (problem, lambda) = referee_files::read_problem(&bytes, problem_path)?;
         let bytes = input::read(path).with_context(|| format!("cannot read --grads {}", path.display()))?;
-        let submission = referee::read_submission(&bytes, path, problem.dims())?;
+        let submission = referee_files::read_submission(&bytes, path, problem.dims())?;
         let findings = judge(&problem, lambda, &submission)?;
         if !quiet {
             show!("{}: {}", problem_path.display(), describe(&problem, lambda));

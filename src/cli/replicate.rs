@@ -4,18 +4,19 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use onelayer::Error;
+use onelayer::dataset::normalizer::Normalizer;
+use onelayer::files::csv;
 use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::output::replication::{RUNS, files};
-use onelayer::output::results::Folder;
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
-use onelayer::replication::{Job, Replication, ReplicationRow};
+use onelayer::replicate::table::{RUNS, files};
+use onelayer::replicate::{Job, Replication, ReplicationRow};
 use onelayer::shard::Shard;
 use onelayer::train::Data;
+use onelayer::train::results::Folder;
 
-use super::checkpoints::resuming_command;
-use super::observer::Work;
-use super::{data, out, replication, shard, signals};
+use super::common::checkpoints::resuming_command;
+use super::common::observer::Work;
+use super::common::{data, out, shard, signals};
+use super::replication;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -138,8 +139,8 @@ impl Replicating<'_> {
     fn read(&mut self, quiet: bool) -> anyhow::Result<()> {
         let path = self.folder.path().join(self.table());
         if path.exists() {
-            let bytes = super::input::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let rows = tables::from_csv(&bytes, &path)?;
+            let bytes = super::common::input::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let rows = csv::from_csv(&bytes, &path)?;
             self.rows = self.job.adopt(rows).with_context(|| {
                 format!("{} can't be gone on with; without --resume, it is replaced", path.display())
             })?;
@@ -173,7 +174,7 @@ impl Replicating<'_> {
     fn add(&mut self, rows: Vec<ReplicationRow>) -> anyhow::Result<()> {
         self.rows.extend(rows);
         self.rows.sort_by_key(|row| row.seed);
-        let table = tables::to_csv(&self.rows);
+        let table = csv::to_csv(&self.rows);
         Ok(self.folder.write(&[(self.table(), table)])?)
     }
 

@@ -1,6 +1,6 @@
 //! What a replication shows, as tables and words of 80 columns for the settings of the report.
 
-use onelayer::replication::{PairRow, Replication, SummaryRow, verdicts};
+use onelayer::replicate::{PairRow, Replication, SummaryRow, verdicts};
 
 /// The widest line.
 const WIDTH: usize = 80;

@@ -4,8 +4,8 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use onelayer::output::report;
-use onelayer::output::results::Folder;
+use onelayer::page;
+use onelayer::train::results::Folder;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,9 +22,9 @@ pub struct Args {
 
 /// Reads the folder, writes the page, says where it is.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let page = report::page(&args.out)?;
-    Folder::open(&args.out)?.write(&[(report::FILE.into(), page)])?;
+    let page = page::page(&args.out)?;
+    Folder::open(&args.out)?.write(&[(page::FILE.into(), page)])?;
     // Nobody to read it is no failure: the page is there.
-    let _ = writeln!(stdout(), "{}", args.out.join(report::FILE).display());
+    let _ = writeln!(stdout(), "{}", args.out.join(page::FILE).display());
     Ok(ExitCode::SUCCESS)
 }

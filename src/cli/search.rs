@@ -6,25 +6,26 @@ use anyhow::{Context, ensure};
 use onelayer::Error;
 use onelayer::dataset::Dataset;
 use onelayer::dataset::cifar10::DIMS;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::Scores;
+use onelayer::figures::heatmap::search_figure;
+use onelayer::files::csv;
 use onelayer::hyperparameters::{Decay, Loss, Schedule};
-use onelayer::output::config::Config;
-use onelayer::output::heatmap::search_figure;
-use onelayer::output::model::ModelFile;
-use onelayer::output::results::Folder;
-use onelayer::output::search::{SearchRow, Validation, outcomes};
-use onelayer::output::tables;
-use onelayer::preprocess::Normalizer;
+use onelayer::search::table::{SearchRow, Validation, outcomes};
 use onelayer::search::{Outcome, Plan, Space, best, standard_error};
 use onelayer::shard::Shard;
+use onelayer::train::config::Config;
+use onelayer::train::model::ModelFile;
+use onelayer::train::results::Folder;
 use onelayer::train::{Data, random_start, train_unevaluated};
 
-use super::checkpoints::resuming_command;
-use super::data::{DataArgs, Loaded};
-use super::observer::Work;
-use super::out::OutArgs;
-use super::shard::ShardArgs;
-use super::{input, loss_parser, signals};
+use super::common::checkpoints::resuming_command;
+use super::common::data::{DataArgs, Loaded};
+use super::common::observer::Work;
+use super::common::out::OutArgs;
+use super::common::shard::ShardArgs;
+use super::common::{input, signals};
+use super::loss_parser;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -234,7 +235,7 @@ impl Search<'_> {
         match (resume, path.exists()) {
             (true, true) => {
                 let bytes = input::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                let rows = tables::from_csv(&bytes, &path)?;
+                let rows = csv::from_csv(&bytes, &path)?;
                 self.outcomes = outcomes(&rows, self.plan, self.shard, self.validation, &path)?;
             }
             _ if quiet => {}
@@ -282,7 +283,7 @@ impl Search<'_> {
         self.outcomes.sort_by_key(|outcome| outcome.trial);
         let row = |o| SearchRow::new(self.plan, o, self.shard, self.validation);
         let rows: Vec<_> = self.outcomes.iter().map(row).collect();
-        let mut files = vec![(self.table(), tables::to_csv(&rows))];
+        let mut files = vec![(self.table(), csv::to_csv(&rows))];
         if self.shard == Shard::WHOLE {
             files.push(("search.png".into(), search_figure(&rows)));
         }

@@ -9,18 +9,19 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::{confusion, probability_histogram};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
-use onelayer::output::checkpoint::Job;
-use onelayer::output::config::Config;
-use onelayer::output::report;
-use onelayer::output::results::{Folder, Results, files_of};
-use onelayer::preprocess::Normalizer;
+use onelayer::page;
+use onelayer::train::checkpoint::Job;
+use onelayer::train::config::Config;
+use onelayer::train::results::{Folder, Results, files_of};
 use onelayer::train::{Run, Timings, random_start};
 
-use super::checkpoints::Keeper;
-use super::{data, input, loss_parser, observer, out, provenance, signals, start, table};
+use super::common::checkpoints::Keeper;
+use super::common::{data, input, observer, out, provenance, signals, start, table};
+use super::loss_parser;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -280,8 +281,8 @@ fn write(folder: &Folder, results: &Results) -> anyhow::Result<()> {
 
 /// Puts the folder on one page.
 fn write_page(folder: &Folder) -> onelayer::Result<()> {
-    let page = report::page(folder.path())?;
-    folder.write(&[(report::FILE.into(), page)])
+    let page = page::page(folder.path())?;
+    folder.write(&[(page::FILE.into(), page)])
 }
 
 fn report_divergence(runs: &[Run]) {

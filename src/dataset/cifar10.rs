@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Dataset;
 use crate::error::{Error, Result};
-use crate::network::Dims;
+use crate::shape::Dims;
 
 /// Where the six files lie, seen from the project's folder.
 pub const DEFAULT_DIR: &str = "data/cifar-10-batches-bin";

@@ -1,10 +1,11 @@
 //! Images as bytes, with their labels; where they come from.
 //!
-//! Images stay bytes for as long as they are stored: [`crate::preprocess`] turns a mini-batch into numbers when it is
+//! Images stay bytes for as long as they are stored: [`crate::dataset::normalizer`] turns a mini-batch into numbers when it is
 //! read, which needs a quarter of the memory and of the memory traffic of storing `f32`.
 
 pub mod cifar10;
 pub mod fetch;
+pub mod normalizer;
 pub mod picture;
 pub mod sample;
 pub mod store;
@@ -12,7 +13,7 @@ pub mod store;
 use std::io::Read;
 
 use crate::error::{Error, Result};
-use crate::network::Dims;
+use crate::shape::Dims;
 
 /// n labelled examples of d features each, one byte a feature.
 #[derive(Clone, Debug, PartialEq, Eq)]

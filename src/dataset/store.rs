@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::cifar10::{self, BatchFile, DIMS, RECORD_BYTES};
 use super::{Dataset, Splits};
 use crate::error::{Error, Result};
-use crate::output::atomic;
+use crate::files::atomic;
 
 /// The file, beside the data, that remembers what was verified.
 const MEMORY: &str = ".verified";

@@ -10,7 +10,8 @@ use tch::{Kind, Reduction, Tensor};
 use super::{Derivatives, Problem, Terms};
 use crate::error::{Error, Result};
 use crate::hyperparameters::Loss;
-use crate::network::{Dims, Parameters};
+use crate::network::Parameters;
+use crate::shape::Dims;
 
 /// The number format that libtorch computes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,7 +211,8 @@ pub(super) fn derivatives_f64(problem: &Problem, lambda: f64, terms: Terms) -> D
 /// ```
 /// use onelayer::gradcheck::autograd::{Precision, derivatives};
 /// use onelayer::gradcheck::{Problem, Terms};
-/// use onelayer::network::{Dims, Parameters};
+/// use onelayer::network::Parameters;
+/// use onelayer::shape::Dims;
 ///
 /// let zeros = Parameters::zeros(Dims { features: 1, classes: 2 });
 /// let problem = Problem::new(vec![4.0], vec![1], zeros)?;

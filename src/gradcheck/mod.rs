@@ -13,6 +13,7 @@ pub mod implementations;
 mod problem;
 pub mod referee;
 pub mod reference;
+pub mod table;
 #[cfg(feature = "autograd-check")]
 pub mod trajectory;
 
@@ -23,7 +24,8 @@ use rand::seq::index;
 pub use comparison::{Comparison, TOLERANCE, Worst};
 pub use problem::Problem;
 
-use crate::network::{Dims, Gradients};
+use crate::network::Gradients;
+use crate::shape::Dims;
 
 /// Which part of the cost is differentiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

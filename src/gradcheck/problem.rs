@@ -5,10 +5,11 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
 use crate::dataset::Dataset;
+use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
 use crate::hyperparameters::Loss;
-use crate::network::{Dims, Parameters, check_finite};
-use crate::preprocess::Normalizer;
+use crate::network::Parameters;
+use crate::shape::{Dims, check_finite};
 
 /// A batch of n examples with the parameters at which the cost is differentiated.
 #[derive(Clone, Debug, PartialEq)]

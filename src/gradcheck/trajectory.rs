@@ -151,8 +151,8 @@ mod tests {
 
     use super::*;
     use crate::dataset::cifar10::DIMS;
+    use crate::dataset::normalizer::Normalizer;
     use crate::dataset::sample;
-    use crate::preprocess::Normalizer;
     use crate::train::random_start;
 
     /// 10 batches an epoch: the 100th step is the last of the tenth epoch.

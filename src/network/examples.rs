@@ -5,11 +5,11 @@ use std::ops::Range;
 use pulp::Arch;
 
 use super::kernels::{Image, Normalise, PANEL, Panel, ZERO_PANEL};
-use super::{Dims, check_shape};
 use crate::dataset::Dataset;
 use crate::dataset::cifar10::SIDE;
+use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
-use crate::preprocess::Normalizer;
+use crate::shape::{Dims, check_shape};
 
 /// Labelled examples, wherever they lie.
 #[derive(Clone, Copy, Debug)]

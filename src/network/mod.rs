@@ -32,24 +32,8 @@ pub mod passes;
 pub use examples::Examples;
 pub use group::{Batch, Group, Rate, Totals};
 
-use std::fmt;
-
-use crate::error::{Error, Result};
-
-/// The number of features d and classes k of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dims {
-    /// d, the length of one example.
-    pub features: usize,
-    /// k, the number of classes.
-    pub classes: usize,
-}
-
-impl fmt::Display for Dims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} features, {} classes", self.features, self.classes)
-    }
-}
+use crate::error::Result;
+use crate::shape::{Dims, check_finite, check_shape};
 
 /// The trained quantities.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,24 +90,5 @@ impl Parameters {
     /// Whether every element is finite.
     pub fn is_finite(&self) -> bool {
         self.weight.iter().chain(&self.bias).all(|v| v.is_finite())
-    }
-}
-
-pub(crate) fn check_shape(what: &str, found: usize, expected: &[usize]) -> Result<()> {
-    if found == expected.iter().product::<usize>() {
-        return Ok(());
-    }
-    let expected: Vec<_> = expected.iter().map(usize::to_string).collect();
-    Err(Error::Shape {
-        what: what.into(),
-        expected: format!("({})", expected.join(", ")),
-        found: format!("{found} elements"),
-    })
-}
-
-pub(crate) fn check_finite(what: &str, values: &[f32]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite { what: what.into(), index, found: values[index].into() }),
     }
 }

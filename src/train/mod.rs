@@ -5,9 +5,15 @@
 //! numbers are bit for bit those that it has alone, at any number of threads.
 
 mod batches;
+pub mod checkpoint;
+pub mod config;
+pub mod model;
 mod parts;
+pub mod provenance;
+pub mod results;
 mod snapshot;
 mod start;
+pub mod table;
 mod trainer;
 
 use std::fmt;
@@ -19,11 +25,11 @@ pub use start::random_start;
 pub use trainer::{State, Trainer};
 
 use crate::dataset::Dataset;
+use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
 use crate::evaluate::{Scores, evaluate};
 use crate::hyperparameters::{Schedule, Setting};
 use crate::network::Parameters;
-use crate::preprocess::Normalizer;
 
 /// What training reads.
 #[derive(Clone, Copy, Debug)]

@@ -83,7 +83,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Dims;
+    use crate::shape::Dims;
 
     const DIMS: Dims = Dims { features: 70, classes: 3 };
 

@@ -23,7 +23,7 @@ pub fn stretch(row: &[f32]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Dims;
+    use crate::shape::Dims;
 
     #[test]
     fn each_row_is_stretched_on_its_own() {

@@ -4,7 +4,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
-use crate::network::{Dims, Parameters};
+use crate::network::Parameters;
+use crate::shape::Dims;
 
 /// The standard deviation of a starting weight.
 const WEIGHT_STD: f64 = 0.01;

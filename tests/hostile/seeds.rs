@@ -7,18 +7,19 @@ use image::ImageFormat;
 use onelayer::dataset::cifar10::{self, BatchFile, RECORD_BYTES};
 use onelayer::dataset::store::RecordFile;
 use onelayer::evaluate::Confusion;
+use onelayer::evaluate::confusion::confusion_csv;
+use onelayer::figures::snapshots;
+use onelayer::files::csv::Row;
+use onelayer::files::npz::{self, Data};
+use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
-use onelayer::output::config::Config;
-use onelayer::output::confusion::confusion_csv;
-use onelayer::output::gradcheck::GradcheckRow;
-use onelayer::output::model::{ModelFile, Provenance};
-use onelayer::output::npz::{self, Data};
-use onelayer::output::provenance::{Commit, JobProvenance};
-use onelayer::output::search::SearchRow;
-use onelayer::output::snapshots;
-use onelayer::output::tables::{CurveRow, Row, SummaryRow};
-use onelayer::replication::{self, ReplicationRow, VerdictRow};
+use onelayer::replicate::{self, ReplicationRow, VerdictRow};
+use onelayer::search::table::SearchRow;
+use onelayer::train::config::Config;
+use onelayer::train::model::{ModelFile, Provenance};
+use onelayer::train::provenance::{Commit, JobProvenance};
+use onelayer::train::table::{CurveRow, SummaryRow};
 
 use super::common::{png_of, tar_of};
 use super::targets::{DIMS, JOB, LABELS, RECORDS};
@@ -123,7 +124,7 @@ pub fn csv() -> [Vec<u8>; 8] {
         table::<SearchRow>(),
         table::<GradcheckRow>(),
         table::<ReplicationRow>(),
-        table::<replication::SummaryRow>(),
+        table::<replicate::SummaryRow>(),
         table::<VerdictRow>(),
         confusion_csv(&Confusion::from_counts(10, (0..100).collect())),
     ]

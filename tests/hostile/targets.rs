@@ -11,23 +11,25 @@ use flate2::Compression;
 use onelayer::Result;
 use onelayer::dataset::cifar10::{self, RECORD_BYTES};
 use onelayer::dataset::fetch::{Catalog, Entry, Source, fetch};
+use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::store::{self, RecordFile, Trust};
 use onelayer::dataset::{Dataset, Splits, picture};
+use onelayer::evaluate::confusion::read_confusion;
+use onelayer::figures::snapshots;
+use onelayer::files::csv::{self, Row};
+use onelayer::files::npz::{self, Npz};
+use onelayer::gradcheck::referee::files;
+use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::network::{Dims, Parameters};
-use onelayer::output::checkpoint::{Checkpoints, Job};
-use onelayer::output::config::Config;
-use onelayer::output::confusion::read_confusion;
-use onelayer::output::gradcheck::GradcheckRow;
-use onelayer::output::model::ModelFile;
-use onelayer::output::npz::{self, Npz};
-use onelayer::output::provenance::JobProvenance;
-use onelayer::output::referee;
-use onelayer::output::search::SearchRow;
-use onelayer::output::snapshots;
-use onelayer::output::tables::{self, CurveRow, Row, SummaryRow};
-use onelayer::preprocess::Normalizer;
-use onelayer::replication::{self, ReplicationRow, VerdictRow};
+use onelayer::network::Parameters;
+use onelayer::replicate::{self, ReplicationRow, VerdictRow};
+use onelayer::search::table::SearchRow;
+use onelayer::shape::Dims;
+use onelayer::train::checkpoint::{Checkpoints, Job};
+use onelayer::train::config::Config;
+use onelayer::train::model::ModelFile;
+use onelayer::train::provenance::JobProvenance;
+use onelayer::train::table::{CurveRow, SummaryRow};
 use onelayer::train::{Data, State, Trainer};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -81,12 +83,12 @@ pub fn npz(bytes: &[u8]) -> Outcome {
     if let Ok(parameters) = &parameters {
         assert!(parameters.is_finite());
     }
-    let problem = referee::read_problem(bytes, path);
+    let problem = files::read_problem(bytes, path);
     if let Ok((problem, lambda)) = &problem {
         assert!(problem.x().iter().all(|x| x.is_finite()) && lambda.is_finite());
-        assert!(referee::problem_to_npz(problem, *lambda).is_ok());
+        assert!(files::problem_to_npz(problem, *lambda).is_ok());
     }
-    let submission = referee::read_submission(bytes, path, DIMS);
+    let submission = files::read_submission(bytes, path, DIMS);
     if let Ok(submission) = &submission {
         assert_eq!(submission.dweight.len(), 6);
     }
@@ -139,7 +141,7 @@ pub fn csv(bytes: &[u8]) -> Outcome {
         table::<SearchRow>(bytes),
         table::<GradcheckRow>(bytes),
         table::<ReplicationRow>(bytes),
-        table::<replication::SummaryRow>(bytes),
+        table::<replicate::SummaryRow>(bytes),
         table::<VerdictRow>(bytes),
         outcome(&read_confusion(bytes, Path::new("x.csv"))),
     ])
@@ -147,9 +149,9 @@ pub fn csv(bytes: &[u8]) -> Outcome {
 
 fn table<R: Row + DeserializeOwned + std::fmt::Debug>(bytes: &[u8]) -> Outcome {
     let path = Path::new("x.csv");
-    let rows = tables::from_csv::<R>(bytes, path);
+    let rows = csv::from_csv::<R>(bytes, path);
     if let Ok(rows) = &rows {
-        let again = tables::from_csv::<R>(&tables::to_csv(rows), path).unwrap();
+        let again = csv::from_csv::<R>(&csv::to_csv(rows), path).unwrap();
         assert_eq!(format!("{again:?}"), format!("{rows:?}"));
     }
     outcome(&rows)

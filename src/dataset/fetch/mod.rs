@@ -22,8 +22,8 @@ use super::cifar10::BatchFile;
 use super::sample;
 use super::store::{self, RecordFile, Trust};
 use crate::error::{Error, Result};
-use crate::output::atomic;
-use crate::output::lock::Lock;
+use crate::files::atomic;
+use crate::files::lock::Lock;
 
 /// How often something that takes long is interrupted to ask whether it shall stop.
 const POLL: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::{Job, POLL, archive, go_on};
 use crate::error::{Error, Result};
-use crate::output::atomic;
+use crate::files::atomic;
 
 /// How much of its complaint is read.
 const COMPLAINT_BYTES: u64 = 64 * 1024;

@@ -1,8 +1,8 @@
 use super::*;
 use crate::dataset::Dataset;
 use crate::dataset::cifar10::SIDE;
+use crate::dataset::normalizer::Normalizer;
 use crate::network::passes;
-use crate::preprocess::Normalizer;
 
 /// The largest relative error of one rounding.
 const U: f32 = f32::EPSILON / 2.0;

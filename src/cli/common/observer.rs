@@ -1,0 +1,173 @@
+//! How training is shown while it runs, on stderr: a bar a setting on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use onelayer::hyperparameters::Setting;
+use onelayer::train::{Epoch, Observer};
+
+use crate::cli::common::signals::{self, Quiet};
+use crate::cli::common::table;
+
+/// The observer that suits where stderr leads.
+pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn Observer> {
+    if quiet {
+        Box::new(Quiet)
+    } else if stderr().is_terminal() {
+        Box::new(Bars::new(settings, epochs))
+    } else {
+        Box::new(Lines { names: settings.iter().map(|s| s.name()).collect(), epochs })
+    }
+}
+
+/// The scores of an epoch, short enough for a bar in 80 columns.
+fn scores(epoch: &Epoch) -> String {
+    let Some([train, validation]) = epoch.scores else {
+        return "diverged".into();
+    };
+    let mut text = String::new();
+    if let Some(train) = train {
+        text += &format!("loss {}", table::loss(Some(train.loss)));
+    }
+    if let Some(validation) = validation {
+        let accuracy = 100.0 * validation.accuracy;
+        let loss = table::loss(Some(validation.loss));
+        text += &format!(" val {loss} {accuracy:.1} %");
+    }
+    text
+}
+
+struct Lines {
+    names: Vec<String>,
+    epochs: usize,
+}
+
+impl Observer for Lines {
+    fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
+        let mut line = format!("{} epoch {}/{}:", self.names[member], epoch.number, self.epochs);
+        let Some([train, validation]) = epoch.scores else {
+            say!("{line} diverged");
+            return;
+        };
+        if let Some(train) = train {
+            line += &format!(" train loss {:.4}", train.loss);
+        }
+        if let Some(validation) = validation {
+            line += &format!(
+                ", validation loss {:.4}, validation accuracy {:.2} %",
+                validation.loss,
+                100.0 * validation.accuracy
+            );
+        }
+        say!("{line}");
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
+    }
+}
+
+/// A setting's name in 18 columns, those of the report's; of a longer one the beginning.
+fn prefix(name: &str) -> String {
+    if name.len() <= 18 { format!("{name:18}") } else { format!("{name:.17}…") }
+}
+
+struct Bars {
+    bars: Vec<ProgressBar>,
+    epochs: usize,
+}
+
+impl Bars {
+    fn new(settings: &[Setting], epochs: usize) -> Self {
+        let style =
+            ProgressStyle::with_template("{prefix} {wide_bar} {msg}, {eta_precise} left").expect("a valid template");
+        let all = MultiProgress::new();
+        let bars = settings.iter().map(|setting| {
+            let bar = all.add(ProgressBar::new(epochs as u64).with_style(style.clone()));
+            bar.set_prefix(prefix(&setting.name()));
+            bar.set_message(format!("0/{epochs}"));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { bars: bars.collect(), epochs }
+    }
+}
+
+impl Observer for Bars {
+    fn batch_done(&mut self, epoch: usize, done: usize, total: usize) {
+        for bar in &self.bars {
+            bar.set_length((self.epochs * total) as u64);
+            bar.set_position(((epoch - 1) * total + done) as u64);
+        }
+    }
+
+    fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
+        let bar = &self.bars[member];
+        bar.set_message(format!("{}/{} {}", epoch.number, self.epochs, scores(epoch)));
+        if epoch.number == self.epochs {
+            bar.finish();
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
+    }
+}
+
+/// Several trainings, one after the other, of which the work is known beforehand: a bar on a terminal, what is said in
+/// between elsewhere.
+pub struct Work {
+    bar: ProgressBar,
+    quiet: bool,
+    begun: Instant,
+    /// Batches of all settings together.
+    total: u64,
+    done: u64,
+    /// The settings that are trained at the moment.
+    pub members: usize,
+}
+
+impl Work {
+    /// Work of `total` batches, those of each setting counted.
+    pub fn new(total: usize, quiet: bool) -> Self {
+        let bar = if quiet || !stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            let style = ProgressStyle::with_template("{wide_bar} {percent} %, {eta_precise} left");
+            let bar = ProgressBar::new(total as u64);
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar.with_style(style.expect("a valid template"))
+        };
+        Self { bar, quiet, begun: Instant::now(), total: total as u64, done: 0, members: 1 }
+    }
+
+    /// Says `text`, and how long the rest will take.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| say!("{text}, {} left", HumanDuration(self.left())));
+        }
+    }
+
+    fn left(&self) -> Duration {
+        let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
+        self.begun.elapsed().mul_f64(rest)
+    }
+}
+
+impl Observer for Work {
+    fn batch_done(&mut self, _: usize, _: usize, _: usize) {
+        self.done += self.members as u64;
+        self.bar.set_position(self.done);
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::received()
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,182 @@
+//! Tables on the terminal, at most 80 columns wide: that which ends a training job, and that of the classes.
+
+use std::fmt::Write;
+
+use onelayer::evaluate::classes::ClassRow;
+use onelayer::train::table::SummaryRow;
+
+/// What stands where there is no value.
+const MISSING: &str = "-";
+
+/// A line a setting: losses in nats, accuracies in percent, the difference in percentage points.
+pub fn results(rows: &[SummaryRow]) -> String {
+    let mut table = String::new();
+    line(&mut table, ["", "", "", "train", "", "valid", "", "test", "", "re-", "", ""]);
+    line(&mut table, ["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "port", "diff.", "sec"]);
+    for row in rows {
+        let difference = row.test_accuracy.zip(row.reported_test_accuracy);
+        line(
+            &mut table,
+            [
+                &row.setting,
+                &short(row.lambda),
+                &short(row.eta),
+                &loss(row.train_loss),
+                &percent(row.train_accuracy),
+                &loss(row.validation_loss),
+                &percent(row.validation_accuracy),
+                &loss(row.test_loss),
+                &percent(row.test_accuracy),
+                &percent(row.reported_test_accuracy),
+                &difference.map_or(MISSING.into(), |(ours, theirs)| {
+                    let points = 100.0 * (ours - theirs);
+                    fitting(5, 2, |decimals| format!("{points:+.decimals$}"))
+                }),
+                &seconds(row.train_seconds),
+            ],
+        );
+    }
+    table
+}
+
+/// A line a class: how often it is there, was predicted, and how many of these it was rightly, in percent.
+pub fn classes(rows: &[ClassRow]) -> String {
+    let mut table = String::from("class       images  predicted  correct  precision %  recall %\n");
+    for row in rows {
+        writeln!(
+            table,
+            "{:10} {:7} {:10} {:8} {:>12} {:>9}",
+            row.class,
+            row.examples,
+            row.predicted,
+            row.correct,
+            percent(row.precision),
+            percent(row.recall)
+        )
+        .expect("memory can be written");
+    }
+    table
+}
+
+/// A line of 80 columns. A setting whose name or numbers are longer than those of the report has its name on a line of
+/// its own.
+fn line(table: &mut String, cells: [&str; 12]) {
+    let [setting, lambda, eta, rest @ ..] = cells;
+    let numbers = format!("{lambda:>3} {eta:>5}");
+    if setting.chars().count() <= 18 && numbers.chars().count() <= 9 {
+        write!(table, "{setting:18} {numbers}").expect("memory can be written");
+    } else {
+        write!(table, "{setting}\n{numbers:>28}").expect("memory can be written");
+    }
+    for (cell, width) in rest.iter().zip([5, 5, 5, 5, 5, 5, 5, 5, 3]) {
+        write!(table, " {cell:>width$}").expect("memory can be written");
+    }
+    table.truncate(table.trim_end().len());
+    table.push('\n');
+}
+
+/// λ or η, in at most ten characters.
+fn short(value: f64) -> String {
+    let text = value.to_string();
+    if text.len() <= 8 { text } else { format!("{value:.2e}") }
+}
+
+/// What `format` makes of as many decimals, at most `decimals`, as fit into `width`; of none if nothing fits.
+fn fitting(width: usize, decimals: usize, format: impl Fn(usize) -> String) -> String {
+    let texts = (0..=decimals).rev().map(&format);
+    let fits = |text: &String| text.len() <= width;
+    texts.into_iter().find(fits).unwrap_or_else(|| format(0))
+}
+
+/// A loss in five characters.
+pub fn loss(value: Option<f64>) -> String {
+    value.map_or(MISSING.into(), |v| match v {
+        ..99_999.5 => fitting(5, 3, |decimals| format!("{v:.decimals$}")),
+        _ => format!("{v:.0e}"),
+    })
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or(MISSING.into(), |v| fitting(5, 2, |decimals| format!("{:.decimals$}", 100.0 * v)))
+}
+
+/// A time in three characters: seconds, and when there are too many of them, minutes, hours or days.
+fn seconds(value: f64) -> String {
+    if value < 999.5 {
+        return fitting(3, 1, |decimals| format!("{value:.decimals$}"));
+    }
+    let units = [(60.0, 'm'), (3600.0, 'h'), (86_400.0, 'd')];
+    let few = |&&(length, _): &&(f64, char)| value / length < 99.5;
+    let (length, unit) = units.iter().find(few).unwrap_or(&units[2]);
+    format!("{:.0}{unit}", value / length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> SummaryRow {
+        SummaryRow {
+            setting: "lambda0.1_eta0.001".into(),
+            lambda: 0.1,
+            eta: 0.001,
+            batch_size: 100,
+            epochs: 40,
+            seed: 42,
+            train_loss: Some(1.65432),
+            train_cost: Some(1.7),
+            train_accuracy: Some(0.4321),
+            validation_loss: Some(12.3456),
+            validation_cost: Some(1.9),
+            validation_accuracy: Some(1.0),
+            test_loss: None,
+            test_accuracy: Some(0.3935),
+            reported_test_accuracy: Some(0.394),
+            train_seconds: 3.1,
+        }
+    }
+
+    #[test]
+    fn a_setting_of_the_report_is_one_line() {
+        let table = results(&[row()]);
+        let line = "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 39.40 -0.05 3.1";
+        assert_eq!(table.lines().nth(2), Some(line));
+        assert_eq!(table.lines().count(), 3);
+    }
+
+    #[test]
+    fn a_longer_name_has_a_line_of_its_own() {
+        let setting = "lambda0.1_eta0.001_bce_decay10x0.5".to_owned();
+        let longer = SummaryRow { setting, ..row() };
+        let table = results(&[longer]);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines[2], "lambda0.1_eta0.001_bce_decay10x0.5");
+        assert!(lines[3].starts_with("                   0.1 0.001 1.654 "));
+        assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_80_columns_whatever_the_numbers() {
+        for number in [0.0, 1e-300, 0.123_456_789, 99.999, 123.456, 99_999.6, 1e99] {
+            let extreme = SummaryRow {
+                lambda: number,
+                eta: number,
+                train_loss: Some(number),
+                validation_loss: Some(number),
+                test_loss: Some(number),
+                test_accuracy: Some(0.0),
+                reported_test_accuracy: Some(1.0),
+                train_seconds: number.min(8e6),
+                ..row()
+            };
+            let table = results(&[extreme]);
+            assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_three_characters() {
+        let texts = [0.0, 9.94, 9.96, 999.4, 1000.0, 7200.0, 360_000.0, 864_000.0].map(seconds);
+        assert_eq!(texts, ["0.0", "9.9", "10", "999", "17m", "2h", "4d", "10d"]);
+    }
+}

@@ -1,0 +1,146 @@
+//! `snapshots_<setting>.jpg`: the weights after each epoch, as pictures.
+//!
+//! One picture, 320 pixels wide: for each epoch, from the top, a line of ten 32×32 pictures, the rows of `weight` in the
+//! order of the classes, as [`weights_figure`](crate::figures::weights_figure) shows them. It is there to be looked at:
+//! JPEG rounds a weight by a few grey levels and takes a tenth of the bytes of PNG. The pictures can't run into each
+//! other, since they begin and end where the 8×8 blocks of JPEG do.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
+
+use crate::dataset::cifar10::{CHANNELS, DIMS, PLANE, SIDE};
+use crate::error::{Error, Result};
+
+/// Width of the picture, in pixels.
+pub const WIDTH: usize = DIMS.classes * SIDE;
+/// The most epochs that one picture is made of: a slider has no use for more, and the page grows with each.
+pub const MAX_EPOCHS: usize = 200;
+/// From 1 to 100; here the largest errors are no longer seen beside the original.
+const QUALITY: u8 = 75;
+/// The marker that a JPEG ends with.
+const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+
+/// The picture of `epochs`, each k·d bytes: the rows of `weight` in the classes' order, each byte a weight.
+///
+/// # Panics
+///
+/// If an epoch has another number of bytes, or there are more than [`MAX_EPOCHS`].
+pub fn to_jpeg(epochs: &[Vec<u8>]) -> Vec<u8> {
+    assert!(epochs.len() <= MAX_EPOCHS);
+    let mut pixels = vec![0; epochs.len() * WIDTH * SIDE * CHANNELS];
+    for (epoch, line) in epochs.iter().zip(pixels.chunks_exact_mut(WIDTH * SIDE * CHANNELS)) {
+        assert_eq!(epoch.len(), DIMS.classes * DIMS.features);
+        for (class, template) in epoch.chunks_exact(DIMS.features).enumerate() {
+            paste(line, class, template);
+        }
+    }
+    let mut bytes = Vec::new();
+    let height = (epochs.len() * SIDE) as u32;
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .encode(&pixels, WIDTH as u32, height, ExtendedColorType::Rgb8)
+        .expect("a picture of this size can be encoded into memory");
+    bytes
+}
+
+/// Copies `template` (3072; three planes, row-major) to place number `class` of the line.
+fn paste(line: &mut [u8], class: usize, template: &[u8]) {
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let target = (y * WIDTH + class * SIDE + x) * CHANNELS;
+            for channel in 0..CHANNELS {
+                line[target + channel] = template[channel * PLANE + y * SIDE + x];
+            }
+        }
+    }
+}
+
+/// How many epochs the picture shows. `path` is what an error names.
+///
+/// # Errors
+///
+/// [`Error::Format`] when `bytes` are no whole JPEG, or one of another width or height.
+pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
+    let format = |reason: String| Error::Format { path: path.to_owned(), reason };
+    // The decoder takes what is missing at the end for grey.
+    if !bytes.ends_with(&END_OF_IMAGE) {
+        return Err(format("must be a whole JPEG, but has no end".into()));
+    }
+    let no_jpeg = |e| format(format!("must be a JPEG, but {e}"));
+    let decoder = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg).into_decoder().map_err(no_jpeg)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
+    if width != WIDTH || !height.is_multiple_of(SIDE) || height / SIDE > MAX_EPOCHS {
+        return Err(format(format!(
+            "must be {WIDTH} pixels wide and, for each of at most {MAX_EPOCHS} epochs, {SIDE} high, but is \
+             {width}×{height}"
+        )));
+    }
+    DynamicImage::from_decoder(decoder).map_err(no_jpeg)?;
+    Ok(height / SIDE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "snapshots.jpg";
+
+    /// Every picture of one colour: the class in red, the epoch in green.
+    fn plain(epoch: usize) -> Vec<u8> {
+        let template = |class: usize| {
+            let planes = [20 * class, 40 * epoch, 7];
+            planes.into_iter().flat_map(|value| vec![value as u8; PLANE])
+        };
+        (0..DIMS.classes).flat_map(template).collect()
+    }
+
+    #[test]
+    fn each_epoch_is_a_line_and_each_class_a_place_in_it() {
+        let bytes = to_jpeg(&[plain(0), plain(1), plain(5)]);
+        assert_eq!(epochs(&bytes, Path::new(PATH)).unwrap(), 3);
+        let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
+        for (x, y, pixel) in picture.enumerate_pixels() {
+            let (class, line) = (x as usize / SIDE, y as usize / SIDE);
+            let expected = [20 * class, 40 * [0, 1, 5][line], 7];
+            for (found, expected) in pixel.0.into_iter().zip(expected) {
+                assert!(usize::from(found).abs_diff(expected) <= 4, "{x} {y}: {pixel:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_columns_and_colours_of_a_weight_are_kept() {
+        let mut weight = vec![0; DIMS.classes * DIMS.features];
+        // An 8×8 block of JPEG, the fourth from the left in the second line of blocks, blue.
+        for (y, x) in (8..16).flat_map(|y| (24..32).map(move |x| (y, x))) {
+            weight[6 * DIMS.features + 2 * PLANE + y * SIDE + x] = 255;
+        }
+        let picture = image::load_from_memory(&to_jpeg(&[weight])).unwrap().to_rgb8();
+        for (x, y, pixel) in picture.enumerate_pixels() {
+            let blue = (6 * 32 + 24..7 * 32).contains(&x) && (8..16).contains(&y);
+            assert_eq!(pixel[2] > 128, blue, "{x} {y}");
+            assert!(pixel[0] < 10 && pixel[1] < 10);
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_short_or_of_another_size_is_refused_by_name() {
+        let bytes = to_jpeg(&[plain(0)]);
+        let narrow = {
+            let mut bytes = Vec::new();
+            JpegEncoder::new(&mut bytes).encode(&[0; 32 * 32 * 3], 32, 32, ExtendedColorType::Rgb8).unwrap();
+            bytes
+        };
+        let noise = (0..DIMS.classes * DIMS.features).map(|i| (i * i % 251) as u8);
+        let noise = to_jpeg(&[noise.collect()]);
+        let cut = &noise[..noise.len() - 100];
+        for bad in [cut, &bytes[..bytes.len() / 2], &narrow, b"", b"GIF89a"] {
+            let message = epochs(bad, Path::new(PATH)).unwrap_err().to_string();
+            assert!(message.starts_with("snapshots.jpg: must be"), "{message}");
+            assert_eq!(message.lines().count(), 1);
+        }
+    }
+}

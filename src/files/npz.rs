@@ -1,0 +1,624 @@
+//! Arrays exchanged with NumPy: `.npz` files, which are ZIP archives of `.npy` files.
+//!
+//! Reading takes what `numpy.savez` and `numpy.savez_compressed` write of `float32` and `float64` arrays, in C or Fortran
+//! order and either byte order, and of `int64` where integers are asked for. The bytes may come from anywhere: every size that they declare is checked before
+//! memory is taken for it.
+
+use std::io::{Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+
+use crate::error::{Error, Result};
+use crate::network::Parameters;
+use crate::shape::Dims;
+
+/// The most bytes that one array may take in a file: 64 MiB, 100 times what a weight matrix needs.
+const MAX_ENTRY_BYTES: u64 = 64 << 20;
+
+/// The longest header of an array that is read, in bytes; NumPy's own `max_header_size`.
+const MAX_HEADER_BYTES: usize = 10_000;
+
+/// An `.npz` file being read.
+#[derive(Debug)]
+pub struct Npz<'a> {
+    archive: ZipArchive<Cursor<&'a [u8]>>,
+    path: PathBuf,
+}
+
+/// An array that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array<T = f64> {
+    /// The length of each dimension, slowest first.
+    pub shape: Vec<usize>,
+    /// The elements in C order (row-major), whatever order the file has them in.
+    pub values: Vec<T>,
+}
+
+impl<'a> Npz<'a> {
+    /// Reads the table of contents of `bytes`. `path` is what errors name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when `bytes` is not a ZIP archive.
+    pub fn open(bytes: &'a [u8], path: &Path) -> Result<Self> {
+        let archive =
+            ZipArchive::new(Cursor::new(bytes)).map_err(|e| format_error(path, format!("not an .npz file: {e}")))?;
+        Ok(Self { archive, path: path.to_owned() })
+    }
+
+    /// The names of the arrays, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let files = self.archive.file_names().filter_map(Result::ok);
+        let mut names: Vec<_> =
+            files.filter_map(|file| npyz::npz::array_name_from_file_name(&file).map(str::to_owned)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The array `name`, or `None` if the file has no such array.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when the array is damaged, is larger than 64 MiB, or does not hold `float32` or `float64`.
+    pub fn array(&mut self, name: &str) -> Result<Option<Array>> {
+        self.parsed(name, parse_npy)
+    }
+
+    /// As [`Self::array`], of an array of `int64`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when the array is damaged, is larger than 64 MiB, or does not hold `int64`.
+    pub fn integers(&mut self, name: &str) -> Result<Option<Array<i64>>> {
+        self.parsed(name, parse_integers)
+    }
+
+    fn parsed<T>(&mut self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<Option<T>> {
+        let entry = self.entry(name);
+        let array = entry.and_then(|bytes| bytes.map(|bytes| parse(&bytes)).transpose());
+        array.map_err(|reason| format_error(&self.path, format!("array {name:?}: {reason}")))
+    }
+
+    /// The bytes of array `name`'s `.npy` file; the error is the reason alone.
+    fn entry(&mut self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        let file = npyz::npz::file_name_from_array_name(name);
+        let file = match self.archive.by_name(&file) {
+            Err(ZipError::FileNotFound) => return Ok(None),
+            file => file.map_err(|e| e.to_string())?,
+        };
+        let declared = file.size();
+        if declared > MAX_ENTRY_BYTES {
+            return Err(format!("must have at most {MAX_ENTRY_BYTES} bytes, but has {declared}"));
+        }
+        // Grows with what is really there: a small file that declares much takes little memory.
+        let mut bytes = Vec::new();
+        let found = file.take(declared + 1).read_to_end(&mut bytes);
+        let found = found.map_err(|e| e.to_string())? as u64;
+        if found != declared {
+            return Err(format!("must have the {declared} bytes it declares, but has {found}"));
+        }
+        Ok(Some(bytes))
+    }
+}
+
+/// Reads starting parameters: array `W` (k, d) and, if there is one, array `b` (k) or (k, 1); without it the bias is zero.
+///
+/// `float64` values are rounded to the nearest `f32`.
+///
+/// # Errors
+///
+/// [`Error::Format`] when `bytes` is no readable `.npz` file or `W` is missing, [`Error::Shape`] when an array does not fit
+/// `dims`, [`Error::NonFinite`] when an element is NaN, infinite or beyond the range of `f32`.
+pub fn read_parameters(bytes: &[u8], path: &Path, dims: Dims) -> Result<Parameters> {
+    let mut npz = Npz::open(bytes, path)?;
+    let Some(weight) = npz.array("W")? else {
+        let reason = format!("there is no array \"W\", only {:?}", npz.names());
+        return Err(format_error(path, reason));
+    };
+    let (k, d) = (dims.classes, dims.features);
+    let weight = fitting(&weight, "W", &[&[k, d]], path)?;
+    let bias = match npz.array("b")? {
+        Some(bias) => fitting(&bias, "b", &[&[k], &[k, 1]], path)?,
+        None => vec![0.0; k],
+    };
+    Parameters::new(dims, weight, bias)
+}
+
+/// The values of `array` as `f32`, if it has one of the `shapes` and all are finite.
+fn fitting(array: &Array, name: &str, shapes: &[&[usize]], path: &Path) -> Result<Vec<f32>> {
+    let what = || format!("{}: array {name:?}", path.display());
+    if !shapes.contains(&&array.shape[..]) {
+        let expected: Vec<_> = shapes.iter().map(|s| crate::shape::shape_text(s)).collect();
+        return Err(Error::Shape {
+            what: what(),
+            expected: expected.join(" or "),
+            found: crate::shape::shape_text(&array.shape),
+        });
+    }
+    let values: Vec<f32> = array.values.iter().map(|&v| v as f32).collect();
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(values),
+        Some(index) => Err(Error::NonFinite { what: what(), index, found: array.values[index] }),
+    }
+}
+
+/// Reads an `.npy` file, which ends where `bytes` end; the error is the reason alone.
+fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
+    let (file, item_bytes) = open_npy(bytes, TypeChar::Float, &[4, 8], "float32 or float64")?;
+    if item_bytes == 4 {
+        let Array { shape, values } = in_c_order::<f32>(file)?;
+        let values = values.into_iter().map(f64::from).collect();
+        Ok(Array { shape, values })
+    } else {
+        in_c_order(file)
+    }
+}
+
+/// As [`parse_npy`], of integers.
+fn parse_integers(bytes: &[u8]) -> Result<Array<i64>, String> {
+    in_c_order(open_npy(bytes, TypeChar::Int, &[8], "int64")?.0)
+}
+
+/// The array in an `.npy` file, ready to be read, and the bytes of an element. They are of the type `kind` with one of
+/// `sizes`, or the error says what is `wanted`.
+fn open_npy<'a>(
+    bytes: &'a [u8],
+    kind: TypeChar,
+    sizes: &[u64],
+    wanted: &str,
+) -> Result<(NpyFile<&'a [u8]>, u64), String> {
+    check_header(bytes)?;
+    let mut data = bytes;
+    let header = npyz::NpyHeader::from_reader(&mut data).map_err(|e| e.to_string())?;
+    let dtype = header.dtype();
+    let item_bytes = match &dtype {
+        npyz::DType::Plain(t) if t.type_char() == kind => t.size_field(),
+        _ => 0,
+    };
+    if !sizes.contains(&item_bytes) {
+        let found = dtype.descr();
+        return Err(format!("must be {wanted}, but is {found}"));
+    }
+    let expected = header.len().saturating_mul(item_bytes);
+    if expected != data.len() as u64 {
+        let shape = header.shape();
+        let found = data.len();
+        return Err(format!("the shape {shape:?} needs {expected} bytes, but there are {found}"));
+    }
+    Ok((NpyFile::with_header(header, data), item_bytes))
+}
+
+/// The elements of `file`, whatever order they are in.
+fn in_c_order<T: npyz::Deserialize + Copy>(file: NpyFile<&[u8]>) -> Result<Array<T>, String> {
+    let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
+    let order = file.order();
+    let values = file.into_vec::<T>().map_err(|e| e.to_string())?;
+    Ok(match order {
+        Order::C => Array { shape, values },
+        Order::Fortran => from_fortran(shape, &values),
+    })
+}
+
+/// Refuses a header that [`npyz`] must not be shown.
+///
+/// Before npyz looks at what is really there, it takes the memory that the header's length declares and multiplies
+/// the dimensions; and it descends into nested brackets. A header of the arrays read here, such as
+/// `{'descr': '<f4', 'fortran_order': False, 'shape': (10, 3072), }`, needs little of each. With at most 19 decimal digits
+/// the product of all numbers in it is below 10¹⁹ and so fits a `u64`.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    let ends_early = || "the header is cut short".to_owned();
+    let version = *bytes.get(6).ok_or_else(ends_early)?;
+    let (length, start) = if version == 1 {
+        let length = bytes.get(8..10).ok_or_else(ends_early)?;
+        (u16::from_le_bytes([length[0], length[1]]) as usize, 10)
+    } else {
+        let length = bytes.get(8..12).and_then(|b| b.first_chunk());
+        (u32::from_le_bytes(*length.ok_or_else(ends_early)?) as usize, 12)
+    };
+    if length > MAX_HEADER_BYTES {
+        return Err(format!("the header must have at most {MAX_HEADER_BYTES} bytes, but has {length}"));
+    }
+    let text = bytes.get(start..start + length).ok_or_else(ends_early)?;
+    let count = |wanted: fn(&u8) -> bool| text.iter().filter(|b| wanted(b)).count();
+    let plain =
+        count(u8::is_ascii_digit) <= 19 && count(|b| b"([{".contains(b)) <= 8 && count(|b| b"xX".contains(b)) == 0;
+    if plain { Ok(()) } else { Err("must be a plain array of numbers, but has an involved header".into()) }
+}
+
+/// `values` of an array of `shape`, first index fastest, with the last index fastest.
+fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
+    let mut ordered = Vec::with_capacity(values.len());
+    let mut index = vec![0; shape.len()];
+    for _ in values {
+        let offset = index.iter().zip(&shape).rfold(0, |sum, (i, n)| sum * n + i);
+        ordered.push(values[offset]);
+        for (i, n) in index.iter_mut().zip(&shape).rev() {
+            *i += 1;
+            if *i < *n {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    Array { shape, values: ordered }
+}
+
+/// The elements of an array to be written, in C order.
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'a> {
+    /// `float32`.
+    F32(&'a [f32]),
+    /// `float64`.
+    F64(&'a [f64]),
+    /// `int64`.
+    I64(&'a [i64]),
+}
+
+/// The content of an `.npz` file of `arrays` (name, shape, elements), as `numpy.savez` would write it.
+///
+/// Equal arrays give equal bytes: the entries carry no time.
+///
+/// # Errors
+///
+/// [`Error::Shape`] when an array has another number of elements than its shape, [`Error::InvalidValue`] when two arrays
+/// have one name or one is larger than what is read.
+pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default());
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (i, (name, shape, data)) in arrays.iter().enumerate() {
+        if arrays[..i].iter().any(|(earlier, ..)| earlier == name) {
+            return Err(Error::InvalidValue {
+                name: "array",
+                expected: "of a name of its own".into(),
+                found: format!("a second {name:?}"),
+            });
+        }
+        let npy = match data {
+            Data::F32(values) => npy(name, shape, values)?,
+            Data::F64(values) => npy(name, shape, values)?,
+            Data::I64(values) => npy(name, shape, values)?,
+        };
+        if npy.len() as u64 > MAX_ENTRY_BYTES {
+            return Err(Error::InvalidValue {
+                name: "array",
+                expected: format!("of at most {MAX_ENTRY_BYTES} bytes"),
+                found: format!("{name:?} of {} bytes", npy.len()),
+            });
+        }
+        archive
+            .start_file(npyz::npz::file_name_from_array_name(name), options)
+            .and_then(|()| Ok(archive.write_all(&npy)?))
+            .expect("writing to memory cannot fail");
+    }
+    let archive = archive.finish().expect("writing to memory cannot fail");
+    Ok(archive.into_inner())
+}
+
+/// The content of an `.npy` file.
+fn npy<T: npyz::AutoSerialize + Copy>(name: &str, shape: &[usize], values: &[T]) -> Result<Vec<u8>> {
+    if values.len() != shape.iter().product::<usize>() {
+        return Err(Error::Shape {
+            what: format!("array {name:?}"),
+            expected: crate::shape::shape_text(shape),
+            found: format!("{} elements", values.len()),
+        });
+    }
+    let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
+    let mut bytes = Vec::new();
+    npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&shape)
+        .writer(&mut bytes)
+        .begin_nd()
+        .and_then(|mut writer| {
+            writer.extend(values.iter().copied())?;
+            writer.finish()
+        })
+        .expect("writing to memory cannot fail");
+    Ok(bytes)
+}
+
+fn format_error(path: &Path, reason: String) -> Error {
+    Error::Format { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PATH: &str = "start.npz";
+    const DIMS: Dims = Dims { features: 3, classes: 2 };
+    /// What `tests/fixtures/make_npz.py` has in `W` and `b`.
+    const W: [f32; 6] = [0.0, 0.25, 0.5, 1.0, 1.25, 1.5];
+    const B: [f32; 2] = [-1.0, 2.0];
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_bytes!(concat!("../../tests/fixtures/", $name, ".npz"))
+        };
+    }
+
+    fn read(bytes: &[u8]) -> Result<Parameters> {
+        read_parameters(bytes, Path::new(PATH), DIMS)
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        let message = read(bytes).unwrap_err().to_string();
+        assert_eq!(message.lines().count(), 1, "{message}");
+        message
+    }
+
+    #[test]
+    fn parameters_that_numpy_wrote_are_read_in_every_layout() {
+        let with_bias: [&[u8]; 6] = [
+            fixture!("f64"),
+            fixture!("f32"),
+            fixture!("column_bias"),
+            fixture!("big_endian"),
+            fixture!("compressed"),
+            fixture!("zip64"),
+        ];
+        for bytes in with_bias {
+            let expected = Parameters::new(DIMS, W.into(), B.into()).unwrap();
+            assert_eq!(read(bytes).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn fortran_order_is_read_as_the_same_matrix_and_a_missing_bias_is_zero() {
+        let expected = Parameters::new(DIMS, W.into(), vec![0.0; 2]).unwrap();
+        assert_eq!(read(fixture!("fortran")).unwrap(), expected);
+    }
+
+    #[test]
+    fn fortran_order_of_three_dimensions_is_read_as_the_same_array() {
+        // numpy.arange(24).reshape((2, 3, 4)).ravel("F")
+        let fortran = [0, 12, 4, 16, 8, 20, 1, 13, 5, 17, 9, 21, 2, 14, 6, 18, 10, 22, 3, 15, 7, 19, 11, 23];
+        let array = from_fortran(vec![2, 3, 4], &fortran.map(f64::from));
+        assert_eq!(array.values, (0..24).map(f64::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_array_that_is_not_there_is_none() {
+        let mut npz = Npz::open(fixture!("other_names"), Path::new(PATH)).unwrap();
+        assert_eq!(npz.array("W").unwrap(), None);
+        assert_eq!(npz.names(), ["bias", "weight"]);
+    }
+
+    #[test]
+    fn a_file_without_w_says_what_it_has() {
+        assert_eq!(message(fixture!("other_names")), r#"start.npz: there is no array "W", only ["bias", "weight"]"#);
+    }
+
+    #[test]
+    fn other_types_are_refused_by_name() {
+        assert_eq!(message(fixture!("integers")), r#"start.npz: array "W": must be float32 or float64, but is '<i8'"#);
+        assert_eq!(message(fixture!("object")), r#"start.npz: array "W": must be float32 or float64, but is '|O'"#);
+    }
+
+    #[test]
+    fn another_shape_is_refused_with_both() {
+        let dims = Dims { features: 2, classes: 3 };
+        let error = read_parameters(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
+        assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 2), but has (2, 3)"#);
+        let row = write(&[("W", &[2, 3], Data::F32(&W)), ("b", &[1, 2], Data::F32(&B))]);
+        assert_eq!(message(&row.unwrap()), r#"start.npz: array "b" must have the shape (2) or (2, 1), but has (1, 2)"#);
+    }
+
+    #[test]
+    fn values_that_are_no_finite_f32_are_refused() {
+        assert_eq!(message(fixture!("not_finite")), r#"start.npz: array "W" must be finite, but element 4 is NaN"#);
+        let large = write(&[("W", &[2, 3], Data::F64(&[0.0, 1e300, 0.0, 0.0, 0.0, 0.0]))]);
+        let message = message(&large.unwrap());
+        assert!(message.contains("element 1 is 1000000"), "{message}");
+    }
+
+    #[test]
+    fn a_truncated_file_is_refused_at_every_length() {
+        let bytes = fixture!("f64");
+        assert!(message(fixture!("truncated")).starts_with("start.npz: not an .npz file: "));
+        for length in 0..bytes.len() {
+            assert!(read(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn an_array_with_altered_elements_is_refused() {
+        let mut bytes = fixture!("f64").to_vec();
+        let element = 0.25f64.to_le_bytes();
+        let at = bytes.windows(8).position(|w| w == element).unwrap();
+        bytes[at] ^= 1;
+        assert!(message(&bytes).contains(r#"array "W""#));
+    }
+
+    /// An `.npy` file of version 1 (or 2) with `header` and `data`.
+    fn npy_file(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\x93NUMPY".to_vec();
+        bytes.extend([version, 0]);
+        let length = (header.len() as u32).to_le_bytes();
+        bytes.extend(if version == 1 { &length[..2] } else { &length[..] });
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    fn header(shape: &str) -> String {
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n")
+    }
+
+    #[test]
+    fn a_shape_must_take_exactly_the_bytes_that_are_there() {
+        let data = [0; 8];
+        for version in [1, 2, 3] {
+            let array = parse_npy(&npy_file(version, &header("(2,)"), &data)).unwrap();
+            assert_eq!(array.shape, [2]);
+            for shape in ["(1,)", "(3,)", "(999999999, 999999999)", "()", "(0,)"] {
+                let error = parse_npy(&npy_file(version, &header(shape), &data)).unwrap_err();
+                assert!(error.contains("but there are 8"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_made_to_exhaust_the_reader_are_refused() {
+        let deep = "(".repeat(5000);
+        let shapes = [
+            "(9999999999, 9999999999)",
+            "(0, 9999999999, 9999999999)",
+            "(0xffffffffffffffff, 0xffffffffffffffff)",
+            "(9_999_999_999, 9_999_999_999)",
+            &deep,
+        ];
+        for shape in shapes {
+            let error = parse_npy(&npy_file(1, &header(shape), &[])).unwrap_err();
+            assert!(error.contains("involved header"), "{error}");
+        }
+        let mut long = npy_file(2, &header("(2,)"), &[]);
+        long[8..12].fill(0xff);
+        let error = parse_npy(&long).unwrap_err();
+        assert!(error.contains("but has 4294967295"), "{error}");
+    }
+
+    #[test]
+    fn an_entry_that_declares_too_much_is_refused_before_it_is_unpacked() {
+        let options = SimpleFileOptions::default();
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        archive.start_file("W.npy", options).unwrap();
+        let zeros = vec![0; 1 << 20];
+        for _ in 0..65 {
+            archive.write_all(&zeros).unwrap();
+        }
+        let bytes = archive.finish().unwrap().into_inner();
+        assert!(bytes.len() < 1 << 20);
+        assert_eq!(message(&bytes), r#"start.npz: array "W": must have at most 67108864 bytes, but has 68157440"#);
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_is_the_same_every_time() {
+        let arrays: [(&str, &[usize], Data); 3] = [
+            ("W", &[2, 3], Data::F32(&W)),
+            ("x", &[3, 1, 2], Data::F64(&[0.1, 0.2, 0.3, 0.4, 0.5, 1e300])),
+            ("scalar", &[], Data::F64(&[0.5])),
+        ];
+        let bytes = write(&arrays).unwrap();
+        assert_eq!(bytes, write(&arrays).unwrap());
+        let mut npz = Npz::open(&bytes, Path::new(PATH)).unwrap();
+        assert_eq!(npz.array("W").unwrap().unwrap().values, W.map(f64::from));
+        let x = npz.array("x").unwrap().unwrap();
+        assert_eq!(x.shape, [3, 1, 2]);
+        assert_eq!(x.values, [0.1, 0.2, 0.3, 0.4, 0.5, 1e300]);
+        assert_eq!(npz.array("scalar").unwrap().unwrap().shape, [0; 0]);
+    }
+
+    #[test]
+    fn integers_are_written_as_numpy_writes_them() {
+        // The `W` of tests/fixtures/make_npz.py, as int64.
+        let bytes = write(&[("W", &[2, 3], Data::I64(&[0, 1, 2, 4, 5, 6]))]).unwrap();
+        let entry = |bytes: &[u8]| {
+            let mut npz = Npz::open(bytes, Path::new(PATH)).unwrap();
+            npz.entry("W").unwrap().unwrap()
+        };
+        let (ours, numpys) = (entry(&bytes), entry(fixture!("integers")));
+        let data = 6 * size_of::<i64>();
+        assert_eq!(ours[ours.len() - data..], numpys[numpys.len() - data..]);
+        let ours = npyz::NpyHeader::from_reader(&ours[..]).unwrap();
+        let numpys = npyz::NpyHeader::from_reader(&numpys[..]).unwrap();
+        assert_eq!(ours.dtype(), numpys.dtype());
+        assert_eq!(ours.shape(), numpys.shape());
+    }
+
+    #[test]
+    fn integers_are_read_where_integers_are_asked_for_and_nothing_else_is() {
+        let mut npz = Npz::open(fixture!("integers"), Path::new(PATH)).unwrap();
+        let array = npz.integers("W").unwrap().unwrap();
+        assert_eq!((&array.shape[..], &array.values[..]), (&[2, 3][..], &[0, 1, 2, 4, 5, 6][..]));
+        let mut floats = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
+        assert_eq!(
+            floats.integers("W").unwrap_err().to_string(),
+            r#"start.npz: array "W": must be int64, but is '<f8'"#
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_not_written() {
+        let large = vec![0.0; MAX_ENTRY_BYTES as usize / 8];
+        let large = write(&[("x", &[large.len()], Data::F64(&large))]);
+        assert!(matches!(large, Err(Error::InvalidValue { .. })));
+        let short = write(&[("W", &[2, 3], Data::F32(&W[..5]))]);
+        assert!(matches!(short, Err(Error::Shape { .. })));
+        let array: (&str, &[usize], _) = ("W", &[6], Data::F32(&W));
+        assert!(matches!(write(&[array, array]), Err(Error::InvalidValue { .. })));
+    }
+
+    fn altered(bytes: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
+        let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
+        edits.prop_map(move |edits| {
+            let mut bytes = bytes.to_vec();
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn altered_archives_are_read_or_refused(
+            bytes in prop_oneof![
+                altered(fixture!("f64")), altered(fixture!("compressed")), altered(fixture!("zip64")),
+            ],
+        ) {
+            if let Ok(parameters) = read(&bytes) {
+                prop_assert!(parameters.is_finite());
+            }
+        }
+
+        #[test]
+        fn altered_arrays_are_read_or_refused(
+            text in "[-0-9a-zA-Z'(){}\\[\\],:._ ]{0,40}",
+            at in any::<prop::sample::Index>(),
+            version in 1u8..=3,
+            data in prop::collection::vec(any::<u8>(), 0..32),
+        ) {
+            let mut header = header("(2, 3)");
+            let at = at.index(header.len());
+            header.replace_range(at.., &text);
+            let _ = parse_npy(&npy_file(version, &header, &data));
+        }
+
+        #[test]
+        fn altered_bytes_of_an_array_are_read_or_refused(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut bytes = npy_file(1, &header("(2, 3)"), &[0; 24]);
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let _ = parse_npy(&bytes);
+        }
+
+        #[test]
+        fn every_array_reads_back(
+            shape in prop::collection::vec(0usize..5, 0..4),
+            values in prop::collection::vec(any::<f64>(), 64),
+        ) {
+            let values = &values[..shape.iter().product()];
+            let bytes = write(&[("x", &shape, Data::F64(values))]).unwrap();
+            let array = Npz::open(&bytes, Path::new(PATH)).unwrap().array("x").unwrap().unwrap();
+            prop_assert_eq!(array.shape, shape);
+            let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&array.values), bits(values));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The safetensors format, written so that equal content is equal bytes, and read with every size checked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorInfo};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// The metadata: text under names.
+pub(crate) type Texts = BTreeMap<String, String>;
+
+/// A tensor to be written.
+pub(crate) struct Tensor<'a> {
+    pub name: String,
+    /// The product is the number of values.
+    pub shape: Vec<usize>,
+    pub values: Values<'a>,
+}
+
+/// The values of a tensor, row-major.
+#[derive(Clone, Copy)]
+pub(crate) enum Values<'a> {
+    U8(&'a [u8]),
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+}
+
+impl Values<'_> {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::U8(_) => Dtype::U8,
+            Self::F32(_) => Dtype::F32,
+            Self::F64(_) => Dtype::F64,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::U8(values) => size_of_val(values),
+            Self::F32(values) => size_of_val(values),
+            Self::F64(values) => size_of_val(values),
+        }
+    }
+
+    fn append_to(self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::U8(values) => bytes.extend(values),
+            Self::F32(values) => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+            Self::F64(values) => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+        }
+    }
+}
+
+/// The JSON at the start of the file.
+///
+/// `safetensors::serialize` takes the metadata as a `HashMap` and writes it in that map's order, which changes from
+/// run to run. The header is therefore put together here.
+#[derive(Serialize)]
+struct Header<'a> {
+    #[serde(rename = "__metadata__")]
+    metadata: &'a Texts,
+    #[serde(flatten)]
+    tensors: &'a Metadata,
+}
+
+/// The content of a file with these tensors, whose shapes fit their values.
+pub(crate) fn to_bytes(metadata: &Texts, tensors: &[Tensor]) -> Vec<u8> {
+    let mut end = 0;
+    let infos = tensors.iter().map(|tensor| {
+        let start = end;
+        end += tensor.values.bytes();
+        let info = TensorInfo { dtype: tensor.values.dtype(), shape: tensor.shape.clone(), data_offsets: (start, end) };
+        (tensor.name.clone(), info)
+    });
+    let infos = Metadata::new(None, infos.collect()).expect("the shapes fit the values");
+    let header = Header { metadata, tensors: &infos };
+    let mut header = serde_json::to_vec(&header).expect("text and numbers are always JSON");
+    // The format aligns the first tensor to 8 bytes with spaces.
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let mut bytes = Vec::with_capacity(8 + header.len() + end);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for tensor in tensors {
+        tensor.values.append_to(&mut bytes);
+    }
+    bytes
+}
+
+/// A file being read.
+pub(crate) struct Reader<'a> {
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+    path: PathBuf,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the header of `bytes`. `path` is what errors name.
+    pub fn new(bytes: &'a [u8], path: &Path) -> Result<Self> {
+        let unreadable = |e: SafeTensorError| Error::Format {
+            path: path.to_owned(),
+            reason: format!("not a safetensors file: {e}"),
+        };
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+        Ok(Self {
+            tensors: SafeTensors::deserialize(bytes).map_err(unreadable)?,
+            metadata: metadata.metadata().clone().unwrap_or_default(),
+            path: path.to_owned(),
+        })
+    }
+
+    /// The metadata under `name`, if there is any.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.metadata.get(name).map(String::as_str)
+    }
+
+    /// The metadata under `name` as a value, if there is any.
+    pub fn optional<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>> {
+        let parse = |text: &str| {
+            text.parse().map_err(|e| self.format_error(format!("the metadata has {name:?} = {text:?}: {e}")))
+        };
+        self.text(name).map(parse).transpose()
+    }
+
+    /// The metadata under `name` as a value.
+    pub fn field<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T> {
+        self.optional(name)?.ok_or_else(|| {
+            let reason = "this is no such file of this program";
+            self.format_error(format!("the metadata lacks {name:?}: {reason}"))
+        })
+    }
+
+    /// The shape and the values of the tensor `name`.
+    pub fn f32(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+        self.tensor(name, Dtype::F32, f32::from_le_bytes)
+    }
+
+    /// As [`Reader::f32`].
+    pub fn f64(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
+        self.tensor(name, Dtype::F64, f64::from_le_bytes)
+    }
+
+    /// As [`Reader::f32`].
+    pub fn u8(&self, name: &str) -> Result<(Vec<usize>, Vec<u8>)> {
+        self.tensor(name, Dtype::U8, u8::from_le_bytes)
+    }
+
+    fn tensor<T, const BYTES: usize>(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        value: fn([u8; BYTES]) -> T,
+    ) -> Result<(Vec<usize>, Vec<T>)> {
+        let Ok(view) = self.tensors.tensor(name) else {
+            let mut names = self.tensors.names();
+            names.sort_unstable();
+            return Err(self.format_error(format!("there is no tensor {name:?}, only {names:?}")));
+        };
+        if view.dtype() != dtype {
+            let found = view.dtype();
+            let reason = format!("tensor {name:?} must be {dtype}, but is {found}");
+            return Err(self.format_error(reason));
+        }
+        let values = view.data().as_chunks::<BYTES>().0;
+        let values = values.iter().map(|&bytes| value(bytes)).collect();
+        Ok((view.shape().to_vec(), values))
+    }
+
+    /// An error about the file's content.
+    pub fn format_error(&self, reason: String) -> Error {
+        Error::Format { path: self.path.clone(), reason }
+    }
+
+    /// An error about the shape of a tensor.
+    pub fn shape_error(&self, name: &str, expected: String, found: &[usize]) -> Error {
+        Error::Shape {
+            what: format!("{}: {name}", self.path.display()),
+            expected,
+            found: crate::shape::shape_text(found),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! A panel of learning curves as the geometry of an SVG, with the axes of the PNG.
+
+use std::fmt::Write;
+
+use crate::figures::{Panel, Point, decimals, format_tick, ticks};
+use crate::page::filters::nats;
+
+/// Of the drawing, in its own units; a browser scales it to the place there is.
+pub const WIDTH: f64 = 340.0;
+pub const HEIGHT: f64 = 216.0;
+/// Where the axes are.
+pub const LEFT: f64 = 46.0;
+pub const RIGHT: f64 = WIDTH - 10.0;
+pub const TOP: f64 = 10.0;
+pub const BOTTOM: f64 = HEIGHT - 36.0;
+
+/// One quantity over the epochs, of the training and the validation split.
+pub struct Chart {
+    /// `loss` or `cost`.
+    pub quantity: &'static str,
+    /// What is seen, for those who don't see it.
+    pub description: String,
+    pub epoch_ticks: Vec<Tick>,
+    pub value_ticks: Vec<Tick>,
+    /// The path of each line, by the split that it shows.
+    pub lines: [(&'static str, String); 2],
+    pub epochs: Vec<EpochMark>,
+    /// The first epoch without a value.
+    pub diverged: Option<i32>,
+}
+
+/// A number at an axis.
+pub struct Tick {
+    pub at: f64,
+    pub label: String,
+}
+
+/// What is shown when an epoch is pointed at.
+pub struct EpochMark {
+    /// The epoch and its values.
+    pub text: String,
+    /// The strip of the drawing that belongs to the epoch, and its middle.
+    pub left: f64,
+    pub width: f64,
+    pub middle: f64,
+    /// Where its values are, by the split that has them.
+    pub dots: Vec<(&'static str, f64)>,
+}
+
+impl Chart {
+    pub fn new(panel: &Panel) -> Self {
+        let scale = Scale::new(panel);
+        let lines = [("training", &panel.training), ("validation", &panel.validation)];
+        Self {
+            quantity: panel.quantity,
+            description: description(panel),
+            epoch_ticks: scale.epoch_ticks(),
+            value_ticks: scale.value_ticks(),
+            lines: lines.map(|(split, points)| (split, scale.path(points))),
+            epochs: scale.marks(panel),
+            diverged: panel.first_missing(),
+        }
+    }
+}
+
+/// From epochs and values to places in the drawing.
+struct Scale {
+    last: i32,
+    bottom: f64,
+    top: f64,
+}
+
+impl Scale {
+    fn new(panel: &Panel) -> Self {
+        let (bottom, top) = panel.range();
+        Self { last: panel.last_epoch(), bottom, top }
+    }
+
+    fn x(&self, epoch: i32) -> f64 {
+        tenths(LEFT + (RIGHT - LEFT) * f64::from(epoch) / f64::from(self.last))
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        tenths(BOTTOM - (BOTTOM - TOP) * (value - self.bottom) / (self.top - self.bottom))
+    }
+
+    fn epoch_ticks(&self) -> Vec<Tick> {
+        // A step of 1, 2 or 5 times a power of ten, with at most eight numbers.
+        let steps = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10i32.pow(power)));
+        let step = steps.into_iter().find(|step| self.last / step <= 8);
+        let ticks = (0..=self.last).step_by(step.unwrap_or(i32::MAX) as usize);
+        ticks.map(|epoch| Tick { at: self.x(epoch), label: epoch.to_string() }).collect()
+    }
+
+    fn value_ticks(&self) -> Vec<Tick> {
+        let decimals = decimals(self.bottom, self.top);
+        ticks(self.bottom, self.top)
+            .into_iter()
+            .map(|value| Tick { at: self.y(value), label: format_tick(value, decimals) })
+            .collect()
+    }
+
+    /// Joins neighbouring values; one without a neighbour is a line of no length, which round ends make a dot.
+    fn path(&self, points: &[Point]) -> String {
+        let mut path = String::new();
+        for run in points.split(|point| point.1.is_none()) {
+            let places = run.iter().filter_map(|&(epoch, value)| Some((self.x(epoch), self.y(value?))));
+            for (i, (x, y)) in places.enumerate() {
+                let command = if i == 0 { 'M' } else { 'L' };
+                let _ = write!(path, "{command}{x} {y}");
+            }
+            if run.len() == 1 {
+                path.push_str("h0");
+            }
+        }
+        path
+    }
+
+    fn marks(&self, panel: &Panel) -> Vec<EpochMark> {
+        let pairs = panel.training.iter().zip(&panel.validation);
+        let epochs: Vec<i32> = panel.training.iter().map(|point| point.0).collect();
+        pairs
+            .enumerate()
+            .map(|(i, (&(epoch, training), &(_, validation)))| {
+                // Halfway to the neighbours.
+                let edge = |neighbour: Option<&i32>| {
+                    let x = neighbour.map(|&other| (self.x(epoch) + self.x(other)) / 2.0);
+                    x.unwrap_or(self.x(epoch))
+                };
+                let left = edge(i.checked_sub(1).and_then(|i| epochs.get(i)));
+                let right = edge(epochs.get(i + 1));
+                let values = [("training", training), ("validation", validation)];
+                let dots = values.into_iter().filter_map(|(s, v)| Some((s, self.y(v?))));
+                EpochMark {
+                    text: epoch_text(epoch, values),
+                    left: tenths(left),
+                    width: tenths((right - left).max(1.0)),
+                    middle: self.x(epoch),
+                    dots: dots.collect(),
+                }
+            })
+            .collect()
+    }
+}
+
+fn epoch_text(epoch: i32, values: [(&str, Option<f64>); 2]) -> String {
+    match values {
+        [(_, None), (_, None)] => format!("Epoch {epoch}: diverged"),
+        values => {
+            let [training, validation] = values.map(|(split, value)| format!("{split} {}", nats(value)));
+            format!("Epoch {epoch}: {training}, {validation} nats")
+        }
+    }
+}
+
+/// The first, the last and the smallest value of each line.
+fn description(panel: &Panel) -> String {
+    let line = |split: &str, points: &[Point]| {
+        let values = || points.iter().filter_map(|&(epoch, value)| Some((epoch, value?)));
+        let Some(((first, start), (last, end))) = values().next().zip(values().next_back()) else {
+            return format!("{split}: no value.");
+        };
+        let (lowest_in, lowest) = values().min_by(|a, b| a.1.total_cmp(&b.1)).expect("there is a first value");
+        format!(
+            "{split}: {} in epoch {first}, {} in epoch {last}, lowest {} in epoch {lowest_in}.",
+            nats(Some(start)),
+            nats(Some(end)),
+            nats(Some(lowest)),
+        )
+    };
+    format!(
+        "The {} in nats after each epoch. {} {}",
+        panel.quantity,
+        line("Training", &panel.training),
+        line("Validation", &panel.validation)
+    )
+}
+
+/// `value` with one decimal: less than a pixel.
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel(values: &[Option<f64>]) -> Panel {
+        let points: Vec<Point> = (1..).zip(values.iter().copied()).collect();
+        Panel {
+            quantity: "loss",
+            validation: points.iter().map(|&(e, v)| (e, v.map(|v| v + 1.0))).collect(),
+            training: points,
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_epoch_and_the_extreme_values_are_inside_the_axes() {
+        let chart = Chart::new(&panel(&[Some(2.0), Some(1.5), Some(1.25)]));
+        let middles: Vec<_> = chart.epochs.iter().map(|mark| mark.middle).collect();
+        assert_eq!(middles, [140.7, 235.3, RIGHT]);
+        let dots = chart.epochs.iter().flat_map(|mark| &mark.dots);
+        assert!(dots.clone().all(|&(_, y)| TOP < y && y < BOTTOM));
+        assert_eq!(dots.count(), 6);
+        // A larger value is higher up: nearer to 0.
+        let training = |i: usize| chart.epochs[i].dots[0].1;
+        assert!(training(0) < training(1) && training(1) < training(2));
+    }
+
+    #[test]
+    fn every_place_of_the_drawing_belongs_to_one_epoch() {
+        let chart = Chart::new(&panel(&[Some(2.0); 40]));
+        for pair in chart.epochs.windows(2) {
+            assert!((pair[0].left + pair[0].width - pair[1].left).abs() < 0.11);
+            assert!(pair[0].left <= pair[0].middle && pair[0].middle < pair[1].left);
+        }
+    }
+
+    #[test]
+    fn an_epoch_says_its_values_with_their_unit_or_that_it_diverged() {
+        let chart = Chart::new(&panel(&[Some(2.0), None]));
+        assert_eq!(chart.epochs[0].text, "Epoch 1: training 2.0000, validation 3.0000 nats");
+        assert_eq!(chart.epochs[1].text, "Epoch 2: diverged");
+        assert_eq!(chart.epochs[1].dots.len(), 0);
+        assert_eq!(chart.diverged, Some(2));
+    }
+
+    #[test]
+    fn a_line_is_broken_where_values_are_missing() {
+        let chart = Chart::new(&panel(&[Some(2.0), Some(1.0), None, Some(1.0)]));
+        let path = &chart.lines[0].1;
+        assert_eq!(path.matches('M').count(), 2, "{path}");
+        assert_eq!(path.matches('L').count(), 1, "{path}");
+        assert!(path.ends_with("h0"));
+        assert!(!path.contains("NaN"));
+    }
+
+    #[test]
+    fn the_description_has_the_first_the_last_and_the_lowest_value() {
+        let description = Chart::new(&panel(&[Some(2.0), Some(1.0), Some(1.5)])).description;
+        assert_eq!(
+            description,
+            "The loss in nats after each epoch. Training: 2.0000 in epoch 1, 1.5000 in epoch 3, lowest 1.0000 in \
+             epoch 2. Validation: 3.0000 in epoch 1, 2.5000 in epoch 3, lowest 2.0000 in epoch 2."
+        );
+    }
+
+    #[test]
+    fn an_axis_of_epochs_has_few_round_numbers() {
+        for (epochs, expected) in [(1, "0 1 2"), (8, "0 1 2 3 4 5 6 7 8"), (40, "0 5 10 15 20 25 30 35 40")] {
+            let chart = Chart::new(&panel(&vec![Some(1.0); epochs]));
+            let labels: Vec<_> = chart.epoch_ticks.iter().map(|t| t.label.as_str()).collect();
+            assert_eq!(labels.join(" "), expected);
+        }
+    }
+
+    #[test]
+    fn extreme_values_have_places() {
+        for values in [[1e100, -1e100], [0.0, 1e-300], [5.0, 5.0]] {
+            let chart = Chart::new(&panel(&values.map(Some)));
+            let dots = chart.epochs.iter().flat_map(|mark| &mark.dots);
+            assert!(dots.clone().all(|(_, y)| (TOP..=BOTTOM).contains(y)));
+        }
+        assert_eq!(Chart::new(&panel(&[])).epochs.len(), 0);
+    }
+}

@@ -1,0 +1,447 @@
+//! `train.checkpoint`: training as far as it has got, in one file in the safetensors format.
+//!
+//! | tensor, of setting i from 0 | shape | type |
+//! |---|---|---|
+//! | `i.weight`, `i.bias` | (k, d), (k) | f32; not finite where the setting has diverged |
+//! | `i.epochs` | (epochs, 8) | f64: learning rate; loss, cost and accuracy on the training and on the validation split, NaN where there is none; seconds |
+//! | `i.snapshots` | (epochs, k, d) or (0, k, d) | u8 |
+//!
+//! The metadata says what the training is of: everything that its results are a function of, digests of the data among
+//! it. A checkpoint is only ever read for the training that it is of. `sha256` is the digest of the whole file, its own 64
+//! digits taken as zeros.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::dataset::normalizer::Normalizer;
+use crate::dataset::{Splits, store};
+use crate::error::{Error, Result};
+use crate::evaluate::Scores;
+use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
+use crate::hyperparameters::{Schedule, Setting};
+use crate::network::Parameters;
+use crate::shape::Dims;
+use crate::train::{Divergence, Epoch, Run, State};
+
+/// The name of the file in the results folder.
+pub const NAME: &str = "train.checkpoint";
+
+/// The version of the file's format.
+const FORMAT: &str = "1";
+/// The numbers of an epoch.
+const COLUMNS: usize = 8;
+/// Where the file's own digest stands in its header.
+const DIGEST_KEY: &[u8] = br#""sha256":""#;
+const DIGEST_DIGITS: usize = 64;
+/// More than the header of any checkpoint, in bytes: a setting takes less than a thousandth.
+const HEADER_BYTES: usize = 1 << 20;
+
+/// All that the results of a training are a function of.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The members of the group.
+    pub settings: &'a [Setting],
+    /// What they share.
+    pub schedule: &'a Schedule,
+    /// Where they start.
+    pub start: &'a Parameters,
+    /// The images.
+    pub splits: &'a Splits,
+    /// What the training, the validation and the test split are made of.
+    pub names: &'a [String; 3],
+    /// Fitted on the training split.
+    pub normalizer: &'a Normalizer,
+}
+
+/// Writes and reads the checkpoints of one job.
+#[derive(Debug)]
+pub struct Checkpoints {
+    /// What a file must say to be one of this job, in the order in which it is checked.
+    identity: Vec<(&'static str, String)>,
+    settings: Vec<Setting>,
+    schedule: Schedule,
+    dims: Dims,
+}
+
+impl Checkpoints {
+    /// Those of `job`. Takes the digests of its images.
+    pub fn of(job: &Job) -> Self {
+        // Named one by one, so that a field that is added is not forgotten.
+        let &Schedule { epochs, batch_size, seed, shuffle, flip } = job.schedule;
+        let settings: Vec<_> = job.settings.iter().map(|s| s.name()).collect();
+        let [train, validation, test] = job.names.clone();
+        let identity = vec![
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("settings", settings.join(" ")),
+            ("epochs", epochs.to_string()),
+            ("batch_size", batch_size.to_string()),
+            ("seed", seed.to_string()),
+            ("shuffle", shuffle.to_string()),
+            ("flip", flip.to_string()),
+            ("train_split", train),
+            ("validation_split", validation),
+            ("test_split", test),
+            ("train_sha256", job.splits.train.sha256()),
+            ("validation_sha256", job.splits.validation.sha256()),
+            ("test_sha256", job.splits.test.sha256()),
+            ("normalizer_sha256", digest_of([job.normalizer.mean(), job.normalizer.std()])),
+            ("start_sha256", digest_of([&job.start.weight, &job.start.bias])),
+        ];
+        Self { identity, settings: job.settings.to_vec(), schedule: *job.schedule, dims: job.start.dims }
+    }
+
+    /// The content of the file. Equal states give equal bytes.
+    pub fn to_bytes(&self, state: &State) -> Vec<u8> {
+        let State { runs, batches, seconds, keep_snapshots } = state;
+        let mut metadata: Texts = self.identity.iter().map(|(name, text)| ((*name).into(), text.clone())).collect();
+        metadata.extend([
+            ("format".into(), FORMAT.into()),
+            ("sha256".into(), "0".repeat(DIGEST_DIGITS)),
+            ("trained_batches".into(), batches.to_string()),
+            ("trained_seconds".into(), seconds.to_string()),
+            ("keep_snapshots".into(), keep_snapshots.to_string()),
+        ]);
+        for (i, run) in runs.iter().enumerate() {
+            if let Some(Divergence { epoch, quantity }) = &run.divergence {
+                metadata.insert(format!("{i}.diverged_in"), epoch.to_string());
+                metadata.insert(format!("{i}.diverged_by"), quantity.clone());
+            }
+        }
+        let epochs: Vec<_> = runs.iter().map(|run| epoch_values(&run.epochs)).collect();
+        let snapshots: Vec<_> = runs.iter().map(|run| run.snapshots.concat()).collect();
+        let runs = runs.iter().zip(epochs.iter().zip(&snapshots)).enumerate();
+        let tensors: Vec<_> =
+            runs.flat_map(|(i, (run, (epochs, snapshots)))| run_tensors(i, run, epochs, snapshots)).collect();
+        let mut bytes = safetensors::to_bytes(&metadata, &tensors);
+        let digest = digest_of_file(&bytes);
+        let digits = digest_range(&bytes).expect("the digest was just written");
+        bytes[digits].copy_from_slice(digest.as_bytes());
+        bytes
+    }
+
+    /// Reads the file at `path`; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_bytes`](Self::from_bytes); [`Error::Io`] when the file can't be read.
+    pub fn read(&self, path: &Path) -> Result<Option<State>> {
+        let length = match fs::metadata(path) {
+            Ok(metadata) => metadata.len(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", path)(e)),
+        };
+        let most = self.most_bytes();
+        if length > most {
+            return Err(Error::Format {
+                path: path.to_owned(),
+                reason: format!(
+                    "a checkpoint of this training has at most {most} bytes, but it has {length}; {ADVICE}"
+                ),
+            });
+        }
+        let mut bytes = Vec::new();
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(Error::io("read", path))?;
+        self.from_bytes(&bytes, path).map(Some)
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) of the same job wrote. `path` is what an error names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when `bytes` is cut off, altered, or a checkpoint of another job: it names what differs.
+    /// [`Error::Shape`] when a tensor has another shape than the job's.
+    pub fn from_bytes(&self, bytes: &[u8], path: &Path) -> Result<State> {
+        let file = Reader::new(bytes, path).map_err(|e| Error::Format {
+            path: path.to_owned(),
+            reason: format!("the checkpoint is cut off or damaged ({e}); {ADVICE}"),
+        })?;
+        self.check(&file, bytes)?;
+        let run = |(i, &setting)| self.run(&file, i, setting);
+        let state = State {
+            runs: self.settings.iter().enumerate().map(run).collect::<Result<_>>()?,
+            batches: file.field("trained_batches")?,
+            seconds: file.field("trained_seconds")?,
+            keep_snapshots: file.field("keep_snapshots")?,
+        };
+        Ok(state)
+    }
+
+    /// Checks that the file is whole, and one of this job.
+    fn check(&self, file: &Reader, bytes: &[u8]) -> Result<()> {
+        let differs = |name: &str, expected: &str, found: &str| {
+            Err(file.format_error(format!("{name} must be {expected}, but is {found}; {ADVICE}")))
+        };
+        let format: String = file.field("format")?;
+        if format != FORMAT {
+            return differs("the format", FORMAT, &format);
+        }
+        let (expected, found) = (digest_of_file(bytes), file.field::<String>("sha256")?);
+        if found != expected {
+            return differs("the SHA-256 that an unaltered checkpoint states", &expected, &found);
+        }
+        for (name, expected) in &self.identity {
+            let found: String = file.field(name)?;
+            if found != *expected {
+                return differs(name, expected, &found);
+            }
+        }
+        Ok(())
+    }
+
+    /// The run of the `i`th setting.
+    fn run(&self, file: &Reader, i: usize, setting: Setting) -> Result<Run> {
+        let Dims { features, classes } = self.dims;
+        let name = |part: &str| format!("{i}.{part}");
+        let parameter = |name: &str, expected: &[usize]| {
+            let (shape, values) = file.f32(name)?;
+            if shape == expected {
+                return Ok(values);
+            }
+            Err(file.shape_error(name, crate::shape::shape_text(expected), &shape))
+        };
+        let weight = parameter(&name("weight"), &[classes, features])?;
+        let bias = parameter(&name("bias"), &[classes])?;
+        let (shape, values) = file.f64(&name("epochs"))?;
+        if shape.get(1..) != Some(&[COLUMNS]) {
+            return Err(file.shape_error(&name("epochs"), format!("(epochs, {COLUMNS})"), &shape));
+        }
+        let (shape, snapshots) = file.u8(&name("snapshots"))?;
+        if shape.get(1..) != Some(&[classes, features]) {
+            let expected = format!("(epochs, {classes}, {features})");
+            return Err(file.shape_error(&name("snapshots"), expected, &shape));
+        }
+        let divergence = match file.text(&name("diverged_by")) {
+            None => None,
+            Some(quantity) => Some(Divergence { epoch: file.field(&name("diverged_in"))?, quantity: quantity.into() }),
+        };
+        let (values, _) = values.as_chunks();
+        let numbered = (1..).zip(values);
+        let epochs = numbered.map(|(number, values)| epoch(number, values, divergence.as_ref()));
+        let snapshots = snapshots.chunks_exact(classes * features);
+        Ok(Run {
+            setting,
+            epochs: epochs.collect(),
+            parameters: Parameters { dims: self.dims, weight, bias },
+            snapshots: snapshots.map(<[u8]>::to_vec).collect(),
+            divergence,
+        })
+    }
+
+    /// The most bytes that a checkpoint of this job can have.
+    fn most_bytes(&self) -> u64 {
+        let Dims { features, classes } = self.dims;
+        let (weights, epochs) = (classes * features, self.schedule.epochs);
+        let parameters = (weights + classes).saturating_mul(size_of::<f32>());
+        let of_epochs = epochs.saturating_mul(COLUMNS * size_of::<f64>() + weights);
+        let run = parameters.saturating_add(of_epochs);
+        (self.settings.len().saturating_mul(run)).saturating_add(HEADER_BYTES) as u64
+    }
+}
+
+/// What can be done with a checkpoint that is refused.
+const ADVICE: &str = "give the arguments of the training that it is of, or leave out --resume to begin anew";
+
+/// The tensors of the `i`th run.
+fn run_tensors<'a>(i: usize, run: &'a Run, epochs: &'a [f64], snapshots: &'a [u8]) -> [Tensor<'a>; 4] {
+    let Parameters { dims, weight, bias } = &run.parameters;
+    let tensor =
+        |name: &str, shape: &[usize], values| Tensor { name: format!("{i}.{name}"), shape: shape.to_vec(), values };
+    let (k, d) = (dims.classes, dims.features);
+    [
+        tensor("epochs", &[run.epochs.len(), COLUMNS], Values::F64(epochs)),
+        tensor("weight", &[k, d], Values::F32(weight)),
+        tensor("bias", &[k], Values::F32(bias)),
+        tensor("snapshots", &[run.snapshots.len(), k, d], Values::U8(snapshots)),
+    ]
+}
+
+/// The numbers of the epochs, (epochs, [`COLUMNS`]).
+fn epoch_values(epochs: &[Epoch]) -> Vec<f64> {
+    let values = |epoch: &Epoch| {
+        let scores = epoch.scores.unwrap_or_default();
+        let [train, validation] = scores.map(|scores| match scores {
+            Some(scores) => [scores.loss, scores.cost, scores.accuracy],
+            None => [f64::NAN; 3],
+        });
+        let values = [&[epoch.learning_rate], &train[..], &validation, &[epoch.seconds]];
+        values.concat()
+    };
+    epochs.iter().flat_map(values).collect()
+}
+
+/// The epoch `number` with these numbers, as [`epoch_values`] has them.
+fn epoch(number: usize, values: &[f64; COLUMNS], divergence: Option<&Divergence>) -> Epoch {
+    let &[learning_rate, ref train @ .., _, _, _, seconds] = values;
+    let &[_, _, _, _, ref validation @ .., _] = values;
+    let scores = [train, validation].map(|&[loss, cost, accuracy]| {
+        let scores = Scores { loss, cost, accuracy };
+        scores.is_finite().then_some(scores)
+    });
+    let diverged = divergence.is_some_and(|d| number >= d.epoch);
+    Epoch { number, learning_rate, scores: (!diverged).then_some(scores), seconds }
+}
+
+/// The SHA-256 of the bytes of all `values`.
+fn digest_of(values: [&[f32]; 2]) -> String {
+    let bytes: Vec<u8> = values.into_iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    store::sha256(&bytes[..]).expect("memory can be read")
+}
+
+/// The SHA-256 of the file `bytes`, the digits of the one that it states taken as zeros.
+fn digest_of_file(bytes: &[u8]) -> String {
+    let Range { start, end } = digest_range(bytes).unwrap_or(0..0);
+    let zeros = [b'0'; DIGEST_DIGITS];
+    let reader = bytes[..start].chain(&zeros[..end - start]).chain(&bytes[end..]);
+    store::sha256(reader).expect("memory can be read")
+}
+
+/// Where in the file its own digest stands.
+fn digest_range(bytes: &[u8]) -> Option<Range<usize>> {
+    let mut places = bytes.windows(DIGEST_KEY.len());
+    let start = places.position(|window| window == DIGEST_KEY)? + DIGEST_KEY.len();
+    let end = start + DIGEST_DIGITS;
+    (end <= bytes.len()).then_some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dataset::Dataset;
+    use crate::train::{Data, Trainer, random_start};
+
+    const PATH: &str = "train.checkpoint";
+    const DIMS: Dims = Dims { features: 32, classes: 2 };
+    const SCHEDULE: Schedule = Schedule { epochs: 3, batch_size: 2, ..Schedule::REPORT };
+
+    fn dataset() -> Dataset {
+        let pixels = (0..5 * 32_u32).map(|i| (i * i * 7 % 251) as u8).collect();
+        Dataset::new(DIMS, pixels, vec![0, 1, 0, 1, 1]).unwrap()
+    }
+
+    /// A job of two settings of which one diverges at once, and its states before and after every epoch.
+    fn checkpoints() -> (Checkpoints, Vec<State>) {
+        let splits = Splits { train: dataset(), validation: dataset(), test: dataset() };
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let start = random_start(DIMS, 1);
+        let settings = [Setting::REPORT[2], Setting::new(0.0, 1e38).unwrap()];
+        let job = Job {
+            settings: &settings,
+            schedule: &SCHEDULE,
+            start: &start,
+            splits: &splits,
+            names: &["a", "b", "c"].map(String::from),
+            normalizer: &normalizer,
+        };
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+        let trainer = Trainer::new(data, &settings, &SCHEDULE, &start).unwrap();
+        let mut trainer = trainer.keep_snapshots();
+        let mut states = vec![trainer.state().clone()];
+        while !trainer.is_done() {
+            trainer.epoch(&mut ()).unwrap();
+            states.push(trainer.state().clone());
+        }
+        assert!(states[1].runs[1].divergence.is_some());
+        (Checkpoints::of(&job), states)
+    }
+
+    fn refuse(checkpoints: &Checkpoints, bytes: &[u8]) -> String {
+        let error = checkpoints.from_bytes(bytes, Path::new(PATH)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with(PATH) && message.lines().count() == 1);
+        message
+    }
+
+    #[test]
+    fn every_state_reads_back_as_it_was_numbers_that_are_not_finite_among_them() {
+        let (checkpoints, states) = checkpoints();
+        for mut state in states {
+            state.batches = 1;
+            state.seconds = 0.1 + 0.2;
+            let bytes = checkpoints.to_bytes(&state);
+            let back = checkpoints.from_bytes(&bytes, Path::new(PATH)).unwrap();
+            // As bytes, since NaN differs from itself.
+            assert!(checkpoints.to_bytes(&back) == bytes);
+            assert_eq!((back.batches, back.seconds), (1, 0.1 + 0.2));
+            assert_eq!(back.runs[0], state.runs[0]);
+            assert_eq!(back.runs[1].epochs, state.runs[1].epochs);
+            assert_eq!(back.runs[1].divergence, state.runs[1].divergence);
+        }
+    }
+
+    #[test]
+    fn whatever_differs_from_the_job_is_named_the_version_and_each_split_among_it() {
+        let (checkpoints, states) = checkpoints();
+        let (mut other, _) = self::checkpoints();
+        for i in 0..checkpoints.identity.len() {
+            let (name, ours) = &checkpoints.identity[i];
+            other.identity[i].1 = "another".into();
+            let message = refuse(&checkpoints, &other.to_bytes(&states[1]));
+            let expected = format!("{PATH}: {name} must be {ours}, but is another; ");
+            assert!(message.starts_with(&expected), "{message}");
+            other.identity[i].1.clone_from(ours);
+        }
+        let same = other.to_bytes(&states[1]);
+        assert!(checkpoints.from_bytes(&same, Path::new(PATH)).is_ok());
+    }
+
+    #[test]
+    fn every_length_but_the_right_one_is_refused() {
+        let (checkpoints, states) = checkpoints();
+        let bytes = checkpoints.to_bytes(&states[1]);
+        for length in 0..bytes.len() {
+            assert!(refuse(&checkpoints, &bytes[..length]).contains("is cut off or damaged"));
+        }
+        assert!(refuse(&checkpoints, &[&bytes[..], b" "].concat()).contains("cut off or damaged"));
+    }
+
+    #[test]
+    fn a_file_larger_than_any_checkpoint_of_the_job_is_not_read() {
+        let (checkpoints, states) = checkpoints();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        assert!(checkpoints.read(&path).unwrap().is_none());
+        fs::write(&path, checkpoints.to_bytes(&states[3])).unwrap();
+        assert!(checkpoints.read(&path).unwrap().is_some());
+        // A file with a hole takes no room on the disk.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let error = checkpoints.read(&path).unwrap_err().to_string();
+        assert!(error.contains("has at most") && error.contains("1099511627776"), "{error}");
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_file_with_its_own_digits_as_zeros() {
+        let (checkpoints, states) = checkpoints();
+        let mut bytes = checkpoints.to_bytes(&states[0]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (_, stated) = text.split_once("\"sha256\":\"").unwrap();
+        let stated = stated[..64].to_owned();
+        let digits = digest_range(&bytes).unwrap();
+        bytes[digits].fill(b'0');
+        assert_eq!(store::sha256(&bytes[..]).unwrap(), stated);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn altered_bytes_are_refused(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+            static MADE: std::sync::OnceLock<(Checkpoints, Vec<u8>)> = std::sync::OnceLock::new();
+            let (checkpoints, good) = MADE.get_or_init(|| {
+                let (checkpoints, states) = checkpoints();
+                let bytes = checkpoints.to_bytes(&states[2]);
+                (checkpoints, bytes)
+            });
+            let mut bytes = good.clone();
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let read = checkpoints.from_bytes(&bytes, Path::new(PATH));
+            prop_assert_eq!(read.is_ok(), bytes == *good);
+        }
+    }
+}
