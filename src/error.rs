@@ -139,6 +139,13 @@ pub enum Error {
     #[error("stopped before the end")]
     Interrupted,
 
+    /// A signal or an observer stopped the work; what is done is kept, and the work can be resumed.
+    #[error("stopped after {after}")]
+    Stopped {
+        /// How far the work has got, such as `epoch 3 of 40`.
+        after: String,
+    },
+
     /// Another process is writing in the folder.
     #[error("another process is writing in {}: wait until it has ended, or name another folder", .folder.display())]
     InUse {

@@ -77,12 +77,12 @@ fn a_signal_stops_after_the_batch_and_the_line_that_is_printed_goes_on_to_the_sa
         assert!(last.starts_with("stopped after "), "{said}");
         assert_eq!(files(&out), [CHECKPOINT]);
 
-        let (_, command) = last.split_once("to go on: ").unwrap();
+        let (_, command) = last.split_once("to resume: ").unwrap();
         assert!(command.ends_with("--resume"), "{command}");
         let mut shell = Command::new("sh");
         shell.args(["-c", command]);
         let said = succeed(shell);
-        assert!(said.contains("going on after") && !said.contains("epoch 2/40"), "{said}");
+        assert!(said.contains("resuming after") && !said.contains("epoch 2/40"), "{said}");
         assert_same(&out, reference.path());
     }
 }
@@ -131,10 +131,10 @@ fn a_checkpoint_is_written_when_it_is_asked_for_and_gone_with_the_results() {
     assert!(!files(reference.path()).contains(&CHECKPOINT.to_owned()));
     // Without --resume it is only mentioned. With it, and for other epochs, it would have been refused.
     let said = succeed(train(out.path(), &arguments));
-    assert!(said.contains("of an unfinished training") && said.contains("begins anew"));
+    assert!(said.contains("belongs to an unfinished training") && said.contains("starts over"));
     assert_same(out.path(), reference.path());
     let said = succeed(train(out.path(), &[&arguments[..], &["--resume"]].concat()));
-    assert!(said.contains("there is no ") && said.contains("begins anew"), "{said}");
+    assert!(said.contains("there is no ") && said.contains("starts over"), "{said}");
     assert_same(out.path(), reference.path());
 }
 
@@ -202,7 +202,7 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
     // Control: as it was, it is gone on from.
     fs::write(&path, good).unwrap();
     let resumed = &mut train(out.path(), &[epochs, &["--resume"]].concat());
-    let child = start_until(resumed, "going on after");
+    let child = start_until(resumed, "resuming after");
     signal(&child.0, "INT");
     assert_eq!(end(child).0, Some(130));
 }

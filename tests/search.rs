@@ -207,7 +207,7 @@ fn an_interrupted_search_says_how_to_go_on_and_ends_with_the_same_numbers() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
-    assert!(stderr.starts_with("stopped after 4 of 8 trials; to go on: "), "{stderr}");
+    assert!(stderr.starts_with("stopped after 4 of 8 trials; to resume: "), "{stderr}");
     assert!(stderr.trim_end().ends_with("--resume"), "{stderr}");
     assert_eq!(rows(&table).len(), 4);
 

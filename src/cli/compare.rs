@@ -8,7 +8,7 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::network::{Examples, Group};
 use onelayer::statistics::{Agreement, Interval};
 
-use super::common::{data, model};
+use super::common::{data, input};
 
 /// Above this p-value, two models are not called different.
 const LEVEL: f64 = 0.05;
@@ -38,7 +38,7 @@ pub struct Args {
 /// Classifies the test images by both models, and prints the comparison.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
-    let models = [model::read(&args.a, "A")?, model::read(&args.b, "B")?];
+    let models = [input::read_model(&args.a, "A")?, input::read_model(&args.b, "B")?];
     let test = args.data.load(args.quiet)?.splits.test;
     let [a, b] = models.map(|model| {
         let normalizer = Normalizer::new(model.mean, model.std)?;

@@ -13,7 +13,7 @@ use onelayer::evaluate::{Confusion, Prediction, Scores, confusion, evaluate, mos
 use onelayer::figures::{IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv;
 
-use super::common::{data, model, out, table};
+use super::common::{data, input, out, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,7 +76,7 @@ struct Evaluation<'a> {
 /// Evaluates, writes the tables and figures, prints the scores.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
-    let model = model::read(&args.model, "MODEL")?;
+    let model = input::read_model(&args.model, "MODEL")?;
     let setting = &model.provenance.setting;
     // It becomes part of file names, and the model may come from anywhere.
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);

@@ -16,7 +16,7 @@ use onelayer::network::Parameters;
 use onelayer::shape::Dims;
 use onelayer::train::{epoch_order, random_start};
 
-use super::common::{data, model, out};
+use super::common::{data, input, out};
 use super::referee;
 #[cfg(feature = "autograd-check")]
 use onelayer::{gradcheck::trajectory, train::Data};
@@ -219,7 +219,7 @@ impl Args {
 
     fn models(&self) -> anyhow::Result<Vec<Model>> {
         let read = |path: &PathBuf| {
-            let model = model::read(path, "--model")?;
+            let model = input::read_model(path, "--model")?;
             Ok(Model { name: model.provenance.setting, loss: model.provenance.loss, parameters: model.parameters })
         };
         self.model.iter().map(read).collect()

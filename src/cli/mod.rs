@@ -79,13 +79,12 @@ enum Command {
     Generate(generate::Args),
 }
 
-/// Runs the command, and says on stderr what kept it from being carried out, in one line. The exit code is 0 for success;
-/// a check that was carried out and failed returns its own.
+/// Runs the command, and reports an error in one line on stderr. The exit code is 0 for success; a check that ran and
+/// failed returns its own.
 pub fn main() -> ExitCode {
-    run(Cli::parse()).unwrap_or_else(|error| match common::signals::exit_code(&error) {
-        Some(code) => {
-            // What stands before the cause says how to go on.
-            say!("{error}");
+    run(Cli::parse()).unwrap_or_else(|error| match common::signals::stopped(&error) {
+        Some((code, line)) => {
+            say!("{line}");
             code
         }
         None => {

@@ -11,7 +11,7 @@ use onelayer::evaluate::predictions::prediction_row;
 use onelayer::evaluate::probabilities;
 use onelayer::files::csv;
 
-use super::common::{model, out};
+use super::common::{input, out};
 
 /// How many classes the chart of an image has.
 const TOP: usize = 5;
@@ -44,7 +44,7 @@ pub struct Args {
 /// Prints what the model takes each image for. An image that can't be read is reported and keeps none of the others
 /// from being predicted.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let model = model::read(&args.model, "MODEL")?;
+    let model = input::read_model(&args.model, "MODEL")?;
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let mut names = Vec::new();
     let mut pixels = Vec::new();

@@ -13,7 +13,6 @@ use onelayer::shard::Shard;
 use onelayer::train::Data;
 use onelayer::train::results::Folder;
 
-use super::common::checkpoints::resuming_command;
 use super::common::observer::Work;
 use super::common::{data, out, shard, signals};
 use super::replication;
@@ -196,11 +195,7 @@ impl Replicating<'_> {
         let all = self.job.seeds_of_shard().len();
         match written.context("stopped, and cannot write the results") {
             Err(error) => error,
-            Ok(()) => anyhow::Error::new(Error::Interrupted).context(format!(
-                "stopped after {} of {all} seeds; to go on: {}",
-                self.done(),
-                resuming_command()
-            )),
+            Ok(()) => Error::Stopped { after: format!("{} of {all} seeds", self.done()) }.into(),
         }
     }
 

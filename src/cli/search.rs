@@ -19,7 +19,6 @@ use onelayer::train::model::ModelFile;
 use onelayer::train::results::Folder;
 use onelayer::train::{Data, random_start, train_unevaluated};
 
-use super::common::checkpoints::resuming_command;
 use super::common::data::{DataArgs, Loaded};
 use super::common::observer::Work;
 use super::common::out::OutArgs;
@@ -265,12 +264,8 @@ impl Search<'_> {
             work.members = group.len();
             let found = self.plan.try_group(&group, data, &start, work);
             if matches!(found, Err(Error::Interrupted)) {
-                return Err(anyhow::Error::new(Error::Interrupted).context(format!(
-                    "stopped after {} of {} trials; to go on: {}",
-                    self.outcomes.len(),
-                    self.plan.trials.len(),
-                    resuming_command()
-                )));
+                let (done, all) = (self.outcomes.len(), self.plan.trials.len());
+                return Err(Error::Stopped { after: format!("{done} of {all} trials") }.into());
             }
             self.outcomes.extend(found?);
             self.write()?;

@@ -1,6 +1,7 @@
 //! `onelayer train`.
 
 use std::cell::OnceCell;
+use std::env;
 use std::io::{Write, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,11 +17,12 @@ use onelayer::network::Parameters;
 use onelayer::page;
 use onelayer::train::checkpoint::Job;
 use onelayer::train::config::Config;
+use onelayer::train::provenance::JobProvenance;
 use onelayer::train::results::{Folder, Results, files_of};
 use onelayer::train::{Run, Timings, random_start};
 
 use super::common::checkpoints::Keeper;
-use super::common::{data, input, observer, out, provenance, signals, start, table};
+use super::common::{data, input, observer, out, signals, table};
 use super::loss_parser;
 
 const EXAMPLES: &str = "\
@@ -161,7 +163,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         schedule,
         normalizer: &normalizer,
         splits: &loaded.names,
-        provenance: &provenance::of_this_job(schedule.seed, &loaded.files),
+        provenance: &JobProvenance::collect(&command(), schedule.seed, &loaded.files),
         npz: args.export.is_some(),
     };
     write(&folder, &results)?;
@@ -186,6 +188,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     page.context("the results are written, but not their page")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command line, without the path of the program.
+fn command() -> Vec<String> {
+    let arguments = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once(env!("CARGO_BIN_NAME").into()).chain(arguments).collect()
 }
 
 /// What `test` finds out about each run, unless it diverged.
@@ -259,7 +267,7 @@ impl Args {
     fn start(&self) -> anyhow::Result<Parameters> {
         let dims = onelayer::dataset::cifar10::DIMS;
         Ok(match &self.init {
-            Some(path) => start::read(path, dims)?,
+            Some(path) => input::read_start(path)?,
             None => random_start(dims, self.schedule().seed),
         })
     }

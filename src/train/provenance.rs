@@ -1,14 +1,22 @@
 //! `provenance.json`: what made the files of a results folder, and of what.
 
+use std::env;
 use std::path::Path;
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::dataset::store::RecordFile;
 use crate::error::{Error, Result};
 
 /// The file's name.
 pub const FILE: &str = "provenance.json";
+
+/// The folder of this program's source when it was built.
+const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
+/// Results in that folder are not part of the source.
+const NOT_SOURCE: &str = ":!results";
 
 /// What a training job was made by, and of what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +64,20 @@ impl From<RecordFile> for DataFile {
 }
 
 impl JobProvenance {
+    /// The provenance of a training that runs now: started by `command` with `seed`, on `files`.
+    pub fn collect(command: &[String], seed: u64, files: &[RecordFile]) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: commit(Path::new(SOURCE)),
+            command: command.to_vec(),
+            seed,
+            data: files.iter().map(|&file| file.into()).collect(),
+            processor: processor(),
+            threads: rayon::current_num_threads(),
+            platform: format!("{} {}", env::consts::OS, env::consts::ARCH),
+        }
+    }
+
     /// The content of `provenance.json`.
     pub fn to_json(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("text and numbers are valid JSON");
@@ -76,8 +98,43 @@ impl JobProvenance {
     }
 }
 
+/// The processor's name as the operating system gives it.
+fn processor() -> String {
+    let cpus = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+    let system = System::new_with_specifics(cpus).ok();
+    let cpu = system.as_ref().and_then(|system| system.cpus().first());
+    match cpu.map_or("", |cpu| cpu.brand().trim()) {
+        "" => "unknown".into(),
+        name => name.into(),
+    }
+}
+
+/// The commit of the git working tree at `source`; `None` if it is not the top of one, or git is missing.
+fn commit(source: &Path) -> Option<Commit> {
+    // A package's source may lie inside the working tree of another project.
+    let head = git(source, &["rev-parse", "--show-prefix", "HEAD"])?;
+    let (prefix, id) = head.split_once('\n')?;
+    let changes = git(source, &["status", "--porcelain", "--untracked-files=no", "--", NOT_SOURCE])?;
+    prefix.is_empty().then(|| Commit { id: id.trim().into(), modified: !changes.is_empty() })
+}
+
+/// The output of git in `folder`; `None` if it fails.
+fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    // Set by git's hooks, these would point to another working tree.
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        git.env_remove(variable);
+    }
+    git.env("GIT_OPTIONAL_LOCKS", "0").arg("-C").arg(folder);
+    let output = git.args(arguments).output().ok()?;
+    let text = output.status.success().then_some(output.stdout)?;
+    String::from_utf8(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::dataset::cifar10::BatchFile;
 
@@ -111,5 +168,45 @@ mod tests {
             assert!(message.starts_with("provenance.json: must be"), "{message}");
             assert_eq!(message.lines().count(), 1);
         }
+    }
+
+    /// Runs git; false if it fails or is missing.
+    fn did(folder: &Path, arguments: &[&str]) -> bool {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+        git(folder, &[&identity, arguments].concat()).is_some()
+    }
+
+    #[test]
+    fn a_commit_is_named_and_a_changed_file_noticed_unless_it_is_a_result() {
+        let tree = tempfile::tempdir().unwrap();
+        let path = tree.path();
+        let write = |name: &str, text: &str| fs::write(path.join(name), text).unwrap();
+        assert_eq!(commit(path), None, "a folder without git has no commit");
+        if !did(path, &["init", "-q"]) {
+            eprintln!("skipped: there is no git");
+            return;
+        }
+        fs::create_dir_all(path.join("results/inner")).unwrap();
+        write("source", "1");
+        write("results/table", "1");
+        assert_eq!(commit(path), None, "nothing is committed yet");
+        assert!(did(path, &["add", "."]) && did(path, &["commit", "-q", "-m", "a"]));
+
+        let found = commit(path).unwrap();
+        assert_eq!((found.id.len(), found.modified), (40, false));
+        assert_eq!(commit(&path.join("results")), None, "a folder inside is not the source");
+        write("results/table", "2");
+        write("untracked", "1");
+        assert!(!commit(path).unwrap().modified);
+        write("source", "2");
+        assert!(commit(path).unwrap().modified);
+    }
+
+    #[test]
+    fn a_provenance_is_collected_on_any_machine() {
+        let command = ["onelayer".to_owned(), "train".to_owned()];
+        let provenance = JobProvenance::collect(&command, 7, &[]);
+        assert_eq!((&provenance.command[..], provenance.seed), (&command[..], 7));
+        assert!(!provenance.processor.is_empty() && provenance.threads > 0);
     }
 }

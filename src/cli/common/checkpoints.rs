@@ -1,7 +1,6 @@
 //! The checkpoints of `train`: when one is written, and how training goes on from it.
 
 use std::cell::OnceCell;
-use std::env;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -50,7 +49,7 @@ impl<'a> Keeper<'a> {
         if let Some(state) = &state
             && !self.quiet
         {
-            say!("{}: going on {}", self.path().display(), self.place(state));
+            say!("{}: resuming after {}", self.path().display(), self.place(state));
         }
         Ok(state)
     }
@@ -60,9 +59,9 @@ impl<'a> Keeper<'a> {
         let path = self.path();
         match (resume, path.exists()) {
             _ if self.quiet => {}
-            (true, _) => say!("there is no {}: training begins anew", path.display()),
+            (true, _) => say!("there is no {}: training starts over", path.display()),
             (false, true) => say!(
-                "{} is of an unfinished training, which --resume goes on with; this one begins anew",
+                "{} belongs to an unfinished training, which --resume continues; this one starts over",
                 path.display()
             ),
             (false, false) => {}
@@ -108,11 +107,7 @@ impl<'a> Keeper<'a> {
     fn stop(&self, state: &State) -> anyhow::Error {
         match self.write(state).context("stopped without a checkpoint") {
             Err(error) => error,
-            Ok(()) => anyhow::Error::new(Error::Interrupted).context(format!(
-                "stopped {}; to go on: {}",
-                self.place(state),
-                resuming_command()
-            )),
+            Ok(()) => Error::Stopped { after: self.place(state) }.into(),
         }
     }
 
@@ -125,8 +120,8 @@ impl<'a> Keeper<'a> {
     fn place(&self, state: &State) -> String {
         let (done, epochs) = (state.epochs(), self.job.schedule.epochs);
         match state.batches {
-            0 => format!("after epoch {done} of {epochs}"),
-            n => format!("after batch {n} of epoch {} of {epochs}", done + 1),
+            0 => format!("epoch {done} of {epochs}"),
+            n => format!("batch {n} of epoch {} of {epochs}", done + 1),
         }
     }
 
@@ -137,14 +132,4 @@ impl<'a> Keeper<'a> {
     fn path(&self) -> PathBuf {
         self.folder.path().join(checkpoint::NAME)
     }
-}
-
-/// The command line of this process with `--resume`, as a shell takes it.
-pub fn resuming_command() -> String {
-    let mut words: Vec<_> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    if !words.iter().any(|word| word == "--resume") {
-        words.push("--resume".into());
-    }
-    // No argument of a process holds the byte 0, the only one that can't be quoted.
-    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }

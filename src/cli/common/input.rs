@@ -1,18 +1,26 @@
-//! Reading the files that a person names.
+//! Files named on the command line.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The most bytes that are read of one: four times what its largest array may have. A device such as `/dev/zero` has no
-/// end.
+use anyhow::{Context, ensure};
+use onelayer::dataset::cifar10::DIMS;
+use onelayer::files::npz;
+use onelayer::network::Parameters;
+use onelayer::train::model::ModelFile;
+
+/// The largest file that is read: four times the largest array of a valid one. A device such as `/dev/zero` has no end.
 const MAX_BYTES: u64 = 256 << 20;
+
+/// The first bytes of every zip archive, and so of every `.npz`.
+const ZIP_MAGIC: &[u8] = b"PK";
 
 /// The content of the file at `path`.
 ///
 /// # Errors
 ///
-/// The operating system's, and [`io::ErrorKind::FileTooLarge`] for more than 256 MiB.
+/// The operating system's, and [`io::ErrorKind::FileTooLarge`] above 256 MiB.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -25,11 +33,35 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`read`], of a text.
+/// As [`read`], as text.
 ///
 /// # Errors
 ///
-/// Besides those, [`io::ErrorKind::InvalidData`] for what is not UTF-8.
+/// Those of [`read`], and [`io::ErrorKind::InvalidData`] if the content is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// Reads the CIFAR-10 model in the file `path`, the value of `argument`.
+pub fn read_model(path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
+    let bytes = read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
+    let hint = || format!("{argument} must be a model_*.safetensors that `train` wrote");
+    parse_model(&bytes, path, argument).with_context(hint)
+}
+
+/// Reads the parameters in the file `path`, the value of `--init`: a model, or an `.npz` with the arrays `W` and `b`.
+pub fn read_start(path: &Path) -> anyhow::Result<Parameters> {
+    let bytes = read(path).with_context(|| format!("cannot read --init {}", path.display()))?;
+    if bytes.starts_with(ZIP_MAGIC) {
+        return Ok(npz::read_parameters(&bytes, path, DIMS)?);
+    }
+    let hint = "--init takes an .npz with W (10, 3072) and optionally b (10), or a model_*.safetensors of this program";
+    Ok(parse_model(&bytes, path, "--init").context(hint)?.parameters)
+}
+
+fn parse_model(bytes: &[u8], path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
+    let model = ModelFile::from_bytes(bytes, path)?;
+    let found = model.parameters.dims;
+    ensure!(found == DIMS, "{argument} {} must have {DIMS}, but has {found}", path.display());
+    Ok(model)
 }

@@ -1,5 +1,6 @@
-//! Ctrl-C and SIGTERM: the first asks a command to stop at a place from which it can go on, a second ends it at once.
+//! Ctrl-C and SIGTERM: the first asks a command to stop where it can be resumed, the second ends it at once.
 
+use std::env;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,16 +10,16 @@ use onelayer::train::Observer;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// What is added to a signal's number to give the exit code of a process that it ended.
+/// The exit code of a process that a signal ended is this plus the signal's number.
 const SIGNALLED: i32 = 128;
 
-/// The signal that came last; 0 if none did.
+/// The last signal received; 0 if none.
 static RECEIVED: AtomicUsize = AtomicUsize::new(0);
 static LISTENING: AtomicBool = AtomicBool::new(false);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// From now on a signal no longer ends the process, but makes [`received`] true. For commands that look at it often:
-/// every observer and progress of this program does.
+/// From now on a signal makes [`received`] true instead of ending the process. For commands that check it often, as every
+/// observer and progress of this program does.
 pub fn listen() -> anyhow::Result<()> {
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
@@ -32,20 +33,33 @@ pub fn listen() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a signal asks the command to stop.
+/// True if a signal asks the command to stop.
 pub fn received() -> bool {
     RECEIVED.load(Ordering::SeqCst) != 0
 }
 
-/// The exit code of a command that failed with `error`, if it did so because a signal asked it to stop.
-pub fn exit_code(error: &anyhow::Error) -> Option<ExitCode> {
-    let interrupted =
-        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(Error::Interrupted));
+/// The exit code and the last line of a command that failed with `error` because a signal stopped it.
+pub fn stopped(error: &anyhow::Error) -> Option<(ExitCode, String)> {
+    let line = error.chain().find_map(|cause| match cause.downcast_ref()? {
+        Error::Stopped { after } => Some(format!("stopped after {after}; to resume: {}", resuming_command())),
+        Error::Interrupted => Some(error.to_string()),
+        _ => None,
+    })?;
     let code = SIGNALLED as usize + RECEIVED.load(Ordering::SeqCst);
-    error.chain().any(interrupted).then(|| ExitCode::from(code as u8))
+    Some((ExitCode::from(code as u8), line))
 }
 
-/// Shows nothing, and stops when a signal asks for it.
+/// The command line of this process with `--resume`, quoted for a shell.
+fn resuming_command() -> String {
+    let mut words: Vec<_> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    if !words.iter().any(|word| word == "--resume") {
+        words.push("--resume".into());
+    }
+    // Only a NUL byte cannot be quoted, and no argument of a process contains one.
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
+/// Shows nothing; stops on a signal.
 pub struct Quiet;
 
 impl Observer for Quiet {
