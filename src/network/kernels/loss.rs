@@ -1,0 +1,110 @@
+//! From logits to losses and probabilities: [`Softmax`], [`Sigmoid`].
+
+use pulp::{Simd, WithSimd};
+
+use super::math::{exp, ln, ln_1p};
+use super::{LANES, Lanes};
+
+/// The loss and the softmax of [`LANES`] examples at once, lane e being example e.
+pub struct Softmax<'a> {
+    /// (k): logits, which become probabilities.
+    pub logits: &'a mut [Lanes],
+    /// The class of each example.
+    pub labels: &'a [u8; LANES],
+    /// Overwritten: logsumexp(logits) − logits\[label\] in nats; not finite when a logit is not.
+    pub losses: &'a mut Lanes,
+    /// Overwritten: the class of the largest logit, the first of equals.
+    pub predictions: &'a mut [u32; LANES],
+}
+
+impl WithSimd for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let vectors = LANES / S::F32_LANES;
+        let max = largest(simd, self.logits, self.predictions).0;
+        let mut below_max = [0.0; LANES];
+        for (e, &label) in self.labels.iter().enumerate() {
+            below_max[e] = max[e] - self.logits[usize::from(label)].0[e];
+        }
+        let mut sum = [0.0; LANES];
+        for row in self.logits.iter_mut() {
+            let mut exps = [0.0; LANES];
+            for e in 0..LANES {
+                exps[e] = exp(row.0[e] - max[e]);
+            }
+            for e in 0..LANES {
+                sum[e] += exps[e];
+            }
+            row.0 = exps;
+        }
+        let mut losses = [0.0; LANES];
+        for e in 0..LANES {
+            losses[e] = ln(sum[e]) + below_max[e];
+        }
+        self.losses.0 = losses;
+        let (sum, _) = S::as_simd_f32s(&sum);
+        for row in self.logits.iter_mut() {
+            let (row, _) = S::as_mut_simd_f32s(&mut row.0);
+            for v in 0..vectors {
+                row[v] = simd.div_f32s(row[v], sum[v]);
+            }
+        }
+    }
+}
+
+/// The largest logit of each example, and in `predictions` its class, the first of equals.
+#[inline(always)]
+fn largest<S: Simd>(simd: S, logits: &[Lanes], predictions: &mut [u32; LANES]) -> Lanes {
+    let mut max = logits[0];
+    *predictions = [0; LANES];
+    for (class, row) in logits.iter().enumerate().skip(1) {
+        let class = simd.splat_u32s(class as u32);
+        let (row, _) = S::as_simd_f32s(&row.0);
+        let (max, _) = S::as_mut_simd_f32s(&mut max.0);
+        let (predictions, _) = S::as_mut_simd_u32s(predictions);
+        for v in 0..LANES / S::F32_LANES {
+            let larger = simd.greater_than_f32s(row[v], max[v]);
+            max[v] = simd.select_f32s(larger, row[v], max[v]);
+            predictions[v] = simd.select_u32s(larger, class, predictions[v]);
+        }
+    }
+    max
+}
+
+/// The loss and the sigmoids of [`LANES`] examples at once, lane e being example e.
+pub struct Sigmoid<'a> {
+    /// (k): logits, which become probabilities.
+    pub logits: &'a mut [Lanes],
+    /// The class of each example.
+    pub labels: &'a [u8; LANES],
+    /// Overwritten: the mean over the classes of the binary cross-entropy, in nats; not finite when a logit is not.
+    pub losses: &'a mut Lanes,
+    /// Overwritten: the class of the largest logit, the first of equals.
+    pub predictions: &'a mut [u32; LANES],
+}
+
+impl WithSimd for Sigmoid<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        largest(simd, self.logits, self.predictions);
+        let classes = self.logits.len() as f32;
+        let mut sum = [0.0; LANES];
+        for (class, row) in self.logits.iter_mut().enumerate() {
+            for e in 0..LANES {
+                let z = row.0[e];
+                let onehot = f32::from(u8::from(usize::from(self.labels[e]) == class));
+                let exp = exp(-z.abs());
+                // A product, not a choice: 0 · ∞ is NaN, which shows.
+                sum[e] += z.max(0.0) - z * onehot + ln_1p(exp);
+                row.0[e] = if z >= 0.0 { 1.0 } else { exp } / (1.0 + exp);
+            }
+        }
+        for e in 0..LANES {
+            self.losses.0[e] = sum[e] / classes;
+        }
+    }
+}
