@@ -235,20 +235,32 @@ impl Group {
     ///
     /// # Panics
     ///
-    /// When `j` is m or more.
+    /// If `j` is m or more.
     pub fn member(&self, j: usize) -> Parameters {
         let Dims { features, classes } = self.dims;
-        assert!(j < self.members, "member {j} of {}", self.members);
-        let first = j * classes;
-        let rows = self.bias.len();
         let mut weight = Vec::with_capacity(classes * features);
-        for row in first..first + classes {
-            for panel in self.weight.iter().skip(row).step_by(rows) {
-                let end = (weight.len() + PANEL).min((row - first + 1) * features);
-                weight.extend_from_slice(&panel.0[..end - weight.len()]);
-            }
-        }
-        Parameters { dims: self.dims, weight, bias: self.bias[first..first + classes].to_vec() }
+        weight.extend(self.weights(j).flatten());
+        Parameters { dims: self.dims, weight, bias: self.bias[j * classes..(j + 1) * classes].to_vec() }
+    }
+
+    /// Σ weight² of member `j`, to the same bits as [`Parameters::squared_norm`].
+    ///
+    /// # Panics
+    ///
+    /// If `j` is m or more.
+    pub fn squared_norm(&self, j: usize) -> f64 {
+        self.weights(j).flatten().map(|&w| f64::from(w).powi(2)).sum()
+    }
+
+    /// The weights of member `j`, one panel after another, in the order of [`Parameters::weight`].
+    fn weights(&self, j: usize) -> impl Iterator<Item = &[f32]> {
+        let Dims { features, classes } = self.dims;
+        assert!(j < self.members, "member {j} of {}", self.members);
+        let of_row = move |row| {
+            let panels = self.weight.iter().skip(row).step_by(self.bias.len()).enumerate();
+            panels.map(move |(p, panel)| &panel.0[..PANEL.min(features - p * PANEL)])
+        };
+        (j * classes..(j + 1) * classes).flat_map(of_row)
     }
 
     /// Replaces member `j`.

@@ -356,6 +356,20 @@ fn images_without_whole_rows_are_not_flipped() {
 }
 
 #[test]
+fn a_member_is_given_back_with_its_squared_norm_to_the_last_bit() {
+    for (n, d, k, m) in SHAPES {
+        let members = Case::new(n, d, k).members(m);
+        let group = Group::new(&members).unwrap();
+        for (j, member) in members.iter().enumerate() {
+            assert_eq!(group.member(j), *member);
+            assert_eq!(group.squared_norm(j), member.squared_norm());
+        }
+    }
+    let other = Group::new(&Case::new(1, 64, 2).members(2)).unwrap();
+    assert_ne!(other.squared_norm(0), other.squared_norm(1));
+}
+
+#[test]
 fn zero_parameters_lose_ln_k_and_choose_the_first_class() {
     let case = Case::new(20, 50, 10);
     let group = Group::new(&[Parameters::zeros(case.dims)]).unwrap();
