@@ -6,10 +6,7 @@ use crate::dataset::Dataset;
 use crate::dataset::cifar10::{CLASS_NAMES, DIMS, SIDE};
 use crate::error::{Error, Result};
 use crate::evaluate::Prediction;
-use crate::figures::{
-    Area, DrawResult, TEMPLATE_GAP, TEMPLATES_HEAD, TEMPLATES_PER_ROW, ZOOM, draw, draw_text, encode_png,
-    paste_template,
-};
+use crate::figures::canvas::*;
 
 /// How many images there are of each kind, at most.
 pub const IMAGES: usize = 10;
@@ -73,7 +70,7 @@ fn corner(kind: u32, place: u32) -> (u32, u32) {
     )
 }
 
-fn label(area: &Area, (left, top): (u32, u32), prediction: &Prediction) -> DrawResult<'static> {
+fn label(area: &Area, (left, top): (u32, u32), prediction: &Prediction) -> Drawn<'static> {
     let [class, predicted] = [prediction.label, prediction.class].map(|c| CLASS_NAMES[usize::from(c)]);
     let lines = [
         format!("true: {class}"),
@@ -89,7 +86,7 @@ fn label(area: &Area, (left, top): (u32, u32), prediction: &Prediction) -> DrawR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::tests::Image;
+    use crate::figures::canvas::tests::Image;
 
     /// Image i is grey of brightness i.
     fn greys() -> Dataset {

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::HPos;
 use crate::dataset::cifar10::CLASS_NAMES;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
-use crate::figures::{Area, DrawResult, GRID, INK, TRAINING, draw, draw_text, encode_png};
+use crate::figures::canvas::*;
 
 const CLASSES: u32 = CLASS_NAMES.len() as u32;
 /// Width and height of a cell.
@@ -69,17 +69,17 @@ fn middle((column, row): (u32, u32)) -> (u32, u32) {
     (x, HEAD + row * CELL.1 + CELL.1 / 2)
 }
 
-fn write(area: &Area, text: &str, cell: (u32, u32)) -> DrawResult<'static> {
+fn write(area: &Area, text: &str, cell: (u32, u32)) -> Drawn<'static> {
     draw_text(area, text, middle(cell), TEXT, HPos::Center)
 }
 
-fn row_name(area: &Area, name: &str, row: u32) -> DrawResult<'static> {
+fn row_name(area: &Area, name: &str, row: u32) -> Drawn<'static> {
     let (_, y) = middle((0, row));
     draw_text(area, name, (LEFT - 12, y), TEXT, HPos::Right)
 }
 
 /// A count on a ground from white, for a `share` of 0, to blue, for all.
-fn cell(area: &Area, at: (u32, u32), count: usize, share: f64) -> DrawResult<'static> {
+fn cell(area: &Area, at: (u32, u32), count: usize, share: f64) -> Drawn<'static> {
     let (x, y) = middle(at);
     let (left, top) = ((x - CELL.0 / 2) as i32, (y - CELL.1 / 2) as i32);
     let corners = [(left, top), (left + CELL.0 as i32, top + CELL.1 as i32)];
@@ -87,13 +87,13 @@ fn cell(area: &Area, at: (u32, u32), count: usize, share: f64) -> DrawResult<'st
     area.draw(&Rectangle::new(corners, GRID.stroke_width(1)))?;
     // White is the clearer on blue from here on.
     let ink = if share > 0.6 { &WHITE } else { &INK };
-    crate::figures::draw_text_in(area, &count.to_string(), (x, y), TEXT, HPos::Center, ink)
+    draw_text_in(area, &count.to_string(), (x, y), TEXT, HPos::Center, ink)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::tests::Image;
+    use crate::figures::canvas::tests::Image;
 
     fn figure(pairs: &[(usize, usize)]) -> Image {
         let confusion = Confusion::new(CLASS_NAMES.len(), pairs.iter().copied());

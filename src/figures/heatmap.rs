@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
 use plotters::style::text_anchor::HPos;
 
-use crate::figures::{Area, DrawResult, INK, draw, draw_text_in, encode_png};
+use crate::figures::canvas::*;
 use crate::hyperparameters::Loss;
 use crate::search::table::SearchRow;
 
@@ -132,7 +132,7 @@ impl Panel {
     }
 
     /// The largest λ is at the top.
-    fn draw(&self, area: &Area, left: u32, (lambdas, etas): (&Axis, &Axis), range: (f64, f64)) -> DrawResult<'static> {
+    fn draw(&self, area: &Area, left: u32, (lambdas, etas): (&Axis, &Axis), range: (f64, f64)) -> Drawn<'static> {
         let (width, height) = CELL;
         let (lines, columns) = (lambdas.labels.len() as u32, etas.labels.len() as u32);
         let text = |line: &str, at, size, align| draw_text_in(area, line, at, size, align, &INK);
@@ -158,7 +158,7 @@ impl Panel {
     }
 }
 
-fn draw_cell(area: &Area, (x, y): (u32, u32), cell: Cell, (low, high): (f64, f64)) -> DrawResult<'static> {
+fn draw_cell(area: &Area, (x, y): (u32, u32), cell: Cell, (low, high): (f64, f64)) -> Drawn<'static> {
     let (width, height) = CELL;
     let color = match cell {
         Cell::Untried => UNTRIED,

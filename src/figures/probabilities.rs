@@ -5,9 +5,7 @@ use plotters::style::text_anchor::HPos;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::ProbabilityHistogram;
-use crate::figures::{
-    DrawResult, INK, TRAINING, VALIDATION, average_down, draw, draw_text_in, dress_axes, encode_png, scaled, title,
-};
+use crate::figures::canvas::*;
 use crate::files::csv::Row;
 use crate::hyperparameters::Setting;
 
@@ -79,7 +77,7 @@ pub fn probabilities_figure(setting: Setting, rows: &[ProbabilityRow]) -> Vec<u8
         dress_axes(&mut mesh, 18, 20);
         mesh.draw()?;
         chart.draw_series(rows.iter().flat_map(bars))?;
-        DrawResult::Ok(())
+        Drawn::Ok(())
     });
     encode_png(SIZE.0, SIZE.1, &average_down(&pixels, width as usize))
 }

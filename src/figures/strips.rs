@@ -3,10 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::figures::{
-    AXIS_LEFT, CURVES_HEAD, DESCRIPTION_LEFT, DrawResult, INK, TICK_TEXT, TICKS, TRAINING, VALIDATION, average_down,
-    axis_range, decimals, draw, draw_text, dress_axes, encode_png, format_tick, scaled, title,
-};
+use crate::figures::canvas::*;
 use crate::statistics::{Interval, Sample};
 
 /// The colours of the runs and of the report.
@@ -59,7 +56,7 @@ pub fn strips_figure(strips: &[Strip]) -> Vec<u8> {
     encode_png(width, height, &pixels)
 }
 
-fn draw_legend(head: &crate::figures::Area, report: bool) -> DrawResult<'static> {
+fn draw_legend(head: &Area, report: bool) -> Drawn<'static> {
     let y = scaled(CURVES_HEAD) / 2;
     let at = |x: u32| (scaled(x) as i32, y as i32);
     let line = |from: u32, to: u32| [at(from), at(to)];
@@ -79,7 +76,7 @@ fn draw_legend(head: &crate::figures::Area, report: bool) -> DrawResult<'static>
 }
 
 impl Strip {
-    fn draw(&self, area: &crate::figures::Area) -> DrawResult<'static> {
+    fn draw(&self, area: &Area) -> Drawn<'static> {
         let percent = |fraction: &f64| 100.0 * fraction;
         let accuracies: Vec<f64> = self.accuracies.iter().map(percent).collect();
         let reported = self.reported.as_ref().map(percent);
@@ -135,7 +132,7 @@ fn place(run: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::tests::Image;
+    use crate::figures::canvas::tests::Image;
 
     fn strip(accuracies: &[f64], reported: Option<f64>) -> Strip {
         Strip { lambda: 0.1, eta: 0.001, accuracies: accuracies.to_vec(), reported }
