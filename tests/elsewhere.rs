@@ -118,7 +118,7 @@ print(a['W'][3, 7], a['b'][2], a['mean'][1], a['std'][3071])
 #[cfg(feature = "autograd-check")]
 #[test]
 fn tch_predicts_the_same_classes_from_the_same_file() {
-    use onelayer::evaluate::predict;
+    use onelayer::evaluate::outcomes;
     use tch::{Kind, Tensor};
 
     let images = test_images();
@@ -137,8 +137,8 @@ fn tch_predicts_the_same_classes_from_the_same_file() {
 
         let model = read_model(model_path(setting));
         let normalizer = Normalizer::new(model.mean, model.std).unwrap();
-        let ours = predict(&model.parameters, Loss::Softmax, &images, &normalizer).unwrap();
-        let ours: Vec<i64> = ours.iter().map(|p| p.class.into()).collect();
+        let ours = outcomes(&[(&model.parameters, Loss::Softmax)], &images, &normalizer).unwrap();
+        let ours: Vec<i64> = ours[0].predicted.iter().map(|&class| class.into()).collect();
         assert_eq!(ours, theirs, "{setting}");
     }
 }

@@ -87,7 +87,7 @@ fn saturated_probabilities_keep_the_loss_and_the_gradient_finite() {
                     assert!((value - expected).abs() <= 1e-6 * expected, "{loss} {size}: {value}");
                 }
             }
-            let probabilities = group.probabilities(Examples::Rows(&x, &[0])).unwrap();
+            let (_, probabilities) = group.outcomes(Examples::Rows(&x, &[0])).unwrap();
             assert_eq!(probabilities[0], 1.0, "{loss} is saturated");
         }
     }

@@ -11,7 +11,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use onelayer::dataset::cifar10::{CLASS_NAMES, PLANE};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
-use onelayer::evaluate::{predict, probabilities};
+use onelayer::evaluate::outcomes;
 use onelayer::hyperparameters::Loss;
 use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
@@ -93,16 +93,17 @@ fn an_image_of_cifar_10_has_the_same_probabilities_as_a_png_as_in_its_data_file(
         .collect();
     let model = ModelFile::from_bytes(&fs::read(MODEL).unwrap(), Path::new(MODEL)).unwrap();
     let normalizer = Normalizer::new(model.mean, model.std).unwrap();
-    let all = probabilities(&model.parameters, Loss::Softmax, &images, &normalizer).unwrap();
-    let classes = predict(&model.parameters, Loss::Softmax, &images, &normalizer).unwrap();
+    let outcomes = outcomes(&[(&model.parameters, Loss::Softmax)], &images, &normalizer).unwrap().remove(0);
     let rows = table(&paths);
     assert_eq!(rows.len(), 20);
     for (i, row) in rows.iter().enumerate() {
         assert_eq!(row[0], paths[i].to_str().unwrap());
-        assert_eq!(row[1], CLASS_NAMES[usize::from(classes[i].class)]);
+        let class = usize::from(outcomes.predicted[i]);
+        let expected = &outcomes.probabilities[i * 10..(i + 1) * 10];
+        assert_eq!(row[1], CLASS_NAMES[class]);
         let numbers: Vec<f32> = row[2..].iter().map(|f| f.parse().unwrap()).collect();
-        assert_eq!(numbers[0], classes[i].probability);
-        assert_eq!(numbers[1..], all[i * 10..(i + 1) * 10]);
+        assert_eq!(numbers[0], expected[class]);
+        assert_eq!(numbers[1..], *expected);
     }
 }
 

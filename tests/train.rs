@@ -10,7 +10,7 @@ use onelayer::Error;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, Splits, sample};
 use onelayer::evaluate::confusion::read_confusion;
-use onelayer::evaluate::{confusion, evaluate};
+use onelayer::evaluate::{evaluate, outcomes};
 use onelayer::figures::probabilities::ProbabilityRow;
 use onelayer::files::csv;
 use onelayer::files::npz;
@@ -339,7 +339,8 @@ fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
             evaluate(&model.parameters, setting.loss(), setting.lambda(), &sample.splits.test, &normalizer).unwrap();
         assert_eq!(row.test_loss, Some(test.loss));
         assert_eq!(row.test_accuracy, Some(test.accuracy));
-        let found = confusion(&model.parameters, &sample.splits.test, &normalizer).unwrap();
+        let models = [(&model.parameters, setting.loss())];
+        let found = outcomes(&models, &sample.splits.test, &normalizer).unwrap()[0].confusion();
         assert_eq!(found.accuracy(), row.test_accuracy);
         let path = out.path().join(format!("confusion_{}.csv", row.setting));
         assert_eq!(read_confusion(&fs::read(&path).unwrap(), &path).unwrap(), found);

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use onelayer::dataset::Dataset;
 use onelayer::dataset::normalizer::Normalizer;
-use onelayer::network::{Examples, Group};
+use onelayer::evaluate::outcomes;
 use onelayer::statistics::{Agreement, Interval};
+use onelayer::train::model::ModelFile;
 
 use super::common::{data, input};
 
@@ -40,22 +41,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let models = [input::read_model(&args.a, "A")?, input::read_model(&args.b, "B")?];
     let test = args.data.load(args.quiet)?.splits.test;
-    let [a, b] = models.map(|model| {
-        let normalizer = Normalizer::new(model.mean, model.std)?;
-        predict(&model.parameters, &test, &normalizer)
-    });
-    print([&args.a, &args.b], &Agreement::new(test.labels(), &a?, &b?));
+    let [a, b] = predict(&models, &test)?;
+    print([&args.a, &args.b], &Agreement::new(test.labels(), &a, &b));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The class that the network finds most probable for each image of `split`.
-fn predict(
-    parameters: &onelayer::network::Parameters,
-    split: &Dataset,
-    normalizer: &Normalizer,
-) -> onelayer::Result<Vec<u8>> {
-    let group = Group::new(std::slice::from_ref(parameters))?;
-    group.predict(Examples::All(split, normalizer))
+/// The class that each model predicts for each of the `images`, from one pass over them if both normalise them alike.
+fn predict([a, b]: &[ModelFile; 2], images: &Dataset) -> onelayer::Result<[Vec<u8>; 2]> {
+    let pass = |models: &[&ModelFile]| {
+        let normalizer = Normalizer::new(models[0].mean.clone(), models[0].std.clone())?;
+        let models: Vec<_> = models.iter().map(|model| (&model.parameters, model.provenance.loss)).collect();
+        outcomes(&models, images, &normalizer)
+    };
+    let mut outcomes =
+        if (&a.mean, &a.std) == (&b.mean, &b.std) { pass(&[a, b])? } else { [pass(&[a])?, pass(&[b])?].concat() };
+    Ok([0, 1].map(|model| std::mem::take(&mut outcomes[model].predicted)))
 }
 
 fn print(paths: [&Path; 2], counts: &Agreement) {

@@ -9,7 +9,7 @@ use onelayer::dataset::Dataset;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::classes::class_rows;
 use onelayer::evaluate::confusion::confusion_csv;
-use onelayer::evaluate::{Confusion, Prediction, Scores, confusion, evaluate, most_confident, predict};
+use onelayer::evaluate::{Outcomes, Scores, outcomes};
 use onelayer::figures::{IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv;
 
@@ -68,9 +68,8 @@ struct Evaluation<'a> {
     setting: &'a str,
     split: Split,
     images: &'a Dataset,
-    scores: Scores,
-    predictions: Vec<Prediction>,
-    confusion: Confusion,
+    lambda: f64,
+    outcomes: Outcomes,
 }
 
 /// Evaluates, writes the tables and figures, prints the scores.
@@ -94,14 +93,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Split::Train => (&loaded.splits.train, train),
     };
     let normalizer = Normalizer::new(model.mean, model.std)?;
-    let (loss, lambda) = (model.provenance.loss, model.provenance.lambda);
     let evaluation = Evaluation {
         setting,
         split: args.split,
         images,
-        scores: evaluate(&model.parameters, loss, lambda, images, &normalizer)?,
-        confusion: confusion(&model.parameters, images, &normalizer)?,
-        predictions: predict(&model.parameters, loss, images, &normalizer)?,
+        lambda: model.provenance.lambda,
+        outcomes: outcomes(&[(&model.parameters, model.provenance.loss)], images, &normalizer)?.remove(0),
     };
     let files_written = evaluation.files()?;
     folder.write(&files_written)?;
@@ -128,11 +125,12 @@ impl Evaluation<'_> {
             _ => format!("{setting}_{split}"),
         };
         let title = format!("{setting}, {split} split");
-        let confident = |right| most_confident(&self.predictions, right, IMAGES);
+        let confusion = self.outcomes.confusion();
+        let confident = |right| self.outcomes.most_confident(right, IMAGES);
         Ok(vec![
-            (format!("confusion_{name}.csv"), confusion_csv(&self.confusion)),
-            (format!("classes_{name}.csv"), csv::to_csv(&class_rows(&self.confusion))),
-            (format!("confusion_{name}.png"), confusion_figure(&title, &self.confusion)?),
+            (format!("confusion_{name}.csv"), confusion_csv(&confusion)),
+            (format!("classes_{name}.csv"), csv::to_csv(&class_rows(&confusion))),
+            (format!("confusion_{name}.png"), confusion_figure(&title, &confusion)?),
             (
                 format!("confident_{name}.png"),
                 confident_figure(&title, self.images, &confident(true), &confident(false))?,
@@ -141,14 +139,14 @@ impl Evaluation<'_> {
     }
 
     fn text(&self, files: &str) -> String {
-        let Scores { loss, cost, accuracy } = self.scores;
+        let Scores { loss, cost, accuracy } = self.outcomes.scores(self.lambda);
         format!(
             "{}\n{} split, {} images of {files}\nloss {loss:.4}, cost {cost:.4}, accuracy {:.2} %\n\n{}\n",
             self.setting,
             self.split.name(),
             self.images.len(),
             100.0 * accuracy,
-            table::classes(&class_rows(&self.confusion)),
+            table::classes(&class_rows(&self.outcomes.confusion())),
         )
     }
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, picture};
+use onelayer::evaluate::outcomes;
 use onelayer::evaluate::predictions::prediction_row;
-use onelayer::evaluate::probabilities;
 use onelayer::files::csv;
 
 use super::common::{input, out};
@@ -59,9 +59,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     // The labels are not looked at: nobody knows them.
     let images = Dataset::new(DIMS, pixels, vec![0; names.len()])?;
-    let loss = model.provenance.loss;
-    let probabilities = probabilities(&model.parameters, loss, &images, &normalizer)?;
-    let predictions = names.iter().zip(probabilities.as_chunks().0);
+    let outcomes = outcomes(&[(&model.parameters, model.provenance.loss)], &images, &normalizer)?.remove(0);
+    let predictions = names.iter().zip(outcomes.probabilities.as_chunks().0);
     let text = if args.csv {
         let rows = predictions.map(|(name, probabilities)| prediction_row(name, probabilities));
         let table = csv::to_csv(&rows.collect::<Vec<_>>());

@@ -17,7 +17,7 @@ use onelayer::shard::Shard;
 use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
 use onelayer::train::results::Folder;
-use onelayer::train::{Data, random_start, train_unevaluated};
+use onelayer::train::{Data, random_start, scores_of, train_unevaluated};
 
 use super::common::data::{DataArgs, Loaded};
 use super::common::observer::Work;
@@ -356,7 +356,7 @@ impl Refit {
         let runs = train_unevaluated(data, &[trial.setting], &schedule, &start, work)?;
         Ok(Self {
             model: ModelFile::of_run(&runs[0], &schedule, &normalizer, &loaded.names),
-            test: runs[0].scores_on(&splits.test, &normalizer)?,
+            test: scores_of(&runs, &splits.test, &normalizer)?[0],
         })
     }
 }

@@ -11,7 +11,6 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use onelayer::dataset::normalizer::Normalizer;
-use onelayer::evaluate::{confusion, probability_histogram};
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::page;
@@ -19,7 +18,7 @@ use onelayer::train::checkpoint::Job;
 use onelayer::train::config::Config;
 use onelayer::train::provenance::JobProvenance;
 use onelayer::train::results::{Folder, Results, files_of};
-use onelayer::train::{Run, Timings, random_start};
+use onelayer::train::{Run, Timings, outcomes_of, random_start};
 
 use super::common::checkpoints::Keeper;
 use super::common::{data, input, observer, out, signals, table};
@@ -144,13 +143,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     drop(observer);
     let (runs, mut timings) = trainer.finish();
     let began = Instant::now();
-    let on_test = |run: &Run| run.scores_on(&splits.test, &normalizer);
-    let test: Vec<_> = runs.iter().map(on_test).collect::<onelayer::Result<_>>()?;
-    let probabilities = on_test_split(&runs, |run| {
-        let loss = run.setting.loss();
-        probability_histogram(&run.parameters, loss, &splits.test, &normalizer)
-    })?;
-    let confusion = on_test_split(&runs, |run| confusion(&run.parameters, &splits.test, &normalizer))?;
+    let test = outcomes_of(&runs, &splits.test, &normalizer)?;
     timings.evaluate += began.elapsed();
 
     let began = Instant::now();
@@ -158,8 +151,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         reported: &loaded.reported(&settings, &schedule),
         runs: &runs,
         test: &test,
-        probabilities: &probabilities,
-        confusion: &confusion,
         schedule,
         normalizer: &normalizer,
         splits: &loaded.names,
@@ -194,15 +185,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn command() -> Vec<String> {
     let arguments = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     std::iter::once(env!("CARGO_BIN_NAME").into()).chain(arguments).collect()
-}
-
-/// What `test` finds out about each run, unless it diverged.
-fn on_test_split<T>(runs: &[Run], test: impl Fn(&Run) -> onelayer::Result<T>) -> onelayer::Result<Vec<Option<T>>> {
-    let unless_diverged = |run: &Run| match run.diverged_in() {
-        Some(_) => Ok(None),
-        None => test(run).map(Some),
-    };
-    runs.iter().map(unless_diverged).collect()
 }
 
 impl Args {

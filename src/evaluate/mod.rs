@@ -1,4 +1,5 @@
-//! How well parameters do on a whole split: the scores, and which classes are taken for which.
+//! Evaluation of models on a split: one pass over it yields the [`Outcomes`] of each model, and scores, confusion matrix,
+//! probability histogram and predictions are made of them.
 
 pub mod classes;
 pub mod confusion;
@@ -8,32 +9,139 @@ use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
 use crate::hyperparameters::Loss;
-use crate::network::{Examples, Group, Parameters};
+use crate::network::{Examples, Group, Parameters, Totals};
 
-/// The scores of one setting's parameters on one split.
+/// The results of one model for each of the n examples of a split, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcomes {
+    /// (n): the true classes.
+    pub labels: Vec<u8>,
+    /// (n): the losses, in nats, without the penalty.
+    pub losses: Vec<f32>,
+    /// (n): the classes with the largest logit; of equal logits the first.
+    pub predicted: Vec<u8>,
+    /// (n,k), row-major: the probability of each class. Those of a softmax add up to 1; those of sigmoids need not.
+    pub probabilities: Vec<f32>,
+    /// k.
+    classes: usize,
+    /// Σ weight² of the model.
+    squared_norm: f64,
+}
+
+/// Evaluates `models`, each with the loss that it was trained with, in one pass over `dataset`.
+///
+/// # Errors
+///
+/// [`Error::Shape`](crate::Error::Shape) if features or classes differ between the arguments;
+/// [`Error::NonFinite`](crate::Error::NonFinite) if a parameter is.
+pub fn outcomes(models: &[(&Parameters, Loss)], dataset: &Dataset, normalizer: &Normalizer) -> Result<Vec<Outcomes>> {
+    if models.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (parameters, losses): (Vec<_>, Vec<_>) = models.iter().copied().unzip();
+    parameters.iter().try_for_each(|parameters| parameters.check_finite())?;
+    let group = Group::new(&parameters)?.with_losses(&losses)?;
+    let (results, probabilities) = group.outcomes(Examples::All(dataset, normalizer))?;
+    let (m, classes) = (models.len(), group.dims().classes);
+    let of_model = |(j, parameters): (usize, &&Parameters)| {
+        let results = results.iter().skip(j).step_by(m);
+        let probabilities = probabilities.chunks_exact(classes).skip(j).step_by(m);
+        Outcomes {
+            labels: dataset.labels().to_vec(),
+            losses: results.clone().map(|&(loss, _)| loss).collect(),
+            predicted: results.map(|&(_, class)| class as u8).collect(),
+            probabilities: probabilities.flatten().copied().collect(),
+            classes,
+            squared_norm: parameters.squared_norm(),
+        }
+    };
+    Ok(parameters.iter().enumerate().map(of_model).collect())
+}
+
+impl Outcomes {
+    /// The scores, with a penalty of weight `lambda` in the cost; NaN without examples.
+    pub fn scores(&self, lambda: f64) -> Scores {
+        let mut totals = Totals::default();
+        for (&loss, is_right) in self.losses.iter().zip(self.is_right()) {
+            totals.add(loss, is_right);
+        }
+        Scores::new(totals, self.labels.len(), lambda * self.squared_norm)
+    }
+
+    /// The confusion matrix.
+    pub fn confusion(&self) -> Confusion {
+        let pairs = self.labels.iter().zip(&self.predicted);
+        Confusion::new(self.classes, pairs.map(|(&truth, &predicted)| (truth.into(), predicted.into())))
+    }
+
+    /// The histogram of the probabilities that the model gives the true classes.
+    pub fn histogram(&self) -> ProbabilityHistogram {
+        let mut histogram = ProbabilityHistogram::default();
+        for ((row, &label), is_right) in self.rows().zip(&self.labels).zip(self.is_right()) {
+            let bin = (f64::from(row[usize::from(label)]) * BINS as f64) as usize;
+            let counts = if is_right { &mut histogram.right } else { &mut histogram.wrong };
+            counts[bin.min(BINS - 1)] += 1;
+        }
+        histogram
+    }
+
+    /// The `count` predictions with the highest probability among those that are `right`, or among those that are wrong,
+    /// the most confident first; of equal ones the first in the split.
+    pub fn most_confident(&self, right: bool, count: usize) -> Vec<Prediction> {
+        let predictions = self.labels.iter().zip(&self.predicted).zip(self.rows()).enumerate();
+        let prediction = |(index, ((&label, &class), row)): (usize, ((&u8, &u8), &[f32]))| Prediction {
+            index,
+            label,
+            class,
+            probability: row[usize::from(class)],
+        };
+        let mut chosen: Vec<_> = predictions.map(prediction).filter(|p| (p.class == p.label) == right).collect();
+        chosen.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        chosen.truncate(count);
+        chosen
+    }
+
+    /// The probabilities of each example, (k).
+    fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.probabilities.chunks_exact(self.classes)
+    }
+
+    /// True for each example that is classified correctly. This is not for the largest probability to tell: two can be
+    /// equal to the last bit where the logits differ.
+    fn is_right(&self) -> impl Iterator<Item = bool> {
+        self.labels.iter().zip(&self.predicted).map(|(label, predicted)| label == predicted)
+    }
+}
+
+/// The scores of one model on one split.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
     /// Mean loss, in nats, without the penalty.
     pub loss: f64,
     /// loss + λ · Σ weight².
     pub cost: f64,
-    /// The fraction of examples whose largest logit is that of their class; of equal logits the first counts.
+    /// Fraction of the examples that are classified correctly.
     pub accuracy: f64,
 }
 
 impl Scores {
-    /// Whether the three are numbers.
+    fn new(totals: Totals, examples: usize, penalty: f64) -> Self {
+        let n = examples as f64;
+        let loss = totals.loss / n;
+        Self { loss, cost: loss + penalty, accuracy: totals.correct as f64 / n }
+    }
+
+    /// True if loss and cost are finite numbers.
     pub fn is_finite(&self) -> bool {
         self.loss.is_finite() && self.cost.is_finite()
     }
 }
 
-/// The scores of `parameters`, which minimise `loss`, on `dataset`, the penalty weighted with `lambda`.
+/// The scores of `parameters`, trained with `loss` and a penalty of weight `lambda`, on `dataset`.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`](crate::Error::Shape) when features or classes differ between the arguments, or `dataset` is empty;
-/// [`Error::NonFinite`](crate::Error::NonFinite) when a parameter is.
+/// Those of [`outcomes`].
 pub fn evaluate(
     parameters: &Parameters,
     loss: Loss,
@@ -41,80 +149,57 @@ pub fn evaluate(
     dataset: &Dataset,
     normalizer: &Normalizer,
 ) -> Result<Scores> {
-    parameters.check_finite()?;
-    let group = Group::new(std::slice::from_ref(parameters))?.with_losses(&[loss])?;
-    Ok(evaluate_group(&group, &[lambda], dataset, normalizer)?[0])
+    Ok(outcomes(&[(parameters, loss)], dataset, normalizer)?[0].scores(lambda))
 }
 
-/// The scores of each member of `group` on `dataset`, from one pass over it; `lambdas` has a λ a member.
+/// The scores of each member of `group` on `dataset`, member j with a penalty of weight `lambdas[j]`: the same numbers
+/// as [`Outcomes::scores`], without keeping the outcomes.
 pub(crate) fn evaluate_group(
     group: &Group,
     lambdas: &[f64],
     dataset: &Dataset,
     normalizer: &Normalizer,
 ) -> Result<Vec<Scores>> {
-    let n = dataset.len() as f64;
     let totals = group.evaluate(Examples::All(dataset, normalizer))?;
-    let scores = totals.iter().zip(lambdas).enumerate();
-    Ok(scores
-        .map(|(j, (total, lambda))| {
-            let loss = total.loss / n;
-            Scores { loss, cost: loss + lambda * group.member(j).squared_norm(), accuracy: total.correct as f64 / n }
-        })
-        .collect())
+    let members = totals.into_iter().zip(lambdas).enumerate();
+    Ok(members.map(|(j, (t, lambda))| Scores::new(t, dataset.len(), lambda * group.squared_norm(j))).collect())
 }
 
-/// The number of equal parts that the probabilities from 0 to 1 are counted in.
+/// Number of bins of a [`ProbabilityHistogram`].
 const BINS: usize = 20;
 
-/// How probable the true class of each example was found, counted in equal parts from 0 to 1; 1 is in the last part.
+/// Counts of examples by the probability of their true class, in bins of equal width from 0 to 1; 1 is in the last bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbabilityHistogram {
-    /// The examples that were classified rightly.
+    /// Examples that are classified correctly.
     pub right: [usize; BINS],
-    /// The examples that were classified wrongly.
+    /// Examples that are not.
     pub wrong: [usize; BINS],
 }
 
-/// The histogram of `parameters` on `dataset`, the probabilities being those of `loss`.
-///
-/// # Errors
-///
-/// Those of [`evaluate`].
-pub fn probability_histogram(
-    parameters: &Parameters,
-    loss: Loss,
-    dataset: &Dataset,
-    normalizer: &Normalizer,
-) -> Result<ProbabilityHistogram> {
-    let group = Group::new(std::slice::from_ref(parameters))?.with_losses(&[loss])?;
-    let examples = Examples::All(dataset, normalizer);
-    let probabilities = group.probabilities(examples)?;
-    // Not the largest probability: two of them can be 1 to the last bit, where the logits differ.
-    let predictions = group.predict(examples)?;
-    let mut histogram = ProbabilityHistogram::default();
-    let rows = probabilities.chunks_exact(dataset.dims().classes);
-    for ((row, prediction), &label) in rows.zip(predictions).zip(dataset.labels()) {
-        let bin = (f64::from(row[usize::from(label)]) * BINS as f64) as usize;
-        let counts = match prediction == label {
-            true => &mut histogram.right,
-            false => &mut histogram.wrong,
-        };
-        counts[bin.min(BINS - 1)] += 1;
-    }
-    Ok(histogram)
+/// The prediction of a model for one example.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// Place of the example in its split, from 0.
+    pub index: usize,
+    /// Its true class.
+    pub label: u8,
+    /// The predicted class.
+    pub class: u8,
+    /// The probability of the predicted class.
+    pub probability: f32,
 }
 
-/// Which classes are taken for which: a confusion matrix.
+/// A confusion matrix: how many examples of each class were predicted as each class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
-    /// (k,k), row-major: a row a true class, a column a predicted one.
+    /// (k,k), row-major: one row per true class, one column per predicted class.
     counts: Vec<usize>,
 }
 
 impl Confusion {
-    /// Counts pairs of a true and a predicted class, each below `classes` (k).
+    /// Counts pairs of a true and a predicted class of `classes` (k).
     ///
     /// # Panics
     ///
@@ -128,7 +213,7 @@ impl Confusion {
         Self { classes, counts }
     }
 
-    /// Takes the counts themselves, (k,k), row-major: a row a true class, a column a predicted one.
+    /// The matrix with these `counts`, (k,k), row-major: one row per true class, one column per predicted class.
     ///
     /// # Panics
     ///
@@ -143,32 +228,32 @@ impl Confusion {
         self.classes
     }
 
-    /// How many examples of class `truth` were taken for `predicted`.
+    /// Number of examples of class `truth` that were predicted as `predicted`.
     pub fn count(&self, truth: usize, predicted: usize) -> usize {
         self.counts[truth * self.classes + predicted]
     }
 
-    /// How many examples of class `truth` there are.
+    /// Number of examples of class `truth`.
     pub fn examples(&self, truth: usize) -> usize {
         (0..self.classes).map(|p| self.count(truth, p)).sum()
     }
 
-    /// How many examples were taken for `predicted`.
+    /// Number of examples that were predicted as `predicted`.
     pub fn predictions(&self, predicted: usize) -> usize {
         (0..self.classes).map(|t| self.count(t, predicted)).sum()
     }
 
-    /// The fraction of the examples of `class` that were taken for it: its recall, or accuracy. `None` without examples.
+    /// Fraction of the examples of `class` that were predicted as `class`; `None` without examples.
     pub fn recall(&self, class: usize) -> Option<f64> {
         fraction(self.count(class, class), self.examples(class))
     }
 
-    /// The fraction of what was taken for `class` that is of it. `None` when nothing was.
+    /// Fraction of the predictions of `class` that are correct; `None` without predictions.
     pub fn precision(&self, class: usize) -> Option<f64> {
         fraction(self.count(class, class), self.predictions(class))
     }
 
-    /// The fraction of all examples that were taken for what they are. `None` without examples.
+    /// Fraction of all examples that were classified correctly; `None` without examples.
     pub fn accuracy(&self) -> Option<f64> {
         let correct = (0..self.classes).map(|c| self.count(c, c)).sum();
         fraction(correct, self.counts.iter().sum())
@@ -177,90 +262,6 @@ impl Confusion {
 
 fn fraction(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// The confusion matrix of `parameters` on `dataset`; of equally probable classes the first is predicted.
-///
-/// # Errors
-///
-/// Those of [`evaluate`].
-pub fn confusion(parameters: &Parameters, dataset: &Dataset, normalizer: &Normalizer) -> Result<Confusion> {
-    let group = Group::new(std::slice::from_ref(parameters))?;
-    let predicted = group.predict(Examples::All(dataset, normalizer))?;
-    let pairs = dataset.labels().iter().zip(predicted);
-    Ok(Confusion::new(dataset.dims().classes, pairs.map(|(&truth, predicted)| (truth.into(), predicted.into()))))
-}
-
-/// What a model says of one example.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prediction {
-    /// The example's place in its split.
-    pub index: usize,
-    /// Its class.
-    pub label: u8,
-    /// The class with the largest logit; of equal logits the first.
-    pub class: u8,
-    /// The probability that the model gives `class`.
-    pub probability: f32,
-}
-
-impl Prediction {
-    /// Whether the example is of the class that the model finds most probable.
-    pub fn is_right(&self) -> bool {
-        self.class == self.label
-    }
-}
-
-/// The probability that `parameters`, which minimise `loss`, give each class for each example of `dataset`, (n,k).
-///
-/// Those of a softmax add up to 1; those of sigmoids are each on their own.
-///
-/// # Errors
-///
-/// [`Error::Shape`](crate::Error::Shape) when features or classes differ between the arguments.
-pub fn probabilities(
-    parameters: &Parameters,
-    loss: Loss,
-    dataset: &Dataset,
-    normalizer: &Normalizer,
-) -> Result<Vec<f32>> {
-    let group = Group::new(std::slice::from_ref(parameters))?.with_losses(&[loss])?;
-    group.probabilities(Examples::All(dataset, normalizer))
-}
-
-/// What `parameters`, which minimise `loss`, say of each example of `dataset`, in its order.
-///
-/// # Errors
-///
-/// As [`probabilities`].
-pub fn predict(
-    parameters: &Parameters,
-    loss: Loss,
-    dataset: &Dataset,
-    normalizer: &Normalizer,
-) -> Result<Vec<Prediction>> {
-    let group = Group::new(std::slice::from_ref(parameters))?;
-    let classes = group.predict(Examples::All(dataset, normalizer))?;
-    let probabilities = probabilities(parameters, loss, dataset, normalizer)?;
-    let rows = probabilities.chunks_exact(parameters.dims.classes);
-    let examples = dataset.labels().iter().zip(classes).zip(rows).enumerate();
-    let prediction = |(index, ((&label, class), row)): (usize, ((&u8, u8), &[f32]))| Prediction {
-        index,
-        label,
-        class,
-        probability: row[usize::from(class)],
-    };
-    Ok(examples.map(prediction).collect())
-}
-
-/// The `count` predictions with the highest probability among those that are `right`, or among those that are not, the
-/// surest first; of equally sure ones the first in the split.
-pub fn most_confident(predictions: &[Prediction], right: bool, count: usize) -> Vec<Prediction> {
-    let chosen = predictions.iter().filter(|p| p.is_right() == right);
-    let mut chosen: Vec<_> = chosen.copied().collect();
-    chosen.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    chosen.truncate(count);
-    chosen
 }
 
 #[cfg(test)]
@@ -274,12 +275,12 @@ mod tests {
         let dataset = Dataset::new(dims, pixels.to_vec(), labels.to_vec()).unwrap();
         let normalizer = Normalizer::new(vec![0.0], vec![1.0 / 255.0]).unwrap();
         let parameters = Parameters::new(dims, vec![0.0, 1.0], vec![0.0; 2]).unwrap();
-        probability_histogram(&parameters, loss, &dataset, &normalizer).unwrap()
+        outcomes(&[(&parameters, loss)], &dataset, &normalizer).unwrap()[0].histogram()
     }
 
     #[test]
     fn the_probability_of_the_true_class_is_counted_as_right_or_wrong() {
-        // softmax (0, 2) = (0.12, 0.88) and (0, 0) = (0.5, 0.5), where the first class is the prediction.
+        // softmax (0, 2) = (0.12, 0.88) and (0, 0) = (0.5, 0.5), where the first class is predicted.
         let found = histogram(Loss::Softmax, &[2, 2, 0, 0], &[0, 1, 0, 1]);
         let mut expected = ProbabilityHistogram::default();
         expected.right[17] = 1;
@@ -291,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_probability_of_sigmoids_is_that_of_the_true_class_alone() {
-        // sigmoid(0) = 0.5 for the first class, whatever the second says; sigmoid(200) = 1 is in the last part.
+        // sigmoid(0) = 0.5 for the first class, whatever the second is; sigmoid(200) = 1 is in the last bin.
         let found = histogram(Loss::Bce, &[2, 200], &[0, 1]);
         let mut expected = ProbabilityHistogram::default();
         expected.wrong[10] = 1;
@@ -299,13 +300,34 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    /// Two of three examples of class 0 are found, none of class 1, and class 2 has none.
+    #[test]
+    fn outcomes_in_one_pass_are_those_of_each_model_alone_and_score_as_a_group_does() {
+        let dims = Dims { features: 2, classes: 3 };
+        let pixels = (0..40).map(|i| (i * 37 % 256) as u8).collect();
+        let dataset = Dataset::new(dims, pixels, (0..20).map(|i| i % 3).collect()).unwrap();
+        let normalizer = Normalizer::fit(&dataset).unwrap();
+        let model = |w: f32| Parameters::new(dims, vec![w, 0.3, -w, 0.1, 0.2, w], vec![0.0, 0.1, w]).unwrap();
+        let models = [model(0.5), model(-0.25), model(0.75)];
+        let pairs: Vec<_> = models.iter().zip([Loss::Softmax, Loss::Bce, Loss::Softmax]).collect();
+        let found = outcomes(&pairs, &dataset, &normalizer).unwrap();
+        let group = Group::new(&models).unwrap().with_losses(&[Loss::Softmax, Loss::Bce, Loss::Softmax]).unwrap();
+        let scores = evaluate_group(&group, &[0.0, 0.1, 1.0], &dataset, &normalizer).unwrap();
+        for (j, lambda) in [0.0, 0.1, 1.0].into_iter().enumerate() {
+            assert_eq!(found[j], outcomes(&pairs[j..=j], &dataset, &normalizer).unwrap()[0]);
+            assert_eq!(found[j].scores(lambda), scores[j]);
+            assert_eq!(found[j].confusion().accuracy(), Some(scores[j].accuracy));
+        }
+        assert_ne!(found[0].predicted, found[1].predicted, "two models differ");
+        assert_eq!(outcomes(&[], &dataset, &normalizer).unwrap(), []);
+    }
+
+    /// Two of three examples of class 0 are classified correctly, none of class 1, and class 2 has no examples.
     fn matrix() -> Confusion {
         Confusion::new(3, [(0, 0), (0, 0), (0, 1), (1, 0)])
     }
 
     #[test]
-    fn a_pair_is_counted_in_the_row_of_its_truth_and_the_column_of_its_prediction() {
+    fn a_pair_is_counted_in_the_row_of_its_true_class_and_the_column_of_the_predicted_one() {
         let counts = vec![2, 1, 0, 1, 0, 0, 0, 0, 0];
         assert_eq!(matrix(), Confusion::from_counts(3, counts));
         assert_eq!((matrix().count(0, 1), matrix().count(1, 0)), (1, 1));
@@ -327,17 +349,18 @@ mod tests {
     }
 
     #[test]
-    fn the_surest_come_first_and_of_equals_the_first() {
-        let probabilities = [0.5, 1.0, 0.7, 1.0, 0.2, 0.9].into_iter().enumerate();
-        let predictions = probabilities.map(|(index, probability)| Prediction {
-            index,
-            label: u8::from(index >= 4),
-            class: 0,
-            probability,
-        });
-        let all: Vec<_> = predictions.collect();
+    fn the_most_confident_come_first_and_of_equals_the_first() {
+        let probabilities = [0.5, 1.0, 0.7, 1.0, 0.2, 0.9];
+        let outcomes = Outcomes {
+            labels: vec![0, 0, 0, 0, 1, 1],
+            losses: vec![0.0; 6],
+            predicted: vec![0; 6],
+            probabilities: probabilities.iter().flat_map(|&p| [p, 0.0]).collect(),
+            classes: 2,
+            squared_norm: 0.0,
+        };
         let index = |right, count| -> Vec<_> {
-            let found = most_confident(&all, right, count);
+            let found = outcomes.most_confident(right, count);
             found.iter().map(|p| (p.index, p.probability)).collect()
         };
         assert_eq!(index(true, 3), [(1, 1.0), (3, 1.0), (2, 0.7)]);

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::evaluate::Scores;
 use crate::hyperparameters::{Schedule, Setting};
 use crate::shard::{Shard, Sharded};
-use crate::train::{Data, Observer, Run, random_start, train_unevaluated};
+use crate::train::{Data, Observer, Run, random_start, scores_of, train_unevaluated};
 
 /// What is trained, and with which seeds.
 #[derive(Clone, Debug)]
@@ -137,23 +138,32 @@ impl Job<'_> {
         let schedule = Schedule { seed, ..self.schedule };
         let start = random_start(data.train.dims(), seed);
         let runs = train_unevaluated(data, self.settings, &schedule, &start, observer)?;
-        let rows = runs.iter().zip(self.reported);
-        rows.map(|(run, &reported)| self.row(seed, run, data, test, reported)).collect()
+        let on = |split: &Dataset| match split.is_empty() {
+            true => Ok(vec![None; runs.len()]),
+            false => scores_of(&runs, split, data.normalizer),
+        };
+        let scores = [on(data.train)?, on(data.validation)?, on(test)?];
+        let row = |(i, run): (usize, &Run)| {
+            let scores = scores.each_ref().map(|scores| scores[i]);
+            self.row(seed, run, scores, test.len(), self.reported[i])
+        };
+        Ok(runs.iter().enumerate().map(row).collect())
     }
 
-    fn row(&self, seed: u64, run: &Run, data: Data, test: &Dataset, reported: Option<f64>) -> Result<ReplicationRow> {
-        let on = |split: &Dataset| run.scores_on(split, data.normalizer);
-        let (train, test_scores) = (on(data.train)?, on(test)?);
-        let validation = match data.validation.is_empty() {
-            true => None,
-            false => on(data.validation)?,
-        };
-        let correct = |accuracy: f64| (accuracy * test.len() as f64).round() as usize;
+    fn row(
+        &self,
+        seed: u64,
+        run: &Run,
+        [train, validation, test_scores]: [Option<Scores>; 3],
+        test_images: usize,
+        reported: Option<f64>,
+    ) -> ReplicationRow {
+        let correct = |accuracy: f64| (accuracy * test_images as f64).round() as usize;
         // Scores can be out of range where no batch's loss was.
         let unscored = test_scores.is_none().then_some(self.schedule.epochs);
         let diverged = run.diverged_in().or(unscored);
         let [train_split, validation_split, test_split] = self.splits.clone();
-        Ok(ReplicationRow {
+        ReplicationRow {
             seed,
             setting: run.setting.name(),
             lambda: run.setting.lambda(),
@@ -167,7 +177,7 @@ impl Job<'_> {
             test_loss: test_scores.map(|s| s.loss),
             test_accuracy: test_scores.map(|s| s.accuracy),
             correct_test_images: test_scores.map(|s| correct(s.accuracy)),
-            test_images: test.len(),
+            test_images,
             diverged_in_epoch: diverged,
             reported_test_accuracy: reported,
             train_split,
@@ -176,7 +186,7 @@ impl Job<'_> {
             first_seed: self.first_seed,
             seeds: self.seeds,
             shard: self.shard,
-        })
+        }
     }
 
     /// The rows of the seeds of this shard among the `rows` of an earlier replication, so that those seeds need not be

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Scores;
 use crate::hyperparameters::{Decay, Loss, Schedule, Setting};
 use crate::network::Parameters;
-use crate::train::{Data, Observer, Run, train_unevaluated};
+use crate::train::{Data, Observer, Run, scores_of, train_unevaluated};
 
 /// The most trials of one group. More would save little time, and more work would be lost when the search is interrupted.
 const GROUP: usize = 8;
@@ -201,10 +201,10 @@ impl Plan {
         }
         let settings: Vec<_> = trials.iter().map(|trial| trial.setting).collect();
         let runs = train_unevaluated(data, &settings, &schedule, start, observer)?;
-        let outcome = |(&trial, run): (&usize, &Run)| {
-            Ok(Outcome { trial, validation: run.scores_on(data.validation, data.normalizer)?, seconds: run.seconds() })
-        };
-        group.iter().zip(&runs).map(outcome).collect()
+        let scores = scores_of(&runs, data.validation, data.normalizer)?;
+        let outcome =
+            |((&trial, run), validation): ((&usize, &Run), _)| Outcome { trial, validation, seconds: run.seconds() };
+        Ok(group.iter().zip(&runs).zip(scores).map(outcome).collect())
     }
 }
 

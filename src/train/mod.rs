@@ -27,7 +27,7 @@ pub use trainer::{State, Trainer};
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
-use crate::evaluate::{Scores, evaluate};
+use crate::evaluate::{Outcomes, Scores, outcomes};
 use crate::hyperparameters::{Schedule, Setting};
 use crate::network::Parameters;
 
@@ -93,24 +93,33 @@ impl Run {
         self.divergence.as_ref().map(|d| d.epoch)
     }
 
-    /// The scores on the whole of `split`; `None` if the setting diverged.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`evaluate`].
-    pub fn scores_on(&self, split: &Dataset, normalizer: &Normalizer) -> Result<Option<Scores>> {
-        if self.divergence.is_some() {
-            return Ok(None);
-        }
-        let (loss, lambda) = (self.setting.loss(), self.setting.lambda());
-        let scores = evaluate(&self.parameters, loss, lambda, split, normalizer)?;
-        Ok(scores.is_finite().then_some(scores))
-    }
-
     /// The setting's share of the wall time, in seconds.
     pub fn seconds(&self) -> f64 {
         self.epochs.iter().map(|e| e.seconds).sum()
     }
+}
+
+/// The outcomes of `runs` on `split`, from one pass over it; `None` for a run that diverged.
+///
+/// # Errors
+///
+/// Those of [`outcomes`].
+pub fn outcomes_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Result<Vec<Option<Outcomes>>> {
+    let trained = |run: &&Run| run.divergence.is_none();
+    let models: Vec<_> = runs.iter().filter(trained).map(|run| (&run.parameters, run.setting.loss())).collect();
+    let mut outcomes = outcomes(&models, split, normalizer)?.into_iter();
+    Ok(runs.iter().map(|run| if trained(&run) { outcomes.next() } else { None }).collect())
+}
+
+/// The scores of `runs` on `split`, from one pass over it; `None` for a run that diverged or whose scores are not finite.
+///
+/// # Errors
+///
+/// Those of [`outcomes`].
+pub fn scores_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Result<Vec<Option<Scores>>> {
+    let outcomes = outcomes_of(runs, split, normalizer)?;
+    let scores = |(run, outcomes): (&Run, Option<Outcomes>)| Some(outcomes?.scores(run.setting.lambda()));
+    Ok(runs.iter().zip(outcomes).map(|pair| scores(pair).filter(Scores::is_finite)).collect())
 }
 
 /// Is told how training goes.

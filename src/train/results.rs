@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
 use crate::evaluate::confusion::confusion_csv;
-use crate::evaluate::{Confusion, ProbabilityHistogram, Scores};
+use crate::evaluate::{Outcomes, Scores};
 use crate::figures::probabilities::{probabilities_figure, probability_rows};
 use crate::figures::snapshots::to_jpeg;
 use crate::figures::{curves_figure, weights_figure};
@@ -28,12 +28,8 @@ use crate::train::table::{CurveRow, SummaryRow};
 pub struct Results<'a> {
     /// The settings, trained.
     pub runs: &'a [Run],
-    /// The scores of each run on the test split; `None` for one that diverged.
-    pub test: &'a [Option<Scores>],
-    /// How probable each run found the true classes of the test split; `None` for one that diverged.
-    pub probabilities: &'a [Option<ProbabilityHistogram>],
-    /// The confusion matrix of each run on the test split; `None` for one that diverged.
-    pub confusion: &'a [Option<Confusion>],
+    /// The outcomes of each run on the test split; `None` for one that diverged.
+    pub test: &'a [Option<Outcomes>],
     /// The test accuracy that the report states for each run, if it ran as in the report.
     pub reported: &'a [Option<f64>],
     /// What the runs shared.
@@ -76,6 +72,7 @@ impl Results<'_> {
         let run = &self.runs[i];
         let last = run.epochs.last().and_then(|epoch| epoch.scores);
         let [train, validation] = last.unwrap_or_default();
+        let test = self.test[i].as_ref().map(|test| test.scores(run.setting.lambda())).filter(Scores::is_finite);
         SummaryRow {
             setting: run.setting.name(),
             lambda: run.setting.lambda(),
@@ -89,8 +86,8 @@ impl Results<'_> {
             validation_loss: validation.map(|s| s.loss),
             validation_cost: validation.map(|s| s.cost),
             validation_accuracy: validation.map(|s| s.accuracy),
-            test_loss: self.test[i].map(|s| s.loss),
-            test_accuracy: self.test[i].map(|s| s.accuracy),
+            test_loss: test.map(|s| s.loss),
+            test_accuracy: test.map(|s| s.accuracy),
             reported_test_accuracy: self.reported[i],
             train_seconds: run.seconds(),
         }
@@ -102,33 +99,25 @@ impl Results<'_> {
     ///
     /// Those of the exporters, which see only what this program computed.
     pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let of_runs: Result<Vec<Vec<_>>> = self
-            .runs
-            .par_iter()
-            .zip(self.probabilities.par_iter().zip(self.confusion))
-            .map(|(run, (probabilities, confusion))| self.run_files(run, probabilities.as_ref(), confusion.as_ref()))
-            .collect();
+        let of_runs: Result<Vec<Vec<_>>> =
+            self.runs.par_iter().zip(self.test).map(|(run, test)| self.run_files(run, test.as_ref())).collect();
         let mut files: Vec<_> = of_runs?.into_iter().flatten().collect();
         files.push(("summary.csv".into(), csv::to_csv(&self.summary())));
         files.push((provenance::FILE.into(), self.provenance.to_json()));
         Ok(files)
     }
 
-    fn run_files(
-        &self,
-        run: &Run,
-        probabilities: Option<&ProbabilityHistogram>,
-        confusion: Option<&Confusion>,
-    ) -> Result<Vec<(String, Vec<u8>)>> {
+    fn run_files(&self, run: &Run, test: Option<&Outcomes>) -> Result<Vec<(String, Vec<u8>)>> {
         let [curves, curves_png, weights, snapshots, probabilities_csv, probabilities_png, matrix, model, npz] =
             files_of(run.setting);
         let rows = curve_rows(run);
         let mut files = vec![(curves, csv::to_csv(&rows)), (curves_png, curves_figure(run.setting, &rows))];
-        if let Some(histogram) = probabilities {
-            let rows = probability_rows(histogram);
+        if let Some(test) = test {
+            let rows = probability_rows(&test.histogram());
             let figure = probabilities_figure(run.setting, &rows);
             files.push((probabilities_csv, csv::to_csv(&rows)));
             files.push((probabilities_png, figure));
+            files.push((matrix, confusion_csv(&test.confusion())));
         }
         if run.diverged_in().is_none() {
             let weight = &run.parameters.weight;
@@ -141,9 +130,6 @@ impl Results<'_> {
             if !run.snapshots.is_empty() {
                 files.push((snapshots, to_jpeg(&run.snapshots)));
             }
-        }
-        if let Some(confusion) = confusion {
-            files.push((matrix, confusion_csv(confusion)));
         }
         Ok(files)
     }

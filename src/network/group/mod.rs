@@ -4,6 +4,7 @@
 //! (horizontally fused training; Wang et al., *HFTA*, MLSys 2021). Each member's numbers are bit-identical alone and in
 //! any group, and at any number of threads: threads share out examples (forward) and features (backward), never a sum.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -56,6 +57,14 @@ pub struct Totals {
     pub loss: f64,
     /// The examples whose largest logit is their label's, the first of equal logits counting.
     pub correct: usize,
+}
+
+impl Totals {
+    /// Adds an example.
+    pub(crate) fn add(&mut self, loss: f32, is_correct: bool) {
+        self.loss += f64::from(loss);
+        self.correct += usize::from(is_correct);
+    }
 }
 
 /// The buffers of a mini-batch, allocated once for all the steps of a training.
@@ -173,8 +182,8 @@ impl Group {
     /// # Errors
     ///
     /// [`Error::Shape`] when there is none, one has no feature or no class, or two differ in shape.
-    pub fn new(members: &[Parameters]) -> Result<Self> {
-        let Some(first) = members.first() else {
+    pub fn new<P: Borrow<Parameters>>(members: &[P]) -> Result<Self> {
+        let Some(first) = members.first().map(P::borrow) else {
             return Err(Error::Shape {
                 what: "group".into(),
                 expected: "(1 or more members)".into(),
@@ -199,7 +208,7 @@ impl Group {
             arch: Arch::new(),
         };
         for (j, member) in members.iter().enumerate() {
-            group.set_member(j, member)?;
+            group.set_member(j, member.borrow())?;
         }
         Ok(group)
     }
@@ -357,62 +366,53 @@ impl Group {
     ///
     /// [`Error::Shape`] when `examples` has another shape than the members.
     pub fn evaluate(&self, examples: Examples) -> Result<Vec<Totals>> {
-        let outcomes = self
-            .per_example(examples, self.members, |scratch, e, j| (scratch.losses[j].0[e], scratch.predictions[j][e]))?;
+        let (outcomes, _) = self.pass(examples, |_| ())?;
         let mut totals = vec![Totals::default(); self.members];
         for (i, outcomes) in outcomes.chunks_exact(self.members).enumerate() {
-            for (totals, &(loss, prediction)) in totals.iter_mut().zip(outcomes) {
-                totals.loss += f64::from(loss);
-                totals.correct += usize::from(prediction == u32::from(examples.label(i)));
+            for (totals, &(loss, class)) in totals.iter_mut().zip(outcomes) {
+                totals.add(loss, class == u32::from(examples.label(i)));
             }
         }
         Ok(totals)
     }
 
-    /// The class that each member finds most probable for each of the `examples`, (n,m); the first of equals.
+    /// For each of the `examples` and each member: the loss in nats and the most probable class (the first of equals),
+    /// (n,m); and the probabilities of all classes, (n,m,k). Those of a softmax add up to 1, those of k sigmoids need not.
     ///
     /// # Errors
     ///
     /// As [`evaluate`](Self::evaluate).
-    pub fn predict(&self, examples: Examples) -> Result<Vec<u8>> {
-        let predict = |scratch: &Scratch, e: usize, j: usize| scratch.predictions[j][e] as u8;
-        self.per_example(examples, self.members, predict)
+    pub fn outcomes(&self, examples: Examples) -> Result<(Vec<(f32, u32)>, Vec<f32>)> {
+        self.pass(examples, |probability| probability)
     }
 
-    /// The probabilities of all classes that each member gives each of the `examples`, (n,m,k): of a softmax, which add
-    /// up to 1, or those of k sigmoids, which need not.
-    ///
-    /// # Errors
-    ///
-    /// As [`evaluate`](Self::evaluate).
-    pub fn probabilities(&self, examples: Examples) -> Result<Vec<f32>> {
-        let rows = self.members * self.dims.classes;
-        self.per_example(examples, rows, |scratch, e, row| scratch.logits[row].0[e])
-    }
-
-    /// What `read` finds in the scratch after the forward pass, for each example and each of `width` columns,
-    /// (n, width).
-    fn per_example<T: Clone + Default + Send>(
+    /// The forward pass over `examples`: losses and predicted classes, (n,m), and `keep` of each probability, (n,m,k).
+    fn pass<P: Copy + Default + Send>(
         &self,
         examples: Examples,
-        width: usize,
-        read: impl Fn(&Scratch, usize, usize) -> T + Sync,
-    ) -> Result<Vec<T>> {
+        keep: impl Fn(f32) -> P + Sync,
+    ) -> Result<(Vec<(f32, u32)>, Vec<P>)> {
         examples.check(self.dims)?;
-        let mut outputs = vec![T::default(); examples.len() * width];
-        let chunks = outputs.par_chunks_mut(CHUNK * width).enumerate();
-        chunks.for_each(|(chunk, outputs)| {
+        let (m, rows) = (self.members, self.members * self.dims.classes);
+        let mut outcomes = vec![(0.0, 0); examples.len() * m];
+        let mut probabilities = vec![P::default(); examples.len() * rows];
+        let chunks = outcomes.par_chunks_mut(CHUNK * m).zip(probabilities.par_chunks_mut(CHUNK * rows));
+        chunks.enumerate().for_each(|(chunk, (outcomes, probabilities))| {
             Scratch::with(self, |scratch| {
                 let first = chunk * CHUNK;
-                self.forward_chunk(examples, first..first + outputs.len() / width, scratch);
-                for (e, outputs) in outputs.chunks_exact_mut(width).enumerate() {
-                    for (column, output) in outputs.iter_mut().enumerate() {
-                        *output = read(scratch, e, column);
+                self.forward_chunk(examples, first..first + outcomes.len() / m, scratch);
+                let examples = outcomes.chunks_exact_mut(m).zip(probabilities.chunks_exact_mut(rows));
+                for (e, (outcomes, probabilities)) in examples.enumerate() {
+                    for (j, outcome) in outcomes.iter_mut().enumerate() {
+                        *outcome = (scratch.losses[j].0[e], scratch.predictions[j][e]);
+                    }
+                    for (probability, lanes) in probabilities.iter_mut().zip(&scratch.logits) {
+                        *probability = keep(lanes.0[e]);
                     }
                 }
             });
         });
-        Ok(outputs)
+        Ok((outcomes, probabilities))
     }
 
     /// The forward pass of up to [`CHUNK`] examples.
