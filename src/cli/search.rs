@@ -12,8 +12,9 @@ use onelayer::figures::heatmap::search_figure;
 use onelayer::files::csv;
 use onelayer::hyperparameters::{Decay, Loss, Schedule};
 use onelayer::search::table::{SearchRow, Validation, outcomes};
-use onelayer::search::{Outcome, Plan, Space, best, standard_error};
+use onelayer::search::{Outcome, Plan, Space, best};
 use onelayer::shard::Shard;
+use onelayer::statistics::{percent, standard_error};
 use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
 use onelayer::train::results::Folder;
@@ -384,8 +385,4 @@ impl Refit {
 fn accuracy(outcome: &Outcome) -> f64 {
     let scores = outcome.validation.expect("the best has not diverged");
     scores.accuracy
-}
-
-fn percent(fraction: f64) -> String {
-    format!("{:.2}", 100.0 * fraction)
 }

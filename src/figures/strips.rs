@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use crate::figures::canvas::*;
-use crate::statistics::{Interval, Sample};
+use crate::statistics::{Interval, Summary};
 
 /// The colours of the runs and of the report.
 const RUNS: RGBColor = TRAINING;
@@ -80,7 +80,7 @@ impl Strip {
         let percent = |fraction: &f64| 100.0 * fraction;
         let accuracies: Vec<f64> = self.accuracies.iter().map(percent).collect();
         let reported = self.reported.as_ref().map(percent);
-        let sample = Sample::new(&accuracies);
+        let sample = Summary::new(&accuracies);
         let mean = sample.and_then(|s| s.mean_interval());
         let run = sample.and_then(|s| s.prediction_interval());
         let ends = [mean, run].into_iter().flatten().flat_map(|i| [i.low, i.high]);

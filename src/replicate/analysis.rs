@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::replicate::ReplicationRow;
-use crate::statistics::{Interval, Sample, holm, sign_flip_p};
+use crate::statistics::{Interval, Summary, holm, sign_flip_p};
 
 /// The largest test split that is taken: the sign-flip test needs memory in proportion to it.
 const MOST_TEST_IMAGES: usize = 1_000_000;
@@ -100,7 +100,7 @@ pub(super) struct Pair {
     /// The differences in images, of the seeds with which both settings ended.
     images: Vec<i64>,
     /// The same as fractions; `None` without any.
-    pub sample: Option<Sample>,
+    pub sample: Option<Summary>,
     /// The seeds that are left out.
     pub left_out: usize,
 }
@@ -193,7 +193,7 @@ impl Replication {
         let both = a.correct.iter().zip(&b.correct);
         let images: Vec<i64> = both.filter_map(|(a, b)| Some((*a)? as i64 - (*b)? as i64)).collect();
         let fractions: Vec<f64> = images.iter().map(|&d| self.fraction(d as f64)).collect();
-        Pair { sample: Sample::new(&fractions), left_out: a.correct.len() - images.len(), images }
+        Pair { sample: Summary::new(&fractions), left_out: a.correct.len() - images.len(), images }
     }
 
     /// Whether the report states a figure for every setting, trained as here.
@@ -207,7 +207,7 @@ impl Replication {
 }
 
 fn summary_row(runs: &Runs, accuracies: &[f64]) -> SummaryRow {
-    let sample = Sample::new(accuracies);
+    let sample = Summary::new(accuracies);
     let mean = sample.and_then(|s| s.mean_interval());
     let run = sample.and_then(|s| s.prediction_interval());
     SummaryRow {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::hyperparameters::Setting;
 use crate::replicate::Replication;
 use crate::replicate::analysis::Pair;
-use crate::statistics::pairs_needed;
+use crate::statistics::{p_text, pairs_needed, points};
 
 /// The fewest seeds for a verdict: with fewer, the sign-flip test can't give a p-value below 0.05 whatever the runs are,
 /// and an interval rests on the normal distribution alone.
@@ -185,16 +185,6 @@ impl Claim {
             p_text(p)
         )
     }
-}
-
-/// A difference of accuracies in percentage points.
-fn points(fraction: f64) -> String {
-    format!("{:+.2}", 100.0 * fraction)
-}
-
-/// A p-value with two or three digits.
-fn p_text(p: f64) -> String {
-    if p < 0.001 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }
 
 #[cfg(test)]

@@ -227,11 +227,6 @@ pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
     finished.reduce(|best, other| if accuracy(&other) > accuracy(&best) { other } else { best })
 }
 
-/// The standard error of an accuracy that was measured on `examples` examples: √(p (1 − p) / n), that of a proportion.
-pub fn standard_error(accuracy: f64, examples: usize) -> f64 {
-    (accuracy * (1.0 - accuracy) / examples as f64).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,12 +314,5 @@ mod tests {
             [outcome(0, None), outcome(1, Some(0.3)), outcome(2, Some(0.4)), outcome(3, Some(0.4)), outcome(4, None)];
         assert_eq!(best(&outcomes).unwrap().trial, 2);
         assert_eq!(best(&outcomes[..1]), None);
-    }
-
-    #[test]
-    fn the_standard_error_is_that_of_a_proportion() {
-        // sqrt(0.42 * 0.58 / 10000)
-        assert!((standard_error(0.42, 10_000) - 0.004_935_585_071_701_227).abs() < 1e-15);
-        assert_eq!(standard_error(1.0, 10), 0.0);
     }
 }

@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::Scores;
 use crate::files::csv::Row;
 use crate::hyperparameters::{Loss, Schedule};
-use crate::search::{Outcome, Plan, standard_error};
+use crate::search::{Outcome, Plan};
 use crate::shard::{Shard, Sharded};
+use crate::statistics::standard_error;
 
 /// A trial that was trained.
 ///

@@ -1,27 +1,25 @@
-//! How much of a figure is luck: means with their intervals, paired differences, and two classifiers on the same examples.
+//! Confidence intervals and significance tests: for a mean, for paired differences, and for two classifiers on the same
+//! examples; and how accuracies and p-values are printed.
 //!
-//! Pure functions on slices. The distribution functions are those of the crate `statrs`; everything is held against
-//! scipy, and the tests and intervals besides against simulations in which the truth is known.
+//! Pure functions on slices. The distribution functions come from the crate `statrs`. The tests compare everything with
+//! scipy; `tests/statistics.rs` also checks the tests and intervals in simulations where the truth is known.
 //!
-//! An interval is `None`, never NaN, where the values are too few for it.
+//! Where there are too few values for an interval, it is `None`, never NaN.
 
 mod classifiers;
 mod paired;
-mod sample;
-
-#[cfg(test)]
-mod simulations;
+mod summary;
 
 pub use classifiers::Agreement;
 pub use paired::{holm, pairs_needed, sign_flip_p};
-pub use sample::Sample;
+pub use summary::Summary;
 
 use statrs::distribution::{Continuous, ContinuousCDF, StudentsT};
 
-/// The confidence of every interval.
+/// The confidence level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// From `low` to `high`, both included.
+/// A confidence interval, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The lower end.
@@ -36,23 +34,63 @@ impl Interval {
         Self { low: center - half_width, high: center + half_width }
     }
 
-    /// Whether `value` lies in the interval.
+    /// True if `value` lies in the interval.
     pub fn contains(self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 }
 
-/// The value below which Student's t with `freedom` degrees of freedom (at least 1) lies with probability `p`.
+/// The standard error of an accuracy (a proportion) measured on `examples` examples: √(p (1 − p) / n).
+pub fn standard_error(accuracy: f64, examples: usize) -> f64 {
+    (accuracy * (1.0 - accuracy) / examples as f64).sqrt()
+}
+
+/// A fraction in percent with two decimals, without the sign: 0.3932 gives `39.32`.
+pub fn percent(fraction: f64) -> String {
+    format!("{:.2}", 100.0 * fraction)
+}
+
+/// A difference of two fractions in percentage points with its sign: -0.0008 gives `-0.08`.
+pub fn points(difference: f64) -> String {
+    format!("{:+.2}", 100.0 * difference)
+}
+
+/// A p-value with two or three digits.
+pub fn p_text(p: f64) -> String {
+    match p {
+        0.0 => "below 1e-300".into(),
+        p if p < 0.001 => format!("{p:.1e}"),
+        p => format!("{p:.3}"),
+    }
+}
+
+/// The quantile `p` of Student's t distribution with `freedom` degrees of freedom, at least 1.
 fn t_quantile(p: f64, freedom: usize) -> f64 {
     let t = StudentsT::new(0.0, 1.0, freedom as f64).expect("at least one degree of freedom");
     let near = t.inverse_cdf(p);
-    // The crate's inverse loses digits as the degrees of freedom grow; one step of Newton's method brings them back.
+    // The crate's inverse loses digits as the degrees of freedom grow; one step of Newton's method restores them.
     near - (t.cdf(near) - p) / t.pdf(near)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_standard_error_is_that_of_a_proportion() {
+        // sqrt(0.42 * 0.58 / 10000)
+        assert!((standard_error(0.42, 10_000) - 0.004_935_585_071_701_227).abs() < 1e-15);
+        assert_eq!(standard_error(1.0, 10), 0.0);
+    }
+
+    #[test]
+    fn fractions_and_p_values_are_printed_with_few_digits() {
+        assert_eq!(
+            (percent(0.3932), points(0.0028), points(-0.0028)),
+            ("39.32".into(), "+0.28".into(), "-0.28".into())
+        );
+        assert_eq!([0.0, 1.54e-5, 0.03125, 1.0].map(p_text), ["below 1e-300", "1.5e-5", "0.031", "1.000"]);
+    }
 
     #[test]
     fn quantiles_of_students_t_are_those_of_scipy() {

@@ -1,19 +1,19 @@
-//! Differences between two things that were measured in pairs, such as two settings trained with the same seeds.
+//! Tests of paired differences, such as those of two settings trained with the same seeds.
 
 use super::{CONFIDENCE, t_quantile};
 
-/// The chance that a conclusion is reached with the number of pairs that [`pairs_needed`] gives.
+/// The power that [`pairs_needed`] aims at: the probability of reaching a conclusion.
 const POWER: f64 = 0.8;
-/// The number of pairs beyond which nobody will go.
+/// The largest number that [`pairs_needed`] returns.
 const MOST_PAIRS: usize = 100_000;
 
-/// The two-sided p-value of the sign-flip permutation test of `differences`: the chance that |Σ ±d| is at least |Σ d| when
-/// each sign is tossed anew. `None` without a difference.
+/// The two-sided p-value of the sign-flip permutation test of `differences`: the probability that |Σ ±d| is at least
+/// |Σ d| when each sign is chosen at random. `None` if there are no differences.
 ///
-/// The null hypothesis is that a difference is as likely as its opposite. The value is exact for any number of pairs:
-/// all 2ⁿ ways to choose the signs are counted, not one by one but by the sum that they lead to (the shift algorithm of
-/// Pagano and Tritchler, *J. Amer. Statist. Assoc.* 78, 1983), in n · Σ|d| steps. Since the differences are integers, equal
-/// sums are equal exactly. The smallest value possible is 2¹⁻ⁿ.
+/// The null hypothesis is that a difference is as likely as its opposite. The p-value is exact for any number of pairs:
+/// all 2ⁿ choices of the signs are counted by their sum (the shift algorithm of Pagano and Tritchler, *J. Amer. Statist.
+/// Assoc.* 78, 1983), in n · Σ|d| steps. The differences are integers, so equal sums compare as equal. The smallest
+/// possible value is 2¹⁻ⁿ.
 pub fn sign_flip_p(differences: &[i64]) -> Option<f64> {
     if differences.is_empty() {
         return None;
@@ -21,34 +21,33 @@ pub fn sign_flip_p(differences: &[i64]) -> Option<f64> {
     let sizes = || differences.iter().map(|d| d.unsigned_abs() as usize);
     let observed = differences.iter().sum::<i64>().unsigned_abs() as usize;
     let total: usize = sizes().sum();
-    // The chance that those sizes that get a plus add up to each sum.
+    // For each sum, the probability that the sizes with a plus sign add up to it.
     let mut chances = vec![0.0; total + 1];
     chances[0] = 1.0;
     let mut reached = 0;
     for size in sizes() {
         reached += size;
-        // Downwards, so that what is read on the right is not yet replaced.
+        // Downwards, so that `chances[before]` is still the old value.
         for sum in (0..=reached).rev() {
             let with_plus = sum.checked_sub(size).map_or(0.0, |before| chances[before]);
             chances[sum] = 0.5 * (chances[sum] + with_plus);
         }
     }
-    // With the sum s of those with a plus, all of them with their signs add up to s − (total − s).
+    // If the sizes with a plus sign add up to s, the signed sum is s − (total − s).
     let extreme = (0..=total).filter(|&sum| (2 * sum).abs_diff(total) >= observed);
     Some(extreme.map(|sum| chances[sum]).sum::<f64>().min(1.0))
 }
 
-/// About how many pairs it takes to tell, with 95 % confidence and a chance of 80 %, a mean difference from a bound that it
-/// is `distance` away from, when the differences have the standard deviation `sd`; `None` above a
-/// hundred thousand.
+/// The approximate number of pairs needed to distinguish, with 95 % confidence and a power of 80 %, a mean difference from
+/// a bound at `distance`, when the differences have the standard deviation `sd`; `None` if it is above 100,000.
 ///
-/// The smallest n ≥ 2 with n ≥ ((t(0.975) + t(0.8)) · sd / distance)², t with n − 1 degrees of freedom.
+/// It is the smallest n ≥ 2 with n ≥ ((t(0.975) + t(0.8)) · sd / distance)², t with n − 1 degrees of freedom.
 pub fn pairs_needed(sd: f64, distance: f64) -> Option<usize> {
     let enough = |n: usize| {
         let t = t_quantile(0.5 + CONFIDENCE / 2.0, n - 1) + t_quantile(POWER, n - 1);
         n as f64 >= (t * sd / distance.abs()).powi(2)
     };
-    // More pairs never need more: halve the range in which the smallest lies.
+    // If n pairs are enough, so are n + 1: bisect.
     let (mut low, mut high) = (2, MOST_PAIRS);
     if !enough(high) {
         return None;
@@ -64,8 +63,8 @@ pub fn pairs_needed(sd: f64, distance: f64) -> Option<usize> {
     Some(low)
 }
 
-/// Holm's adjustment of p-values for there being several: the chance of any false rejection stays at the level at which the
-/// adjusted values are judged (Holm, *Scand. J. Statist.* 6, 1979).
+/// p-values adjusted for multiple testing by Holm's method (*Scand. J. Statist.* 6, 1979): rejecting those below a level
+/// keeps the probability of any false rejection below that level.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn without_differences_there_is_no_p_and_without_any_that_differs_it_is_1() {
+    fn no_differences_have_no_p_value_and_differences_of_0_have_p_1() {
         assert_eq!(sign_flip_p(&[]), None);
         assert_eq!(sign_flip_p(&[7]), Some(1.0));
         assert_eq!(sign_flip_p(&[0, 0, 0]), Some(1.0));
@@ -110,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn many_pairs_are_counted_exactly_too() {
+    fn the_p_value_of_many_pairs_is_exact() {
         // from scipy import stats
-        // stats.binomtest(530, 1000).pvalue: of equal sizes, the signs alone are tossed.
+        // stats.binomtest(530, 1000).pvalue: with equal sizes, only the signs are random.
         let differences: Vec<i64> = (0..1000).map(|i| if i < 530 { 7 } else { -7 }).collect();
         close(sign_flip_p(&differences).unwrap(), 0.06202319509836343);
     }
 
-    /// Every choice of the signs, one by one.
+    /// The p-value by enumerating every choice of the signs.
     fn by_enumeration(differences: &[i64]) -> f64 {
         let observed = differences.iter().sum::<i64>().abs();
         let choices = 1_u32 << differences.len();
@@ -130,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counting_by_sums_is_counting_one_by_one(differences in prop::collection::vec(-9i64..=9, 1..12)) {
+        fn counting_by_sums_equals_enumeration(differences in prop::collection::vec(-9i64..=9, 1..12)) {
             prop_assert_eq!(sign_flip_p(&differences).unwrap(), by_enumeration(&differences));
         }
     }
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_on_its_bound_can_never_be_told() {
+    fn no_number_of_pairs_distinguishes_a_difference_from_itself() {
         assert_eq!(pairs_needed(1.0, 0.0), None);
         assert_eq!(pairs_needed(1.0, 1e-4), None);
         assert_eq!(pairs_needed(0.0, 1.0), Some(2));

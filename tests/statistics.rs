@@ -1,16 +1,15 @@
-//! The tests and the intervals against simulations in which the truth is known: p-values are uniform where the null
-//! hypothesis holds and not where it doesn't, intervals hold the truth as often as they say.
+//! Tests and intervals of `statistics` in simulations where the truth is known: p-values are uniform if and only if the
+//! null hypothesis holds, and intervals contain the truth as often as they claim.
 
+use onelayer::statistics::{Agreement, Interval, Summary, pairs_needed, sign_flip_p};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
-use super::{Agreement, Interval, Sample, pairs_needed, sign_flip_p};
-
 const TRIALS: usize = 5000;
 
-/// What a share of `TRIALS` independent trials keeps from the truth but for one time in a thousand, for all shares at
-/// once: the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant.
+/// A bound on the distance between an empirical and the true distribution function over `TRIALS` independent trials that
+/// holds with probability 0.999: the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant.
 fn tolerance() -> f64 {
     ((2.0_f64 / 0.001).ln() / (2.0 * TRIALS as f64)).sqrt()
 }
@@ -26,8 +25,8 @@ fn normal(rng: &mut ChaCha8Rng, mean: f64, n: usize) -> Vec<f64> {
     (0..n).map(value).collect()
 }
 
-/// The largest distance between a value that the test can give and the share of the p-values up to it. The p-values of
-/// an exact test are uniform on the values that it can give: each is reached or passed under with its own probability.
+/// The largest distance between a p-value and the share of the p-values up to it. The p-values of an exact test are
+/// uniform on the values that it can take: P(p ≤ value) = value for each of them.
 fn distance_from_uniform(mut p: Vec<f64>) -> f64 {
     p.sort_by(f64::total_cmp);
     let up_to = |value: f64| p.partition_point(|&p| p <= value) as f64 / p.len() as f64;
@@ -44,7 +43,7 @@ fn sign_flip_values(pairs: usize, shift: f64) -> Vec<f64> {
     })
 }
 
-/// The p-values of McNemar's test with 41 examples that one of the two alone gets right, A with probability `a`.
+/// The p-values of McNemar's test with 41 examples that only one of the two gets right, A with probability `a`.
 fn mcnemar_values(a: f64) -> Vec<f64> {
     simulate(2, |rng| {
         let only_a = (0..41).filter(|_| rng.random_bool(a)).count();
@@ -60,7 +59,7 @@ fn coverage(intervals: &[Interval], value: f64) -> f64 {
 }
 
 #[test]
-fn p_values_of_the_sign_flip_test_are_uniform_under_the_null_and_not_else() {
+fn p_values_of_the_sign_flip_test_are_uniform_under_the_null_hypothesis_only() {
     for pairs in [6, 12, 20] {
         let distance = distance_from_uniform(sign_flip_values(pairs, 0.0));
         assert!(distance < tolerance(), "{pairs}: {distance}");
@@ -70,7 +69,7 @@ fn p_values_of_the_sign_flip_test_are_uniform_under_the_null_and_not_else() {
 }
 
 #[test]
-fn p_values_of_mcnemars_test_are_uniform_under_the_null_and_not_else() {
+fn p_values_of_mcnemars_test_are_uniform_under_the_null_hypothesis_only() {
     let distance = distance_from_uniform(mcnemar_values(0.5));
     assert!(distance < tolerance(), "{distance}");
     let distance = distance_from_uniform(mcnemar_values(0.6));
@@ -78,17 +77,17 @@ fn p_values_of_mcnemars_test_are_uniform_under_the_null_and_not_else() {
 }
 
 #[test]
-fn the_null_is_rejected_at_each_level_as_often_as_the_level_says() {
+fn the_null_hypothesis_is_rejected_at_the_rate_of_the_level() {
     let count = |p: &[f64], level: f64| p.iter().filter(|&&p| p <= level).count() as f64;
     for level in [0.01, 0.05, 0.25, 0.5] {
         let expected = level * TRIALS as f64;
         let spread = 4.0 * (expected * (1.0 - level)).sqrt();
-        // 20 pairs: the values of the test are so close together that the levels themselves are reached.
+        // With 20 pairs the test has so many possible values that it reaches each level.
         let null = count(&sign_flip_values(20, 0.0), level);
         assert!((null - expected).abs() < spread, "{level}: {null}");
         let shifted = count(&sign_flip_values(20, 0.3), level);
         assert!(shifted - expected > spread, "{level}: {shifted}");
-        // McNemar's are not: it rejects at most as often.
+        // McNemar's test has few possible values: it rejects at most as often.
         let null = count(&mcnemar_values(0.5), level);
         assert!(null < expected + spread, "{level}: {null}");
         let shifted = count(&mcnemar_values(0.65), level);
@@ -97,11 +96,11 @@ fn the_null_is_rejected_at_each_level_as_often_as_the_level_says() {
 }
 
 #[test]
-fn the_interval_of_the_mean_holds_the_true_mean_19_times_in_20() {
+fn the_interval_of_the_mean_contains_the_true_mean_19_times_in_20() {
     for n in [2, 5, 20] {
         let intervals = simulate(3, |rng| {
-            let sample = Sample::new(&normal(rng, 0.0, n)).unwrap();
-            sample.mean_interval().unwrap()
+            let summary = Summary::new(&normal(rng, 0.0, n)).unwrap();
+            summary.mean_interval().unwrap()
         });
         let share = coverage(&intervals, 0.0);
         assert!((share - 0.95).abs() < tolerance(), "{n}: {share}");
@@ -111,13 +110,13 @@ fn the_interval_of_the_mean_holds_the_true_mean_19_times_in_20() {
 }
 
 #[test]
-fn the_prediction_interval_holds_one_further_value_19_times_in_20() {
+fn the_prediction_interval_contains_one_further_value_19_times_in_20() {
     for n in [2, 5, 20] {
-        // Whether the next value is in the interval, and whether it is in that of the mean.
+        // Is the next value in the prediction interval, and is it in that of the mean?
         let hits = simulate(4, |rng| {
-            let sample = Sample::new(&normal(rng, 0.0, n)).unwrap();
+            let summary = Summary::new(&normal(rng, 0.0, n)).unwrap();
             let next = normal(rng, 0.0, 1)[0];
-            let intervals = [sample.prediction_interval(), sample.mean_interval()];
+            let intervals = [summary.prediction_interval(), summary.mean_interval()];
             intervals.map(|interval| interval.unwrap().contains(next))
         });
         let share = |which: usize| hits.iter().filter(|hits| hits[which]).count() as f64 / hits.len() as f64;
@@ -127,7 +126,7 @@ fn the_prediction_interval_holds_one_further_value_19_times_in_20() {
 }
 
 #[test]
-fn the_bootstrap_interval_holds_the_true_difference_about_19_times_in_20() {
+fn the_bootstrap_interval_contains_the_true_difference_about_19_times_in_20() {
     let intervals = simulate(5, |rng| {
         let mut counts = Agreement::default();
         for _ in 0..150 {
@@ -140,7 +139,7 @@ fn the_bootstrap_interval_holds_the_true_difference_about_19_times_in_20() {
         }
         counts.bootstrap_interval()
     });
-    // The percentile interval is right in the limit of many examples.
+    // The percentile interval has its nominal coverage in the limit of many examples.
     let share = coverage(&intervals, 0.1);
     assert!((share - 0.95).abs() < tolerance(), "{share}");
     let share = coverage(&intervals, 0.0);
@@ -148,16 +147,16 @@ fn the_bootstrap_interval_holds_the_true_difference_about_19_times_in_20() {
 }
 
 #[test]
-fn the_pairs_needed_tell_four_times_in_five() {
+fn the_pairs_needed_have_a_power_of_80_percent() {
     let distance = 0.5;
     let n = pairs_needed(1.0, distance).unwrap();
-    let told_with = |n: usize| {
+    let power_with = |n: usize| {
         let intervals = simulate(6, |rng| {
-            let sample = Sample::new(&normal(rng, distance, n)).unwrap();
-            sample.mean_interval().unwrap()
+            let summary = Summary::new(&normal(rng, distance, n)).unwrap();
+            summary.mean_interval().unwrap()
         });
         1.0 - coverage(&intervals, 0.0)
     };
-    assert!((told_with(n) - 0.8).abs() < tolerance(), "{}", told_with(n));
-    assert!(told_with(n / 2) < 0.8 - 2.0 * tolerance());
+    assert!((power_with(n) - 0.8).abs() < tolerance(), "{}", power_with(n));
+    assert!(power_with(n / 2) < 0.8 - 2.0 * tolerance());
 }

@@ -1,10 +1,10 @@
-//! Values of one quantity, such as the accuracies that one setting reaches with several seeds.
+//! Values of one quantity, such as the accuracies of one setting with several seeds.
 
 use super::{CONFIDENCE, Interval, t_quantile};
 
-/// What n values say, taken as drawn independently from one normal distribution.
+/// Mean, spread and range of n values, which the intervals take as independent draws from one normal distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
+pub struct Summary {
     /// n, at least 1.
     pub n: usize,
     /// The mean.
@@ -17,8 +17,8 @@ pub struct Sample {
     pub max: f64,
 }
 
-impl Sample {
-    /// Sums up `values`, each finite; `None` if there is none.
+impl Summary {
+    /// The summary of `values`, each finite; `None` if there are none.
     pub fn new(values: &[f64]) -> Option<Self> {
         let n = values.len();
         let (first, rest) = values.split_first()?;
@@ -33,17 +33,17 @@ impl Sample {
         })
     }
 
-    /// Where the true mean is with 95 % confidence: mean ± t · sd / √n.
+    /// The 95 % confidence interval of the mean: mean ± t · sd / √n.
     pub fn mean_interval(&self) -> Option<Interval> {
         self.t_interval(1.0 / self.n as f64)
     }
 
-    /// Where one further value falls with 95 % confidence: mean ± t · sd · √(1 + 1/n).
+    /// The 95 % prediction interval of one further value: mean ± t · sd · √(1 + 1/n).
     pub fn prediction_interval(&self) -> Option<Interval> {
         self.t_interval(1.0 + 1.0 / self.n as f64)
     }
 
-    /// The mean ± t · sd · √`variance`, t with n − 1 degrees of freedom.
+    /// mean ± t · sd · √`variance`, t with n − 1 degrees of freedom.
     fn t_interval(&self, variance: f64) -> Option<Interval> {
         let t = t_quantile(0.5 + CONFIDENCE / 2.0, self.n.checked_sub(1).filter(|&f| f > 0)?);
         Some(Interval::around(self.mean, t * self.sd? * variance.sqrt()))
@@ -59,38 +59,38 @@ mod tests {
     }
 
     #[test]
-    fn mean_deviation_and_both_intervals_are_those_of_scipy() {
+    fn mean_sd_and_both_intervals_are_those_of_scipy() {
         // import numpy as np; from scipy import stats
         // x = [0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]
         // n, m, s = len(x), np.mean(x), np.std(x, ddof=1)
         // print(m, s, stats.t.interval(0.95, n - 1, m, s / np.sqrt(n)), stats.t.interval(0.95, n - 1, m, s * np.sqrt(1 + 1 / n)))
-        let sample = Sample::new(&[0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]).unwrap();
-        assert_eq!((sample.n, sample.min, sample.max), (7, 0.3890, 0.3932));
-        close(sample.mean, 0.39110000000000006);
-        close(sample.sd.unwrap(), 0.001484362938547484);
-        let mean = sample.mean_interval().unwrap();
+        let summary = Summary::new(&[0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]).unwrap();
+        assert_eq!((summary.n, summary.min, summary.max), (7, 0.3890, 0.3932));
+        close(summary.mean, 0.39110000000000006);
+        close(summary.sd.unwrap(), 0.001484362938547484);
+        let mean = summary.mean_interval().unwrap();
         close(mean.low, 0.3897271932473235);
         close(mean.high, 0.3924728067526766);
-        let prediction = sample.prediction_interval().unwrap();
+        let prediction = summary.prediction_interval().unwrap();
         close(prediction.low, 0.3872171161436951);
         close(prediction.high, 0.39498288385630503);
         assert!(prediction.contains(0.3940) && !mean.contains(0.3940));
     }
 
     #[test]
-    fn one_value_has_a_mean_but_no_interval_and_none_has_nothing() {
-        let one = Sample::new(&[0.4]).unwrap();
+    fn one_value_has_a_mean_but_no_interval_and_no_value_has_no_summary() {
+        let one = Summary::new(&[0.4]).unwrap();
         assert_eq!((one.mean, one.min, one.max, one.sd), (0.4, 0.4, 0.4, None));
         assert_eq!((one.mean_interval(), one.prediction_interval()), (None, None));
-        assert_eq!(Sample::new(&[]), None);
+        assert_eq!(Summary::new(&[]), None);
     }
 
     #[test]
-    fn equal_values_have_intervals_without_width() {
-        let sample = Sample::new(&[0.25; 5]).unwrap();
-        assert_eq!(sample.sd, Some(0.0));
+    fn equal_values_have_intervals_of_width_0() {
+        let summary = Summary::new(&[0.25; 5]).unwrap();
+        assert_eq!(summary.sd, Some(0.0));
         let point = Interval { low: 0.25, high: 0.25 };
-        assert_eq!(sample.mean_interval(), Some(point));
-        assert_eq!(sample.prediction_interval(), Some(point));
+        assert_eq!(summary.mean_interval(), Some(point));
+        assert_eq!(summary.prediction_interval(), Some(point));
     }
 }
