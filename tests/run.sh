@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The test command: `cargo test --features autograd-check`, with libtorch found, or fetched once, beforehand.
-# The arguments are passed on, for example `tests/run.sh --release -- gradcheck`.
+# Runs `cargo test --features autograd-check` after finding libtorch, or fetching it once.
+# Arguments are passed on, for example `tests/run.sh --release -- gradcheck`.
 #
-# libtorch is, in this order, the one that LIBTORCH or LIBTORCH_USE_PYTORCH names (see tch's README); the copy of an
-# earlier run in the user's cache folder; the C++ part of PyTorch's wheel, fetched by pip into that folder; the one that
-# torch-sys downloads by itself, which needs an open network.
+# Sources of libtorch, in this order: the one that LIBTORCH or LIBTORCH_USE_PYTORCH names (see tch's README); the copy of
+# an earlier run in the user's cache folder; the C++ part of PyTorch's wheel, fetched by pip into that folder; the
+# download of torch-sys, which needs an open network.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -16,15 +16,16 @@ readonly CONFIG_MARK='# Written by tests/run.sh, and again whenever it runs.'
 say() { printf 'tests/run.sh: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 
-# The sizes of the libraries of the copy $1, one a line, in an order that no locale changes.
+# Prints the sizes of the libraries of the copy $1, one per line, in an order that does not depend on the locale.
 library_sizes() { (cd -- "$1/lib" 2>/dev/null && LC_ALL=C && wc -c -- *); }
 
+# Succeeds if the copy $1 is complete.
 complete() {
     [[ -s $1/sizes && -f $1/include/torch/csrc/api/include/torch/torch.h ]] &&
         cmp -s "$1/sizes" <(library_sizes "$1")
 }
 
-# Unpacks of the wheels in the folder $1 what linking and running without a GPU needs, as $2/{include,lib}.
+# Unpacks from the wheels in the folder $1 the files needed to link and run without a GPU, as $2/{include,lib}.
 unpack() {
     python3 - "$1" "$2" <<'PYTHON'
 import pathlib, re, shutil, sys, zipfile
@@ -49,27 +50,27 @@ for wheel in wheels.glob("*.whl"):
 PYTHON
 }
 
-# Fetches libtorch for the wheel platforms $2.. into the folder $1, which appears complete or not at all: everything is
-# made under a temporary name beside it and renamed at the end. Of two runs at once the first to finish wins.
+# Fetches libtorch for the wheel platforms $2.. into the folder $1, which appears complete or not at all: it is built
+# under a temporary name beside it and renamed at the end. If two runs do so at once, the first to finish wins.
 provision() {
     local target=$1 platforms=() platform cache work
     shift
     for platform; do platforms+=(--platform "$platform"); done
     cache=$(dirname -- "$target")
-    mkdir -p -- "$cache" || die "libtorch needs a cache folder: set XDG_CACHE_HOME to one that can be written"
-    find "$cache" -maxdepth 1 -name '.unfinished-*' -mtime +0 -exec rm -rf {} + # of runs that were killed
+    mkdir -p -- "$cache" || die "cannot create the cache folder $cache for libtorch: set XDG_CACHE_HOME to a writable folder"
+    find "$cache" -maxdepth 1 -name '.unfinished-*' -mtime +0 -exec rm -rf {} + # left by killed runs
     work=$(mktemp -d -- "$cache/.unfinished-XXXXXX")
     # shellcheck disable=SC2064 # $work is local: it has to be expanded now.
     trap "rm -rf -- $(printf %q "$work")" EXIT
 
-    say "fetching libtorch $VERSION once, up to 540 MB, into $target"
+    say "fetching libtorch $VERSION (once, up to 540 MB) into $target"
     python3 -m pip download --no-deps --no-cache-dir --disable-pip-version-check --require-hashes -r "$REQUIREMENTS" \
         --only-binary=:all: --implementation cp --python-version 3.12 --abi cp312 --abi none "${platforms[@]}" \
         --dest "$work/wheels" >&2 ||
-        die "pip could not fetch libtorch, for the reason above; libtorch $VERSION from elsewhere: LIBTORCH=<its folder> $0"
-    unpack "$work/wheels" "$work/libtorch" || die "cannot unpack libtorch into $cache, for the reason above"
+        die "pip could not fetch libtorch (see above); to use another copy of libtorch $VERSION: LIBTORCH=<its folder> $0"
+    unpack "$work/wheels" "$work/libtorch" || die "cannot unpack libtorch into $cache (see above)"
     if [[ -e $work/libtorch/lib/libtorch_cpu.so ]]; then
-        # The wheel's libtorch.so is an empty library that names both the CPU and the CUDA one.
+        # The wheel's libtorch.so is an empty library that depends on both the CPU and the CUDA library.
         ln -sf libtorch_cpu.so "$work/libtorch/lib/libtorch.so"
         ln -sf libgomp.so.1 "$work/libtorch/lib/libgomp.so"
     fi
@@ -82,13 +83,13 @@ provision() {
     trap - EXIT
 }
 
-# Makes cargo hand LIBTORCH=$1 to build scripts in this checkout, now and when it is called by hand later. A setting in
-# the environment still comes first.
+# Configures cargo to pass LIBTORCH=$1 to build scripts in this checkout, now and in later calls by hand. The
+# environment still takes precedence.
 configure_cargo() {
     local escaped=${1//\\/\\\\} content
     content=$(printf '%s\n[env]\nLIBTORCH = "%s"\n' "$CONFIG_MARK" "${escaped//\"/\\\"}")
     if [[ -e $CONFIG && $(head -n 1 -- "$CONFIG") != "$CONFIG_MARK" ]]; then
-        say "leaving your $CONFIG as it is; for cargo by hand, put into it: [env] LIBTORCH = \"$1\""
+        say "not changing your $CONFIG; to call cargo by hand, add to it: [env] LIBTORCH = \"$1\""
         export LIBTORCH=$1
     elif [[ ! -e $CONFIG || $(cat -- "$CONFIG") != "$content" ]]; then
         mkdir -p .cargo
@@ -96,7 +97,7 @@ configure_cargo() {
     fi
 }
 
-# A LIBTORCH in a cargo configuration that this script did not write.
+# Succeeds if a cargo configuration that this script did not write sets LIBTORCH.
 configured_by_user() {
     [[ -e $CONFIG && $(head -n 1 -- "$CONFIG") != "$CONFIG_MARK" ]] && grep -q '^[^#]*LIBTORCH' -- "$CONFIG"
 }
@@ -115,9 +116,9 @@ main() {
     if complete "$target"; then
         configure_cargo "$target"
     elif [[ ${#platforms[@]} == 0 ]]; then
-        say "no wheel is known for $(uname -sm): torch-sys downloads libtorch itself; or set LIBTORCH=<folder of libtorch $VERSION>"
+        say "no known wheel for $(uname -sm): torch-sys downloads libtorch itself; or set LIBTORCH=<folder of libtorch $VERSION>"
     elif ! python3 -m pip --version >/dev/null 2>&1; then
-        say "no python3 with pip here: torch-sys downloads libtorch itself; or set LIBTORCH=<folder of libtorch $VERSION>"
+        say "no python3 with pip: torch-sys downloads libtorch itself; or set LIBTORCH=<folder of libtorch $VERSION>"
     else
         provision "$target" "${platforms[@]}"
         configure_cargo "$target"

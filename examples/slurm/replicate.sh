@@ -6,23 +6,23 @@
 #SBATCH --time=00:30:00
 #SBATCH --output=shards/%a.log
 #
-# `onelayer replicate` as a job array: each task trains one shard of the seeds, in a folder of its own.
+# Runs `onelayer replicate` as a job array: each task trains one shard of the seeds in its own folder.
 #
 #   mkdir -p shards
 #   sbatch examples/slurm/replicate.sh
 #
-# and, when all tasks have ended,
+# and, after all tasks have finished,
 #
 #   onelayer merge shards/*/replication_shard*.csv --out results
 #
-# SEEDS changes the number of seeds, SHARDS the folder; whatever stands after the script's name goes to `replicate`. A task
-# that was stopped, by its time limit or by a failure of its machine, goes on where it was when it is submitted again:
+# SEEDS sets the number of seeds, SHARDS the folder; arguments after the script's name are passed to `replicate`. A task
+# that was stopped by its time limit or by a machine failure resumes when it is submitted again:
 #
 #   sbatch --array=3 --export=ALL,TASKS=8 examples/slurm/replicate.sh
 set -euo pipefail
 
-# Of how many tasks this is one: Slurm knows it, unless only some are submitted again.
-tasks=${TASKS:-${SLURM_ARRAY_TASK_COUNT:?this is a job array, to be started by sbatch}}
+# Total number of tasks. Slurm knows it unless only some tasks are submitted again; then set TASKS.
+tasks=${TASKS:-${SLURM_ARRAY_TASK_COUNT:?start this script with sbatch: it is a job array}}
 task=$SLURM_ARRAY_TASK_ID
 exec onelayer replicate --seeds "${SEEDS:-400}" --shard "$task/$tasks" --out "${SHARDS:-shards}/$task" --resume \
     --threads "${SLURM_CPUS_PER_TASK:-1}" --quiet "$@"

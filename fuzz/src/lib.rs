@@ -1,4 +1,4 @@
-//! The doors to the parsers, which are those of the property tests in `tests/hostile/`.
+//! Entry points of the parsers, shared with the property tests in `tests/hostile/`.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;

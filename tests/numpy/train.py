@@ -1,9 +1,9 @@
-"""The protocol in NumPy, independent of the Rust code: what tests/numpy/losses.csv holds comes from here.
+"""The protocol in NumPy, independent of the Rust code: writes tests/numpy/losses.csv.
 
     python3 tests/numpy/train.py start.npz losses.csv [--data FOLDER] [--epochs 5]
 
-writes a random start (arrays W and b) and the losses and costs that gradient descent in file order reaches from it, in
-float64, for the report's three stable settings. The folder holds train.bin and validation.bin, as data/sample does.
+writes a random start (arrays W and b), and the losses and costs of gradient descent from it in file order, in float64,
+for the report's three stable settings. FOLDER contains train.bin and validation.bin, as data/sample does.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Those of the report at which rounding is not amplified; at (0, 0.1) two correct programs drift apart.
+# (lambda, eta) of the report, without (0, 0.1), where rounding is amplified and two correct programs drift apart.
 SETTINGS = [(0.0, 0.001), (0.1, 0.001), (1.0, 0.001)]
 
 
@@ -55,7 +55,7 @@ def main():
     arguments.add_argument("--data", default="data/sample", type=Path)
     arguments.add_argument("--files", default=["train.bin", "validation.bin"], nargs=2)
     arguments.add_argument("--epochs", default=5, type=int)
-    # 1,000 is no multiple of it: the last batch of an epoch has 40 examples.
+    # 1,000 is not a multiple of 96: the last batch of an epoch has 40 examples.
     arguments.add_argument("--batch-size", default=96, type=int)
     options = arguments.parse_args()
 
