@@ -1,11 +1,13 @@
 //! Validated settings: what is varied between the members of a group, and what they share.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::files::csv::Cell;
 
 /// What is minimised, besides the penalty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,18 @@ impl FromStr for Loss {
     fn from_str(text: &str) -> Result<Self> {
         let named = Loss::ALL.into_iter().find(|loss| loss.name() == text);
         named.ok_or_else(|| Error::InvalidValue { name: "loss", expected: "softmax or bce".into(), found: text.into() })
+    }
+}
+
+impl Cell for Loss {
+    const EXPECTED: &'static str = "softmax or bce";
+
+    fn to_text(&self) -> Cow<'_, str> {
+        self.name().into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 

@@ -3,21 +3,20 @@
 //! The runs of a job are numbered from 0; shard I of N does the runs whose number leaves the remainder I − 1 when divided
 //! by N. So what a shard does depends on nothing but the job and I/N, and all shards have about the same work.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
+use crate::files::csv::Cell;
 
 /// At most so many missing shards are named.
 const NAMED: usize = 10;
 
 /// Shard I of N, 1 ≤ I ≤ N, written `I/N`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     // In this order, so that the derived order is that of the shards of one job.
     of: usize,
@@ -62,11 +61,7 @@ impl FromStr for Shard {
             let (index, of) = (index.parse().ok()?, of.parse().ok()?);
             (1..=of).contains(&index).then_some(Shard { of, index })
         });
-        parsed.ok_or_else(|| Error::InvalidValue {
-            name: "shard",
-            expected: "I/N with I from 1 to N, such as 2/4".into(),
-            found: text.into(),
-        })
+        parsed.ok_or_else(|| Error::InvalidValue { name: "shard", expected: Self::EXPECTED.into(), found: text.into() })
     }
 }
 
@@ -76,17 +71,15 @@ impl fmt::Display for Shard {
     }
 }
 
-impl TryFrom<String> for Shard {
-    type Error = Error;
+impl Cell for Shard {
+    const EXPECTED: &'static str = "I/N with I from 1 to N, such as 2/4";
 
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
+    fn to_text(&self) -> Cow<'_, str> {
+        self.to_string().into()
     }
-}
 
-impl From<Shard> for String {
-    fn from(shard: Shard) -> Self {
-        shard.to_string()
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 

@@ -14,7 +14,6 @@ use onelayer::files::csv;
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::replicate::{PairRow, ReplicationRow, SummaryRow, VerdictRow};
 use onelayer::train::{Data, random_start, train};
-use serde::de::DeserializeOwned;
 
 /// What a whole replication writes.
 const FILES: [&str; 5] = [
@@ -65,7 +64,7 @@ fn words(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-fn read<R: csv::Row + DeserializeOwned>(path: &Path) -> Vec<R> {
+fn read<R: csv::Row>(path: &Path) -> Vec<R> {
     csv::from_csv(&fs::read(path).unwrap(), path).unwrap()
 }
 

@@ -11,7 +11,7 @@ use onelayer::evaluate::classes::class_rows;
 use onelayer::evaluate::confusion::confusion_csv;
 use onelayer::evaluate::{Outcomes, Scores, outcomes};
 use onelayer::figures::{IMAGES, confident_figure, confusion_figure};
-use onelayer::files::csv;
+use onelayer::files::csv::{Dialect, to_csv};
 
 use super::common::{data, input, out, table};
 
@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         lambda: model.provenance.lambda,
         outcomes: outcomes(&[(&model.parameters, model.provenance.loss)], images, &normalizer)?.remove(0),
     };
-    let files_written = evaluation.files()?;
+    let files_written = evaluation.files(folder.dialect())?;
     folder.write(&files_written)?;
     if !args.quiet {
         let mut text = evaluation.text(files);
@@ -118,7 +118,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 impl Evaluation<'_> {
     /// The tables and figures by name. Those of the test split, which `train` writes too, have the setting's name alone.
-    fn files(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    fn files(&self, dialect: Dialect) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let (setting, split) = (self.setting, self.split.name());
         let name = match self.split {
             Split::Test => setting.to_owned(),
@@ -128,8 +128,8 @@ impl Evaluation<'_> {
         let confusion = self.outcomes.confusion();
         let confident = |right| self.outcomes.most_confident(right, IMAGES);
         Ok(vec![
-            (format!("confusion_{name}.csv"), confusion_csv(&confusion)),
-            (format!("classes_{name}.csv"), csv::to_csv(&class_rows(&confusion))),
+            (format!("confusion_{name}.csv"), confusion_csv(&confusion, dialect)),
+            (format!("classes_{name}.csv"), to_csv(&class_rows(&confusion), dialect)),
             (format!("confusion_{name}.png"), confusion_figure(&title, &confusion)?),
             (
                 format!("confident_{name}.png"),

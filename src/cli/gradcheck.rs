@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         add(trajectory::check(images.data(), &[setting], &images.schedule, &start)?);
     }
     let rows: Vec<_> = checks.iter().map(GradcheckRow::from).collect();
-    folder.write(&[("gradcheck.csv".into(), csv::to_csv(&rows))])?;
+    folder.write(&[("gradcheck.csv".into(), csv::to_csv(&rows, folder.dialect()))])?;
     #[cfg(not(feature = "autograd-check"))]
     if !args.quiet {
         show!("PyTorch's rows: tests/run.sh --no-run, cargo run -F autograd-check gradcheck");

@@ -10,7 +10,6 @@ use onelayer::replicate::table::{RUNS, files};
 use onelayer::replicate::{Replication, ReplicationRow};
 use onelayer::search::table::SearchRow;
 use onelayer::shard::{Shard, Sharded, merge};
-use serde::de::DeserializeOwned;
 
 use super::common::out;
 use super::replication;
@@ -64,7 +63,7 @@ fn describe(found: &[Table]) -> String {
 }
 
 /// The rows of the whole job.
-fn join<R: Row + Sharded + DeserializeOwned>(found: Vec<Table>) -> onelayer::Result<Vec<R>> {
+fn join<R: Row + Sharded>(found: Vec<Table>) -> onelayer::Result<Vec<R>> {
     let parse = |(path, bytes): Table| {
         let rows = csv::from_csv(&bytes, &path)?;
         Ok((path, rows))
@@ -75,9 +74,10 @@ fn join<R: Row + Sharded + DeserializeOwned>(found: Vec<Table>) -> onelayer::Res
 fn merge_replication(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode> {
     let rows: Vec<ReplicationRow> = join(found)?;
     let whole = Replication::new(&rows)?;
-    let mut written = vec![(Shard::WHOLE.file_name(RUNS), csv::to_csv(&rows))];
-    written.extend(files(&whole));
-    args.out.open()?.write(&written)?;
+    let folder = args.out.open()?;
+    let mut written = vec![(Shard::WHOLE.file_name(RUNS), csv::to_csv(&rows, folder.dialect()))];
+    written.extend(files(&whole, folder.dialect()));
+    folder.write(&written)?;
     replication::print(&whole);
     Ok(ExitCode::SUCCESS)
 }
@@ -85,7 +85,10 @@ fn merge_replication(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode>
 fn merge_search(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode> {
     let rows: Vec<SearchRow> = join(found)?;
     let folder = args.out.open()?;
-    folder.write(&[("search.csv".into(), csv::to_csv(&rows)), ("search.png".into(), search_figure(&rows))])?;
+    folder.write(&[
+        ("search.csv".into(), csv::to_csv(&rows, folder.dialect())),
+        ("search.png".into(), search_figure(&rows)),
+    ])?;
     show!("The {} trials are in {}; the same search with", rows.len(), folder.path().join("search.csv").display());
     show!("--resume, and without --shard, trains the best setting.");
     Ok(ExitCode::SUCCESS)

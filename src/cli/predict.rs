@@ -63,8 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let predictions = names.iter().zip(outcomes.probabilities.as_chunks().0);
     let text = if args.csv {
         let rows = predictions.map(|(name, probabilities)| prediction_row(name, probabilities));
-        let table = csv::to_csv(&rows.collect::<Vec<_>>());
-        args.dialect.get().translate(&table).into_owned()
+        csv::to_csv(&rows.collect::<Vec<_>>(), args.dialect.get())
     } else {
         let charts = predictions.map(|(name, probabilities)| chart(name, probabilities));
         charts.collect::<Vec<_>>().join("\n").into_bytes()

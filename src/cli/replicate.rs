@@ -6,12 +6,12 @@ use anyhow::Context;
 use onelayer::Error;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::files::csv;
+use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::replicate::table::{RUNS, files};
 use onelayer::replicate::{Job, Replication, ReplicationRow};
 use onelayer::shard::Shard;
 use onelayer::train::Data;
-use onelayer::train::results::Folder;
 
 use super::common::observer::Work;
 use super::common::{data, out, shard, signals};
@@ -173,7 +173,7 @@ impl Replicating<'_> {
     fn add(&mut self, rows: Vec<ReplicationRow>) -> anyhow::Result<()> {
         self.rows.extend(rows);
         self.rows.sort_by_key(|row| row.seed);
-        let table = csv::to_csv(&self.rows);
+        let table = csv::to_csv(&self.rows, self.folder.dialect());
         Ok(self.folder.write(&[(self.table(), table)])?)
     }
 
@@ -201,7 +201,7 @@ impl Replicating<'_> {
 
     fn write_findings(&self) -> anyhow::Result<()> {
         if self.job.shard == Shard::WHOLE && !self.rows.is_empty() {
-            self.folder.write(&files(&Replication::new(&self.rows)?))?;
+            self.folder.write(&files(&Replication::new(&self.rows)?, self.folder.dialect()))?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use onelayer::files::folder::Folder;
 use onelayer::page;
-use onelayer::train::results::Folder;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -10,6 +10,7 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::Scores;
 use onelayer::figures::heatmap::search_figure;
 use onelayer::files::csv;
+use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Decay, Loss, Schedule};
 use onelayer::search::table::{SearchRow, Validation, outcomes};
 use onelayer::search::{Outcome, Plan, Space, best};
@@ -17,7 +18,6 @@ use onelayer::shard::Shard;
 use onelayer::statistics::{percent, standard_error};
 use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
-use onelayer::train::results::Folder;
 use onelayer::train::{Data, random_start, scores_of, train_unevaluated};
 
 use super::common::data::{DataArgs, Loaded};
@@ -279,7 +279,7 @@ impl Search<'_> {
         self.outcomes.sort_by_key(|outcome| outcome.trial);
         let row = |o| SearchRow::new(self.plan, o, self.shard, self.validation);
         let rows: Vec<_> = self.outcomes.iter().map(row).collect();
-        let mut files = vec![(self.table(), csv::to_csv(&rows))];
+        let mut files = vec![(self.table(), csv::to_csv(&rows, self.folder.dialect()))];
         if self.shard == Shard::WHOLE {
             files.push(("search.png".into(), search_figure(&rows)));
         }

@@ -11,13 +11,14 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use onelayer::dataset::normalizer::Normalizer;
+use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::page;
 use onelayer::train::checkpoint::Job;
 use onelayer::train::config::Config;
 use onelayer::train::provenance::JobProvenance;
-use onelayer::train::results::{Folder, Results, files_of};
+use onelayer::train::results::{Results, files_of};
 use onelayer::train::{Run, Timings, outcomes_of, random_start};
 
 use super::common::checkpoints::Keeper;
@@ -258,7 +259,7 @@ impl Args {
 /// Writes the files of the job. What an earlier one left of the same settings and this one has not, such as the weights of
 /// a setting that now diverged, would contradict the new curves, so it goes.
 fn write(folder: &Folder, results: &Results) -> anyhow::Result<()> {
-    let files = results.files()?;
+    let files = results.files(folder.dialect())?;
     folder.write(&files)?;
     let is_old = |name: &String| files.iter().all(|(written, _)| written != name);
     for run in results.runs {

@@ -1,30 +1,26 @@
 //! `classes_<setting>.csv`: how well a model recognises each class.
 
-use serde::{Deserialize, Serialize};
-
 use crate::dataset::cifar10::CLASS_NAMES;
 use crate::evaluate::Confusion;
-use crate::files::csv::Row;
+use crate::files::csv::{Cell, Column, RecordReader, RecordWriter, row};
 
-/// A row: one class of CIFAR-10.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClassRow {
-    /// The class's name.
-    pub class: String,
-    /// The number of its examples.
-    pub examples: usize,
-    /// How often it was predicted.
-    pub predicted: usize,
-    /// How often it was predicted rightly.
-    pub correct: usize,
-    /// correct / predicted; `None` if it was never predicted.
-    pub precision: Option<f64>,
-    /// correct / examples; `None` if there is no example.
-    pub recall: Option<f64>,
-}
-
-impl Row for ClassRow {
-    const COLUMNS: &'static [&'static str] = &["class", "examples", "predicted", "correct", "precision", "recall"];
+row! {
+    /// A row: one class of CIFAR-10.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ClassRow {
+        /// The class's name.
+        pub class: String,
+        /// The number of its examples.
+        pub examples: usize,
+        /// How often it was predicted.
+        pub predicted: usize,
+        /// How often it was predicted rightly.
+        pub correct: usize,
+        /// correct / predicted; `None` if it was never predicted.
+        pub precision: Option<f64>,
+        /// correct / examples; `None` if there is no example.
+        pub recall: Option<f64>,
+    }
 }
 
 /// The rows of `classes_<setting>.csv`.
@@ -44,18 +40,37 @@ pub fn class_rows(confusion: &Confusion) -> Vec<ClassRow> {
     CLASS_NAMES.iter().enumerate().map(row).collect()
 }
 
+/// A value per class of CIFAR-10; in a table one column per class, named after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerClass<T>(pub [T; CLASS_NAMES.len()]);
+
+impl<T: Cell> Column for PerClass<T> {
+    fn add_names(_: &'static str, names: &mut Vec<&'static str>) {
+        names.extend(CLASS_NAMES);
+    }
+
+    fn write(&self, record: &mut RecordWriter) {
+        self.0.iter().for_each(|value| value.write(record));
+    }
+
+    fn read(record: &mut RecordReader) -> Result<Self, String> {
+        let values: Vec<T> = CLASS_NAMES.iter().map(|_| T::read(record)).collect::<Result<_, _>>()?;
+        Ok(Self(values.try_into().unwrap_or_else(|_| unreachable!("one value per class was read"))))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::files::csv::{from_csv, to_csv};
+    use crate::files::csv::{Dialect, from_csv, to_csv};
 
     #[test]
     fn what_a_class_lacks_is_an_empty_field() {
         // Three cats, one recognised, two taken for dogs.
         let rows = class_rows(&Confusion::new(10, [(3, 3), (3, 5), (3, 5)]));
-        let table = String::from_utf8(to_csv(&rows)).unwrap();
+        let table = String::from_utf8(to_csv(&rows, Dialect::Comma)).unwrap();
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(lines.len(), 11);
         assert_eq!(lines[0], "class,examples,predicted,correct,precision,recall");

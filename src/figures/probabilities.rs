@@ -2,11 +2,10 @@
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
-use serde::{Deserialize, Serialize};
 
 use crate::evaluate::ProbabilityHistogram;
 use crate::figures::canvas::*;
-use crate::files::csv::Row;
+use crate::files::csv::row;
 use crate::hyperparameters::Setting;
 
 /// Width, height, and height of the band with the title and the legend, in pixels.
@@ -15,22 +14,20 @@ const HEAD: u32 = 56;
 /// From the left edge to the vertical axis.
 const AXIS_LEFT: u32 = 96;
 
-/// A row of `probabilities_<setting>.csv`: the examples whose true class has a probability from `lower` to below `upper`;
-/// 1 is in the last row.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProbabilityRow {
-    /// The smallest probability.
-    pub lower: f64,
-    /// What the probabilities are below.
-    pub upper: f64,
-    /// How many such examples are classified rightly.
-    pub right: usize,
-    /// How many are classified wrongly.
-    pub wrong: usize,
-}
-
-impl Row for ProbabilityRow {
-    const COLUMNS: &'static [&'static str] = &["lower", "upper", "right", "wrong"];
+row! {
+    /// A row of `probabilities_<setting>.csv`: the examples whose true class has a probability from `lower` to below
+    /// `upper`; 1 is in the last row.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct ProbabilityRow {
+        /// The smallest probability.
+        pub lower: f64,
+        /// What the probabilities are below.
+        pub upper: f64,
+        /// How many such examples are classified rightly.
+        pub right: usize,
+        /// How many are classified wrongly.
+        pub wrong: usize,
+    }
 }
 
 /// The rows of the table.
@@ -95,7 +92,7 @@ fn bars(row: &ProbabilityRow) -> [Rectangle<(f64, f64)>; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::csv::to_csv;
+    use crate::files::csv::{Dialect, to_csv};
 
     fn histogram() -> ProbabilityHistogram {
         let mut histogram = ProbabilityHistogram::default();
@@ -107,7 +104,7 @@ mod tests {
     #[test]
     fn each_row_has_its_bounds_and_both_counts() {
         let rows = probability_rows(&histogram());
-        let text = String::from_utf8(to_csv(&rows)).unwrap();
+        let text = String::from_utf8(to_csv(&rows, Dialect::Comma)).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 21);
         assert_eq!(lines[..2], ["lower,upper,right,wrong", "0.0,0.05,0,60"]);

@@ -1,88 +1,469 @@
-//! The tables, as CSV: one header line, then a row a line. They are made as RFC 4180 has it (but for the end of a line,
-//! which is a line feed); [`crate::files::dialect`] makes them those of other spreadsheets.
+//! Tables as CSV: a header line, then one line per row.
 //!
 //! Accuracies are fractions in \[0, 1\]; losses and costs are in nats; a missing value is an empty field, never 0; every
 //! number is written with the digits that give the same `f64` when read back.
+//!
+//! [`row!`] declares the struct of a row, and its fields are the columns. A row can contain another one, whose columns
+//! then stand in its place:
+//!
+//! ```text
+//! row! {
+//!     /// A row of `curves.csv`.
+//!     #[derive(Clone, Debug, PartialEq)]
+//!     pub struct CurveRow {
+//!         /// The epoch, counted from 1.
+//!         pub epoch: usize,
+//!         /// Loss on the training split; `None` once training has diverged.
+//!         pub train_loss: Option<f64>,
+//!     }
+//! }
+//! ```
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use csv::StringRecord;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use csv::{ByteRecord, ReaderBuilder, StringRecord, WriterBuilder};
 
 use crate::error::{Error, Result};
-use crate::files::dialect::Dialect;
 
-/// A row type of a table.
-pub trait Row: Serialize {
-    /// The header: the names of the fields, in the order in which they are serialised.
-    const COLUMNS: &'static [&'static str];
+/// Separator and decimal mark of a table.
+///
+/// A spreadsheet reads numbers as its user's country writes them. Where that is with a decimal comma, as in Sweden or
+/// Germany, `;` separates the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// `,` and a decimal point, as in RFC 4180, but with a line feed at the end of a line.
+    #[default]
+    Comma,
+    /// `;` and a decimal comma.
+    Semicolon,
 }
 
-/// The header, also when there is no row, and the rows.
-///
-/// # Panics
-///
-/// If a row serialises to another number of fields than [`Row::COLUMNS`] names.
-pub fn to_csv<R: Row>(rows: &[R]) -> Vec<u8> {
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    writer
-        .write_record(R::COLUMNS)
-        .and_then(|()| rows.iter().try_for_each(|row| writer.serialize(row)))
-        .expect("each row has the fields that the header names");
+impl Dialect {
+    fn delimiter(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+        }
+    }
+}
+
+/// A value that fills one field.
+pub trait Cell: Sized {
+    /// True for numbers, which are written with the decimal mark of the table.
+    const IS_NUMBER: bool = false;
+    /// The values that [`Cell::from_text`] accepts, in words.
+    const EXPECTED: &'static str;
+
+    /// The value as it stands in a table, with a decimal point.
+    fn to_text(&self) -> Cow<'_, str>;
+
+    /// The inverse of [`Cell::to_text`].
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+/// Type of a field of a row: a [`Cell`], or several columns.
+pub trait Column: Sized {
+    /// Appends the names of the columns. A cell is named after its field, `name`.
+    fn add_names(name: &'static str, names: &mut Vec<&'static str>);
+
+    /// Appends its fields to a record.
+    fn write(&self, record: &mut RecordWriter);
+
+    /// Takes its fields from a record.
+    ///
+    /// # Errors
+    ///
+    /// The column, the values it may have and the one found.
+    fn read(record: &mut RecordReader) -> Result<Self, String>;
+}
+
+/// A row of a table; declared by [`row!`].
+pub trait Row: Column {
+    /// The header.
+    fn columns() -> Vec<&'static str> {
+        let mut names = Vec::new();
+        Self::add_names("", &mut names);
+        names
+    }
+}
+
+/// Declares the struct of a row, each field of which is a [`Column`], and implements [`Row`] for it.
+macro_rules! row {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $name:ident {
+            $($(#[$field_attribute:meta])* $field_visibility:vis $field:ident: $type:ty),* $(,)?
+        }
+    ) => {
+        $(#[$attribute])*
+        $visibility struct $name {
+            $($(#[$field_attribute])* $field_visibility $field: $type),*
+        }
+
+        impl $crate::files::csv::Column for $name {
+            fn add_names(_: &'static str, names: &mut Vec<&'static str>) {
+                $(<$type as $crate::files::csv::Column>::add_names(stringify!($field), names);)*
+            }
+
+            fn write(&self, record: &mut $crate::files::csv::RecordWriter) {
+                $($crate::files::csv::Column::write(&self.$field, record);)*
+            }
+
+            fn read(record: &mut $crate::files::csv::RecordReader) -> Result<Self, String> {
+                Ok(Self { $($field: $crate::files::csv::Column::read(record)?),* })
+            }
+        }
+
+        impl $crate::files::csv::Row for $name {}
+    };
+}
+pub(crate) use row;
+
+impl<T: Cell> Column for T {
+    fn add_names(name: &'static str, names: &mut Vec<&'static str>) {
+        names.push(name);
+    }
+
+    fn write(&self, record: &mut RecordWriter) {
+        let text = self.to_text();
+        match record.dialect {
+            Dialect::Semicolon if T::IS_NUMBER => record.fields.push_field(&text.replace('.', ",")),
+            _ => record.fields.push_field(&text),
+        }
+    }
+
+    fn read(record: &mut RecordReader) -> Result<Self, String> {
+        let (name, found) = (record.names[record.next], &record.fields[record.next]);
+        record.next += 1;
+        let value = match record.dialect {
+            Dialect::Semicolon if T::IS_NUMBER => T::from_text(&found.replace(',', ".")),
+            _ => T::from_text(found),
+        };
+        value.ok_or_else(|| format!("{name} must be {}, but is {found:?}", T::EXPECTED))
+    }
+}
+
+/// The fields of a row that is being written.
+#[derive(Debug)]
+pub struct RecordWriter {
+    dialect: Dialect,
+    fields: StringRecord,
+}
+
+/// The fields of a row that is being read.
+#[derive(Debug)]
+pub struct RecordReader<'a> {
+    dialect: Dialect,
+    names: &'a [&'static str],
+    /// As many as there are names.
+    fields: &'a StringRecord,
+    next: usize,
+}
+
+/// A table of `rows`; without any, the header alone.
+pub fn to_csv<R: Row>(rows: &[R], dialect: Dialect) -> Vec<u8> {
+    let mut writer = WriterBuilder::new().delimiter(dialect.delimiter()).from_writer(Vec::new());
+    let mut record = RecordWriter { dialect, fields: R::columns().into() };
+    writer.write_record(&record.fields).expect("writing to memory cannot fail");
+    for row in rows {
+        record.fields.clear();
+        row.write(&mut record);
+        writer.write_record(&record.fields).expect("each row has the columns of the header");
+    }
     writer.into_inner().expect("writing to memory cannot fail")
 }
 
-/// Reads what [`to_csv`] wrote, in any dialect. `path` is what an error names.
+/// Reads a table in any dialect. Errors name `path` as its file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] when the header is not [`Row::COLUMNS`], a row does not fit it, or a number is not finite.
-pub fn from_csv<R: Row + DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
+/// [`Error::Format`] when the header is not [`Row::columns`], a row has fewer or more fields, or a field has no valid
+/// value.
+pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     let format = |reason: String| Error::Format { path: path.to_owned(), reason };
-    let table = dialect_of(bytes, R::COLUMNS).translate_back(bytes);
-    let mut reader = csv::Reader::from_reader(&*table);
-    let header = reader.headers().map_err(|e| format(e.to_string()))?.clone();
-    if header != *R::COLUMNS {
-        let found: Vec<_> = header.iter().collect();
-        return Err(format(format!("the columns must be {}, but are {:?}", R::COLUMNS.join(","), found.join(","))));
-    }
+    let names = R::columns();
+    let dialect = dialect_of(bytes, &names).ok_or_else(|| {
+        let header = header(bytes, Dialect::Comma);
+        let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+        format(format!("the columns must be {}, but are {:?}", names.join(","), found.join(",")))
+    })?;
+    let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(bytes);
     let row = |record: csv::Result<StringRecord>| {
-        let record = record.map_err(|e| format(e.to_string()))?;
-        if let Some((column, cell)) = header.iter().zip(&record).find(|(_, cell)| is_endless(cell)) {
-            let line = record.position().map_or(0, |p| p.line());
-            let reason = format!("line {line}: {column} must be finite, but is {cell}");
-            return Err(format(reason));
+        let fields = record.map_err(|e| format(e.to_string()))?;
+        let line = fields.position().map_or(0, |p| p.line());
+        if fields.len() != names.len() {
+            return Err(format(format!("line {line} must have {} fields, but has {}", names.len(), fields.len())));
         }
-        record.deserialize(Some(&header)).map_err(|e| format(e.to_string()))
+        R::read(&mut RecordReader { dialect, names: &names, fields: &fields, next: 0 })
+            .map_err(|reason| format(format!("line {line}: {reason}")))
     };
     reader.records().map(row).collect()
 }
 
-/// Whether a cell is a number, but not a finite one.
-fn is_endless(cell: &str) -> bool {
-    cell.parse::<f64>().is_ok_and(|value| !value.is_finite())
-}
-
-/// Whether `bytes` begin with the header of `R`, in any dialect.
+/// True if `bytes` begin with the header of `R`, in any dialect.
 pub fn has_header_of<R: Row>(bytes: &[u8]) -> bool {
-    let dialects = [Dialect::Comma, Dialect::Semicolon];
-    dialects.into_iter().any(|dialect| has_header(bytes, dialect, R::COLUMNS))
+    dialect_of(bytes, &R::columns()).is_some()
 }
 
-/// The dialect in which the header of `table` has these `columns`; that of RFC 4180 if neither has.
-fn dialect_of(table: &[u8], columns: &[&str]) -> Dialect {
-    if has_header(table, Dialect::Semicolon, columns) && columns.len() > 1 {
-        Dialect::Semicolon
-    } else {
-        Dialect::Comma
+/// The dialect in which `table` has the header `names`.
+fn dialect_of(table: &[u8], names: &[&str]) -> Option<Dialect> {
+    [Dialect::Comma, Dialect::Semicolon].into_iter().find(|&dialect| header(table, dialect) == *names)
+}
+
+/// The first record of `table`; empty if there is none.
+fn header(table: &[u8], dialect: Dialect) -> ByteRecord {
+    let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).from_reader(table);
+    reader.byte_headers().cloned().unwrap_or_default()
+}
+
+impl Cell for String {
+    const EXPECTED: &'static str = "text";
+
+    fn to_text(&self) -> Cow<'_, str> {
+        self.into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.into())
     }
 }
 
-fn has_header(table: &[u8], dialect: Dialect, columns: &[&str]) -> bool {
-    csv::ReaderBuilder::new()
-        .delimiter(dialect.delimiter())
-        .from_reader(table)
-        .headers()
-        .is_ok_and(|header| header == columns)
+impl Cell for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn to_text(&self) -> Cow<'_, str> {
+        self.to_string().into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// A missing value is an empty field.
+impl<T: Cell> Cell for Option<T> {
+    const IS_NUMBER: bool = T::IS_NUMBER;
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn to_text(&self) -> Cow<'_, str> {
+        self.as_ref().map_or("".into(), T::to_text)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text.is_empty() { Some(None) } else { T::from_text(text).map(Some) }
+    }
+}
+
+macro_rules! whole_number {
+    ($($type:ty),*) => {
+        $(impl Cell for $type {
+            const IS_NUMBER: bool = true;
+            const EXPECTED: &'static str = "a whole number";
+
+            fn to_text(&self) -> Cow<'_, str> {
+                self.to_string().into()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        })*
+    };
+}
+whole_number!(usize, u64);
+
+macro_rules! real_number {
+    ($($type:ty),*) => {
+        $(impl Cell for $type {
+            const IS_NUMBER: bool = true;
+            const EXPECTED: &'static str = "a finite number";
+
+            fn to_text(&self) -> Cow<'_, str> {
+                ryu::Buffer::new().format(*self).to_owned().into()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok().filter(|value: &$type| value.is_finite())
+            }
+        })*
+    };
+}
+real_number!(f32, f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PATH: &str = "table.csv";
+    const DIALECTS: [Dialect; 2] = [Dialect::Comma, Dialect::Semicolon];
+
+    row! {
+        #[derive(Clone, Debug, PartialEq)]
+        struct Inner {
+            count: u64,
+            loss: Option<f64>,
+        }
+    }
+
+    row! {
+        #[derive(Clone, Debug, PartialEq)]
+        struct Outer {
+            name: String,
+            inner: Inner,
+            share: f64,
+            holds: Option<bool>,
+        }
+    }
+
+    fn example() -> Outer {
+        Outer { name: "a".into(), inner: Inner { count: 42, loss: Some(1.5) }, share: -1.5e-7, holds: None }
+    }
+
+    fn text_of(rows: &[Outer], dialect: Dialect) -> String {
+        String::from_utf8(to_csv(rows, dialect)).unwrap()
+    }
+
+    fn read(table: &str) -> Result<Vec<Outer>> {
+        from_csv(table.as_bytes(), Path::new(PATH))
+    }
+
+    fn refusal(table: &str) -> String {
+        read(table).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_columns_of_a_nested_row_stand_in_its_place() {
+        assert_eq!(Outer::columns(), ["name", "count", "loss", "share", "holds"]);
+        assert_eq!(text_of(&[example()], Dialect::Comma), "name,count,loss,share,holds\na,42,1.5,-1.5e-7,\n");
+    }
+
+    #[test]
+    fn semicolons_separate_fields_and_numbers_have_a_decimal_comma() {
+        assert_eq!(text_of(&[example()], Dialect::Semicolon), "name;count;loss;share;holds\na;42;1,5;-1,5e-7;\n");
+    }
+
+    #[test]
+    fn a_table_without_rows_is_its_header() {
+        assert_eq!(text_of(&[], Dialect::Comma), "name,count,loss,share,holds\n");
+        assert_eq!(read("name;count;loss;share;holds").unwrap(), []);
+    }
+
+    #[test]
+    fn text_keeps_its_points_and_commas_and_is_quoted_where_the_dialect_needs_it() {
+        for (name, comma, semicolon) in [
+            ("lambda0.1_eta0.001", "lambda0.1_eta0.001", "lambda0.1_eta0.001"),
+            ("0.1", "0.1", "0.1"),
+            ("0,1", "\"0,1\"", "0,1"),
+            ("one; two", "one; two", "\"one; two\""),
+            ("say \"1.5\"", "\"say \"\"1.5\"\"\"", "\"say \"\"1.5\"\"\""),
+        ] {
+            let rows = [Outer { name: name.into(), ..example() }];
+            for (dialect, cell) in DIALECTS.into_iter().zip([comma, semicolon]) {
+                let text = text_of(&rows, dialect);
+                assert!(text.lines().nth(1).unwrap().starts_with(cell), "{text}");
+                assert_eq!(read(&text).unwrap(), rows);
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_the_line_ends_of_windows_are_read() {
+        let table = "\u{feff}name;count;loss;share;holds\r\na;42;1,5;-1,5e-7;\r\n";
+        assert_eq!(read(table).unwrap(), [example()]);
+    }
+
+    #[test]
+    fn a_decimal_comma_between_commas_is_refused() {
+        let message = refusal("name,count,loss,share,holds\na,42,\"1,5\",0.5,\n");
+        assert_eq!(message, "table.csv: line 2: loss must be a finite number, but is \"1,5\"");
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_by_line_and_column() {
+        for bad in ["NaN", "inf", "-inf", "infinity", "1e999"] {
+            let table = format!("name,count,loss,share,holds\na,42,1.5,0.5,\na,42,{bad},0.5,\n");
+            let message = format!("table.csv: line 3: loss must be a finite number, but is \"{bad}\"");
+            assert_eq!(refusal(&table), message);
+        }
+    }
+
+    #[test]
+    fn a_field_without_a_valid_value_is_refused_by_line_and_column() {
+        let with = |row: &str| refusal(&format!("name,count,loss,share,holds\n{row}\n"));
+        assert!(with("a,-1,,0.5,").ends_with("line 2: count must be a whole number, but is \"-1\""));
+        assert!(with("a,1.0,,0.5,").ends_with("line 2: count must be a whole number, but is \"1.0\""));
+        assert!(with("a,1,,,").ends_with("line 2: share must be a finite number, but is \"\""));
+        assert!(with("a,1,,0.5,yes").ends_with("line 2: holds must be true or false, but is \"yes\""));
+        assert!(with("a,1,,0.5").ends_with("line 2 must have 5 fields, but has 4"));
+        assert!(with("a,1,,0.5,,").ends_with("line 2 must have 5 fields, but has 6"));
+    }
+
+    #[test]
+    fn another_header_is_refused_in_one_line() {
+        assert_eq!(
+            refusal("name,count\n\"a\nb\"\n"),
+            "table.csv: the columns must be name,count,loss,share,holds, but are \"name,count\""
+        );
+        assert_eq!(refusal(""), "table.csv: the columns must be name,count,loss,share,holds, but are \"\"");
+        assert!(from_csv::<Outer>(b"name,\xff\n", Path::new(PATH)).is_err());
+        assert!(has_header_of::<Outer>(b"name;count;loss;share;holds\n"));
+        assert!(!has_header_of::<Outer>(b"name;count,loss;share;holds\n"));
+    }
+
+    fn number() -> impl Strategy<Value = f64> {
+        any::<f64>().prop_filter("finite", |v| v.is_finite())
+    }
+
+    fn any_row() -> impl Strategy<Value = Outer> {
+        let name = "\\PC*|[,\"\n\r; ]*|-?[0-9]+[.,][0-9]+|inf|nan";
+        let inner = (any::<u64>(), proptest::option::of(number()));
+        (name, inner, number(), any::<Option<bool>>()).prop_map(|(name, (count, loss), share, holds)| Outer {
+            name,
+            inner: Inner { count, loss },
+            share,
+            holds,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn numbers_and_text_read_back_bit_for_bit(rows in prop::collection::vec(any_row(), 0..8)) {
+            for dialect in DIALECTS {
+                let read: Vec<Outer> = from_csv(&to_csv(&rows, dialect), Path::new(PATH)).unwrap();
+                prop_assert_eq!(format!("{read:?}"), format!("{rows:?}"));
+            }
+        }
+
+        #[test]
+        fn a_row_is_written_as_the_csv_crate_writes_it(row in any_row()) {
+            let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+            writer.serialize((&row.name, row.inner.count, row.inner.loss, row.share, row.holds)).unwrap();
+            let expected = [b"name,count,loss,share,holds\n", &writer.into_inner().unwrap()[..]].concat();
+            prop_assert_eq!(to_csv(&[row], Dialect::Comma), expected);
+        }
+
+        #[test]
+        fn altered_bytes_are_read_or_refused(
+            dialect in prop::sample::select(&DIALECTS),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        ) {
+            let mut bytes = to_csv(&[example(), example()], dialect);
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let _ = from_csv::<Outer>(&bytes, Path::new(PATH));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = from_csv::<Outer>(&bytes, Path::new(PATH));
+            let table = [b"name;count;loss;share;holds\n", &bytes[..]].concat();
+            let _ = from_csv::<Outer>(&table, Path::new(PATH));
+        }
+    }
 }

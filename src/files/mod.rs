@@ -4,7 +4,7 @@
 
 pub mod atomic;
 pub mod csv;
-pub mod dialect;
+pub mod folder;
 pub mod lock;
 pub mod npz;
 pub mod safetensors;

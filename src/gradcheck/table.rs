@@ -1,9 +1,7 @@
 //! The table `gradcheck.csv`: a row a comparison.
 
-use serde::{Deserialize, Serialize};
-
 use crate::dataset::cifar10::{DIMS, PLANE, SIDE};
-use crate::files::csv::Row;
+use crate::files::csv::row;
 use crate::gradcheck::Check;
 use crate::shape::Dims;
 
@@ -46,68 +44,47 @@ impl Location {
     }
 }
 
-/// A comparison, and its worst element.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GradcheckRow {
-    /// What gradients were computed of.
-    pub problem: String,
-    /// The hand-derived backward pass.
-    pub implementation: String,
-    /// What it was held against.
-    pub against: String,
-    /// λ.
-    pub lambda: f64,
-    /// The part of the cost: `data`, `penalty` or `both`.
-    pub terms: String,
-    /// `weight`, `bias`, `loss` or `cost`.
-    pub quantity: String,
-    /// How many elements were compared.
-    pub elements: usize,
-    /// The largest |hand − other|.
-    pub max_absolute_difference: Option<f64>,
-    /// The largest |hand − other| / max(10⁻⁶, |hand| + |other|).
-    pub max_relative_difference: Option<f64>,
-    /// The class of the element with the largest absolute difference; likewise the fields that follow.
-    pub class: Option<usize>,
-    /// Its feature.
-    pub feature: Option<usize>,
-    /// Its colour channel.
-    pub channel: Option<String>,
-    /// Its row in the image.
-    pub row: Option<usize>,
-    /// Its column in the image.
-    pub column: Option<usize>,
-    /// Its hand-derived value.
-    pub hand: Option<f64>,
-    /// The value it was held against.
-    pub other: Option<f64>,
-    /// The largest absolute difference that passes.
-    pub tolerance: f64,
-    /// `PASS` or `FAIL`.
-    pub verdict: String,
-}
-
-impl Row for GradcheckRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "problem",
-        "implementation",
-        "against",
-        "lambda",
-        "terms",
-        "quantity",
-        "elements",
-        "max_absolute_difference",
-        "max_relative_difference",
-        "class",
-        "feature",
-        "channel",
-        "row",
-        "column",
-        "hand",
-        "other",
-        "tolerance",
-        "verdict",
-    ];
+row! {
+    /// A comparison, and its worst element.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct GradcheckRow {
+        /// What gradients were computed of.
+        pub problem: String,
+        /// The hand-derived backward pass.
+        pub implementation: String,
+        /// What it was held against.
+        pub against: String,
+        /// λ.
+        pub lambda: f64,
+        /// The part of the cost: `data`, `penalty` or `both`.
+        pub terms: String,
+        /// `weight`, `bias`, `loss` or `cost`.
+        pub quantity: String,
+        /// How many elements were compared.
+        pub elements: usize,
+        /// The largest |hand − other|.
+        pub max_absolute_difference: Option<f64>,
+        /// The largest |hand − other| / max(10⁻⁶, |hand| + |other|).
+        pub max_relative_difference: Option<f64>,
+        /// The class of the element with the largest absolute difference; likewise the fields that follow.
+        pub class: Option<usize>,
+        /// Its feature.
+        pub feature: Option<usize>,
+        /// Its colour channel.
+        pub channel: Option<String>,
+        /// Its row in the image.
+        pub row: Option<usize>,
+        /// Its column in the image.
+        pub column: Option<usize>,
+        /// Its hand-derived value.
+        pub hand: Option<f64>,
+        /// The value it was held against.
+        pub other: Option<f64>,
+        /// The largest absolute difference that passes.
+        pub tolerance: f64,
+        /// `PASS` or `FAIL`.
+        pub verdict: String,
+    }
 }
 
 impl From<&Check> for GradcheckRow {

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use image::{ImageFormat, ImageReader};
 use rayon::prelude::*;
-use serde::de::DeserializeOwned;
 
 use crate::dataset::cifar10::SIDE;
 use crate::error::{Error, Result};
@@ -255,7 +254,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn table<R: Row + DeserializeOwned>(&self, name: &str) -> Result<Option<Vec<R>>> {
+    fn table<R: Row>(&self, name: &str) -> Result<Option<Vec<R>>> {
         self.file(name, from_csv)
     }
 

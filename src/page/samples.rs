@@ -11,7 +11,7 @@ use crate::dataset::store::RecordFile;
 use crate::evaluate::Confusion;
 use crate::evaluate::confusion::confusion_csv;
 use crate::figures::snapshots::to_jpeg;
-use crate::files::csv::to_csv;
+use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::Loss;
 use crate::replicate::Replication;
@@ -50,20 +50,23 @@ pub fn folder(settings: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
     let rows: Vec<_> = settings.iter().map(|name| summary_row(name)).collect();
-    write("summary.csv", to_csv(&rows));
-    write("gradcheck.csv", to_csv(&[gradcheck_row("images", "reference", Some(2.5e-8), "PASS")]));
-    write("search.csv", to_csv(&[search_row(0.5, None), search_row(0.001, Some(0.37)), search_row(0.01, Some(0.38))]));
+    write("summary.csv", to_csv(&rows, Dialect::Comma));
+    write("gradcheck.csv", to_csv(&[gradcheck_row("images", "reference", Some(2.5e-8), "PASS")], Dialect::Comma));
+    write(
+        "search.csv",
+        to_csv(&[search_row(0.5, None), search_row(0.001, Some(0.37)), search_row(0.01, Some(0.38))], Dialect::Comma),
+    );
     write("search.png", png());
-    for (name, bytes) in crate::replicate::table::files(&replication()) {
+    for (name, bytes) in crate::replicate::table::files(&replication(), Dialect::Comma) {
         write(&name, bytes);
     }
     write("provenance.json", provenance().to_json());
     for name in settings.iter().filter(|name| !name.contains('/')) {
-        write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), curve_row(2)]));
+        write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), curve_row(2)], Dialect::Comma));
         let snapshot = vec![128; DIMS.classes * DIMS.features];
         write(&format!("snapshots_{name}.jpg"), to_jpeg(&[snapshot.clone(), snapshot]));
         let confusion = Confusion::from_counts(10, (0..100).collect());
-        write(&format!("confusion_{name}.csv"), confusion_csv(&confusion));
+        write(&format!("confusion_{name}.csv"), confusion_csv(&confusion, Dialect::Comma));
     }
     folder
 }

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::files::csv::to_csv;
+use crate::files::csv::{Dialect, to_csv};
 use crate::hyperparameters::Setting;
 use crate::page::samples::{curve_row, folder, gradcheck_row, summary_row};
 use crate::page::*;
@@ -127,7 +127,7 @@ fn what_a_file_says_is_text_whatever_it_is() {
     let hostile = "\"><img src=x onerror=alert(1)> & '</title>";
     let out = folder(&[hostile]);
     let write = |name: &str, bytes: Vec<u8>| fs::write(out.path().join(name), bytes).unwrap();
-    write("gradcheck.csv", to_csv(&[gradcheck_row(hostile, hostile, None, hostile)]));
+    write("gradcheck.csv", to_csv(&[gradcheck_row(hostile, hostile, None, hostile)], Dialect::Comma));
     let mut provenance = crate::page::samples::provenance();
     provenance.processor = hostile.into();
     provenance.command = vec![hostile.into()];
@@ -144,7 +144,7 @@ fn a_setting_whose_name_is_a_path_leads_to_no_file() {
     let out = folder(&["/../secret"]);
     let name = out.path().join("curves_");
     fs::create_dir(name).unwrap();
-    fs::write(out.path().join("secret.csv"), to_csv(&[curve_row(1)])).unwrap();
+    fs::write(out.path().join("secret.csv"), to_csv(&[curve_row(1)], Dialect::Comma)).unwrap();
     let html = html(out.path());
     assert_eq!(count(&html, "<figure class=\"chart\">"), 0);
     assert!(html.contains("<code>curves_/../secret.csv</code>"));
@@ -204,8 +204,8 @@ fn a_setting_that_diverged_says_so_and_misses_nothing() {
     let mut second = curve_row(2);
     (second.train_loss, second.validation_loss) = (None, None);
     let write = |name: &str, bytes: Vec<u8>| fs::write(out.path().join(name), bytes).unwrap();
-    write("summary.csv", to_csv(&[row]));
-    write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), second]));
+    write("summary.csv", to_csv(&[row], Dialect::Comma));
+    write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), second], Dialect::Comma));
     fs::remove_file(out.path().join(format!("snapshots_{name}.jpg"))).unwrap();
     fs::remove_file(out.path().join(format!("confusion_{name}.csv"))).unwrap();
     let html = html(out.path());
@@ -217,7 +217,7 @@ fn a_setting_that_diverged_says_so_and_misses_nothing() {
 fn a_check_that_failed_is_seen() {
     let out = folder(&REPORT[..1]);
     let rows = [gradcheck_row("a", "reference", Some(1e-9), "PASS"), gradcheck_row("b", "reference", None, "FAIL")];
-    fs::write(out.path().join("gradcheck.csv"), to_csv(&rows)).unwrap();
+    fs::write(out.path().join("gradcheck.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
     let html = html(out.path());
     assert!(html.contains("1 of\n2 checks fail.") && html.contains("✗ FAIL in 1"));
     assert!(html.contains("not finite"));
@@ -227,7 +227,7 @@ fn a_check_that_failed_is_seen() {
 fn snapshots_of_another_number_of_epochs_are_refused() {
     let out = folder(&REPORT[..1]);
     let path = out.path().join("curves_lambda0_eta0.1.csv");
-    fs::write(path, to_csv(&[curve_row(1)])).unwrap();
+    fs::write(path, to_csv(&[curve_row(1)], Dialect::Comma)).unwrap();
     let message = error(out.path());
     assert!(message.contains("snapshots_lambda0_eta0.1.jpg: must show the 1 epochs"), "{message}");
 }
@@ -237,7 +237,7 @@ fn of_very_many_epochs_some_are_shown_and_the_last() {
     let out = folder(&REPORT[..1]);
     fs::remove_file(out.path().join("snapshots_lambda0_eta0.1.jpg")).unwrap();
     let rows: Vec<_> = (1..=1001).map(curve_row).collect();
-    fs::write(out.path().join("curves_lambda0_eta0.1.csv"), to_csv(&rows)).unwrap();
+    fs::write(out.path().join("curves_lambda0_eta0.1.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
     let html = html(out.path());
     assert_eq!(count(&html, "<g class=\"epoch\">"), 2 * 167);
     assert!(html.contains("Epoch 1001: ") && html.contains("of 2 epochs, some"));
@@ -249,7 +249,7 @@ fn the_best_setting_is_the_one_with_the_highest_test_accuracy() {
     let mut better = summary_row(REPORT[1]);
     (better.eta, better.test_accuracy) = (0.25, Some(0.41));
     let rows = [summary_row(REPORT[0]), better];
-    fs::write(out.path().join("summary.csv"), to_csv(&rows)).unwrap();
+    fs::write(out.path().join("summary.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
     let html = html(out.path());
     let lead = html.split_once("The best of its settings").unwrap().1;
     let lead = lead.split_once("</p>").unwrap().0;

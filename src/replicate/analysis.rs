@@ -2,78 +2,81 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
+use crate::files::csv::row;
 use crate::replicate::ReplicationRow;
 use crate::statistics::{Interval, Summary, holm, sign_flip_p};
 
 /// The largest test split that is taken: the sign-flip test needs memory in proportion to it.
 const MOST_TEST_IMAGES: usize = 1_000_000;
 
-/// A row of `replication_summary.csv`: one setting over all seeds. Every value but the first five is a test accuracy, a
-/// fraction; `None` where there are too few runs for it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SummaryRow {
-    /// The setting's name.
-    pub setting: String,
-    /// λ, the weight of the penalty.
-    pub lambda: f64,
-    /// η, the learning rate.
-    pub eta: f64,
-    /// The runs that ended with an accuracy; the rest of the row is about them.
-    pub n: usize,
-    /// The runs that diverged.
-    pub diverged: usize,
-    /// The mean.
-    pub mean: Option<f64>,
-    /// The standard deviation, with the divisor n − 1.
-    pub sd: Option<f64>,
-    /// The smallest.
-    pub min: Option<f64>,
-    /// The largest.
-    pub max: Option<f64>,
-    /// The lower end of the 95 % interval of the mean.
-    pub mean_95_low: Option<f64>,
-    /// Its upper end.
-    pub mean_95_high: Option<f64>,
-    /// The lower end of the interval in which one further run lies with 95 % confidence.
-    pub run_95_low: Option<f64>,
-    /// Its upper end.
-    pub run_95_high: Option<f64>,
-    /// What the report states for this setting, if it is trained as the report did.
-    pub reported: Option<f64>,
-    /// Whether that lies in the interval of one further run.
-    pub reported_in_run_95: Option<bool>,
+row! {
+    /// A row of `replication_summary.csv`: one setting over all seeds. Every value but the first five is a test
+    /// accuracy, a fraction; `None` where there are too few runs for it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct SummaryRow {
+        /// The setting's name.
+        pub setting: String,
+        /// λ, the weight of the penalty.
+        pub lambda: f64,
+        /// η, the learning rate.
+        pub eta: f64,
+        /// The runs that ended with an accuracy; the rest of the row is about them.
+        pub n: usize,
+        /// The runs that diverged.
+        pub diverged: usize,
+        /// The mean.
+        pub mean: Option<f64>,
+        /// The standard deviation, with the divisor n − 1.
+        pub sd: Option<f64>,
+        /// The smallest.
+        pub min: Option<f64>,
+        /// The largest.
+        pub max: Option<f64>,
+        /// The lower end of the 95 % interval of the mean.
+        pub mean_95_low: Option<f64>,
+        /// Its upper end.
+        pub mean_95_high: Option<f64>,
+        /// The lower end of the interval in which one further run lies with 95 % confidence.
+        pub run_95_low: Option<f64>,
+        /// Its upper end.
+        pub run_95_high: Option<f64>,
+        /// What the report states for this setting, if it is trained as the report did.
+        pub reported: Option<f64>,
+        /// Whether that lies in the interval of one further run.
+        pub reported_in_run_95: Option<bool>,
+    }
 }
 
-/// A row of `replication_pairs.csv`: two settings, compared seed by seed over the seeds with which both ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PairRow {
-    /// The setting A.
-    pub setting_a: String,
-    /// The setting B.
-    pub setting_b: String,
-    /// The seeds.
-    pub n: usize,
-    /// The mean of A's test accuracy minus B's, a fraction.
-    pub mean_difference: Option<f64>,
-    /// The standard deviation of these differences.
-    pub sd_difference: Option<f64>,
-    /// The lower end of the 95 % interval of the mean difference.
-    pub difference_95_low: Option<f64>,
-    /// Its upper end.
-    pub difference_95_high: Option<f64>,
-    /// The seeds with which A classified more test images correctly,
-    pub wins: usize,
-    /// as many,
-    pub ties: usize,
-    /// and fewer.
-    pub losses: usize,
-    /// The two-sided p-value of the exact sign-flip test.
-    pub sign_flip_p: Option<f64>,
-    /// The same, adjusted by Holm's method for the number of pairs.
-    pub sign_flip_p_holm: Option<f64>,
+row! {
+    /// A row of `replication_pairs.csv`: two settings, compared seed by seed over the seeds with which both ended.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct PairRow {
+        /// The setting A.
+        pub setting_a: String,
+        /// The setting B.
+        pub setting_b: String,
+        /// The seeds.
+        pub n: usize,
+        /// The mean of A's test accuracy minus B's, a fraction.
+        pub mean_difference: Option<f64>,
+        /// The standard deviation of these differences.
+        pub sd_difference: Option<f64>,
+        /// The lower end of the 95 % interval of the mean difference.
+        pub difference_95_low: Option<f64>,
+        /// Its upper end.
+        pub difference_95_high: Option<f64>,
+        /// The seeds with which A classified more test images correctly,
+        pub wins: usize,
+        /// as many,
+        pub ties: usize,
+        /// and fewer.
+        pub losses: usize,
+        /// The two-sided p-value of the exact sign-flip test.
+        pub sign_flip_p: Option<f64>,
+        /// The same, adjusted by Holm's method for the number of pairs.
+        pub sign_flip_p_holm: Option<f64>,
+    }
 }
 
 /// A replication, its runs paired by seed.

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+use crate::files::csv::row;
 use crate::hyperparameters::Setting;
 use crate::replicate::Replication;
 use crate::replicate::analysis::Pair;
@@ -34,15 +33,17 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A row of `replication_verdicts.csv`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerdictRow {
-    /// The conclusion, in words.
-    pub conclusion: String,
-    /// `holds`, `does not hold` or `can't be told`.
-    pub verdict: String,
-    /// The numbers, and by what they are judged.
-    pub explanation: String,
+row! {
+    /// A row of `replication_verdicts.csv`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct VerdictRow {
+        /// The conclusion, in words.
+        pub conclusion: String,
+        /// `holds`, `does not hold` or `can't be told`.
+        pub verdict: String,
+        /// The numbers, and by what they are judged.
+        pub explanation: String,
+    }
 }
 
 /// A sentence of the report: all its claims together.

@@ -11,11 +11,10 @@ pub mod table;
 pub use analysis::{PairRow, Replication, SummaryRow};
 pub use conclusions::{Verdict, VerdictRow, verdicts};
 
-use serde::{Deserialize, Serialize};
-
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::Scores;
+use crate::files::csv::row;
 use crate::hyperparameters::{Schedule, Setting};
 use crate::shard::{Shard, Sharded};
 use crate::train::{Data, Observer, Run, random_start, scores_of, train_unevaluated};
@@ -39,55 +38,57 @@ pub struct Job<'a> {
     pub reported: &'a [Option<f64>],
 }
 
-/// A row of `replication.csv`: one setting, trained with one seed.
-///
-/// A loss, accuracy or count is `None` where training diverged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ReplicationRow {
-    /// The seed of the start and of the shuffling.
-    pub seed: u64,
-    /// The setting's name, as it stands in file names.
-    pub setting: String,
-    /// λ, the weight of the penalty.
-    pub lambda: f64,
-    /// η, the learning rate.
-    pub eta: f64,
-    /// Examples a mini-batch.
-    pub batch_size: usize,
-    /// Epochs.
-    pub epochs: usize,
-    /// Loss on the training split after the last epoch.
-    pub train_loss: Option<f64>,
-    /// Accuracy on the training split.
-    pub train_accuracy: Option<f64>,
-    /// Loss on the validation split.
-    pub validation_loss: Option<f64>,
-    /// Accuracy on the validation split.
-    pub validation_accuracy: Option<f64>,
-    /// Loss on the test split.
-    pub test_loss: Option<f64>,
-    /// Accuracy on the test split.
-    pub test_accuracy: Option<f64>,
-    /// Images of the test split that were classified correctly.
-    pub correct_test_images: Option<usize>,
-    /// Images of the test split.
-    pub test_images: usize,
-    /// The epoch in which training diverged, if it did.
-    pub diverged_in_epoch: Option<usize>,
-    /// The test accuracy that the report states for this setting, if it is trained as the report did.
-    pub reported_test_accuracy: Option<f64>,
-    /// What the parameters were fitted on.
-    pub train_split: String,
-    /// What was evaluated besides.
-    pub validation_split: String,
-    /// What was evaluated at the end.
-    pub test_split: String,
-    /// The first seed of the job.
-    pub first_seed: u64,
-    /// The number of seeds of the job.
-    pub seeds: usize,
-    /// The shard that trained it.
-    pub shard: Shard,
+row! {
+    /// A row of `replication.csv`: one setting, trained with one seed.
+    ///
+    /// A loss, accuracy or count is `None` where training diverged.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ReplicationRow {
+        /// The seed of the start and of the shuffling.
+        pub seed: u64,
+        /// The setting's name, as it stands in file names.
+        pub setting: String,
+        /// λ, the weight of the penalty.
+        pub lambda: f64,
+        /// η, the learning rate.
+        pub eta: f64,
+        /// Examples a mini-batch.
+        pub batch_size: usize,
+        /// Epochs.
+        pub epochs: usize,
+        /// Loss on the training split after the last epoch.
+        pub train_loss: Option<f64>,
+        /// Accuracy on the training split.
+        pub train_accuracy: Option<f64>,
+        /// Loss on the validation split.
+        pub validation_loss: Option<f64>,
+        /// Accuracy on the validation split.
+        pub validation_accuracy: Option<f64>,
+        /// Loss on the test split.
+        pub test_loss: Option<f64>,
+        /// Accuracy on the test split.
+        pub test_accuracy: Option<f64>,
+        /// Images of the test split that were classified correctly.
+        pub correct_test_images: Option<usize>,
+        /// Images of the test split.
+        pub test_images: usize,
+        /// The epoch in which training diverged, if it did.
+        pub diverged_in_epoch: Option<usize>,
+        /// The test accuracy that the report states for this setting, if it is trained as the report did.
+        pub reported_test_accuracy: Option<f64>,
+        /// What the parameters were fitted on.
+        pub train_split: String,
+        /// What was evaluated besides.
+        pub validation_split: String,
+        /// What was evaluated at the end.
+        pub test_split: String,
+        /// The first seed of the job.
+        pub first_seed: u64,
+        /// The number of seeds of the job.
+        pub seeds: usize,
+        /// The shard that trained it.
+        pub shard: Shard,
+    }
 }
 
 impl Job<'_> {

@@ -1,82 +1,14 @@
 //! The files of a replication: a table of the runs, what they say about settings, pairs and conclusions, a figure.
 
 use crate::figures::{Strip, strips_figure};
-use crate::files::csv::{Row, to_csv};
-use crate::replicate::{PairRow, Replication, ReplicationRow, SummaryRow, VerdictRow, verdicts};
+use crate::files::csv::{Dialect, to_csv};
+use crate::replicate::{Replication, verdicts};
 
 /// The table of the runs: `replication.csv` for a whole job, with the shard in its name otherwise.
 pub const RUNS: &str = "replication";
 
-impl Row for ReplicationRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "seed",
-        "setting",
-        "lambda",
-        "eta",
-        "batch_size",
-        "epochs",
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "correct_test_images",
-        "test_images",
-        "diverged_in_epoch",
-        "reported_test_accuracy",
-        "train_split",
-        "validation_split",
-        "test_split",
-        "first_seed",
-        "seeds",
-        "shard",
-    ];
-}
-
-impl Row for SummaryRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "setting",
-        "lambda",
-        "eta",
-        "n",
-        "diverged",
-        "mean",
-        "sd",
-        "min",
-        "max",
-        "mean_95_low",
-        "mean_95_high",
-        "run_95_low",
-        "run_95_high",
-        "reported",
-        "reported_in_run_95",
-    ];
-}
-
-impl Row for PairRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "setting_a",
-        "setting_b",
-        "n",
-        "mean_difference",
-        "sd_difference",
-        "difference_95_low",
-        "difference_95_high",
-        "wins",
-        "ties",
-        "losses",
-        "sign_flip_p",
-        "sign_flip_p_holm",
-    ];
-}
-
-impl Row for VerdictRow {
-    const COLUMNS: &'static [&'static str] = &["conclusion", "verdict", "explanation"];
-}
-
 /// The files that say what a whole replication shows, by name and content.
-pub fn files(replication: &Replication) -> Vec<(String, Vec<u8>)> {
+pub fn files(replication: &Replication, dialect: Dialect) -> Vec<(String, Vec<u8>)> {
     let summary = replication.summary();
     let settings = summary.iter().zip(replication.accuracies());
     let strips: Vec<Strip> = settings
@@ -84,9 +16,9 @@ pub fn files(replication: &Replication) -> Vec<(String, Vec<u8>)> {
         .collect();
     let verdicts = verdicts(replication);
     vec![
-        ("replication_summary.csv".into(), to_csv(&summary)),
-        ("replication_pairs.csv".into(), to_csv(&replication.pairs())),
-        ("replication_verdicts.csv".into(), to_csv(&verdicts)),
+        ("replication_summary.csv".into(), to_csv(&summary, dialect)),
+        ("replication_pairs.csv".into(), to_csv(&replication.pairs(), dialect)),
+        ("replication_verdicts.csv".into(), to_csv(&verdicts, dialect)),
         ("replication.png".into(), strips_figure(&strips)),
     ]
 }
@@ -96,9 +28,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::files::csv::from_csv;
+    use crate::files::csv::{Row, from_csv};
     use crate::hyperparameters::Setting;
     use crate::replicate::testing::rows;
+    use crate::replicate::{PairRow, ReplicationRow, SummaryRow, VerdictRow};
 
     fn example() -> Vec<ReplicationRow> {
         let names = Setting::REPORT.map(Setting::name);
@@ -111,8 +44,8 @@ mod tests {
     }
 
     /// The rows of the file `name`, read back.
-    fn read<R: Row + serde::de::DeserializeOwned>(name: &str) -> Vec<R> {
-        let files = files(&Replication::new(&example()).unwrap());
+    fn read<R: Row>(name: &str) -> Vec<R> {
+        let files = files(&Replication::new(&example()).unwrap(), Dialect::Comma);
         let (_, bytes) = files.iter().find(|(found, _)| found == name).unwrap();
         from_csv(bytes, Path::new(name)).unwrap()
     }
@@ -123,13 +56,13 @@ mod tests {
         assert_eq!(read::<SummaryRow>("replication_summary.csv"), replication.summary());
         assert_eq!(read::<PairRow>("replication_pairs.csv"), replication.pairs());
         assert_eq!(read::<VerdictRow>("replication_verdicts.csv"), verdicts(&replication));
-        let runs = to_csv(&example());
+        let runs = to_csv(&example(), Dialect::Comma);
         assert_eq!(from_csv::<ReplicationRow>(&runs, Path::new("runs")).unwrap(), example());
     }
 
     #[test]
     fn too_few_runs_leave_empty_fields_and_no_nan() {
-        for (name, bytes) in files(&Replication::new(&example()).unwrap()) {
+        for (name, bytes) in files(&Replication::new(&example()).unwrap(), Dialect::Comma) {
             if name.ends_with(".csv") {
                 let text = String::from_utf8(bytes).unwrap();
                 assert!(!text.contains("NaN") && !text.contains("inf,"), "{name}: {text}");

@@ -2,89 +2,63 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
 use crate::evaluate::Scores;
-use crate::files::csv::Row;
+use crate::files::csv::row;
 use crate::hyperparameters::{Loss, Schedule};
 use crate::search::{Outcome, Plan};
 use crate::shard::{Shard, Sharded};
 use crate::statistics::standard_error;
 
-/// A trial that was trained.
-///
-/// What was measured is `None` where training diverged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SearchRow {
-    /// The trial's number, from 1.
-    pub trial: usize,
-    /// How many trials the search has.
-    pub trials: usize,
-    /// What the trials of one search have in common: the digest of them all.
-    pub search: String,
-    /// The part of the search that the trial was done in, such as `1/1`.
-    pub shard: Shard,
-    /// The setting's name, as it stands in file names.
-    pub setting: String,
-    /// What is minimised besides the penalty.
-    pub loss: Loss,
-    /// λ, the weight of the penalty.
-    pub lambda: f64,
-    /// η, the learning rate of the first epoch.
-    pub eta: f64,
-    /// The epochs after each of which the learning rate falls.
-    pub decay_every: Option<usize>,
-    /// What it is then multiplied with.
-    pub decay_factor: Option<f64>,
-    /// Examples a mini-batch.
-    pub batch_size: usize,
-    /// The probability of a flip.
-    pub flip: f64,
-    /// Passes over the training split.
-    pub epochs: usize,
-    /// The seed of the start, the shuffling and the flips.
-    pub seed: u64,
-    /// What the validation split is made of.
-    pub validation_split: String,
-    /// How many images it has.
-    pub validation_images: usize,
-    /// Loss on the validation split.
-    pub validation_loss: Option<f64>,
-    /// Cost on the validation split.
-    pub validation_cost: Option<f64>,
-    /// Accuracy on the validation split.
-    pub validation_accuracy: Option<f64>,
-    /// The standard error of the accuracy, that of a proportion.
-    pub validation_standard_error: Option<f64>,
-    /// Seconds of training: the trial's share of those of its group.
-    pub train_seconds: f64,
-}
-
-impl Row for SearchRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "trial",
-        "trials",
-        "search",
-        "shard",
-        "setting",
-        "loss",
-        "lambda",
-        "eta",
-        "decay_every",
-        "decay_factor",
-        "batch_size",
-        "flip",
-        "epochs",
-        "seed",
-        "validation_split",
-        "validation_images",
-        "validation_loss",
-        "validation_cost",
-        "validation_accuracy",
-        "validation_standard_error",
-        "train_seconds",
-    ];
+row! {
+    /// A trial that was trained.
+    ///
+    /// What was measured is `None` where training diverged.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct SearchRow {
+        /// The trial's number, from 1.
+        pub trial: usize,
+        /// How many trials the search has.
+        pub trials: usize,
+        /// What the trials of one search have in common: the digest of them all.
+        pub search: String,
+        /// The part of the search that the trial was done in, such as `1/1`.
+        pub shard: Shard,
+        /// The setting's name, as it stands in file names.
+        pub setting: String,
+        /// What is minimised besides the penalty.
+        pub loss: Loss,
+        /// λ, the weight of the penalty.
+        pub lambda: f64,
+        /// η, the learning rate of the first epoch.
+        pub eta: f64,
+        /// The epochs after each of which the learning rate falls.
+        pub decay_every: Option<usize>,
+        /// What it is then multiplied with.
+        pub decay_factor: Option<f64>,
+        /// Examples a mini-batch.
+        pub batch_size: usize,
+        /// The probability of a flip.
+        pub flip: f64,
+        /// Passes over the training split.
+        pub epochs: usize,
+        /// The seed of the start, the shuffling and the flips.
+        pub seed: u64,
+        /// What the validation split is made of.
+        pub validation_split: String,
+        /// How many images it has.
+        pub validation_images: usize,
+        /// Loss on the validation split.
+        pub validation_loss: Option<f64>,
+        /// Cost on the validation split.
+        pub validation_cost: Option<f64>,
+        /// Accuracy on the validation split.
+        pub validation_accuracy: Option<f64>,
+        /// The standard error of the accuracy, that of a proportion.
+        pub validation_standard_error: Option<f64>,
+        /// Seconds of training: the trial's share of those of its group.
+        pub train_seconds: f64,
+    }
 }
 
 impl Sharded for SearchRow {
@@ -225,7 +199,7 @@ fn describe(row: &SearchRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::csv::{from_csv, to_csv};
+    use crate::files::csv::{Dialect, from_csv, to_csv};
     use crate::hyperparameters::{Decay, Setting};
     use crate::search::Trial;
 
@@ -264,7 +238,7 @@ mod tests {
     #[test]
     fn a_search_that_was_interrupted_reads_back_as_it_was() {
         let path = Path::new(PATH);
-        let rows: Vec<SearchRow> = from_csv(&to_csv(&table()), path).unwrap();
+        let rows: Vec<SearchRow> = from_csv(&to_csv(&table(), Dialect::Comma), path).unwrap();
         assert_eq!(rows, table());
         assert_eq!(outcomes(&rows, &plan(), Shard::WHOLE, VALIDATION, path).unwrap(), found());
     }

@@ -1,22 +1,15 @@
 //! The results folder of a training job: which files there are, and what each holds.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-
 use rayon::prelude::*;
 
 use crate::dataset::normalizer::Normalizer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::confusion::confusion_csv;
 use crate::evaluate::{Outcomes, Scores};
 use crate::figures::probabilities::{probabilities_figure, probability_rows};
 use crate::figures::snapshots::to_jpeg;
 use crate::figures::{curves_figure, weights_figure};
-use crate::files::atomic;
-use crate::files::csv;
-use crate::files::dialect::Dialect;
-use crate::files::lock::Lock;
+use crate::files::csv::{Dialect, to_csv};
 use crate::hyperparameters::{Schedule, Setting};
 use crate::train::Run;
 use crate::train::model::ModelFile;
@@ -93,31 +86,35 @@ impl Results<'_> {
         }
     }
 
-    /// Every file of the job, by name and content. A setting that diverged has neither weights nor a model to show.
+    /// Every file of the job, by name and content, its tables in `dialect`. A setting that diverged has neither weights nor a model to show.
     ///
     /// # Errors
     ///
     /// Those of the exporters, which see only what this program computed.
-    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let of_runs: Result<Vec<Vec<_>>> =
-            self.runs.par_iter().zip(self.test).map(|(run, test)| self.run_files(run, test.as_ref())).collect();
+    pub fn files(&self, dialect: Dialect) -> Result<Vec<(String, Vec<u8>)>> {
+        let of_runs: Result<Vec<Vec<_>>> = self
+            .runs
+            .par_iter()
+            .zip(self.test)
+            .map(|(run, test)| self.run_files(run, test.as_ref(), dialect))
+            .collect();
         let mut files: Vec<_> = of_runs?.into_iter().flatten().collect();
-        files.push(("summary.csv".into(), csv::to_csv(&self.summary())));
+        files.push(("summary.csv".into(), to_csv(&self.summary(), dialect)));
         files.push((provenance::FILE.into(), self.provenance.to_json()));
         Ok(files)
     }
 
-    fn run_files(&self, run: &Run, test: Option<&Outcomes>) -> Result<Vec<(String, Vec<u8>)>> {
+    fn run_files(&self, run: &Run, test: Option<&Outcomes>, dialect: Dialect) -> Result<Vec<(String, Vec<u8>)>> {
         let [curves, curves_png, weights, snapshots, probabilities_csv, probabilities_png, matrix, model, npz] =
             files_of(run.setting);
         let rows = curve_rows(run);
-        let mut files = vec![(curves, csv::to_csv(&rows)), (curves_png, curves_figure(run.setting, &rows))];
+        let mut files = vec![(curves, to_csv(&rows, dialect)), (curves_png, curves_figure(run.setting, &rows))];
         if let Some(test) = test {
             let rows = probability_rows(&test.histogram());
             let figure = probabilities_figure(run.setting, &rows);
-            files.push((probabilities_csv, csv::to_csv(&rows)));
+            files.push((probabilities_csv, to_csv(&rows, dialect)));
             files.push((probabilities_png, figure));
-            files.push((matrix, confusion_csv(&test.confusion())));
+            files.push((matrix, confusion_csv(&test.confusion(), dialect)));
         }
         if run.diverged_in().is_none() {
             let weight = &run.parameters.weight;
@@ -152,78 +149,4 @@ fn curve_rows(run: &Run) -> Vec<CurveRow> {
         }
     };
     run.epochs.iter().map(row).collect()
-}
-
-/// A folder that is there, can be written to, and is this process's alone to write to.
-#[derive(Debug)]
-pub struct Folder {
-    path: PathBuf,
-    lock: Mutex<Lock>,
-    dialect: Dialect,
-}
-
-impl Folder {
-    /// Makes the folder `path` if need be, and tries to write in it, so that hours of work are not begun in vain. What a
-    /// killed process left half written in it is removed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InUse`] while another process has it open, otherwise [`Error::Io`] with the operating system's reason.
-    pub fn open(path: &Path) -> Result<Self> {
-        let folder = Self { path: path.to_owned(), lock: Mutex::new(lock(path)?), dialect: Dialect::default() };
-        tempfile::tempfile_in(path).map_err(Error::io("write in the folder", path))?;
-        atomic::remove_leftovers(path)?;
-        Ok(folder)
-    }
-
-    /// The same folder, which gives its tables in `dialect`.
-    pub fn with_dialect(self, dialect: Dialect) -> Self {
-        Self { dialect, ..self }
-    }
-
-    /// Writes each file whole, under a temporary name first; those whose name ends in `.csv` in the folder's dialect. A
-    /// folder that has vanished is made again.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] for the first file that can't be written; those before it are new, it and those after it are
-    /// as they were. [`Error::InUse`] when the folder had vanished, and another process was faster.
-    pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
-        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if !held.is_on(&self.path) {
-            *held = lock(&self.path)?;
-        }
-        files.iter().try_for_each(|(name, bytes)| {
-            let path = self.path.join(name);
-            match path.extension() {
-                Some(extension) if extension == "csv" => atomic::write(&path, &self.dialect.translate(bytes)),
-                _ => atomic::write(&path, bytes),
-            }
-        })
-    }
-
-    /// Removes the file `name`, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] with the operating system's reason.
-    pub fn remove(&self, name: &str) -> Result<()> {
-        let path = self.path.join(name);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Where the folder is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// Makes the folder `path` if need be, and locks it: the folder itself, where the system can open it as a file.
-fn lock(path: &Path) -> Result<Lock> {
-    fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
-    let locked = if cfg!(unix) { path.to_owned() } else { path.join(".lock") };
-    Lock::acquire(&locked)?.ok_or_else(|| Error::InUse { folder: path.to_owned() })
 }

@@ -9,7 +9,7 @@ use onelayer::dataset::store::RecordFile;
 use onelayer::evaluate::Confusion;
 use onelayer::evaluate::confusion::confusion_csv;
 use onelayer::figures::snapshots;
-use onelayer::files::csv::Row;
+use onelayer::files::csv::{Dialect, Row};
 use onelayer::files::npz::{self, Data};
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::Loss;
@@ -108,15 +108,16 @@ pub fn model_metadata() -> String {
 /// The tables that are read back, with two rows in which most fields are 1, which is a number and a name.
 pub fn csv() -> [Vec<u8>; 8] {
     fn table<R: Row>() -> Vec<u8> {
+        let columns = R::columns();
         let field = |column: &&str| match *column {
             "shard" => "1/1",
             "loss" => "softmax",
             "reported_in_run_95" => "true",
             _ => "1",
         };
-        let row: Vec<_> = R::COLUMNS.iter().map(field).collect();
+        let row: Vec<_> = columns.iter().map(field).collect();
         let row = format!("{}\n", row.join(","));
-        format!("{}\n{row}{row}", R::COLUMNS.join(",")).into_bytes()
+        format!("{}\n{row}{row}", columns.join(",")).into_bytes()
     }
     [
         table::<CurveRow>(),
@@ -126,7 +127,7 @@ pub fn csv() -> [Vec<u8>; 8] {
         table::<ReplicationRow>(),
         table::<replicate::SummaryRow>(),
         table::<VerdictRow>(),
-        confusion_csv(&Confusion::from_counts(10, (0..100).collect())),
+        confusion_csv(&Confusion::from_counts(10, (0..100).collect()), Dialect::Comma),
     ]
 }
 

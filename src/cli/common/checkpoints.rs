@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use onelayer::Error;
 use onelayer::figures::snapshots;
+use onelayer::files::folder::Folder;
 use onelayer::train::checkpoint::{self, Checkpoints, Job};
-use onelayer::train::results::Folder;
 use onelayer::train::{Data, Observer, State, Trainer};
 
 /// A training that is expected to take this long, in seconds, is kept after every epoch unless told otherwise.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use onelayer::files::dialect::Dialect;
-use onelayer::train::results::Folder;
+use onelayer::files::csv::Dialect;
+use onelayer::files::folder::Folder;
 
 /// A folder for tables and whatever else a command makes.
 #[derive(Clone, clap::Args)]
