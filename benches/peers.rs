@@ -1,36 +1,41 @@
-//! The report's job, four settings over 40 epochs without loading and writing, three times: by this crate, by libtorch
-//! with the hand-derived gradients as tensor operations, and by libtorch with autograd. Same data, same start, same
+//! The report's job (four settings, 40 epochs, without loading and writing) three times: with this crate, with libtorch
+//! and the hand-derived gradients as tensor operations, and with libtorch and autograd. Same data, same start, same
 //! batches, same number of threads; the final losses must agree.
 //!
 //! ```text
 //! cargo bench --features autograd-check --bench peers [-- ROUNDS]
 //! ```
 //!
-//! Each round measures all three, one after the other, between two measurements of a loop of multiply-adds on all threads.
+//! Each round measures all three in turn, between two measurements of a loop of multiply-adds on all threads.
 
 #[path = "support/cifar10.rs"]
 mod cifar10;
 #[path = "support/fma.rs"]
 mod fma;
+#[path = "support/tensor_ops.rs"]
+mod tensor_ops;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use cifar10::{Cifar10, all_threads, pool};
 use onelayer::dataset::Dataset;
-use onelayer::gradcheck::autograd::{AutogradTrainer, Examples, Scores, TensorOpsTrainer, set_threads};
+use onelayer::evaluate::Scores;
+use onelayer::gradcheck::Problem;
+use onelayer::gradcheck::autograd::{AutogradTrainer, Tensors};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::train::epoch_order;
+use tensor_ops::TensorOpsTrainer;
 
-/// The largest difference, in nats, of two final losses of a stable setting: 4,000 steps of rounding at other places.
+/// The largest difference, in nats, of two final losses of a stable setting, after 4,000 steps that round differently.
 const LOSS_TOLERANCE: f64 = 1e-3;
 
 fn main() -> ExitCode {
     // Cargo adds arguments of its own.
     let rounds = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(1);
     let data = Cifar10::load();
-    let tensors = Tensors::new(&data);
+    let tensors = Splits::new(&data);
     let mut agree = true;
     for threads in [1, all_threads()] {
         for round in 1..=rounds {
@@ -41,9 +46,9 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(!agree))
 }
 
-/// Measures and prints one round; whether the losses agree.
-fn compare(data: &Cifar10, tensors: &Tensors, threads: usize) -> bool {
-    set_threads(threads);
+/// Measures and prints one round. True if the losses agree.
+fn compare(data: &Cifar10, tensors: &Splits, threads: usize) -> bool {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     let pool = pool(threads);
     let before = fma_rate(threads);
     let began = Instant::now();
@@ -94,7 +99,7 @@ fn flops(data: &Cifar10) -> f64 {
     (2 * dims.features * dims.classes * passes * epochs) as f64
 }
 
-/// What `threads` loops at once reach, in GFLOP/s.
+/// The rate of `threads` simultaneous loops, in GFLOP/s.
 fn fma_rate(threads: usize) -> f64 {
     const RUNS: usize = 2_000;
     let began = Instant::now();
@@ -107,64 +112,64 @@ fn fma_rate(threads: usize) -> f64 {
 }
 
 /// Both splits, normalised, in libtorch's memory.
-struct Tensors {
-    train: Examples,
-    validation: Examples,
+struct Splits {
+    train: Tensors,
+    validation: Tensors,
 }
 
-/// What a peer needed, and where it ended: the scores on both splits, a pair a setting.
+/// The time that a peer needed, and its final scores on both splits, one pair per setting.
 struct Peer {
     seconds: f64,
     scores: Vec<[Scores; 2]>,
 }
 
-/// One of libtorch's two ways to train.
+/// One of the two ways to train with libtorch.
 trait Trainer {
-    fn step(&mut self, batch: &Examples);
-    fn scores(&self, examples: &Examples) -> Scores;
+    fn step(&mut self, batch: &Tensors, learning_rate: f64);
+    fn scores(&self, examples: &Tensors) -> Scores;
 }
 
 impl Trainer for TensorOpsTrainer {
-    fn step(&mut self, batch: &Examples) {
-        self.step(batch);
+    fn step(&mut self, batch: &Tensors, learning_rate: f64) {
+        self.step(batch, learning_rate);
     }
-    fn scores(&self, examples: &Examples) -> Scores {
+    fn scores(&self, examples: &Tensors) -> Scores {
         self.scores(examples)
     }
 }
 
 impl Trainer for AutogradTrainer {
-    fn step(&mut self, batch: &Examples) {
-        self.step(batch);
+    fn step(&mut self, batch: &Tensors, learning_rate: f64) {
+        self.step(batch, learning_rate);
     }
-    fn scores(&self, examples: &Examples) -> Scores {
+    fn scores(&self, examples: &Tensors) -> Scores {
         self.scores(examples)
     }
 }
 
-impl Tensors {
+impl Splits {
     fn new(data: &Cifar10) -> Self {
         let tensors = |split: &Dataset| {
-            let x = data.normalizer.apply(split, 0..split.len());
-            Examples::new(&x, split.labels(), split.dims()).expect("the data are consistent")
+            let all: Vec<_> = (0..split.len()).collect();
+            let problem = Problem::from_images(split, &data.normalizer, &all, data.start());
+            Tensors::new(&problem.expect("the data are consistent"))
         };
         Self { train: tensors(&data.splits.train), validation: tensors(&data.splits.validation) }
     }
 
     /// Trains one setting after the other, as such a program does.
-    fn train<T: Trainer>(&self, start: Parameters, trainer: impl Fn(&Parameters, f64, f64) -> T) -> Peer {
+    fn train<T: Trainer>(&self, start: Parameters, trainer: impl Fn(&Parameters, Setting) -> T) -> Peer {
         let schedule = Schedule::REPORT;
+        let examples = self.train.y.numel();
         let began = Instant::now();
         let scores = Setting::REPORT.map(|setting| {
-            let mut trainer = trainer(&start, setting.lambda(), setting.eta());
+            let mut trainer = trainer(&start, setting);
             let mut scores = None;
             for epoch in 1..=schedule.epochs {
-                let order = epoch_order(&schedule, epoch, self.train.len());
-                for indices in order.chunks(schedule.batch_size) {
-                    trainer.step(&self.train.select(indices));
+                for indices in epoch_order(&schedule, epoch, examples).chunks(schedule.batch_size) {
+                    trainer.step(&self.train.select(indices), setting.learning_rate(epoch));
                 }
-                let of = |split| trainer.scores(split);
-                scores = Some([of(&self.train), of(&self.validation)]);
+                scores = Some([&self.train, &self.validation].map(|split| trainer.scores(split)));
             }
             scores.expect("there is an epoch")
         });

@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use onelayer::dataset::sample;
-//! use onelayer::gradcheck::{Problem, check, implementations::KERNELS};
+//! use onelayer::gradcheck::{KERNELS, Problem, check};
 //! use onelayer::hyperparameters::{Schedule, Setting};
 //! use onelayer::dataset::normalizer::Normalizer;
 //! use onelayer::train::{Data, random_start, train};

@@ -1,7 +1,7 @@
 //! What PyTorch's autograd found for small problems, `tests/golden/autograd.json` and `autograd_bce.json`, written by
 //! `examples/golden_values.rs`: the test against PyTorch for those who don't have it.
 
-use onelayer::gradcheck::{Comparison, Derivatives, Problem, TOLERANCE, Terms, implementations, reference};
+use onelayer::gradcheck::{Comparison, Derivatives, KERNELS, PASSES, Problem, TOLERANCE, Terms, reference};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
 use onelayer::shape::Dims;
@@ -84,7 +84,7 @@ fn the_file_covers_what_goes_wrong_easily() {
 #[test]
 fn both_backward_passes_find_what_autograd_found() {
     for golden in Golden::all() {
-        for implementation in [implementations::KERNELS, implementations::PASSES] {
+        for implementation in [KERNELS, PASSES] {
             let found = (implementation.derivatives)(&golden.problem(), golden.lambda);
             let difference = golden.difference(&found);
             let (name, what) = (implementation.name, &golden.name);
@@ -106,11 +106,11 @@ fn the_f64_reference_finds_what_autograd_found_to_twelve_digits() {
 fn other_values_than_autograds_are_told_apart() {
     for golden in Golden::all() {
         let problem = golden.problem();
-        let right = implementations::kernels(&problem, golden.lambda);
+        let right = (KERNELS.derivatives)(&problem, golden.lambda);
         let mut wrong = right.clone();
         *wrong.dweight.last_mut().unwrap() += 1e-5 * wrong.dweight.last().unwrap().abs().max(1.0);
         assert!(golden.difference(&wrong) > 1e-6, "{}", golden.name);
-        let another_lambda = implementations::kernels(&problem, golden.lambda + 0.1);
+        let another_lambda = (KERNELS.derivatives)(&problem, golden.lambda + 0.1);
         assert!(golden.difference(&another_lambda) > 1e-6, "{}", golden.name);
         let mut nan = right;
         nan.dbias[0] = f64::NAN;

@@ -8,9 +8,8 @@ use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::files::csv;
-use onelayer::gradcheck::implementations::{KERNELS, PASSES};
 use onelayer::gradcheck::table::GradcheckRow;
-use onelayer::gradcheck::{Check, Derivatives, Implementation, Problem, Sample, check, implementations};
+use onelayer::gradcheck::{Check, Derivatives, Implementation, KERNELS, PASSES, Problem, Sample, check};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::passes;
 use onelayer::shape::Dims;
@@ -32,6 +31,10 @@ const ORACLES: &[&str] = &[
     #[cfg(feature = "autograd-check")]
     "PyTorch autograd f64",
 ];
+
+fn kernels(problem: &Problem, lambda: f64) -> Derivatives {
+    (KERNELS.derivatives)(problem, lambda)
+}
 
 fn small_problem() -> Problem {
     let dims = Dims { features: 7, classes: 3 };
@@ -99,8 +102,8 @@ fn scaled(derivatives: Derivatives, factor: f64) -> Derivatives {
 }
 
 fn dropped_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Derivatives {
-    let data = implementations::kernels(problem, 0.0);
-    let both = implementations::kernels(problem, lambda);
+    let data = kernels(problem, 0.0);
+    let both = kernels(problem, lambda);
     let n = problem.len() as f64;
     let penalty = both.dweight.iter().zip(&data.dweight).map(|(b, d)| b - d);
     Derivatives {
@@ -111,7 +114,7 @@ fn dropped_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Deri
 }
 
 fn lambda_for_2_lambda(problem: &Problem, lambda: f64, correct: Derivatives) -> Derivatives {
-    Derivatives { cost: correct.cost, ..implementations::kernels(problem, lambda / 2.0) }
+    Derivatives { cost: correct.cost, ..kernels(problem, lambda / 2.0) }
 }
 
 fn flipped_sign(_: &Problem, _: f64, correct: Derivatives) -> Derivatives {
@@ -139,7 +142,7 @@ fn penalty_on_the_bias(problem: &Problem, lambda: f64, mut correct: Derivatives)
 }
 
 fn missing_penalty(problem: &Problem, _: f64, correct: Derivatives) -> Derivatives {
-    Derivatives { cost: correct.cost, ..implementations::kernels(problem, 0.0) }
+    Derivatives { cost: correct.cost, ..kernels(problem, 0.0) }
 }
 
 fn one_wrong_element(_: &Problem, _: f64, mut correct: Derivatives) -> Derivatives {
@@ -176,7 +179,7 @@ const BCE_MISTAKES: [(&str, Mistake); 4] = [
     }),
     ("the gradient of a softmax", |problem, lambda, correct| {
         let softmax = problem.clone().with_loss(Loss::Softmax);
-        Derivatives { loss: correct.loss, cost: correct.cost, ..implementations::kernels(&softmax, lambda) }
+        Derivatives { loss: correct.loss, cost: correct.cost, ..kernels(&softmax, lambda) }
     }),
 ];
 
@@ -222,7 +225,7 @@ fn every_mistake_fails_against_each_of_the_oracles() {
         for (name, mistake) in mistakes(loss) {
             let checks = check_with(
                 &problem,
-                &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
+                &|problem, lambda| mistake(problem, lambda, kernels(problem, lambda)),
                 EVERY_WEIGHT,
             );
             for &against in ORACLES {
@@ -238,11 +241,8 @@ fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
     for loss in Loss::ALL {
         let problem = image_problem().with_loss(loss);
         for (name, mistake) in mistakes(loss).into_iter().filter(|(name, _)| *name != "a penalty on the bias") {
-            let checks = check_with(
-                &problem,
-                &|problem, lambda| mistake(problem, lambda, implementations::kernels(problem, lambda)),
-                sample,
-            );
+            let checks =
+                check_with(&problem, &|problem, lambda| mistake(problem, lambda, kernels(problem, lambda)), sample);
             assert!(!failed(&checks).is_empty(), "{loss}: {name}");
         }
     }
@@ -252,7 +252,7 @@ fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
 fn a_mistake_in_the_penalty_leaves_the_data_term_passing() {
     let checks = check_with(
         &small_problem(),
-        &|problem, lambda| lambda_for_2_lambda(problem, lambda, implementations::kernels(problem, lambda)),
+        &|problem, lambda| lambda_for_2_lambda(problem, lambda, kernels(problem, lambda)),
         EVERY_WEIGHT,
     );
     assert!(failed(&checks).iter().all(|c| c.terms.name() != "data" && c.quantity == "weight"));

@@ -1,32 +1,32 @@
-//! Two arrays that ought to be equal, element by element, and the verdict.
+//! Element-by-element comparison of two arrays that should be equal, and its verdict.
 
-/// The tolerance of the report: the largest absolute difference of an element that passes.
+/// The report's tolerance: the largest absolute difference of an element that passes.
 pub const TOLERANCE: f64 = 1e-6;
 
-/// What keeps the relative error of two vanishing values defined; the ε of |a − b| / max(ε, |a| + |b|).
+/// ε in the relative difference |a − b| / max(ε, |a| + |b|), which keeps it defined where both values vanish.
 const RELATIVE_FLOOR: f64 = 1e-6;
 
 /// The element with the largest absolute difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Worst {
-    /// Its flat, row-major index.
+    /// Flat, row-major index.
     pub index: usize,
     /// The hand-derived value.
     pub hand: f64,
-    /// The value it is held against.
+    /// The value it is compared with.
     pub other: f64,
 }
 
 /// The outcome of comparing element by element.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
-    /// How many elements were compared.
+    /// Number of elements compared.
     pub elements: usize,
-    /// max |a − b|; NaN when a difference is.
+    /// max |a − b|; NaN if a difference is NaN.
     pub max_absolute: f64,
-    /// max |a − b| / max(ε, |a| + |b|) with ε = 10⁻⁶; NaN when a difference is.
+    /// max |a − b| / max(ε, |a| + |b|) with ε = 10⁻⁶; NaN if a difference is NaN.
     pub max_relative: f64,
-    /// Where the largest absolute difference is; `None` when nothing was compared.
+    /// The element with the largest absolute difference; `None` if nothing was compared.
     pub worst: Option<Worst>,
     /// The largest absolute difference that passes.
     pub tolerance: f64,
@@ -35,12 +35,11 @@ pub struct Comparison {
 impl Comparison {
     /// Compares pairs of (index, hand-derived value, other value).
     pub fn new(pairs: impl IntoIterator<Item = (usize, f64, f64)>, tolerance: f64) -> Self {
-        let mut comparison = Comparison { elements: 0, max_absolute: 0.0, max_relative: 0.0, worst: None, tolerance };
+        let mut comparison = Self { elements: 0, max_absolute: 0.0, max_relative: 0.0, worst: None, tolerance };
         for (index, hand, other) in pairs {
             comparison.elements += 1;
             let absolute = (hand - other).abs();
             let relative = absolute / RELATIVE_FLOOR.max(hand.abs() + other.abs());
-            // Negated, so that a NaN counts as larger than everything; once it stands, it stays.
             if comparison.worst.is_none() || exceeds(absolute, comparison.max_absolute) {
                 comparison.max_absolute = absolute;
                 comparison.worst = Some(Worst { index, hand, other });
@@ -52,7 +51,18 @@ impl Comparison {
         comparison
     }
 
-    /// Whether something was compared and every element lies within the tolerance. NaN never does.
+    /// Compares all elements of two arrays.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths differ: a missing element must not pass by being skipped.
+    pub fn of_arrays<T: Copy + Into<f64>>(hand: &[T], other: &[T], tolerance: f64) -> Self {
+        assert_eq!(hand.len(), other.len(), "the arrays must have the same length");
+        let pairs = hand.iter().zip(other).enumerate();
+        Self::new(pairs.map(|(i, (&a, &b))| (i, a.into(), b.into())), tolerance)
+    }
+
+    /// True if something was compared and every difference is within the tolerance. NaN never is.
     pub fn passed(&self) -> bool {
         self.elements > 0 && self.max_absolute <= self.tolerance
     }
@@ -63,7 +73,7 @@ impl Comparison {
     }
 }
 
-/// Whether `value` is above `largest` or the first NaN.
+/// True if `value` is above `largest`. A NaN exceeds every number and is exceeded by none.
 fn exceeds(value: f64, largest: f64) -> bool {
     !largest.is_nan() && (value.is_nan() || value > largest)
 }
@@ -73,12 +83,11 @@ mod tests {
     use super::*;
 
     fn compare(hand: &[f64], other: &[f64]) -> Comparison {
-        let pairs = hand.iter().zip(other).enumerate();
-        Comparison::new(pairs.map(|(i, (&a, &b))| (i, a, b)), TOLERANCE)
+        Comparison::of_arrays(hand, other, TOLERANCE)
     }
 
     #[test]
-    fn equal_values_pass_and_the_count_is_stated() {
+    fn equal_values_pass_and_are_counted() {
         let comparison = compare(&[1.0, -2.0], &[1.0, -2.0]);
         assert!(comparison.passed());
         assert_eq!((comparison.elements, comparison.max_absolute), (2, 0.0));
@@ -91,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_element_is_named_with_both_values() {
+    fn the_worst_element_has_its_index_and_both_values() {
         let worst = compare(&[0.0, 5.0, 1.0], &[0.1, 3.0, 1.0]).worst.unwrap();
         assert_eq!((worst.index, worst.hand, worst.other), (1, 5.0, 3.0));
     }
 
     #[test]
-    fn a_nan_fails_wherever_it_stands_and_is_what_is_named() {
+    fn a_nan_fails_at_any_position_and_is_the_worst_element() {
         for hand in [[f64::NAN, 9.0], [9.0, f64::NAN]] {
             let comparison = compare(&hand, &[0.0, 0.0]);
             assert!(!comparison.passed());
@@ -117,9 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn the_relative_error_is_that_of_the_largest_ratio_not_of_the_largest_difference() {
+    fn the_largest_relative_difference_may_be_at_another_element_than_the_largest_absolute_one() {
         let comparison = compare(&[1000.0, 1e-3], &[1000.5, 3e-3]);
         assert!((comparison.max_relative - 0.5).abs() < 1e-12);
         assert_eq!(comparison.worst.unwrap().index, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "same length")]
+    fn arrays_of_different_lengths_are_not_compared() {
+        compare(&[1.0, 2.0], &[1.0]);
     }
 }

@@ -1,32 +1,77 @@
-//! Central differences of the loss and of the penalty in `f64`: a check that knows no derivative at all.
+//! Central differences of the loss and of the penalty in `f64`: a check that uses no derivation at all.
 //!
-//! f′(θ) ≈ (f(θ + h) − f(θ − h)) / 2h, with an error of order h² from the formula and ε/h from rounding; their sum is
+//! f′(θ) ≈ (f(θ + h) − f(θ − h)) / 2h. The formula has an error of order h², rounding one of order ε/h; their sum is
 //! smallest near h = ∛ε (Nocedal and Wright, *Numerical Optimization*, 2nd ed., section 8.1), scaled by the size of θ.
 
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::index;
 use rayon::prelude::*;
 
-use super::Problem;
 use super::reference::{self, Parameters64};
+use super::{Comparison, Derivatives, Problem, TOLERANCE, Terms};
 
-/// The numerical derivative by one parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slope {
-    /// The flat index: of `weight` (k,d), or of `bias` (k).
-    pub index: usize,
+/// The elements of `weight` at which central differences are taken, besides every element of `bias`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Number of elements; all of them if the problem has fewer.
+    pub weights: usize,
+    /// Seed of the random choice.
+    pub seed: u64,
+}
+
+impl Sample {
+    /// Sorted indices below `total`.
+    fn indices(self, total: usize) -> Vec<usize> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut indices = index::sample(&mut rng, total, self.weights.min(total)).into_vec();
+        indices.sort_unstable();
+        indices
+    }
+}
+
+/// The numerical derivatives with respect to one parameter θ.
+#[derive(Clone, Copy)]
+struct Slope {
+    /// Flat index into `weight` (k,d) or `bias` (k).
+    index: usize,
     /// ∂loss/∂θ.
-    pub loss: f64,
+    loss: f64,
     /// ∂(Σ weight²)/∂θ, without λ.
-    pub penalty: f64,
+    penalty: f64,
 }
 
-/// The slopes at the elements `indices` of `weight`.
-pub fn weight(problem: &Problem, indices: &[usize]) -> Vec<Slope> {
-    slopes(problem, indices, |parameters, i| &mut parameters.weight[i])
+/// The numerical derivatives of a problem.
+pub(super) struct Slopes {
+    weight: Vec<Slope>,
+    bias: Vec<Slope>,
 }
 
-/// The slopes at the elements `indices` of `bias`.
-pub fn bias(problem: &Problem, indices: &[usize]) -> Vec<Slope> {
-    slopes(problem, indices, |parameters, i| &mut parameters.bias[i])
+impl Slopes {
+    pub(super) fn new(problem: &Problem, sample: Sample) -> Self {
+        let weights = sample.indices(problem.parameters().weight.len());
+        let biases: Vec<_> = (0..problem.dims().classes).collect();
+        Self {
+            weight: slopes(problem, &weights, |parameters, i| &mut parameters.weight[i]),
+            bias: slopes(problem, &biases, |parameters, i| &mut parameters.bias[i]),
+        }
+    }
+
+    /// Compares the elements of `hand` that were differentiated numerically.
+    pub(super) fn compare(&self, hand: &Derivatives, lambda: f64, terms: Terms) -> Vec<(&'static str, Comparison)> {
+        let compare = |hand: &[f64], slopes: &[Slope]| {
+            let pairs = slopes.iter().map(|slope| {
+                let numerical = match terms {
+                    Terms::Data => slope.loss,
+                    Terms::Penalty => lambda * slope.penalty,
+                    Terms::Both => slope.loss + lambda * slope.penalty,
+                };
+                (slope.index, hand[slope.index], numerical)
+            });
+            Comparison::new(pairs, TOLERANCE)
+        };
+        vec![("weight", compare(&hand.dweight, &self.weight)), ("bias", compare(&hand.dbias, &self.bias))]
+    }
 }
 
 fn slopes(
@@ -35,24 +80,18 @@ fn slopes(
     element: impl Fn(&mut Parameters64, usize) -> &mut f64 + Sync,
 ) -> Vec<Slope> {
     let start = Parameters64::of(problem);
-    indices
-        .par_iter()
-        .map_init(
-            || start.clone(),
-            |parameters, &index| {
-                let theta = *element(parameters, index);
-                let h = f64::EPSILON.cbrt() * theta.abs().max(1.0);
-                let mut at = |value: f64| {
-                    *element(parameters, index) = value;
-                    let loss = reference::loss(problem, parameters);
-                    (loss, reference::penalty(parameters))
-                };
-                let (above, below) = (at(theta + h), at(theta - h));
-                *element(parameters, index) = theta;
-                // The step as rounded, not h: θ ± h are not exact.
-                let step = (theta + h) - (theta - h);
-                Slope { index, loss: (above.0 - below.0) / step, penalty: (above.1 - below.1) / step }
-            },
-        )
-        .collect()
+    let slope = |parameters: &mut Parameters64, &index: &usize| {
+        let theta = *element(parameters, index);
+        let h = f64::EPSILON.cbrt() * theta.abs().max(1.0);
+        let mut at = |value: f64| {
+            *element(parameters, index) = value;
+            (reference::loss(problem, parameters), reference::penalty(parameters))
+        };
+        let (above, below) = (at(theta + h), at(theta - h));
+        *element(parameters, index) = theta;
+        // The step as rounded, not 2h: θ ± h are not exact.
+        let step = (theta + h) - (theta - h);
+        Slope { index, loss: (above.0 - below.0) / step, penalty: (above.1 - below.1) / step }
+    };
+    indices.par_iter().map_init(|| start.clone(), slope).collect()
 }

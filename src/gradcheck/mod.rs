@@ -1,15 +1,14 @@
-//! Are the hand-derived gradients right? Held against an `f64` reference written separately, against central
-//! differences, and, with the feature `autograd-check`, against PyTorch's autograd.
+//! Checks of the hand-derived gradients against an `f64` reference written separately, against central differences and,
+//! with the feature `autograd-check`, against PyTorch's autograd.
 //!
-//! The data term (λ = 0) and the penalty (what λ adds) are checked apart as well as together, so that one can't hide an
-//! error of the other; `weight` and `bias` are reported apart. Every comparison is element by element, absolute, and
-//! passes only at [`TOLERANCE`]; a NaN fails, and so does comparing nothing.
+//! The data term (λ = 0) and the penalty (the part that λ adds) are checked separately as well as together, so that
+//! neither can hide an error of the other; `weight` and `bias` are reported separately. Every comparison is absolute, element
+//! by element, and passes only within [`TOLERANCE`]. A NaN fails, and so does comparing nothing.
 
 #[cfg(feature = "autograd-check")]
 pub mod autograd;
 mod comparison;
 mod finite_differences;
-pub mod implementations;
 mod problem;
 pub mod referee;
 pub mod reference;
@@ -17,17 +16,15 @@ pub mod table;
 #[cfg(feature = "autograd-check")]
 pub mod trajectory;
 
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use rand::seq::index;
-
 pub use comparison::{Comparison, TOLERANCE, Worst};
+pub use finite_differences::Sample;
 pub use problem::Problem;
 
-use crate::network::Gradients;
+use crate::network::{Examples, Gradients, Group, passes};
 use crate::shape::Dims;
+use finite_differences::Slopes;
 
-/// Which part of the cost is differentiated.
+/// The part of the cost that is differentiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terms {
     /// The loss: the cost with λ = 0.
@@ -39,7 +36,7 @@ pub enum Terms {
 }
 
 impl Terms {
-    /// The term's name in tables.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Terms::Data => "data",
@@ -49,7 +46,7 @@ impl Terms {
     }
 }
 
-/// The cost of a problem and its derivatives, in `f64` for comparing.
+/// The cost of a problem and its derivatives, in `f64` for comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derivatives {
     /// Mean loss, in nats.
@@ -63,16 +60,33 @@ pub struct Derivatives {
 }
 
 impl Derivatives {
-    /// Widens what an `f32` implementation returned.
+    /// Widens the gradients of an `f32` implementation.
     pub fn new(loss: f64, cost: f64, gradients: &Gradients) -> Self {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect();
         Self { loss, cost, dweight: widen(&gradients.dweight), dbias: widen(&gradients.dbias) }
     }
 
-    /// The gradients of `self` less those of `other`; loss and cost stay.
+    /// The gradients of `self` minus those of `other`; loss and cost stay.
     fn minus(&self, other: &Derivatives) -> Self {
         let subtract = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect();
         Self { dweight: subtract(&self.dweight, &other.dweight), dbias: subtract(&self.dbias, &other.dbias), ..*self }
+    }
+
+    /// Compares all elements of both gradients.
+    fn compare_gradients(&self, known: &Derivatives) -> Vec<(&'static str, Comparison)> {
+        let compare = |hand: &[f64], known: &[f64]| Comparison::of_arrays(hand, known, TOLERANCE);
+        vec![("weight", compare(&self.dweight, &known.dweight)), ("bias", compare(&self.dbias, &known.dbias))]
+    }
+
+    /// Compares the value that is differentiated, except for the penalty alone, which no implementation returns. The
+    /// tolerance grows with the value, since `f32` logits have a relative error.
+    fn compare_value(&self, known: &Derivatives, terms: Terms) -> Vec<(&'static str, Comparison)> {
+        let (quantity, hand, known) = match terms {
+            Terms::Data => ("loss", self.loss, known.loss),
+            Terms::Both => ("cost", self.cost, known.cost),
+            Terms::Penalty => return Vec::new(),
+        };
+        vec![(quantity, Comparison::of_arrays(&[hand], &[known], TOLERANCE * known.abs().max(1.0)))]
     }
 }
 
@@ -81,13 +95,41 @@ impl Derivatives {
 pub struct Implementation<'a> {
     /// Its name in tables.
     pub name: &'a str,
-    /// Loss, cost and gradients of a problem for a λ.
+    /// Loss, cost and gradients of a problem for a given λ.
     pub derivatives: &'a (dyn Fn(&Problem, f64) -> Derivatives + Sync),
 }
 
+/// The kernels of [`Group`], which training uses.
+pub const KERNELS: Implementation = Implementation {
+    name: "kernels",
+    derivatives: &|problem, lambda| {
+        let group = Group::new(std::slice::from_ref(problem.parameters())).expect("one member");
+        let group = group.with_losses(&[problem.loss()]).expect("one member");
+        let examples = Examples::Rows(problem.x(), problem.labels());
+        let gradients = group.gradients(examples, &[lambda as f32]);
+        let (loss, gradients) = &gradients.expect("a problem is consistent")[0];
+        Derivatives::new(*loss, cost(*loss, problem, lambda), gradients)
+    },
+};
+
+/// The plain loops of [`passes`], to which the kernels are the faster equivalent.
+pub const PASSES: Implementation = Implementation {
+    name: "passes",
+    derivatives: &|problem, lambda| {
+        let logits = passes::forward(problem.parameters(), problem.x());
+        let (loss, dlogits) = passes::loss(problem.loss(), &logits, problem.labels());
+        let gradients = passes::backward(problem.parameters(), problem.x(), &dlogits, lambda as f32);
+        Derivatives::new(loss, cost(loss, problem, lambda), &gradients)
+    },
+};
+
+fn cost(loss: f64, problem: &Problem, lambda: f64) -> f64 {
+    loss + lambda * problem.parameters().squared_norm()
+}
+
 impl Implementation<'_> {
-    /// The gradients of `terms`. The penalty's share is what λ adds to the gradient, which is all that the
-    /// implementation shows of it.
+    /// The gradients of `terms`. The penalty's part is the difference that λ makes, since the implementation does not
+    /// return it separately.
     fn of(&self, problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
         match terms {
             Terms::Data => (self.derivatives)(problem, 0.0),
@@ -97,18 +139,18 @@ impl Implementation<'_> {
     }
 }
 
-/// What a comparison was about, and how it ended.
+/// One comparison, with its subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     /// The problem's name.
     pub problem: String,
     /// The [`Implementation`]'s name.
     pub implementation: String,
-    /// What it was held against.
+    /// Name of the method that the implementation is compared with.
     pub against: &'static str,
     /// λ.
     pub lambda: f64,
-    /// Which part of the cost.
+    /// The part of the cost.
     pub terms: Terms,
     /// `weight`, `bias`, `loss` or `cost`.
     pub quantity: &'static str,
@@ -118,34 +160,14 @@ pub struct Check {
     pub comparison: Comparison,
 }
 
-/// How many elements of `weight` the central differences visit; on a smaller problem, they visit every one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// At most so many elements of `weight`. Every element of `bias` is visited besides.
-    pub weights: usize,
-    /// Seeds the choice.
-    pub seed: u64,
-}
-
-impl Sample {
-    /// Sorted indices below `total`, all of them if the sample is as large.
-    fn indices(self, total: usize) -> Vec<usize> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut indices = index::sample(&mut rng, total, self.weights.min(total)).into_vec();
-        indices.sort_unstable();
-        indices
-    }
-}
-
-/// Something that the gradients of a problem are known from.
+/// An independent source of all derivatives of a problem.
 struct Oracle {
     name: &'static str,
     derivatives: fn(&Problem, lambda: f64, Terms) -> Derivatives,
-    /// Whether it computes in `f64`. A cost of 400 in `f32` is only known to 3 · 10⁻⁵, so it is not compared.
+    /// True if it computes in `f64`. In `f32` a cost of 400 is known only to 3 · 10⁻⁵, so it is not compared.
     double: bool,
 }
 
-/// The oracles that give every element.
 const ORACLES: &[Oracle] = &[
     Oracle { name: "f64 reference", derivatives: reference::derivatives, double: true },
     #[cfg(feature = "autograd-check")]
@@ -154,8 +176,8 @@ const ORACLES: &[Oracle] = &[
     Oracle { name: "PyTorch autograd f64", derivatives: autograd::derivatives_f64, double: true },
 ];
 
-/// Holds every implementation against the `f64` reference, PyTorch's autograd if it is there, and central differences
-/// if there is a `sample` for them: for each λ and each part of the cost.
+/// Compares every implementation with the `f64` reference, with PyTorch's autograd if it is compiled in, and with central
+/// differences if there is a `sample` for them: for each λ and each part of the cost.
 pub fn check(
     problem: &Problem,
     name: &str,
@@ -163,13 +185,10 @@ pub fn check(
     lambdas: &[f64],
     sample: Option<Sample>,
 ) -> Vec<Check> {
-    let slopes = sample.map(|sample| Slopes::of(problem, sample));
+    let slopes = sample.map(|sample| Slopes::new(problem, sample));
     let mut checks = Vec::new();
     for (lambda, terms) in cases(lambdas) {
-        let hands: Vec<_> = implementations
-            .iter()
-            .map(|implementation| (implementation.name, implementation.of(problem, lambda, terms)))
-            .collect();
+        let hands: Vec<_> = implementations.iter().map(|i| (i.name, i.of(problem, lambda, terms))).collect();
         let mut push = |implementation: &str, against, comparisons: Vec<(&'static str, Comparison)>| {
             checks.extend(comparisons.into_iter().map(|(quantity, comparison)| Check {
                 problem: name.into(),
@@ -185,82 +204,26 @@ pub fn check(
         for oracle in ORACLES {
             let known = (oracle.derivatives)(problem, lambda, terms);
             for (implementation, hand) in &hands {
-                push(implementation, oracle.name, compare_gradients(hand, &known));
+                push(implementation, oracle.name, hand.compare_gradients(&known));
                 if oracle.double {
-                    push(implementation, oracle.name, compare_value(hand, &known, terms));
+                    push(implementation, oracle.name, hand.compare_value(&known, terms));
                 }
             }
         }
         for (implementation, hand) in &hands {
             if let Some(slopes) = &slopes {
-                push(implementation, "central differences", slopes.against(hand, lambda, terms));
+                push(implementation, "central differences", slopes.compare(hand, lambda, terms));
             }
         }
     }
     checks
 }
 
-/// Each part of the cost for each λ, leaving out what would be a repetition: the data term doesn't depend on λ, and is
-/// all of the cost where λ = 0.
+/// Each part of the cost for each λ, without repetition: the data term does not depend on λ, and for λ = 0 it is the
+/// whole cost.
 fn cases(lambdas: &[f64]) -> Vec<(f64, Terms)> {
     let penalised = lambdas.iter().filter(|&&lambda| lambda != 0.0);
     std::iter::once((0.0, Terms::Data))
         .chain(penalised.flat_map(|&lambda| [(lambda, Terms::Penalty), (lambda, Terms::Both)]))
         .collect()
-}
-
-/// The numerical derivatives of a problem.
-struct Slopes {
-    weight: Vec<finite_differences::Slope>,
-    bias: Vec<finite_differences::Slope>,
-}
-
-impl Slopes {
-    fn of(problem: &Problem, sample: Sample) -> Self {
-        let all_biases: Vec<_> = (0..problem.dims().classes).collect();
-        let some_weights = sample.indices(problem.parameters().weight.len());
-        Self {
-            weight: finite_differences::weight(problem, &some_weights),
-            bias: finite_differences::bias(problem, &all_biases),
-        }
-    }
-
-    /// Compares the elements of `hand` that were differentiated numerically.
-    fn against(&self, hand: &Derivatives, lambda: f64, terms: Terms) -> Vec<(&'static str, Comparison)> {
-        let compare = |hand: &[f64], slopes: &[finite_differences::Slope]| {
-            let pairs = slopes.iter().map(|slope| {
-                let numerical = match terms {
-                    Terms::Data => slope.loss,
-                    Terms::Penalty => lambda * slope.penalty,
-                    Terms::Both => slope.loss + lambda * slope.penalty,
-                };
-                (slope.index, hand[slope.index], numerical)
-            });
-            Comparison::new(pairs, TOLERANCE)
-        };
-        vec![("weight", compare(&hand.dweight, &self.weight)), ("bias", compare(&hand.dbias, &self.bias))]
-    }
-}
-
-/// Compares all elements of the gradients.
-fn compare_gradients(hand: &Derivatives, known: &Derivatives) -> Vec<(&'static str, Comparison)> {
-    let elementwise = |hand: &[f64], known: &[f64]| {
-        // A missing element must not pass by being skipped.
-        assert_eq!(hand.len(), known.len(), "gradients of one shape");
-        let pairs = hand.iter().zip(known).enumerate();
-        Comparison::new(pairs.map(|(i, (&a, &b))| (i, a, b)), TOLERANCE)
-    };
-    vec![("weight", elementwise(&hand.dweight, &known.dweight)), ("bias", elementwise(&hand.dbias, &known.dbias))]
-}
-
-/// Compares the value that is differentiated, unless it is the penalty alone, which no implementation states. The
-/// tolerance grows with its size, since `f32` logits carry a relative error.
-fn compare_value(hand: &Derivatives, known: &Derivatives, terms: Terms) -> Vec<(&'static str, Comparison)> {
-    let (quantity, hand, known) = match terms {
-        Terms::Data => ("loss", hand.loss, known.loss),
-        Terms::Both => ("cost", hand.cost, known.cost),
-        Terms::Penalty => return Vec::new(),
-    };
-    let tolerance = TOLERANCE * known.abs().max(1.0);
-    vec![(quantity, Comparison::new([(0, hand, known)], tolerance))]
 }

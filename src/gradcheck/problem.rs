@@ -1,4 +1,4 @@
-//! What gradients are computed of: a batch, the parameters, and where they come from.
+//! The input of a gradient computation: a batch and the parameters.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -8,10 +8,10 @@ use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
 use crate::hyperparameters::Loss;
-use crate::network::Parameters;
+use crate::network::{Examples, Parameters};
 use crate::shape::{Dims, check_finite};
 
-/// A batch of n examples with the parameters at which the cost is differentiated.
+/// A batch of n examples, and the parameters at which the cost is differentiated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     x: Vec<f32>,
@@ -25,24 +25,17 @@ impl Problem {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when `x` does not hold d values a label or there is no label, [`Error::InvalidValue`] when a
-    /// label is k or more, [`Error::NonFinite`] when an `x` or a parameter is.
+    /// [`Error::Shape`] if `x` does not hold d values per label, [`Error::InvalidValue`] if there is no label or a label is k
+    /// or more, [`Error::NonFinite`] if a feature or a parameter is NaN or infinite.
     pub fn new(x: Vec<f32>, labels: Vec<u8>, parameters: Parameters) -> Result<Self> {
-        let dims = parameters.dims;
-        if labels.is_empty() || x.len() != labels.len() * dims.features {
-            return Err(Error::Shape {
-                what: "x".into(),
-                expected: format!("({}, {}), 1 or more rows", labels.len(), dims.features),
-                found: format!("{} elements", x.len()),
-            });
-        }
-        if let Some(&label) = labels.iter().find(|&&y| usize::from(y) >= dims.classes) {
+        if labels.is_empty() {
             return Err(Error::InvalidValue {
-                name: "label",
-                expected: format!("0 to {}", dims.classes - 1),
-                found: label.to_string(),
+                name: "number of examples",
+                expected: "1 or more".into(),
+                found: "0".into(),
             });
         }
+        Examples::Rows(&x, &labels).check(parameters.dims)?;
         check_finite("x", &x)?;
         parameters.check_finite()?;
         Ok(Self { x, labels, parameters, loss: Loss::Softmax })
@@ -53,11 +46,11 @@ impl Problem {
         Self { loss, ..self }
     }
 
-    /// The examples `indices` of `dataset`, normalised.
+    /// The images of `dataset` at `indices`, normalised.
     ///
     /// # Errors
     ///
-    /// As [`Problem::new`].
+    /// Those of [`Problem::new`].
     pub fn from_images(
         dataset: &Dataset,
         normalizer: &Normalizer,
@@ -69,8 +62,8 @@ impl Problem {
         Self::new(x, labels, parameters)
     }
 
-    /// `examples` examples, their features and the bias drawn from N(0, 1), the weights from N(0, 1/d), so that the logits
-    /// are of the order of 1; the labels uniformly.
+    /// Random examples and parameters: features and biases from N(0, 1), weights from N(0, 1/d) so that the logits are of
+    /// the order of 1, labels uniform.
     pub fn random(dims: Dims, examples: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.sample(StandardNormal)).collect() };
@@ -84,18 +77,18 @@ impl Problem {
         Self { x, labels, parameters: Parameters { dims, weight, bias }, loss: Loss::Softmax }
     }
 
-    /// The number of features and classes.
+    /// Number of features and classes.
     pub fn dims(&self) -> Dims {
         self.parameters.dims
     }
 
-    /// The number of examples, n: at least 1.
+    /// Number of examples n, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a problem is never empty")]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// The normalised examples, (n,d), row-major.
+    /// The normalised features, (n,d), row-major.
     pub fn x(&self) -> &[f32] {
         &self.x
     }
@@ -105,13 +98,30 @@ impl Problem {
         &self.labels
     }
 
-    /// What is differentiated, besides the penalty.
+    /// The loss that is differentiated.
     pub fn loss(&self) -> Loss {
         self.loss
     }
 
-    /// Where the cost is differentiated.
+    /// The parameters at which the cost is differentiated.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inconsistent_examples_are_refused() {
+        let zeros = Parameters::zeros(Dims { features: 2, classes: 3 });
+        let refused = |x: &[f32], labels: &[u8]| {
+            let error = Problem::new(x.to_vec(), labels.to_vec(), zeros.clone()).unwrap_err();
+            error.to_string()
+        };
+        assert_eq!(refused(&[1.0, 2.0, 3.0], &[0, 2]), "x must have the shape (2, 2), but has 3 elements");
+        assert_eq!(refused(&[1.0, 2.0, 3.0, 4.0], &[0, 3]), "label must be 0 to 2, but is 3");
+        assert_eq!(refused(&[], &[]), "number of examples must be 1 or more, but is 0");
     }
 }

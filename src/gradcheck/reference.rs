@@ -1,11 +1,10 @@
-//! The definition once more, in `f64`, by loops that share nothing with [`crate::network`].
-//!
-//! Slow and plain on purpose: it is what the fast code is held against.
+//! The definition again, in `f64`, as loops that share nothing with [`crate::network`]: slow and plain on purpose, since
+//! the fast code is checked against it.
 
 use super::{Derivatives, Problem, Terms};
 use crate::hyperparameters::Loss;
 
-/// Loss, cost and gradients of `problem` for the weight `lambda` of the penalty.
+/// Loss and cost of `problem`, and the gradients of `terms`.
 pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
     let (d, k) = (problem.dims().features, problem.dims().classes);
     let parameters = Parameters64::of(problem);
@@ -38,7 +37,7 @@ pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives 
     Derivatives { loss, cost: loss + lambda * penalty(&parameters), dweight, dbias }
 }
 
-/// `weight` (k,d) and `bias` (k) in `f64`, so that a step far below the resolution of `f32` can be taken.
+/// `weight` (k,d) and `bias` (k) in `f64`: central differences take steps far below the resolution of `f32`.
 #[derive(Clone)]
 pub(super) struct Parameters64 {
     pub(super) weight: Vec<f64>,
@@ -63,8 +62,8 @@ fn probabilities(loss: Loss, logits: &[f64]) -> Vec<f64> {
     }
 }
 
-/// The mean over the examples of logsumexp(logits) − logits\[y\]; or that over examples and classes of −ln p for the class
-/// y and −ln (1 − p) for the others, with p = sigmoid(logit).
+/// Softmax: the mean over the examples of logsumexp(logits) − logits\[y\]. Sigmoids, with p = sigmoid(logit): the mean over
+/// examples and classes of −ln p for class y and −ln (1 − p) for the others.
 pub(super) fn loss(problem: &Problem, parameters: &Parameters64) -> f64 {
     let mut sum = 0.0;
     for (i, &y) in problem.labels().iter().enumerate() {
@@ -91,7 +90,7 @@ pub(super) fn penalty(parameters: &Parameters64) -> f64 {
     parameters.weight.iter().map(|w| w * w).sum()
 }
 
-/// Example i's row of x · weightᵀ + bias, (k).
+/// Row i of x · weightᵀ + bias, (k).
 pub(super) fn logits(problem: &Problem, parameters: &Parameters64, i: usize) -> Vec<f64> {
     let d = problem.dims().features;
     let x = &problem.x()[i * d..(i + 1) * d];
@@ -104,7 +103,7 @@ pub(super) fn logits(problem: &Problem, parameters: &Parameters64, i: usize) -> 
     logits
 }
 
-/// ln Σ exp(z), the maximum taken out first so that nothing overflows.
+/// ln Σ exp(z); the maximum is subtracted first so that nothing overflows.
 pub(super) fn log_sum_exp(z: &[f64]) -> f64 {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     max + z.iter().map(|z| (z - max).exp()).sum::<f64>().ln()

@@ -1,30 +1,34 @@
-//! Training by hand-derived gradients beside training by autograd: the same start, the same batches, step by step.
+//! Training with the hand-derived gradients beside training by autograd: the same start, the same batches, compared step
+//! by step.
 //!
-//! Both round in `f32`, at other places. At the report's small learning rate the two stay together; at η = 0.1 the steps
-//! overshoot, and each multiplies the difference that it finds, until two correct programs disagree in every digit. There
-//! the comparison ends where it stops to mean something: [`bounds`].
+//! Both round in `f32`, but at different places. At the report's small learning rate the two stay together. At η = 0.1 the
+//! steps overshoot and each step multiplies the difference so far, until two correct programs disagree in every digit; the
+//! comparison ends before that, see [`bounds`].
 
-use super::autograd::{AutogradTrainer, Examples, Scores};
-use super::{Check, Comparison, Terms};
+use super::autograd::{AutogradTrainer, Tensors};
+use super::{Check, Comparison, Problem, Terms};
+use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::evaluate;
+use crate::evaluate::evaluate;
 use crate::hyperparameters::{Decay, Loss, Schedule, Setting};
-use crate::network::{self, Batch, Group, Parameters, Rate};
+use crate::network::{Batch, Examples, Group, Parameters, Rate};
 use crate::train::{Data, epoch_order};
 
-/// The largest difference of a parameter that passes at any step.
+/// The largest difference of a parameter that passes, at any step.
 ///
-/// A step adds at most η · 10⁻⁶, η times the tolerance of its gradient, and the roundings of the two sums, each at most
-/// 2⁻²⁵ of a parameter that stays below 0.5. Roundings add up like a random walk: over 500 steps √500 · 3 · 10⁻⁸ ≈ 7 · 10⁻⁷.
+/// A step adds at most η · 10⁻⁶, η times the tolerance of its gradient, and the rounding errors of the two sums, each at
+/// most 2⁻²⁵ for a parameter that stays below 0.5. Rounding errors add up like a random walk: over 500 steps
+/// √500 · 3 · 10⁻⁸ ≈ 7 · 10⁻⁷.
 pub const TOLERANCE: f64 = 1e-6;
 
-/// The largest difference of a loss, in nats, that passes, as a multiple of a parameter's: a logit adds up 3072 of those.
+/// The largest difference of a loss, in nats, that passes, as a multiple of a parameter's: a logit is a sum over 3072 of
+/// them.
 pub const LOSS_FACTOR: f64 = 10.0;
 
-/// The steps after which parameters are compared, besides each epoch's last.
+/// The steps after which parameters are compared, besides the last of each epoch.
 const STEPS: [usize; 3] = [1, 10, 100];
 
-/// Settings that together have every part of training: the report's four, and one of sigmoids whose learning rate falls.
+/// The report's four settings, and one with sigmoids whose learning rate decays. Together they use every part of training.
 pub fn settings() -> Vec<Setting> {
     let decay = Decay::new(2, 0.5).expect("a valid decay");
     let sigmoids = Setting::new(0.01, 0.01).expect("a valid setting");
@@ -32,9 +36,9 @@ pub fn settings() -> Vec<Setting> {
     [&Setting::REPORT[..], &[sigmoids]].concat()
 }
 
-/// How many steps of `setting` can be compared, and the largest difference of a parameter that passes.
+/// The last step at which `setting` can be compared, and the largest difference of a parameter that passes.
 ///
-/// At η = 0.1 the difference nearly doubles at each step: with seed 42 it is 4 · 10⁻⁹ after 1 step, 8 · 10⁻⁷ after 10 and
+/// At η = 0.1 the difference nearly doubles with each step: with seed 42 it is 4 · 10⁻⁹ after 1 step, 8 · 10⁻⁷ after 10 and
 /// 5 · 10⁻² after 100, as large as the weights.
 pub fn bounds(setting: Setting) -> (usize, f64) {
     if setting.eta() > 0.01 { (10, 1e-5) } else { (usize::MAX, TOLERANCE) }
@@ -44,13 +48,10 @@ pub fn bounds(setting: Setting) -> (usize, f64) {
 ///
 /// # Errors
 ///
-/// As [`crate::train::train`].
+/// Those of [`crate::train::train`].
 pub fn check(data: Data, settings: &[Setting], schedule: &Schedule, start: &Parameters) -> Result<Vec<Check>> {
     schedule.validate(data.train.len())?;
-    let tensors = |split: &crate::dataset::Dataset| {
-        let x = data.normalizer.apply(split, 0..split.len());
-        Examples::new(&x, split.labels(), split.dims())
-    };
+    let tensors = |split| tensors(data, split, start);
     let (train, validation) = (tensors(data.train)?, tensors(data.validation)?);
     let mut checks = Vec::new();
     for &setting in settings {
@@ -76,7 +77,13 @@ pub fn check(data: Data, settings: &[Setting], schedule: &Schedule, start: &Para
     Ok(checks)
 }
 
-/// One setting, trained in both ways.
+/// All images of `split`, normalised, in libtorch's memory.
+fn tensors(data: Data, split: &Dataset, start: &Parameters) -> Result<Tensors> {
+    let all: Vec<_> = (0..split.len()).collect();
+    Ok(Tensors::new(&Problem::from_images(split, data.normalizer, &all, start.clone())?))
+}
+
+/// One setting, trained both ways.
 struct Pair {
     setting: Setting,
     group: Group,
@@ -87,44 +94,34 @@ struct Pair {
 impl Pair {
     fn new(setting: Setting, schedule: &Schedule, start: &Parameters) -> Result<Self> {
         let group = Group::new(std::slice::from_ref(start))?.with_losses(&[setting.loss()])?;
-        let autograd = AutogradTrainer::new(start, setting.lambda(), setting.eta());
-        Ok(Self {
-            setting,
-            batch: Batch::new(&group, schedule.batch_size),
-            group,
-            autograd: autograd.with_loss(setting.loss()),
-        })
+        let batch = Batch::new(&group, schedule.batch_size);
+        Ok(Self { setting, batch, group, autograd: AutogradTrainer::new(start, setting) })
     }
 
-    fn step(&mut self, data: Data, train: &Examples, indices: &[usize], epoch: usize) -> Result<()> {
-        let examples = network::Examples::Chosen(data.train, data.normalizer, indices);
+    fn step(&mut self, data: Data, train: &Tensors, indices: &[usize], epoch: usize) -> Result<()> {
+        let examples = Examples::Chosen(data.train, data.normalizer, indices);
         self.group.step(&mut self.batch, examples, &[Rate::new(self.setting, epoch)])?;
-        self.autograd.set_learning_rate(self.setting.learning_rate(epoch));
-        self.autograd.step(&train.select(indices));
+        self.autograd.step(&train.select(indices), self.setting.learning_rate(epoch));
         Ok(())
     }
 
     fn compare_parameters(&self, after: &str) -> [Check; 2] {
         let (hand, autograd) = (self.group.member(0), self.autograd.parameters());
-        let compare = |hand: &[f32], autograd: &[f32]| {
-            assert_eq!(hand.len(), autograd.len(), "parameters of one shape");
-            let pairs = hand.iter().zip(autograd).enumerate();
-            let widened = pairs.map(|(i, (&a, &b))| (i, a.into(), b.into()));
-            Comparison::new(widened, bounds(self.setting).1)
-        };
+        let compare = |hand: &[f32], other: &[f32]| Comparison::of_arrays(hand, other, bounds(self.setting).1);
         [
             self.result(after, "weight", compare(&hand.weight, &autograd.weight)),
             self.result(after, "bias", compare(&hand.bias, &autograd.bias)),
         ]
     }
 
-    fn compare_losses(&self, after: &str, data: Data, splits: [&Examples; 2]) -> Result<[Check; 2]> {
-        let lambda = [self.setting.lambda()];
-        let compare = |split, theirs: Scores| -> Result<Comparison> {
-            let ours = evaluate::evaluate_group(&self.group, &lambda, split, data.normalizer)?[0];
-            Ok(Comparison::new([(0, ours.loss, theirs.loss)], LOSS_FACTOR * bounds(self.setting).1))
+    fn compare_losses(&self, after: &str, data: Data, [train, validation]: [&Tensors; 2]) -> Result<[Check; 2]> {
+        let (loss, lambda) = (self.setting.loss(), self.setting.lambda());
+        let hand = self.group.member(0);
+        let compare = |split: &Dataset, tensors: &Tensors| -> Result<Comparison> {
+            let ours = evaluate(&hand, loss, lambda, split, data.normalizer)?.loss;
+            let theirs = self.autograd.scores(tensors).loss;
+            Ok(Comparison::of_arrays(&[ours], &[theirs], LOSS_FACTOR * bounds(self.setting).1))
         };
-        let [train, validation] = splits.map(|split| self.autograd.scores(split));
         Ok([
             self.result(after, "train_loss", compare(data.train, train)?),
             self.result(after, "validation_loss", compare(data.validation, validation)?),
@@ -155,11 +152,11 @@ mod tests {
     use crate::dataset::sample;
     use crate::train::random_start;
 
-    /// 10 batches an epoch: the 100th step is the last of the tenth epoch.
+    /// 10 batches per epoch: step 100 is the last of epoch 10.
     const SCHEDULE: Schedule = Schedule { epochs: 10, ..Schedule::REPORT };
 
     #[test]
-    fn training_by_hand_and_by_autograd_stay_together_on_real_images() {
+    fn training_with_hand_derived_gradients_and_by_autograd_stay_together_on_real_images() {
         let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
         let normalizer = Normalizer::fit(&splits.train).unwrap();
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
@@ -168,23 +165,18 @@ mod tests {
         for check in &checks {
             assert!(check.comparison.passed(), "{check:?}");
         }
-        // Weight and bias after steps 1, 10 and 100, and these and two losses after each epoch, of which the unstable
-        // setting has one.
+        // Weight and bias after steps 1, 10 and 100, and both with two losses after each epoch; the unstable setting is
+        // compared only up to the end of epoch 1.
         assert_eq!(checks.len(), 4 * (3 * 2 + 10 * 4) + (2 * 2 + 4));
     }
 
-    /// Whether the weights pass after ten steps when `change` was made to what trains by autograd, or to its setting.
+    /// True if the weights pass after ten steps, with `change` made to the pair before the first.
     fn passes_after_ten_steps(setting: Setting, change: impl Fn(&mut Pair)) -> bool {
         let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
         let normalizer = Normalizer::fit(&splits.train).unwrap();
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
-        let train = Examples::new(
-            &normalizer.apply(&splits.train, 0..splits.train.len()),
-            splits.train.labels(),
-            splits.train.dims(),
-        )
-        .unwrap();
         let start = random_start(splits.train.dims(), 42);
+        let train = tensors(data, data.train, &start).unwrap();
         let mut pair = Pair::new(setting, &SCHEDULE, &start).unwrap();
         change(&mut pair);
         let order = epoch_order(&SCHEDULE, 1, splits.train.len());
@@ -196,21 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn a_halved_lambda_and_another_loss_are_seen_after_ten_steps() {
+    fn a_halved_lambda_and_a_different_loss_are_detected_after_ten_steps() {
         let setting = Setting::REPORT[3];
         let sigmoids = settings()[4];
         for setting in [setting, sigmoids] {
             assert!(passes_after_ten_steps(setting, |_| ()));
         }
         let start = random_start(DIMS, 42);
-        let (lambda, eta) = (setting.lambda(), setting.eta());
         let halved = |pair: &mut Pair| {
-            pair.autograd = AutogradTrainer::new(&start, lambda / 2.0, eta);
+            let setting = Setting::new(setting.lambda() / 2.0, setting.eta()).unwrap();
+            pair.autograd = AutogradTrainer::new(&start, setting);
         };
         assert!(!passes_after_ten_steps(setting, halved));
-        let (lambda, eta) = (sigmoids.lambda(), sigmoids.eta());
         let softmax = |pair: &mut Pair| {
-            pair.autograd = AutogradTrainer::new(&start, lambda, eta);
+            pair.autograd = AutogradTrainer::new(&start, sigmoids.with_loss(Loss::Softmax));
         };
         assert!(!passes_after_ten_steps(sigmoids, softmax));
     }

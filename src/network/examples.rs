@@ -95,7 +95,7 @@ impl<'a> Examples<'a> {
     }
 
     /// Checks that the examples fit members of the shape `dims`.
-    pub(super) fn check(&self, dims: Dims) -> Result<()> {
+    pub(crate) fn check(&self, dims: Dims) -> Result<()> {
         if let Self::Flipped(dataset, _, _, flips) = self {
             check_shape("flips", flips.len(), &[dataset.len()])?;
             if !dataset.dims().features.is_multiple_of(SIDE) {

@@ -155,8 +155,7 @@ pub fn judge(problem: &Problem, lambda: f64, submission: &Submission) -> Result<
 }
 
 fn compare(submitted: &[f64], other: &[f64]) -> Comparison {
-    let pairs = submitted.iter().zip(other).enumerate();
-    Comparison::new(pairs.map(|(i, (&a, &b))| (i, a, b)), TOLERANCE)
+    Comparison::of_arrays(submitted, other, TOLERANCE)
 }
 
 fn largest(values: &[f64]) -> f64 {
