@@ -13,7 +13,7 @@ fn onelayer(arguments: &[&str]) -> Output {
     Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap()
 }
 
-/// Models of the report's settings, trained on the sample for an epoch.
+/// Models of the report's settings, trained on the sample for one epoch.
 fn models() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
@@ -38,7 +38,7 @@ fn text(a: &Path, b: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Whether each image is classified correctly: by the formulas in f64, one image at a time.
+/// True for each image that is classified correctly, computed by the formulas in f64, one image at a time.
 fn correct(model: &Path, images: &Dataset) -> Vec<bool> {
     let file = ModelFile::from_bytes(&fs::read(model).unwrap(), model).unwrap();
     let features = images.dims().features;
@@ -58,7 +58,7 @@ fn correct(model: &Path, images: &Dataset) -> Vec<bool> {
 }
 
 #[test]
-fn the_table_counts_the_test_images_that_each_model_gets_right() {
+fn the_table_counts_the_test_images_that_each_model_classifies_correctly() {
     let folder = models();
     let [a, b] = ["lambda0_eta0.1", "lambda1_eta0.001"].map(|setting| model(&folder, setting));
     let text = text(&a, &b);
@@ -74,52 +74,52 @@ fn the_table_counts_the_test_images_that_each_model_gets_right() {
     };
     assert_eq!(numbers("A right"), [count(true, true), count(true, false)]);
     assert_eq!(numbers("A wrong"), [count(false, true), count(false, false)]);
-    assert!(count(true, false) != count(false, true), "a mirrored table must be seen");
+    assert!(count(true, false) != count(false, true), "a transposed table would be detected");
 }
 
 #[test]
-fn a_model_and_itself_are_not_apart() {
+fn a_model_does_not_differ_from_itself() {
     let folder = models();
     let one = model(&folder, "lambda0_eta0.001");
     let text = text(&one, &one);
     assert!(text.contains("A minus B          +0.00 points"), "{text}");
     assert!(text.contains("95 % interval      +0.00 to +0.00 points"), "{text}");
     assert!(text.contains("McNemar's exact p  1.000"), "{text}");
-    assert!(text.contains("Which is better can't be told: 0 of 500 images apart"), "{text}");
+    assert!(text.contains("Neither is better: a difference of 0 of 500 images is not significant."), "{text}");
 }
 
 #[test]
-fn a_model_that_is_clearly_better_is_called_so_in_either_order() {
+fn a_clearly_better_model_is_found_in_either_order() {
     let folder = models();
     let good = model(&folder, "lambda0_eta0.001");
-    // Its classes are exchanged in a circle, so that it is right where it was wrong in one way.
+    // Each class takes the weights of the next, so that every prediction is shifted by one class.
     let mut bad = ModelFile::from_bytes(&fs::read(&good).unwrap(), &good).unwrap();
     let features = bad.parameters.dims.features;
     bad.parameters.weight.rotate_left(features);
     bad.parameters.bias.rotate_left(1);
     let path = folder.path().join("bad.safetensors");
     fs::write(&path, bad.to_bytes().unwrap()).unwrap();
-    assert!(text(&good, &path).contains("A is better than B: by "));
-    assert!(text(&path, &good).contains("B is better than A: by "));
+    assert!(text(&good, &path).contains("A is better than B: a difference of "));
+    assert!(text(&path, &good).contains("B is better than A: a difference of "));
 }
 
 #[test]
-fn each_model_reads_the_images_by_its_own_normalisation() {
+fn each_model_uses_its_own_normalizer() {
     let folder = models();
     let path = model(&folder, "lambda0_eta0.001");
-    // The same function of the pixels, normalised otherwise: half the deviation, half the weights.
+    // The same function of the pixels with another normalizer: half the deviation, half the weights.
     let mut other = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
     other.std.iter_mut().for_each(|std| *std /= 2.0);
     other.parameters.weight.iter_mut().for_each(|w| *w /= 2.0);
     let twin = folder.path().join("twin.safetensors");
     fs::write(&twin, other.to_bytes().unwrap()).unwrap();
     let text = text(&path, &twin);
-    assert!(text.contains("Which is better can't be told: 0 of 500"), "{text}");
+    assert!(text.contains("Neither is better: a difference of 0 of 500 images is not significant."), "{text}");
     assert!(text.contains("McNemar's exact p  1.000"), "{text}");
 }
 
 #[test]
-fn what_is_no_model_of_cifar_10_is_refused_by_name() {
+fn a_file_that_is_not_a_model_of_cifar_10_is_refused_by_name() {
     let folder = models();
     let good = model(&folder, "lambda0_eta0.001");
     let mut small = ModelFile::from_bytes(&fs::read(&good).unwrap(), &good).unwrap();

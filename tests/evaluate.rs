@@ -1,4 +1,4 @@
-//! `evaluate`: the real binary on models of the sample of real images.
+//! `evaluate`: the program on models trained on the sample.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn onelayer(arguments: &[&str], out: &Path) -> Output {
         .unwrap()
 }
 
-/// A folder in which a model of one setting was trained.
+/// A results folder with the model of one setting.
 struct Trained {
     out: TempDir,
     summary: SummaryRow,
@@ -62,7 +62,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn every_split_has_the_scores_that_training_wrote_and_files_of_its_own() {
+fn each_split_has_the_scores_that_train_wrote_and_its_own_files() {
     let trained = Trained::new(&[]);
     let row = &trained.summary;
     for (split, suffix, examples, loss, accuracy) in [
@@ -93,7 +93,7 @@ fn every_split_has_the_scores_that_training_wrote_and_files_of_its_own() {
 }
 
 #[test]
-fn a_model_of_sigmoids_is_evaluated_by_its_own_loss() {
+fn a_model_is_evaluated_with_the_loss_that_it_was_trained_with() {
     let trained = Trained::new(&["--loss", "bce"]);
     let text = text(&trained.evaluate(&[]));
     let loss = format!("loss {:.4}", trained.summary.test_loss.unwrap());
@@ -101,7 +101,7 @@ fn a_model_of_sigmoids_is_evaluated_by_its_own_loss() {
 }
 
 #[test]
-fn images_that_the_model_was_trained_on_are_pointed_out_unless_they_are_asked_for() {
+fn a_warning_names_training_images_unless_the_training_split_is_asked_for() {
     let trained = Trained::new(&[]);
     let stderr = |split| {
         let output = trained.evaluate(&["--split", split]);
@@ -109,18 +109,18 @@ fn images_that_the_model_was_trained_on_are_pointed_out_unless_they_are_asked_fo
     };
     assert_eq!(stderr("test"), "");
     assert_eq!(stderr("train"), "");
-    // The same model, trained on what is now its test split.
+    // The same model, as if it was trained on the test split.
     let path = trained.model();
     let mut model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
     model.provenance.train_split = "sample/train.bin sample/test.bin".into();
     fs::write(&path, model.to_bytes().unwrap()).unwrap();
-    let note = "the model was trained on images of sample/test.bin: on others it does worse\n";
+    let note = "the model was trained on images of sample/test.bin; its scores on new images are worse\n";
     assert_eq!(stderr("test"), note);
     assert_eq!(stderr("validation"), "");
 }
 
 #[test]
-fn a_model_whose_setting_would_lead_out_of_the_folder_is_refused() {
+fn a_setting_whose_name_is_a_path_is_refused() {
     let trained = Trained::new(&[]);
     let path = trained.model();
     let mut model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
@@ -131,12 +131,12 @@ fn a_model_whose_setting_would_lead_out_of_the_folder_is_refused() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1);
-        assert!(stderr.contains("must name its setting by"), "{stderr}");
+        assert!(stderr.contains("the name of the setting must consist of letters, digits and ._- only"), "{stderr}");
     }
 }
 
 #[test]
-fn what_is_printed_fits_into_80_columns_has_no_control_character_and_is_nothing_when_quiet() {
+fn output_is_80_columns_wide_without_control_characters_and_empty_when_quiet() {
     let trained = Trained::new(&[]);
     let printed = text(&trained.evaluate(&[]));
     assert!(printed.chars().all(|c| c == '\n' || !c.is_control()), "{printed:?}");

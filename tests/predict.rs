@@ -1,4 +1,4 @@
-//! `predict`: the real binary on real image files, good and bad.
+//! `predict`: the program on image files, valid and invalid.
 
 use std::fs::{self, File};
 use std::io::Cursor;
@@ -16,7 +16,7 @@ use onelayer::hyperparameters::Loss;
 use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
 
-/// A model that was trained on the report's data, as it lies in the results folder.
+/// A model that was trained on the report's data.
 const MODEL: &str = "results/model_lambda0.1_eta0.001.safetensors";
 
 /// A folder of pictures.
@@ -72,7 +72,7 @@ fn encode(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// `jpeg` with an EXIF segment that says how it is to be turned.
+/// `jpeg` with an EXIF segment that gives its orientation.
 fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     // A big-endian TIFF header and one entry: tag 0x0112, a SHORT, one of it.
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -82,7 +82,7 @@ fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 }
 
 #[test]
-fn an_image_of_cifar_10_has_the_same_probabilities_as_a_png_as_in_its_data_file() {
+fn a_cifar_10_image_has_the_same_probabilities_as_a_png_and_in_its_data_file() {
     let pictures = Pictures::new();
     let images = test_images();
     let paths: Vec<_> = (0..20)
@@ -108,16 +108,16 @@ fn an_image_of_cifar_10_has_the_same_probabilities_as_a_png_as_in_its_data_file(
 }
 
 #[test]
-fn a_large_photograph_is_taken_for_what_its_small_self_is_and_exif_turns_it_upright() {
+fn a_large_photograph_is_classified_as_its_small_version_and_rotated_by_its_exif_orientation() {
     let pictures = Pictures::new();
-    // One that means something else to the model when it lies on its side.
+    // One that is classified differently when it is rotated.
     let small = picture(&test_images(), 11);
-    // Nearest neighbours: each pixel a square of 20×20, wider than high by what the middle leaves out.
+    // Nearest neighbours: each pixel becomes a square of 20×20 in the middle; the margins on both sides are cropped.
     let mut large = RgbImage::from_pixel(1000, 640, Rgb([255, 0, 255]));
     let square = imageops::resize(&small, 640, 640, FilterType::Nearest);
     imageops::replace(&mut large, &square, 180, 0);
     let jpeg = encode(&large, ImageFormat::Jpeg);
-    // Turned by 90 degrees to the left, and the note that it has to be turned to the right (6).
+    // Rotated by 90 degrees to the left, and the orientation that says to rotate it to the right (6).
     let lying = encode(&imageops::rotate270(&large), ImageFormat::Jpeg);
     let rows = table(&[
         pictures.write("small.png", &encode(&small, ImageFormat::Png)),
@@ -136,7 +136,7 @@ fn a_large_photograph_is_taken_for_what_its_small_self_is_and_exif_turns_it_upri
 }
 
 #[test]
-fn the_charts_fit_into_80_columns_without_control_characters() {
+fn charts_are_80_columns_wide_without_control_characters() {
     let pictures = Pictures::new();
     let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
     let paths = [pictures.write("a.png", &png), pictures.write("\x1b[31mred.png", &png)];
@@ -151,7 +151,7 @@ fn the_charts_fit_into_80_columns_without_control_characters() {
 }
 
 #[test]
-fn a_file_that_is_no_picture_is_named_and_keeps_no_other_from_being_predicted() {
+fn a_file_that_is_not_an_image_is_named_and_the_others_are_classified() {
     let pictures = Pictures::new();
     let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
     let paths = [
@@ -183,11 +183,11 @@ fn a_file_that_is_no_picture_is_named_and_keeps_no_other_from_being_predicted() 
 }
 
 #[test]
-fn huge_files_and_huge_pictures_are_refused_before_they_are_decoded() {
+fn huge_files_and_huge_images_are_refused_before_they_are_decoded() {
     let pictures = Pictures::new();
     let long = pictures.path("long.png");
     File::create(&long).unwrap().set_len((64 << 20) + 1).unwrap();
-    // Small files that declare many pixels: the size stands in the PNG's first chunk, and in the JPEG's frame header.
+    // Small files that declare many pixels: in the first chunk of a PNG and in the frame header of a JPEG.
     let mut png = encode(&RgbImage::new(1, 1), ImageFormat::Png);
     png[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
     let crc = crc32(&png[12..29]).to_be_bytes();
@@ -206,7 +206,7 @@ fn huge_files_and_huge_pictures_are_refused_before_they_are_decoded() {
     assert!(output.stdout.is_empty());
 }
 
-/// The check sum of a PNG chunk.
+/// The checksum of a PNG chunk.
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
@@ -214,7 +214,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn the_table_takes_the_dialect_of_a_spreadsheet_and_the_charts_take_none() {
+fn the_dialect_applies_to_the_table_and_is_refused_for_charts() {
     let pictures = Pictures::new();
     let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
     let path = [pictures.write("a.png", &png)];
@@ -230,7 +230,7 @@ fn the_table_takes_the_dialect_of_a_spreadsheet_and_the_charts_take_none() {
 }
 
 #[test]
-fn a_model_that_is_none_is_refused() {
+fn a_file_that_is_not_a_model_is_refused() {
     for (model, words) in [("Cargo.toml", "must be a model_*.safetensors"), ("nowhere", "cannot read MODEL nowhere")] {
         let output = Command::cargo_bin("onelayer").unwrap().args(["predict", model, "a.png"]).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();

@@ -1,7 +1,7 @@
 //! `onelayer evaluate`.
 
 use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -9,31 +9,33 @@ use onelayer::dataset::Dataset;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::classes::class_rows;
 use onelayer::evaluate::confusion::confusion_csv;
-use onelayer::evaluate::{Outcomes, Scores, outcomes};
+use onelayer::evaluate::{Confusion, Outcomes, Scores, outcomes};
 use onelayer::figures::{IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv::{Dialect, to_csv};
+use onelayer::statistics::percent;
 
-use super::common::{data, input, out, table};
+use super::common::data::{self, Loaded};
+use super::common::{input, out, table};
 
-const EXAMPLES: &str = "\
+const AFTER_HELP: &str = "\
 Examples:
   onelayer evaluate results/model_lambda0.1_eta0.001.safetensors
   onelayer evaluate model.safetensors --split validation --out /tmp/evaluation";
 
-/// What `evaluate` takes.
+/// Arguments of `evaluate`.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Model, a file that `train` wrote
+    /// Model, written by `train`
     model: PathBuf,
-    /// Images to evaluate it on
+    /// Images to evaluate the model on
     #[arg(long, value_enum, default_value = "test")]
     split: Split,
     #[command(flatten)]
     data: data::DataArgs,
     #[command(flatten)]
     out: out::OutArgs,
-    /// Threads; the results don't depend on it [default: one a processor]
+    /// Number of threads; the results do not depend on it [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Print nothing
@@ -44,11 +46,11 @@ pub struct Args {
 /// A split by its name.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Split {
-    /// What no training has seen
+    /// Images that training does not use
     Test,
-    /// What is evaluated after each epoch
+    /// Images that are evaluated after each epoch
     Validation,
-    /// What the parameters were fitted on
+    /// Images that the parameters are fitted to
     Train,
 }
 
@@ -60,64 +62,70 @@ impl Split {
             Self::Train => "train",
         }
     }
+
+    /// The images of the split, and the names of the files that they come from.
+    fn of(self, loaded: &Loaded) -> (&Dataset, &str) {
+        let [train, validation, test] = &loaded.names;
+        match self {
+            Self::Test => (&loaded.splits.test, test),
+            Self::Validation => (&loaded.splits.validation, validation),
+            Self::Train => (&loaded.splits.train, train),
+        }
+    }
 }
 
-/// A model's predictions on a split.
+/// A model evaluated on a split.
 struct Evaluation<'a> {
-    /// What the model is called in file names.
+    /// The model's name in file names.
     setting: &'a str,
     split: Split,
     images: &'a Dataset,
-    lambda: f64,
+    scores: Scores,
+    confusion: Confusion,
     outcomes: Outcomes,
 }
 
-/// Evaluates, writes the tables and figures, prints the scores.
+/// Evaluates the model, writes tables and figures, and prints the scores.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let model = input::read_model(&args.model, "MODEL")?;
-    let setting = &model.provenance.setting;
-    // It becomes part of file names, and the model may come from anywhere.
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    anyhow::ensure!(
-        !setting.is_empty() && setting.chars().all(plain),
-        "{} must name its setting by letters, digits and ._- alone, but has {setting:?}",
-        args.model.display()
-    );
+    let provenance = &model.provenance;
+    let setting = &provenance.setting;
+    check_setting(setting, &args.model)?;
     let folder = args.out.open()?;
     let loaded = args.data.load(args.quiet)?;
-    let [train, validation, test] = &loaded.names;
-    let (images, files) = match args.split {
-        Split::Test => (&loaded.splits.test, test),
-        Split::Validation => (&loaded.splits.validation, validation),
-        Split::Train => (&loaded.splits.train, train),
-    };
+    let (images, source) = args.split.of(&loaded);
     let normalizer = Normalizer::new(model.mean, model.std)?;
-    let evaluation = Evaluation {
-        setting,
-        split: args.split,
-        images,
-        lambda: model.provenance.lambda,
-        outcomes: outcomes(&[(&model.parameters, model.provenance.loss)], images, &normalizer)?.remove(0),
-    };
-    let files_written = evaluation.files(folder.dialect())?;
-    folder.write(&files_written)?;
+    let outcomes = outcomes(&[(&model.parameters, provenance.loss)], images, &normalizer)?.remove(0);
+    let (scores, confusion) = (outcomes.scores(provenance.lambda), outcomes.confusion());
+    let evaluation = Evaluation { setting, split: args.split, images, scores, confusion, outcomes };
+    let files = evaluation.files(folder.dialect())?;
+    folder.write(&files)?;
     if !args.quiet {
-        let mut text = evaluation.text(files);
-        for (name, _) in &files_written {
-            text += &format!("{}\n", folder.path().join(name).display());
-        }
-        // Nobody to read it is no failure: the files are there.
-        let _ = stdout().write_all(text.as_bytes());
+        let paths = files.iter().map(|(name, _)| folder.path().join(name));
+        let paths: String = paths.map(|path| format!("{}\n", path.display())).collect();
+        // A closed stdout is not an error: the files are written.
+        let _ = stdout().write_all((evaluation.text(source) + &paths).as_bytes());
         if args.split != Split::Train {
-            warn_of_training_images(&model.provenance.train_split, files);
+            warn_of_training_images(&provenance.train_split, source);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Checks the name of the setting, which becomes part of file names: the model may come from anywhere.
+fn check_setting(setting: &str, model: &Path) -> anyhow::Result<()> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    anyhow::ensure!(
+        !setting.is_empty() && setting.chars().all(is_plain),
+        "{}: the name of the setting must consist of letters, digits and ._- only, but is {setting:?}",
+        model.display()
+    );
+    Ok(())
+}
+
 impl Evaluation<'_> {
-    /// The tables and figures by name. Those of the test split, which `train` writes too, have the setting's name alone.
+    /// The tables and figures by name. Those of the test split, which `train` writes too, are named by the setting only.
     fn files(&self, dialect: Dialect) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let (setting, split) = (self.setting, self.split.name());
         let name = match self.split {
@@ -125,36 +133,32 @@ impl Evaluation<'_> {
             _ => format!("{setting}_{split}"),
         };
         let title = format!("{setting}, {split} split");
-        let confusion = self.outcomes.confusion();
-        let confident = |right| self.outcomes.most_confident(right, IMAGES);
+        let [right, wrong] = [true, false].map(|right| self.outcomes.most_confident(right, IMAGES));
         Ok(vec![
-            (format!("confusion_{name}.csv"), confusion_csv(&confusion, dialect)),
-            (format!("classes_{name}.csv"), to_csv(&class_rows(&confusion), dialect)),
-            (format!("confusion_{name}.png"), confusion_figure(&title, &confusion)?),
-            (
-                format!("confident_{name}.png"),
-                confident_figure(&title, self.images, &confident(true), &confident(false))?,
-            ),
+            (format!("confusion_{name}.csv"), confusion_csv(&self.confusion, dialect)),
+            (format!("classes_{name}.csv"), to_csv(&class_rows(&self.confusion), dialect)),
+            (format!("confusion_{name}.png"), confusion_figure(&title, &self.confusion)?),
+            (format!("confident_{name}.png"), confident_figure(&title, self.images, &right, &wrong)?),
         ])
     }
 
-    fn text(&self, files: &str) -> String {
-        let Scores { loss, cost, accuracy } = self.outcomes.scores(self.lambda);
+    fn text(&self, source: &str) -> String {
+        let Scores { loss, cost, accuracy } = self.scores;
         format!(
-            "{}\n{} split, {} images of {files}\nloss {loss:.4}, cost {cost:.4}, accuracy {:.2} %\n\n{}\n",
+            "{}\n{} split, {} images of {source}\nloss {loss:.4}, cost {cost:.4}, accuracy {} %\n\n{}\n",
             self.setting,
             self.split.name(),
             self.images.len(),
-            100.0 * accuracy,
-            table::classes(&class_rows(&self.outcomes.confusion())),
+            percent(accuracy),
+            table::classes(&class_rows(&self.confusion)),
         )
     }
 }
 
-/// Says so if the model was fitted on images of the `evaluated` files, which then say little of others.
-fn warn_of_training_images(fitted: &str, evaluated: &str) {
-    let fitted: Vec<_> = fitted.split(' ').collect();
-    for file in evaluated.split(' ').filter(|file| fitted.contains(file)) {
-        say!("the model was trained on images of {file}: on others it does worse");
+/// Warns if the model was trained on images of the `evaluated` files: its scores are then better than on new images.
+fn warn_of_training_images(trained: &str, evaluated: &str) {
+    let trained: Vec<_> = trained.split(' ').collect();
+    for file in evaluated.split(' ').filter(|file| trained.contains(file)) {
+        say!("the model was trained on images of {file}; its scores on new images are worse");
     }
 }

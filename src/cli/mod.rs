@@ -63,15 +63,15 @@ enum Command {
     Gradcheck(gradcheck::Args),
     /// Train with many seeds, and say which of the report's conclusions hold
     Replicate(replicate::Args),
-    /// Say which of two models is better on the test images, if that can be told
+    /// Compare two models on the test images (McNemar's test)
     Compare(compare::Args),
     /// Join the tables that the shards of `replicate` or `search` wrote
     Merge(merge::Args),
     /// Put a folder of results on one page, report.html
     Report(report::Args),
-    /// Say what a model takes for what: scores, confusion matrix, its surest answers
+    /// Evaluate a model: loss, accuracy, confusion matrix, most confident predictions
     Evaluate(evaluate::Args),
-    /// Say what a model takes PNG or JPEG images for
+    /// Classify PNG or JPEG images
     Predict(predict::Args),
     /// Get CIFAR-10 and check it against its published digests
     Fetch(fetch::Args),

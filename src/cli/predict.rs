@@ -1,7 +1,7 @@
 //! `onelayer predict`.
 
 use std::io::{Write, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
@@ -12,24 +12,25 @@ use onelayer::evaluate::predictions::prediction_row;
 use onelayer::files::csv;
 
 use super::common::{input, out};
+use super::printable;
 
-/// How many classes the chart of an image has.
+/// Number of classes in the chart of an image.
 const TOP: usize = 5;
-/// The length of a bar for a probability of 1, in characters.
+/// Length of the bar of a probability of 1, in characters.
 const BAR: usize = 50;
-/// The bar's last character, by the eighths of it that are filled.
+/// The last character of a bar, by the eighths of it that are filled.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-const EXAMPLES: &str = "\
+const AFTER_HELP: &str = "\
 Examples:
   onelayer predict results/model_lambda0.1_eta0.001.safetensors photo.jpg
   onelayer predict model.safetensors --csv *.png > predictions.csv";
 
-/// What `predict` takes.
+/// Arguments of `predict`.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, mut_arg("csv_dialect", |dialect| dialect.requires("csv")))]
+#[command(after_help = AFTER_HELP, mut_arg("csv_dialect", |dialect| dialect.requires("csv")))]
 pub struct Args {
-    /// Model, a file that `train` wrote
+    /// Model, written by `train`
     model: PathBuf,
     /// PNG or JPEG images; the square in the middle of each is scaled to 32×32
     #[arg(value_name = "IMAGE", required = true)]
@@ -41,24 +42,12 @@ pub struct Args {
     dialect: out::DialectArgs,
 }
 
-/// Prints what the model takes each image for. An image that can't be read is reported and keeps none of the others
-/// from being predicted.
+/// Classifies the images and prints charts or a table. An image that cannot be read is reported, and the others are
+/// classified all the same.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let model = input::read_model(&args.model, "MODEL")?;
     let normalizer = Normalizer::new(model.mean, model.std)?;
-    let mut names = Vec::new();
-    let mut pixels = Vec::new();
-    for path in &args.images {
-        match picture::read(path) {
-            Ok(picture) => {
-                names.push(printable(path));
-                pixels.extend(picture);
-            }
-            Err(error) => say!("error: {:#}", anyhow::Error::from(error)),
-        }
-    }
-    // The labels are not looked at: nobody knows them.
-    let images = Dataset::new(DIMS, pixels, vec![0; names.len()])?;
+    let (names, images) = read(&args.images)?;
     let outcomes = outcomes(&[(&model.parameters, model.provenance.loss)], &images, &normalizer)?.remove(0);
     let predictions = names.iter().zip(outcomes.probabilities.as_chunks().0);
     let text = if args.csv {
@@ -68,18 +57,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let charts = predictions.map(|(name, probabilities)| chart(name, probabilities));
         charts.collect::<Vec<_>>().join("\n").into_bytes()
     };
-    // Nobody to read it is no failure.
+    // A closed stdout is not an error.
     let _ = stdout().write_all(&text);
     Ok(if names.len() == args.images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The name of a file, without the control characters that it may have.
-fn printable(path: &Path) -> String {
-    let name = path.to_string_lossy();
-    name.replace(char::is_control, "\u{fffd}")
+/// Reads the images that can be read, with their printable names, and reports the others. Their labels are all 0.
+fn read(paths: &[PathBuf]) -> onelayer::Result<(Vec<String>, Dataset)> {
+    let mut names = Vec::new();
+    let mut pixels = Vec::new();
+    for path in paths {
+        match picture::read(path) {
+            Ok(picture) => {
+                names.push(printable(&path.to_string_lossy()));
+                pixels.extend(picture);
+            }
+            Err(error) => say!("error: {:#}", anyhow::Error::from(error)),
+        }
+    }
+    let images = Dataset::new(DIMS, pixels, vec![0; names.len()])?;
+    Ok((names, images))
 }
 
-/// A bar for each of the most probable classes, at most 72 columns wide, below the image's `name`.
+/// The image's `name` and a bar for each of its most probable classes, at most 72 columns wide.
 fn chart(name: &str, probabilities: &[f32; CLASS_NAMES.len()]) -> String {
     let mut classes: Vec<_> = CLASS_NAMES.iter().zip(probabilities).collect();
     classes.sort_by(|a, b| b.1.total_cmp(a.1));
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chart_has_the_most_probable_classes_first_and_bars_as_long_as_they_are_probable() {
+    fn a_chart_shows_the_most_probable_classes_first_with_bars_of_proportional_length() {
         let chart = chart("a", &[0.0, 0.0, 0.06, 0.5, 0.01, 0.25, 0.0, 0.17, 0.01, 0.0]);
         let lines: Vec<_> = chart.lines().collect();
         assert_eq!(lines.len(), 1 + TOP);
@@ -112,13 +112,13 @@ mod tests {
         assert_eq!(lines[2].split_whitespace().next(), Some("dog"));
         assert!(lines[2].contains("████▌ "), "{}", lines[2]);
         assert_eq!(bar(lines[2]), 13);
-        // Of equals the first.
+        // Of equally probable classes, the first.
         assert_eq!(lines[5].split_whitespace().next(), Some("deer"));
         assert!(lines.iter().all(|line| line.chars().count() <= 80));
     }
 
     #[test]
-    fn a_certain_class_fills_the_bar_and_no_more() {
+    fn the_bar_of_a_probability_of_1_is_full() {
         let mut certain = [0.0; 10];
         certain[9] = 1.0;
         let chart = chart("a", &certain);
@@ -127,8 +127,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_steer_the_terminal() {
-        assert_eq!(printable(Path::new("a\x1b[2Jb\n.png")), "a\u{fffd}[2Jb\u{fffd}.png");
-        assert_eq!(printable(Path::new("räv.jpg")), "räv.jpg");
+    fn control_characters_in_a_name_are_not_printed() {
+        assert_eq!(printable("a\x1b[2Jb\n.png"), "a\\u{1b}[2Jb .png");
+        assert_eq!(printable("räv.jpg"), "räv.jpg");
     }
 }
