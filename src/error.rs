@@ -1,5 +1,6 @@
 //! The one error type of the library: each variant carries the values that a person needs to act on it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong, with the actual values in it.
@@ -173,6 +174,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// An [`Error::InvalidValue`].
+    pub fn invalid(name: &'static str, expected: impl Into<String>, found: impl fmt::Display) -> Self {
+        Self::InvalidValue { name, expected: expected.into(), found: found.to_string() }
+    }
+
+    /// An [`Error::Shape`].
+    pub fn shape(what: impl Into<String>, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+        Self::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// An [`Error::Format`].
+    pub fn format(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), reason: reason.into() }
+    }
+
     /// An [`Error::Io`] of `action` on `path`, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_owned();

@@ -44,7 +44,7 @@ impl FromStr for Loss {
 
     fn from_str(text: &str) -> Result<Self> {
         let named = Loss::ALL.into_iter().find(|loss| loss.name() == text);
-        named.ok_or_else(|| Error::InvalidValue { name: "loss", expected: "softmax or bce".into(), found: text.into() })
+        named.ok_or_else(|| Error::invalid("loss", "softmax or bce", text))
     }
 }
 
@@ -75,14 +75,10 @@ impl Decay {
     /// [`Error::InvalidValue`] unless `every` is at least 1 and 0 < `factor` < 1.
     pub fn new(every: usize, factor: f64) -> Result<Self> {
         if every == 0 {
-            return Err(Error::InvalidValue { name: "decay-every", expected: "at least 1".into(), found: "0".into() });
+            return Err(Error::invalid("decay-every", "at least 1", "0"));
         }
         if !(factor > 0.0 && factor < 1.0) {
-            return Err(Error::InvalidValue {
-                name: "decay-factor",
-                expected: "above 0 and below 1".into(),
-                found: factor.to_string(),
-            });
+            return Err(Error::invalid("decay-factor", "above 0 and below 1", factor));
         }
         Ok(Self { every, factor })
     }
@@ -111,11 +107,8 @@ impl FromStr for Decay {
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.split_once('x');
         let numbers = parts.and_then(|(e, f)| Some((e.parse().ok()?, f.parse().ok()?)));
-        let (every, factor) = numbers.ok_or_else(|| Error::InvalidValue {
-            name: "decay",
-            expected: "epochs and factor, such as 20x0.5".into(),
-            found: text.into(),
-        })?;
+        let (every, factor) =
+            numbers.ok_or_else(|| Error::invalid("decay", "epochs and factor, such as 20x0.5", text))?;
         Self::new(every, factor)
     }
 }
@@ -156,18 +149,10 @@ impl Setting {
     /// [`Error::InvalidValue`] unless 0 ≤ 2λ < ∞ and 0 < η < ∞ as `f32`, the type that training computes in.
     pub fn new(lambda: f64, eta: f64) -> Result<Self> {
         if !(lambda >= 0.0 && (2.0 * lambda as f32).is_finite()) {
-            return Err(Error::InvalidValue {
-                name: "lambda",
-                expected: "a finite number of at least 0, below 1.7e38".into(),
-                found: lambda.to_string(),
-            });
+            return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", lambda));
         }
         if !(eta as f32 > 0.0 && (eta as f32).is_finite()) {
-            return Err(Error::InvalidValue {
-                name: "eta",
-                expected: "a finite number above 0".into(),
-                found: eta.to_string(),
-            });
+            return Err(Error::invalid("eta", "a finite number above 0", eta));
         }
         // Adding 0 turns -0 into 0, so that one setting has one name.
         Ok(Self::of_report(lambda + 0.0, eta))
@@ -262,21 +247,17 @@ impl Schedule {
     /// probability.
     pub fn validate(&self, examples: usize) -> Result<()> {
         if self.epochs == 0 {
-            return Err(Error::InvalidValue { name: "epochs", expected: "at least 1".into(), found: "0".into() });
+            return Err(Error::invalid("epochs", "at least 1", "0"));
         }
         if !(1..=examples).contains(&self.batch_size) {
-            return Err(Error::InvalidValue {
-                name: "batch-size",
-                expected: format!("1 to {examples}, the number of training examples"),
-                found: self.batch_size.to_string(),
-            });
+            return Err(Error::invalid(
+                "batch-size",
+                format!("1 to {examples}, the number of training examples"),
+                self.batch_size,
+            ));
         }
         if !(0.0..=1.0).contains(&self.flip) {
-            return Err(Error::InvalidValue {
-                name: "flip",
-                expected: "a probability, 0 to 1".into(),
-                found: self.flip.to_string(),
-            });
+            return Err(Error::invalid("flip", "a probability, 0 to 1", self.flip));
         }
         Ok(())
     }

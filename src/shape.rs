@@ -23,12 +23,7 @@ pub(crate) fn check_shape(what: &str, found: usize, expected: &[usize]) -> Resul
     if found == expected.iter().product::<usize>() {
         return Ok(());
     }
-    let expected: Vec<_> = expected.iter().map(usize::to_string).collect();
-    Err(Error::Shape {
-        what: what.into(),
-        expected: format!("({})", expected.join(", ")),
-        found: format!("{found} elements"),
-    })
+    Err(Error::shape(what, shape_text(expected), format!("{found} elements")))
 }
 
 pub(crate) fn check_finite(what: &str, values: &[f32]) -> Result<()> {

@@ -61,7 +61,7 @@ impl FromStr for Shard {
             let (index, of) = (index.parse().ok()?, of.parse().ok()?);
             (1..=of).contains(&index).then_some(Shard { of, index })
         });
-        parsed.ok_or_else(|| Error::InvalidValue { name: "shard", expected: Self::EXPECTED.into(), found: text.into() })
+        parsed.ok_or_else(|| Error::invalid("shard", Self::EXPECTED, text))
     }
 }
 

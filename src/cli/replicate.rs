@@ -62,11 +62,7 @@ pub struct Args {
 fn setting(text: &str) -> onelayer::Result<Setting> {
     let numbers = text.split_once(',');
     let numbers = numbers.and_then(|(l, e)| Some((l.parse().ok()?, e.parse().ok()?)));
-    let (lambda, eta) = numbers.ok_or_else(|| Error::InvalidValue {
-        name: "setting",
-        expected: "λ and η, such as 0.1,0.001".into(),
-        found: text.into(),
-    })?;
+    let (lambda, eta) = numbers.ok_or_else(|| Error::invalid("setting", "λ and η, such as 0.1,0.001", text))?;
     Setting::new(lambda, eta)
 }
 

@@ -60,7 +60,7 @@ impl BatchFile {
         if (1..=5).contains(&number) {
             Ok(BatchFile::Train(number))
         } else {
-            Err(Error::InvalidValue { name: "training batch", expected: "1 to 5".into(), found: number.to_string() })
+            Err(Error::invalid("training batch", "1 to 5", number))
         }
     }
 

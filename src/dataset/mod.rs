@@ -31,18 +31,14 @@ impl Dataset {
     /// [`Error::Shape`] when `pixels` does not hold d bytes a label, [`Error::InvalidValue`] when a label is k or more.
     pub fn new(dims: Dims, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
         if pixels.len() != labels.len() * dims.features {
-            return Err(Error::Shape {
-                what: "pixels".into(),
-                expected: format!("({}, {})", labels.len(), dims.features),
-                found: format!("({})", pixels.len()),
-            });
+            return Err(Error::shape(
+                "pixels",
+                format!("({}, {})", labels.len(), dims.features),
+                format!("({})", pixels.len()),
+            ));
         }
         if let Some(&label) = labels.iter().find(|&&l| usize::from(l) >= dims.classes) {
-            return Err(Error::InvalidValue {
-                name: "label",
-                expected: format!("0 to {}", dims.classes - 1),
-                found: label.to_string(),
-            });
+            return Err(Error::invalid("label", format!("0 to {}", dims.classes - 1), label));
         }
         Ok(Self { dims, pixels, labels })
     }
@@ -87,15 +83,15 @@ impl Dataset {
         let rarest = left.iter().min().copied().unwrap_or(0);
         let per_class = size / self.dims.classes;
         if !size.is_multiple_of(self.dims.classes) || (size > 0 && per_class >= rarest) {
-            return Err(Error::InvalidValue {
-                name: "validation-size",
-                expected: format!(
+            return Err(Error::invalid(
+                "validation-size",
+                format!(
                     "a multiple of {}, the number of classes, and at most {}, which leaves an image of each to train on",
                     self.dims.classes,
                     rarest.saturating_sub(1) * self.dims.classes
                 ),
-                found: size.to_string(),
-            });
+                size,
+            ));
         }
         let mut parts = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
         for (i, &label) in self.labels.iter().enumerate() {
@@ -122,11 +118,7 @@ impl Dataset {
     /// [`Error::Shape`] when the two differ in features or classes.
     pub fn concat(mut self, other: &Dataset) -> Result<Self> {
         if self.dims != other.dims {
-            return Err(Error::Shape {
-                what: "data set".into(),
-                expected: self.dims.to_string(),
-                found: other.dims.to_string(),
-            });
+            return Err(Error::shape("data set", self.dims, other.dims));
         }
         self.pixels.extend_from_slice(&other.pixels);
         self.labels.extend_from_slice(&other.labels);

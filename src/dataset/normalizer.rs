@@ -30,11 +30,7 @@ impl Normalizer {
     /// [`Error::Shape`] when `train` is empty.
     pub fn fit(train: &Dataset) -> Result<Self> {
         if train.is_empty() {
-            return Err(Error::Shape {
-                what: "training split".into(),
-                expected: "(1 or more examples)".into(),
-                found: "(0)".into(),
-            });
+            return Err(Error::shape("training split", "(1 or more examples)", "(0)"));
         }
         let features = train.dims().features;
         let zero = || vec![(0_u64, 0_u64); features];
@@ -72,16 +68,12 @@ impl Normalizer {
     /// finite reciprocal, [`Error::InvalidValue`] for a std that is not above 0.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
         if mean.len() != std.len() {
-            return Err(Error::Shape {
-                what: "std".into(),
-                expected: format!("({})", mean.len()),
-                found: format!("({})", std.len()),
-            });
+            return Err(Error::shape("std", format!("({})", mean.len()), format!("({})", std.len())));
         }
         crate::shape::check_finite("mean", &mean)?;
         crate::shape::check_finite("std", &std)?;
         if let Some(&s) = std.iter().find(|&&s| s <= 0.0) {
-            return Err(Error::InvalidValue { name: "std", expected: "above 0".into(), found: s.to_string() });
+            return Err(Error::invalid("std", "above 0", s));
         }
         let scale = std.iter().map(|&s| (1.0 / (WHITE * f64::from(s))) as f32).collect::<Vec<_>>();
         let offset = mean.iter().zip(&std).map(|(&m, &s)| (-f64::from(m) / f64::from(s)) as f32).collect::<Vec<_>>();

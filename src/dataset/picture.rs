@@ -134,7 +134,7 @@ fn planes(image: &RgbImage) -> Vec<u8> {
 }
 
 fn format_error(path: &Path, reason: String) -> Error {
-    Error::Format { path: path.to_owned(), reason }
+    Error::format(path, reason)
 }
 
 #[cfg(test)]

@@ -79,11 +79,9 @@ pub fn cut(dataset: &Dataset, per_class: usize) -> Result<Dataset> {
         }
     }
     match taken.iter().min() {
-        Some(&fewest) if fewest < per_class => Err(Error::InvalidValue {
-            name: "images of each class",
-            expected: format!("at most {fewest}"),
-            found: per_class.to_string(),
-        }),
+        Some(&fewest) if fewest < per_class => {
+            Err(Error::invalid("images of each class", format!("at most {fewest}"), per_class))
+        }
         _ => Dataset::new(dims, pixels, labels),
     }
 }

@@ -43,10 +43,10 @@ pub fn read_confusion(bytes: &[u8], path: &Path) -> Result<Confusion> {
     let rows: Vec<ConfusionRow> = from_csv(bytes, path)?;
     let found: Vec<_> = rows.iter().map(|row| row.true_class.as_str()).collect();
     if found != CLASS_NAMES {
-        return Err(Error::Format {
-            path: path.to_owned(),
-            reason: format!("the rows must be {}, but are {:?}", CLASS_NAMES.join(", "), found.join(", ")),
-        });
+        return Err(Error::format(
+            path,
+            format!("the rows must be {}, but are {:?}", CLASS_NAMES.join(", "), found.join(", ")),
+        ));
     }
     let counts = rows.iter().flat_map(|row| row.counts.0).collect();
     Ok(Confusion::from_counts(DIMS.classes, counts))

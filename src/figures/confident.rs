@@ -33,11 +33,7 @@ const HEIGHT: u32 = TEMPLATES_HEAD + 2 * KIND_HEIGHT;
 /// When a prediction is of an image beyond the last.
 pub fn confident_figure(title: &str, dataset: &Dataset, right: &[Prediction], wrong: &[Prediction]) -> Result<Vec<u8>> {
     if dataset.dims() != DIMS {
-        return Err(Error::Shape {
-            what: "data set".into(),
-            expected: DIMS.to_string(),
-            found: dataset.dims().to_string(),
-        });
+        return Err(Error::shape("data set", DIMS, dataset.dims()));
     }
     let kinds = [("Right, with the highest probabilities", right), ("Wrong, with the highest probabilities", wrong)];
     let mut pixels = draw(WIDTH, HEIGHT, |area| {

@@ -26,11 +26,11 @@ const TEXT: u32 = 18;
 /// [`Error::Shape`] when the confusion is not one of ten classes.
 pub fn confusion_figure(title: &str, confusion: &Confusion) -> Result<Vec<u8>> {
     if confusion.classes() != CLASS_NAMES.len() {
-        return Err(Error::Shape {
-            what: "confusion".into(),
-            expected: crate::shape::shape_text(&[CLASS_NAMES.len(); 2]),
-            found: crate::shape::shape_text(&[confusion.classes(); 2]),
-        });
+        return Err(Error::shape(
+            "confusion",
+            crate::shape::shape_text(&[CLASS_NAMES.len(); 2]),
+            crate::shape::shape_text(&[confusion.classes(); 2]),
+        ));
     }
     // A line of names above the cells and one of precisions below; names on the left, recalls on the right.
     let width = LEFT + (CLASSES + 1) * CELL.0 + MARGIN;

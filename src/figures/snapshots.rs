@@ -63,7 +63,7 @@ fn paste(line: &mut [u8], class: usize, template: &[u8]) {
 ///
 /// [`Error::Format`] when `bytes` are no whole JPEG, or one of another width or height.
 pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
-    let format = |reason: String| Error::Format { path: path.to_owned(), reason };
+    let format = |reason: String| Error::format(path, reason);
     // The decoder takes what is missing at the end for grey.
     if !bytes.ends_with(&END_OF_IMAGE) {
         return Err(format("must be a whole JPEG, but has no end".into()));

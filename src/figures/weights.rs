@@ -20,11 +20,11 @@ const TEMPLATE_LABEL: u32 = 34;
 /// [`Error::Shape`] when `weight` does not hold 10·3072 values.
 pub fn weights_figure(setting: Setting, weight: &[f32]) -> Result<Vec<u8>> {
     if weight.len() != DIMS.classes * DIMS.features {
-        return Err(Error::Shape {
-            what: "weight".into(),
-            expected: crate::shape::shape_text(&[DIMS.classes, DIMS.features]),
-            found: format!("{} elements", weight.len()),
-        });
+        return Err(Error::shape(
+            "weight",
+            crate::shape::shape_text(&[DIMS.classes, DIMS.features]),
+            format!("{} elements", weight.len()),
+        ));
     }
     let tile = SIDE as u32 * ZOOM;
     let lines = (DIMS.classes as u32).div_ceil(TEMPLATES_PER_ROW);

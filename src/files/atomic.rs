@@ -130,7 +130,7 @@ mod tests {
         write(&path, b"old").unwrap();
         let result: Result<()> = write_with(&path, |file| {
             file.write_all(&vec![1; 100_000]).unwrap();
-            Err(Error::Format { path: path.clone(), reason: "on purpose".into() })
+            Err(Error::format(&path, "on purpose"))
         });
         assert!(matches!(result, Err(Error::Format { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"old");

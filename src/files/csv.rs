@@ -181,7 +181,7 @@ pub fn to_csv<R: Row>(rows: &[R], dialect: Dialect) -> Vec<u8> {
 /// [`Error::Format`] when the header is not [`Row::columns`], a row has fewer or more fields, or a field has no valid
 /// value.
 pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
-    let format = |reason: String| Error::Format { path: path.to_owned(), reason };
+    let format = |reason: String| Error::format(path, reason);
     let names = R::columns();
     let dialect = dialect_of(bytes, &names).ok_or_else(|| {
         let header = header(bytes, Dialect::Comma);

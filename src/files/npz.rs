@@ -133,11 +133,7 @@ fn fitting(array: &Array, name: &str, shapes: &[&[usize]], path: &Path) -> Resul
     let what = || format!("{}: array {name:?}", path.display());
     if !shapes.contains(&&array.shape[..]) {
         let expected: Vec<_> = shapes.iter().map(|s| crate::shape::shape_text(s)).collect();
-        return Err(Error::Shape {
-            what: what(),
-            expected: expected.join(" or "),
-            found: crate::shape::shape_text(&array.shape),
-        });
+        return Err(Error::shape(what(), expected.join(" or "), crate::shape::shape_text(&array.shape)));
     }
     let values: Vec<f32> = array.values.iter().map(|&v| v as f32).collect();
     match values.iter().position(|v| !v.is_finite()) {
@@ -273,11 +269,7 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (i, (name, shape, data)) in arrays.iter().enumerate() {
         if arrays[..i].iter().any(|(earlier, ..)| earlier == name) {
-            return Err(Error::InvalidValue {
-                name: "array",
-                expected: "of a name of its own".into(),
-                found: format!("a second {name:?}"),
-            });
+            return Err(Error::invalid("array", "of a name of its own", format!("a second {name:?}")));
         }
         let npy = match data {
             Data::F32(values) => npy(name, shape, values)?,
@@ -285,11 +277,11 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
             Data::I64(values) => npy(name, shape, values)?,
         };
         if npy.len() as u64 > MAX_ENTRY_BYTES {
-            return Err(Error::InvalidValue {
-                name: "array",
-                expected: format!("of at most {MAX_ENTRY_BYTES} bytes"),
-                found: format!("{name:?} of {} bytes", npy.len()),
-            });
+            return Err(Error::invalid(
+                "array",
+                format!("of at most {MAX_ENTRY_BYTES} bytes"),
+                format!("{name:?} of {} bytes", npy.len()),
+            ));
         }
         archive
             .start_file(npyz::npz::file_name_from_array_name(name), options)
@@ -303,11 +295,11 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
 /// The content of an `.npy` file.
 fn npy<T: npyz::AutoSerialize + Copy>(name: &str, shape: &[usize], values: &[T]) -> Result<Vec<u8>> {
     if values.len() != shape.iter().product::<usize>() {
-        return Err(Error::Shape {
-            what: format!("array {name:?}"),
-            expected: crate::shape::shape_text(shape),
-            found: format!("{} elements", values.len()),
-        });
+        return Err(Error::shape(
+            format!("array {name:?}"),
+            crate::shape::shape_text(shape),
+            format!("{} elements", values.len()),
+        ));
     }
     let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
     let mut bytes = Vec::new();
@@ -325,7 +317,7 @@ fn npy<T: npyz::AutoSerialize + Copy>(name: &str, shape: &[usize], values: &[T])
 }
 
 fn format_error(path: &Path, reason: String) -> Error {
-    Error::Format { path: path.to_owned(), reason }
+    Error::format(path, reason)
 }
 
 #[cfg(test)]

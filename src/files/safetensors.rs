@@ -101,10 +101,7 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads the header of `bytes`. `path` is what errors name.
     pub fn new(bytes: &'a [u8], path: &Path) -> Result<Self> {
-        let unreadable = |e: SafeTensorError| Error::Format {
-            path: path.to_owned(),
-            reason: format!("not a safetensors file: {e}"),
-        };
+        let unreadable = |e: SafeTensorError| Error::format(path, format!("not a safetensors file: {e}"));
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         Ok(Self {
             tensors: SafeTensors::deserialize(bytes).map_err(unreadable)?,
@@ -172,15 +169,11 @@ impl<'a> Reader<'a> {
 
     /// An error about the file's content.
     pub fn format_error(&self, reason: String) -> Error {
-        Error::Format { path: self.path.clone(), reason }
+        Error::format(&self.path, reason)
     }
 
     /// An error about the shape of a tensor.
     pub fn shape_error(&self, name: &str, expected: String, found: &[usize]) -> Error {
-        Error::Shape {
-            what: format!("{}: {name}", self.path.display()),
-            expected,
-            found: crate::shape::shape_text(found),
-        }
+        Error::shape(format!("{}: {name}", self.path.display()), expected, crate::shape::shape_text(found))
     }
 }

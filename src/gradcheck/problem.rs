@@ -29,11 +29,7 @@ impl Problem {
     /// or more, [`Error::NonFinite`] if a feature or a parameter is NaN or infinite.
     pub fn new(x: Vec<f32>, labels: Vec<u8>, parameters: Parameters) -> Result<Self> {
         if labels.is_empty() {
-            return Err(Error::InvalidValue {
-                name: "number of examples",
-                expected: "1 or more".into(),
-                found: "0".into(),
-            });
+            return Err(Error::invalid("number of examples", "1 or more", "0"));
         }
         Examples::Rows(&x, &labels).check(parameters.dims)?;
         check_finite("x", &x)?;

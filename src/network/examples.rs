@@ -99,11 +99,7 @@ impl<'a> Examples<'a> {
         if let Self::Flipped(dataset, _, _, flips) = self {
             check_shape("flips", flips.len(), &[dataset.len()])?;
             if !dataset.dims().features.is_multiple_of(SIDE) {
-                return Err(Error::Shape {
-                    what: "mirrored image".into(),
-                    expected: format!("(rows of {SIDE} pixels)"),
-                    found: dataset.dims().to_string(),
-                });
+                return Err(Error::shape("mirrored image", format!("(rows of {SIDE} pixels)"), dataset.dims()));
             }
         }
         let (found, labels) = match self {
@@ -119,15 +115,11 @@ impl<'a> Examples<'a> {
             }
         };
         if found != dims {
-            return Err(Error::Shape { what: "data set".into(), expected: dims.to_string(), found: found.to_string() });
+            return Err(Error::shape("data set", dims, found));
         }
         match labels.iter().find(|&&l| usize::from(l) >= dims.classes) {
             None => Ok(()),
-            Some(label) => Err(Error::InvalidValue {
-                name: "label",
-                expected: format!("0 to {}", dims.classes - 1),
-                found: label.to_string(),
-            }),
+            Some(label) => Err(Error::invalid("label", format!("0 to {}", dims.classes - 1), label)),
         }
     }
 }

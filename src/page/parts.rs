@@ -142,13 +142,11 @@ impl Parts {
         };
         parts.missing = parts.missing_files();
         if parts.settings.is_empty() && parts.gradcheck.is_none() {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                reason:
-                    "there is nothing to show: no summary.csv, which `onelayer train` writes, and no gradcheck.csv, \
-                         which `onelayer gradcheck` writes"
-                        .into(),
-            });
+            return Err(Error::format(
+                path,
+                "there is nothing to show: no summary.csv, which `onelayer train` writes, and no gradcheck.csv, \
+                         which `onelayer gradcheck` writes",
+            ));
         }
         Ok(parts)
     }
@@ -184,10 +182,10 @@ impl SettingPart {
         let snapshots = folder.file(&format!("snapshots_{name}.jpg"), |bytes, path| {
             let epochs = snapshots::epochs(bytes, path)?;
             match &all {
-                Some(rows) if rows.len() != epochs => Err(Error::Format {
-                    path: path.to_owned(),
-                    reason: format!("must show the {} epochs of curves_{name}.csv, but shows {epochs}", rows.len()),
-                }),
+                Some(rows) if rows.len() != epochs => Err(Error::format(
+                    path,
+                    format!("must show the {} epochs of curves_{name}.csv, but shows {epochs}", rows.len()),
+                )),
                 _ => Ok(Sheet { bytes: bytes.to_vec(), epochs }),
             }
         })?;
@@ -244,7 +242,7 @@ fn thin(rows: &[CurveRow]) -> Vec<CurveRow> {
 fn picture(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png)
         .decode()
-        .map_err(|e| Error::Format { path: path.to_owned(), reason: format!("must be a PNG, but {e}") })?;
+        .map_err(|e| Error::format(path, format!("must be a PNG, but {e}")))?;
     Ok(bytes.to_vec())
 }
 

@@ -98,7 +98,7 @@ impl Job<'_> {
     ///
     /// [`Error::InvalidValue`] for no seed, seeds beyond the largest `u64`, no setting and a setting that is there twice.
     pub fn validate(&self) -> Result<()> {
-        let invalid = |name, expected: String, found: String| Err(Error::InvalidValue { name, expected, found });
+        let invalid = |name, expected: String, found: String| Err(Error::invalid(name, expected, found));
         if self.seeds == 0 {
             return invalid("seeds", "at least 1".into(), "0".into());
         }
@@ -203,18 +203,18 @@ impl Job<'_> {
             (row.first_seed, row.seeds) = (self.first_seed, self.seeds);
             let (expected, found) = (self.description(row.test_images), row.job());
             if found != expected || !names.contains(&row.setting) {
-                return Err(Error::InvalidValue {
-                    name: "what to go on with",
-                    expected: format!("{expected}, settings {}", names.join(", ")),
-                    found: format!("{found}, with the setting {}", row.setting),
-                });
+                return Err(Error::invalid(
+                    "what to go on with",
+                    format!("{expected}, settings {}", names.join(", ")),
+                    format!("{found}, with the setting {}", row.setting),
+                ));
             }
             if row.shard != self.shard || seeds.binary_search(&row.seed).is_err() {
-                return Err(Error::InvalidValue {
-                    name: "what to go on with",
-                    expected: format!("of shard {} of {}", self.shard, self.seeds_text()),
-                    found: format!("shard {} with seed {}", row.shard, row.seed),
-                });
+                return Err(Error::invalid(
+                    "what to go on with",
+                    format!("of shard {} of {}", self.shard, self.seeds_text()),
+                    format!("shard {} with seed {}", row.shard, row.seed),
+                ));
             }
         }
         // A seed counts when all its settings are there.

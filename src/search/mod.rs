@@ -97,11 +97,7 @@ impl Space {
     pub fn random(&self, count: usize, seed: u64) -> Result<Vec<Trial>> {
         self.grid()?;
         if self.lambdas.contains(&0.0) {
-            return Err(Error::InvalidValue {
-                name: "lambda",
-                expected: "above 0 where it is drawn log-uniformly".into(),
-                found: "0".into(),
-            });
+            return Err(Error::invalid("lambda", "above 0 where it is drawn log-uniformly", "0"));
         }
         // Training draws from the first streams of its seed.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -120,7 +116,7 @@ impl Space {
 
 fn check_some(trials: Vec<Trial>) -> Result<Vec<Trial>> {
     if trials.is_empty() {
-        return Err(Error::InvalidValue { name: "trials", expected: "at least one".into(), found: "none".into() });
+        return Err(Error::invalid("trials", "at least one", "none"));
     }
     Ok(trials)
 }

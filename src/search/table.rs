@@ -153,7 +153,7 @@ pub fn outcomes(
     let mut outcomes: Vec<Outcome> = Vec::new();
     for row in rows {
         let outcome = row.outcome();
-        let refuse = |reason: String| Error::Format { path: path.to_owned(), reason };
+        let refuse = |reason: String| Error::format(path, reason);
         if outcome.trial >= plan.trials.len() {
             return Err(refuse(format!(
                 "there is a trial {}, but this search has {}: {OTHER_SEARCH}",

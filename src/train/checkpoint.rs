@@ -134,12 +134,10 @@ impl Checkpoints {
         };
         let most = self.most_bytes();
         if length > most {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                reason: format!(
-                    "a checkpoint of this training has at most {most} bytes, but it has {length}; {ADVICE}"
-                ),
-            });
+            return Err(Error::format(
+                path,
+                format!("a checkpoint of this training has at most {most} bytes, but it has {length}; {ADVICE}"),
+            ));
         }
         let mut bytes = Vec::new();
         File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(Error::io("read", path))?;
@@ -153,10 +151,8 @@ impl Checkpoints {
     /// [`Error::Format`] when `bytes` is cut off, altered, or a checkpoint of another job: it names what differs.
     /// [`Error::Shape`] when a tensor has another shape than the job's.
     pub fn from_bytes(&self, bytes: &[u8], path: &Path) -> Result<State> {
-        let file = Reader::new(bytes, path).map_err(|e| Error::Format {
-            path: path.to_owned(),
-            reason: format!("the checkpoint is cut off or damaged ({e}); {ADVICE}"),
-        })?;
+        let file = Reader::new(bytes, path)
+            .map_err(|e| Error::format(path, format!("the checkpoint is cut off or damaged ({e}); {ADVICE}")))?;
         self.check(&file, bytes)?;
         let run = |(i, &setting)| self.run(&file, i, setting);
         let state = State {

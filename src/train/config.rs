@@ -46,11 +46,11 @@ impl Config {
     /// [`Error::InvalidValue`] for a seed above 2⁶³ − 1, the largest integer of TOML.
     pub fn to_toml(&self, remarks: &[String]) -> Result<Vec<u8>> {
         if let Some(seed) = self.seed.filter(|&seed| i64::try_from(seed).is_err()) {
-            return Err(Error::InvalidValue {
-                name: "seed",
-                expected: format!("at most {}, the largest number of a TOML file", i64::MAX),
-                found: seed.to_string(),
-            });
+            return Err(Error::invalid(
+                "seed",
+                format!("at most {}, the largest number of a TOML file", i64::MAX),
+                seed,
+            ));
         }
         let mut text: String = remarks.iter().map(|line| format!("# {line}\n")).collect();
         text += &toml::to_string(self).expect("numbers, text and lists of numbers are always TOML");
@@ -68,7 +68,7 @@ impl Config {
             let line = before.matches('\n').count() + 1;
             // The message of a syntax error goes on with hints on lines of their own.
             let message: Vec<_> = e.message().lines().collect();
-            Error::Format { path: path.to_owned(), reason: format!("line {line}: {}", message.join(", ")) }
+            Error::format(path, format!("line {line}: {}", message.join(", ")))
         })
     }
 }

@@ -211,7 +211,7 @@ impl ModelFile {
         self.check("")?;
         match self.not_positive_std() {
             None => Ok(()),
-            Some(std) => Err(Error::InvalidValue { name: "std", expected: "positive".into(), found: std.to_string() }),
+            Some(std) => Err(Error::invalid("std", "positive", std)),
         }
     }
 
@@ -232,11 +232,11 @@ impl ModelFile {
 
 fn check_values(prefix: &str, name: &str, values: &[f32], shape: &[usize]) -> Result<()> {
     if values.len() != shape.iter().product::<usize>() {
-        return Err(Error::Shape {
-            what: format!("{prefix}{name}"),
-            expected: crate::shape::shape_text(shape),
-            found: crate::shape::shape_text(&[values.len()]),
-        });
+        return Err(Error::shape(
+            format!("{prefix}{name}"),
+            crate::shape::shape_text(shape),
+            crate::shape::shape_text(&[values.len()]),
+        ));
     }
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),

@@ -91,10 +91,8 @@ impl JobProvenance {
     ///
     /// [`Error::Format`] when `bytes` are no JSON or lack a field.
     pub fn from_json(bytes: &[u8], path: &Path) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|e| Error::Format {
-            path: path.to_owned(),
-            reason: format!("must be the provenance of a training job as JSON, but {e}"),
-        })
+        serde_json::from_slice(bytes)
+            .map_err(|e| Error::format(path, format!("must be the provenance of a training job as JSON, but {e}")))
     }
 }
 

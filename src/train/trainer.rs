@@ -43,7 +43,7 @@ impl State {
 
     /// Checks that every run has got equally far, and no further than `schedule` goes on `examples`.
     fn validate(&self, schedule: &Schedule, examples: usize) -> Result<()> {
-        let invalid = |name, expected: String, found: String| Err(Error::InvalidValue { name, expected, found });
+        let invalid = |name, expected: String, found: String| Err(Error::invalid(name, expected, found));
         let epochs = self.epochs();
         let batches = examples.div_ceil(schedule.batch_size);
         if self.runs.is_empty() {

@@ -40,7 +40,7 @@ pub(super) fn install(job: &mut Job, path: &Path) -> Result<()> {
                 ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof | ErrorKind::Other
             ) =>
         {
-            Error::Format { path, reason: format!("the archive is damaged or cut off: {source}") }
+            Error::format(&path, format!("the archive is damaged or cut off: {source}"))
         }
         other => other,
     })
@@ -74,27 +74,29 @@ fn install_entries(job: &mut Job, path: &Path) -> Result<()> {
     }
     match left.first() {
         None => Ok(()),
-        Some(entry) => Err(Error::Format {
-            path: path.to_owned(),
-            reason: format!(
+        Some(entry) => Err(Error::format(
+            path,
+            format!(
                 "the archive holds neither {OFFICIAL_FOLDER}/{} nor {NPM_FOLDER}/{} with {NPM_FOLDER}/{}",
                 entry.file.name, entry.image, entry.labels
             ),
-        }),
+        )),
     }
 }
 
 /// Installs the file whose pixels are in the image `file` and whose labels are among `labels`.
 fn install_image(job: &mut Job, entry: &Entry, labels: &[u8], file: &mut PackedFile, path: &Path) -> Result<()> {
     let records = entry.file.records;
-    let labels = labels.get(entry.first_label..entry.first_label + records).ok_or_else(|| Error::Format {
-        path: path.to_owned(),
-        reason: format!(
-            "{} must hold at least {} labels, but holds {}",
-            entry.labels,
-            entry.first_label + records,
-            labels.len()
-        ),
+    let labels = labels.get(entry.first_label..entry.first_label + records).ok_or_else(|| {
+        Error::format(
+            path,
+            format!(
+                "{} must hold at least {} labels, but holds {}",
+                entry.labels,
+                entry.first_label + records,
+                labels.len()
+            ),
+        )
     })?;
     // What can't be compressed grows a little as a PNG, never by a quarter.
     let png = read_bounded(file, entry.file.bytes() * 5 / 4, path)?;
@@ -115,10 +117,7 @@ struct PackedFile<'a> {
 
 /// Calls `each` with the name and content of every ordinary file in the archive until it gives true.
 fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Result<bool>) -> Result<()> {
-    let damaged = |e: io::Error| Error::Format {
-        path: path.to_owned(),
-        reason: format!("the archive is damaged or cut off: {e}"),
-    };
+    let damaged = |e: io::Error| Error::format(path, format!("the archive is damaged or cut off: {e}"));
     let file = File::open(path).map_err(Error::io("read", path))?;
     let unpacked = Rc::new(Cell::new(0));
     let counter =
@@ -128,10 +127,7 @@ fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Res
     // such an entry may be as long as it likes.
     for entry in archive.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(|e| match unpacked.get() {
-            UNPACKED_BYTES.. => Error::Format {
-                path: path.to_owned(),
-                reason: format!("the archive unpacks to more than {UNPACKED_BYTES} bytes"),
-            },
+            UNPACKED_BYTES.. => Error::format(path, format!("the archive unpacks to more than {UNPACKED_BYTES} bytes")),
             _ => damaged(e),
         })?;
         // A link has no content of its own; it is no file.
@@ -152,10 +148,7 @@ fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Res
 
 /// Refuses what is no gzip file by its first bytes, which a person may recognise.
 fn check_magic(path: &Path) -> Result<()> {
-    let refuse = |found: &str| Error::Format {
-        path: path.to_owned(),
-        reason: format!("must be a gzipped archive, but {found}"),
-    };
+    let refuse = |found: &str| Error::format(path, format!("must be a gzipped archive, but {found}"));
     // A pipe could be read only once, and waited for without end.
     let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
     if !metadata.is_file() {
@@ -201,8 +194,7 @@ fn read_bounded(file: &mut PackedFile, limit: u64, path: &Path) -> Result<Vec<u8
 /// Reads a JSON array of numbers from 0 to 255.
 fn read_labels(file: &mut PackedFile, path: &Path) -> Result<Vec<u8>> {
     let bytes = read_bounded(file, LABEL_BYTES, path)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| Error::Format { path: path.to_owned(), reason: format!("must be a JSON array of labels: {e}") })
+    serde_json::from_slice(&bytes).map_err(|e| Error::format(path, format!("must be a JSON array of labels: {e}")))
 }
 
 /// Counts the bytes that pass.

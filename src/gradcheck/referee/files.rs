@@ -194,11 +194,11 @@ impl<'a> File<'a> {
     }
 
     fn shape(&self, name: &str, expected: &str, found: &[usize]) -> Error {
-        Error::Shape { what: self.named(name), expected: expected.into(), found: shape_text(found) }
+        Error::shape(self.named(name), expected, shape_text(found))
     }
 
     fn format(&self, reason: String) -> Error {
-        Error::Format { path: self.path.into(), reason }
+        Error::format(self.path, reason)
     }
 
     fn named(&self, name: &str) -> String {

@@ -130,11 +130,11 @@ impl Batch {
         if (self.dims, self.members) == (group.dims, group.members) {
             return Ok(());
         }
-        Err(Error::Shape {
-            what: "batch".into(),
-            expected: format!("{} members of {}", group.members, group.dims),
-            found: format!("{} members of {}", self.members, self.dims),
-        })
+        Err(Error::shape(
+            "batch",
+            format!("{} members of {}", group.members, group.dims),
+            format!("{} members of {}", self.members, self.dims),
+        ))
     }
 
     /// dbias = the column sums of the `n` rows of dlogits.
@@ -184,19 +184,11 @@ impl Group {
     /// [`Error::Shape`] when there is none, one has no feature or no class, or two differ in shape.
     pub fn new<P: Borrow<Parameters>>(members: &[P]) -> Result<Self> {
         let Some(first) = members.first().map(P::borrow) else {
-            return Err(Error::Shape {
-                what: "group".into(),
-                expected: "(1 or more members)".into(),
-                found: "(0)".into(),
-            });
+            return Err(Error::shape("group", "(1 or more members)", "(0)"));
         };
         let dims = first.dims;
         if dims.features == 0 || dims.classes == 0 {
-            return Err(Error::Shape {
-                what: "member 0 of the group".into(),
-                expected: "1 or more features and classes".into(),
-                found: dims.to_string(),
-            });
+            return Err(Error::shape("member 0 of the group", "1 or more features and classes", dims));
         }
         let rows = (members.len() * dims.classes).next_multiple_of(ROW_MULTIPLE);
         let mut group = Self {
@@ -283,11 +275,7 @@ impl Group {
     /// When `j` is m or more.
     pub fn set_member(&mut self, j: usize, parameters: &Parameters) -> Result<()> {
         if parameters.dims != self.dims {
-            return Err(Error::Shape {
-                what: format!("member {j} of the group"),
-                expected: self.dims.to_string(),
-                found: parameters.dims.to_string(),
-            });
+            return Err(Error::shape(format!("member {j} of the group"), self.dims, parameters.dims));
         }
         let Dims { features, classes } = self.dims;
         assert!(j < self.members, "member {j} of {}", self.members);
