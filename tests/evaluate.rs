@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
-use onelayer::evaluate::classes::ClassRow;
-use onelayer::evaluate::confusion::read_confusion;
+use onelayer::evaluate::table::{ClassRow, read_confusion};
 use onelayer::files::csv;
 use onelayer::train::model::ModelFile;
 use onelayer::train::table::SummaryRow;

@@ -8,8 +8,8 @@ use onelayer::dataset::cifar10::{CLASS_NAMES, DIMS};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, picture};
 use onelayer::evaluate::outcomes;
-use onelayer::evaluate::predictions::prediction_row;
-use onelayer::files::csv;
+use onelayer::evaluate::table::prediction_rows;
+use onelayer::files::csv::to_csv;
 
 use super::common::{input, out};
 use super::printable;
@@ -49,13 +49,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let (names, images) = read(&args.images)?;
     let outcomes = outcomes(&[(&model.parameters, model.provenance.loss)], &images, &normalizer)?.remove(0);
-    let predictions = names.iter().zip(outcomes.probabilities.as_chunks().0);
     let text = if args.csv {
-        let rows = predictions.map(|(name, probabilities)| prediction_row(name, probabilities));
-        csv::to_csv(&rows.collect::<Vec<_>>(), args.dialect.get())
+        to_csv(&prediction_rows(&names, &outcomes), args.dialect.get())
     } else {
-        let charts = predictions.map(|(name, probabilities)| chart(name, probabilities));
-        charts.collect::<Vec<_>>().join("\n").into_bytes()
+        let images = names.iter().zip(outcomes.probabilities.as_chunks().0);
+        let charts: Vec<_> = images.map(|(name, probabilities)| chart(name, probabilities)).collect();
+        charts.join("\n").into_bytes()
     };
     // A closed stdout is not an error.
     let _ = stdout().write_all(&text);

@@ -1,9 +1,7 @@
 //! Evaluation of models on a split: one pass over it yields the [`Outcomes`] of each model, and scores, confusion matrix,
 //! probability histogram and predictions are made of them.
 
-pub mod classes;
-pub mod confusion;
-pub mod predictions;
+pub mod table;
 
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;

@@ -1,11 +1,10 @@
-//! `probabilities_<setting>`: how probable the true class was found, as a table and as a figure.
+//! `probabilities_<setting>.png`: histogram of the probability of the true class.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::evaluate::ProbabilityHistogram;
+use crate::evaluate::table::ProbabilityRow;
 use crate::figures::canvas::*;
-use crate::files::csv::row;
 use crate::hyperparameters::Setting;
 
 /// Width, height, and height of the band with the title and the legend, in pixels.
@@ -13,31 +12,6 @@ const SIZE: (u32, u32) = (800, 440);
 const HEAD: u32 = 56;
 /// From the left edge to the vertical axis.
 const AXIS_LEFT: u32 = 96;
-
-row! {
-    /// A row of `probabilities_<setting>.csv`: the examples whose true class has a probability from `lower` to below
-    /// `upper`; 1 is in the last row.
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct ProbabilityRow {
-        /// The smallest probability.
-        pub lower: f64,
-        /// What the probabilities are below.
-        pub upper: f64,
-        /// How many such examples are classified rightly.
-        pub right: usize,
-        /// How many are classified wrongly.
-        pub wrong: usize,
-    }
-}
-
-/// The rows of the table.
-pub fn probability_rows(histogram: &ProbabilityHistogram) -> Vec<ProbabilityRow> {
-    let bins = histogram.right.len() as f64;
-    let counts = histogram.right.iter().zip(&histogram.wrong).enumerate();
-    let row =
-        |(i, (&right, &wrong))| ProbabilityRow { lower: i as f64 / bins, upper: (i + 1) as f64 / bins, right, wrong };
-    counts.map(row).collect()
-}
 
 /// The figure of the rows of `setting`: right and wrong examples side by side.
 pub fn probabilities_figure(setting: Setting, rows: &[ProbabilityRow]) -> Vec<u8> {
@@ -92,28 +66,11 @@ fn bars(row: &ProbabilityRow) -> [Rectangle<(f64, f64)>; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::csv::{Dialect, to_csv};
-
-    fn histogram() -> ProbabilityHistogram {
-        let mut histogram = ProbabilityHistogram::default();
-        histogram.right[19] = 30;
-        histogram.wrong[0] = 60;
-        histogram
-    }
-
-    #[test]
-    fn each_row_has_its_bounds_and_both_counts() {
-        let rows = probability_rows(&histogram());
-        let text = String::from_utf8(to_csv(&rows, Dialect::Comma)).unwrap();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 21);
-        assert_eq!(lines[..2], ["lower,upper,right,wrong", "0.0,0.05,0,60"]);
-        assert_eq!(lines[20], "0.95,1.0,30,0");
-    }
 
     #[test]
     fn the_bars_are_as_high_as_their_counts() {
-        let figure = probabilities_figure(Setting::REPORT[0], &probability_rows(&histogram()));
+        let row = |lower, right, wrong| ProbabilityRow { lower, upper: lower + 0.05, right, wrong };
+        let figure = probabilities_figure(Setting::REPORT[0], &[row(0.0, 0, 60), row(0.95, 30, 0)]);
         let mut reader = png::Decoder::new(std::io::Cursor::new(figure)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();

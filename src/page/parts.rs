@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::dataset::cifar10::SIDE;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
-use crate::evaluate::confusion::read_confusion;
+use crate::evaluate::table::read_confusion;
 use crate::figures::short;
 use crate::figures::snapshots;
 use crate::files::csv::{Row, from_csv};

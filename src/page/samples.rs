@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::dataset::cifar10::{BatchFile, DIMS};
 use crate::dataset::store::RecordFile;
 use crate::evaluate::Confusion;
-use crate::evaluate::confusion::confusion_csv;
+use crate::evaluate::table::confusion_csv;
 use crate::figures::snapshots::to_jpeg;
 use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::GradcheckRow;

@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
-use crate::evaluate::confusion::confusion_csv;
+use crate::evaluate::table::{confusion_csv, probability_rows};
 use crate::evaluate::{Outcomes, Scores};
-use crate::figures::probabilities::{probabilities_figure, probability_rows};
+use crate::figures::probabilities::probabilities_figure;
 use crate::figures::snapshots::to_jpeg;
 use crate::figures::{curves_figure, weights_figure};
 use crate::files::csv::{Dialect, to_csv};

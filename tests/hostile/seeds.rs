@@ -7,7 +7,7 @@ use image::ImageFormat;
 use onelayer::dataset::cifar10::{self, BatchFile, RECORD_BYTES};
 use onelayer::dataset::store::RecordFile;
 use onelayer::evaluate::Confusion;
-use onelayer::evaluate::confusion::confusion_csv;
+use onelayer::evaluate::table::confusion_csv;
 use onelayer::figures::snapshots;
 use onelayer::files::csv::{Dialect, Row};
 use onelayer::files::npz::{self, Data};

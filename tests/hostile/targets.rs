@@ -14,7 +14,7 @@ use onelayer::dataset::fetch::{Catalog, Entry, Source, fetch};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::store::{self, RecordFile, Trust};
 use onelayer::dataset::{Dataset, Splits, picture};
-use onelayer::evaluate::confusion::read_confusion;
+use onelayer::evaluate::table::read_confusion;
 use onelayer::figures::snapshots;
 use onelayer::files::csv::{self, Dialect, Row};
 use onelayer::files::npz::{self, Npz};

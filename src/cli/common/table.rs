@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use onelayer::evaluate::classes::ClassRow;
+use onelayer::evaluate::table::ClassRow;
 use onelayer::train::table::SummaryRow;
 
 /// What stands where there is no value.
