@@ -9,7 +9,7 @@ use std::ops::Range;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use onelayer::network::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, Normalise, Panel, RowRate, Sigmoid, Softmax, ZERO,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Normalise, Panel, RowStep, Sigmoid, Softmax, WeightOutput,
 };
 use pulp::Arch;
 
@@ -40,7 +40,7 @@ fn forward(bencher: Bencher, rows: usize) {
     let arch = Arch::new();
     let (x, weight) = (panels(CHUNK * STRIDE), panels(PANELS * rows));
     let bias = vec![0.0; rows];
-    let (mut sums, mut logits) = (vec![ZERO; rows * CHUNK], vec![ZERO; rows]);
+    let (mut sums, mut logits) = (vec![Lanes::ZERO; rows * CHUNK], vec![Lanes::ZERO; rows]);
     bencher.counter(ItemsCount::new(2 * CHUNK * PANELS * 64 * rows)).bench_local(|| {
         arch.dispatch(Forward {
             x: black_box(&x),
@@ -59,15 +59,15 @@ fn backward_and_update(bencher: Bencher, rows: usize) {
     // One panel of all examples, which the pass normalises just before.
     let (x, mut weight) = (panels(N), panels(PANELS * rows));
     let dlogits = vec![1e-3; N * rows];
-    let rates = vec![RowRate { eta: 1e-3, two_lambda: 0.1 }; rows];
+    let steps = vec![RowStep { learning_rate: 1e-3, two_lambda: 0.1 }; rows];
     bencher.counter(ItemsCount::new(2 * N * PANELS * 64 * rows)).bench_local(|| {
         for weight in weight.chunks_exact_mut(rows) {
             arch.dispatch(Backward {
                 x: black_box(&x),
                 dlogits: &dlogits,
-                rates: &rates,
+                steps: &steps,
                 weight,
-                leave: Leave::Updated,
+                output: WeightOutput::Updated,
             });
         }
     });
@@ -77,7 +77,7 @@ fn backward_and_update(bencher: Bencher, rows: usize) {
 fn softmax(bencher: Bencher) {
     let arch = Arch::new();
     let mut logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
-    let (mut losses, mut predictions) = (ZERO, [0; LANES]);
+    let (mut losses, mut predictions) = (Lanes::ZERO, [0; LANES]);
     bencher.counter(ItemsCount::new(10 * LANES)).bench_local(|| {
         arch.dispatch(Softmax {
             logits: black_box(&mut logits),
@@ -92,7 +92,7 @@ fn softmax(bencher: Bencher) {
 fn sigmoid(bencher: Bencher) {
     let arch = Arch::new();
     let logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
-    let (mut losses, mut predictions) = (ZERO, [0; LANES]);
+    let (mut losses, mut predictions) = (Lanes::ZERO, [0; LANES]);
     bencher.counter(ItemsCount::new(10 * LANES)).with_inputs(|| logits.clone()).bench_local_refs(|logits| {
         arch.dispatch(Sigmoid {
             logits: black_box(logits),

@@ -46,8 +46,8 @@ pub fn outcomes(models: &[(&Parameters, Loss)], dataset: &Dataset, normalizer: &
         let probabilities = probabilities.chunks_exact(classes).skip(j).step_by(m);
         Outcomes {
             labels: dataset.labels().to_vec(),
-            losses: results.clone().map(|&(loss, _)| loss).collect(),
-            predicted: results.map(|&(_, class)| class as u8).collect(),
+            losses: results.clone().map(|result| result.loss).collect(),
+            predicted: results.map(|result| result.class as u8).collect(),
             probabilities: probabilities.flatten().copied().collect(),
             classes,
             squared_norm: parameters.squared_norm(),

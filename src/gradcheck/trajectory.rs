@@ -11,7 +11,7 @@ use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::evaluate::evaluate;
 use crate::hyperparameters::{Decay, Loss, Schedule, Setting};
-use crate::network::{Batch, Examples, Group, Parameters, Rate};
+use crate::network::{Examples, Group, Parameters, Step};
 use crate::train::{Data, epoch_order};
 
 /// The largest difference of a parameter that passes, at any step.
@@ -55,7 +55,7 @@ pub fn check(data: Data, settings: &[Setting], schedule: &Schedule, start: &Para
     let (train, validation) = (tensors(data.train)?, tensors(data.validation)?);
     let mut checks = Vec::new();
     for &setting in settings {
-        let mut pair = Pair::new(setting, schedule, start)?;
+        let mut pair = Pair::new(setting, start)?;
         let (last_step, _) = bounds(setting);
         let mut step = 0;
         for epoch in 1..=schedule.epochs {
@@ -87,20 +87,18 @@ fn tensors(data: Data, split: &Dataset, start: &Parameters) -> Result<Tensors> {
 struct Pair {
     setting: Setting,
     group: Group,
-    batch: Batch,
     autograd: AutogradTrainer,
 }
 
 impl Pair {
-    fn new(setting: Setting, schedule: &Schedule, start: &Parameters) -> Result<Self> {
+    fn new(setting: Setting, start: &Parameters) -> Result<Self> {
         let group = Group::new(std::slice::from_ref(start))?.with_losses(&[setting.loss()])?;
-        let batch = Batch::new(&group, schedule.batch_size);
-        Ok(Self { setting, batch, group, autograd: AutogradTrainer::new(start, setting) })
+        Ok(Self { setting, group, autograd: AutogradTrainer::new(start, setting) })
     }
 
     fn step(&mut self, data: Data, train: &Tensors, indices: &[usize], epoch: usize) -> Result<()> {
         let examples = Examples::Chosen(data.train, data.normalizer, indices);
-        self.group.step(&mut self.batch, examples, &[Rate::new(self.setting, epoch)])?;
+        self.group.step(examples, &[Step::new(self.setting, epoch)])?;
         self.autograd.step(&train.select(indices), self.setting.learning_rate(epoch));
         Ok(())
     }
@@ -177,7 +175,7 @@ mod tests {
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(splits.train.dims(), 42);
         let train = tensors(data, data.train, &start).unwrap();
-        let mut pair = Pair::new(setting, &SCHEDULE, &start).unwrap();
+        let mut pair = Pair::new(setting, &start).unwrap();
         change(&mut pair);
         let order = epoch_order(&SCHEDULE, 1, splits.train.len());
         for indices in order.chunks(SCHEDULE.batch_size) {

@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use super::kernels::{Image, Normalise, PANEL, Panel, ZERO_PANEL};
+use super::kernels::{IMAGE_WIDTH, Image, Normalise, PANEL, Panel};
 use crate::dataset::Dataset;
-use crate::dataset::cifar10::SIDE;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
 use crate::shape::{Dims, check_shape};
@@ -86,7 +85,7 @@ impl<'a> Examples<'a> {
                 for (row, x) in rows.zip(x.chunks_mut(stride)) {
                     let row = &row[panels.start * PANEL..d.min(panels.end * PANEL)];
                     for (x, row) in x.iter_mut().zip(row.chunks(PANEL)) {
-                        *x = ZERO_PANEL;
+                        *x = Panel::ZERO;
                         x.0[..row.len()].copy_from_slice(row);
                     }
                 }
@@ -98,8 +97,8 @@ impl<'a> Examples<'a> {
     pub(crate) fn check(&self, dims: Dims) -> Result<()> {
         if let Self::Flipped(dataset, _, _, flips) = self {
             check_shape("flips", flips.len(), &[dataset.len()])?;
-            if !dataset.dims().features.is_multiple_of(SIDE) {
-                return Err(Error::shape("mirrored image", format!("(rows of {SIDE} pixels)"), dataset.dims()));
+            if !dataset.dims().features.is_multiple_of(IMAGE_WIDTH) {
+                return Err(Error::shape("mirrored image", format!("(rows of {IMAGE_WIDTH} pixels)"), dataset.dims()));
             }
         }
         let (found, labels) = match self {

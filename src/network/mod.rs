@@ -30,7 +30,7 @@ pub mod kernels;
 pub mod passes;
 
 pub use examples::Examples;
-pub use group::{Batch, Group, Rate, Totals};
+pub use group::{Group, Outcome, Step, Totals};
 
 use crate::error::Result;
 use crate::shape::{Dims, check_finite, check_shape};

@@ -8,7 +8,6 @@ mod batches;
 pub mod checkpoint;
 pub mod config;
 pub mod model;
-mod parts;
 pub mod provenance;
 pub mod results;
 mod snapshot;

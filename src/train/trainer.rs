@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use super::parts::Parts;
 use super::{Data, Divergence, Epoch, Observer, Run, Timings, epoch_flips, epoch_order, snapshot};
 use crate::error::{Error, Result};
 use crate::evaluate::{Scores, evaluate_group};
 use crate::hyperparameters::{Schedule, Setting};
-use crate::network::{Examples, Parameters, Rate};
+use crate::network::{Examples, Group, Parameters, Step};
 
 /// How far training has got. The order of the examples is a function of seed and epoch, so that this, with the schedule
 /// and the data, is all that is needed to go on.
@@ -76,8 +75,8 @@ pub struct Trainer<'a> {
     data: Data<'a>,
     schedule: Schedule,
     lambdas: Vec<f64>,
-    /// Where the parameters are while training goes on; those in `state` are as old as the last look at it.
-    parts: Parts,
+    /// The parameters while training goes on; those in `state` are as old as the last look at it.
+    group: Group,
     state: State,
     evaluates: bool,
     timings: Timings,
@@ -104,15 +103,15 @@ impl<'a> Trainer<'a> {
     pub fn resume(data: Data<'a>, schedule: &Schedule, state: State) -> Result<Self> {
         schedule.validate(data.train.len())?;
         state.validate(schedule, data.train.len())?;
-        let parameters: Vec<_> = state.runs.iter().map(|r| r.parameters.clone()).collect();
+        let parameters: Vec<_> = state.runs.iter().map(|run| &run.parameters).collect();
         let settings = || state.runs.iter().map(|run| run.setting);
         let losses: Vec<_> = settings().map(Setting::loss).collect();
-        let parts = Parts::new(&parameters, &losses, schedule.batch_size)?;
+        let group = Group::new(&parameters)?.with_losses(&losses)?;
         Ok(Self {
             data,
             schedule: *schedule,
             lambdas: settings().map(Setting::lambda).collect(),
-            parts,
+            group,
             state,
             evaluates: true,
             timings: Timings::default(),
@@ -156,7 +155,6 @@ impl<'a> Trainer<'a> {
         trained?;
 
         let began = Instant::now();
-        self.parts.gather();
         let scores = self.evaluate()?;
         let elapsed = began.elapsed();
         self.timings.evaluate += elapsed;
@@ -169,8 +167,7 @@ impl<'a> Trainer<'a> {
     fn batches(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let Data { train, normalizer, .. } = self.data;
         let epoch = self.state.epochs() + 1;
-        let rate = |run: &Run| Rate::new(run.setting, epoch);
-        let rates: Vec<_> = self.state.runs.iter().map(rate).collect();
+        let steps: Vec<_> = self.state.runs.iter().map(|run| Step::new(run.setting, epoch)).collect();
         let order = epoch_order(&self.schedule, epoch, train.len());
         let flips = epoch_flips(&self.schedule, epoch, train.len());
         let batches = order.chunks(self.schedule.batch_size);
@@ -181,9 +178,9 @@ impl<'a> Trainer<'a> {
             } else {
                 Examples::Flipped(train, normalizer, indices, &flips)
             };
-            self.parts.step(examples, &rates)?;
+            self.group.step(examples, &steps)?;
             self.state.batches += 1;
-            self.check_losses(epoch, indices.len());
+            self.check_losses(epoch);
             observer.batch_done(epoch, self.state.batches, total);
             if observer.interrupted() {
                 return Err(Error::Interrupted);
@@ -192,10 +189,9 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Notes the settings whose loss on the last batch, of `n` examples, is not finite.
-    fn check_losses(&mut self, epoch: usize, n: usize) {
-        let losses = self.parts.losses(n);
-        for (run, loss) in self.state.runs.iter_mut().zip(losses) {
+    /// Notes the settings whose loss on the last batch is not finite.
+    fn check_losses(&mut self, epoch: usize) {
+        for (run, loss) in self.state.runs.iter_mut().zip(self.group.batch_losses()) {
             if !loss.is_finite() && run.divergence.is_none() {
                 let quantity = format!("the loss of batch {}", self.state.batches);
                 run.divergence = Some(Divergence { epoch, quantity });
@@ -209,10 +205,9 @@ impl<'a> Trainer<'a> {
         if !self.evaluates {
             return Ok(scores);
         }
-        let group = self.parts.whole();
         for (i, split) in [self.data.train, self.data.validation].iter().enumerate() {
             if !split.is_empty() {
-                let found = evaluate_group(group, &self.lambdas, split, self.data.normalizer)?;
+                let found = evaluate_group(&self.group, &self.lambdas, split, self.data.normalizer)?;
                 for (scores, found) in scores.iter_mut().zip(found) {
                     scores[i] = Some(found);
                 }
@@ -226,9 +221,8 @@ impl<'a> Trainer<'a> {
         let number = self.state.epochs() + 1;
         let seconds = self.state.seconds / self.state.runs.len() as f64;
         (self.state.batches, self.state.seconds) = (0, 0.0);
-        let group = self.parts.whole();
         for (member, (run, scores)) in self.state.runs.iter_mut().zip(scores).enumerate() {
-            let parameters = group.member(member);
+            let parameters = self.group.member(member);
             if run.divergence.is_none() {
                 run.divergence = not_finite(scores, &parameters).map(|quantity| Divergence { epoch: number, quantity });
             }
@@ -248,10 +242,8 @@ impl<'a> Trainer<'a> {
 
     /// How far training has got.
     pub fn state(&mut self) -> &State {
-        self.parts.gather();
-        let group = self.parts.whole();
         for (member, run) in self.state.runs.iter_mut().enumerate() {
-            run.parameters = group.member(member);
+            run.parameters = self.group.member(member);
         }
         &self.state
     }

@@ -1,61 +1,67 @@
-//! A group of networks over one stream of examples: their parameters stacked, and the buffers of a mini-batch.
+//! A group of networks, trained and evaluated over one stream of examples.
 //!
-//! m members of k classes are m·k class rows under each other, so that one pass over a mini-batch serves all of them
-//! (horizontally fused training; Wang et al., *HFTA*, MLSys 2021). Each member's numbers are bit-identical alone and in
-//! any group, and at any number of threads: threads share out examples (forward) and features (backward), never a sum.
+//! Members with m·k class rows in one stack need one pass over a mini-batch (horizontally fused training; Wang et al.,
+//! *HFTA*, MLSys 2021). If there are at least as many members as threads, each thread gets a stack of its own: then no
+//! thread waits for another within a mini-batch, or reads what another has written. Each normalises the whole mini-batch
+//! for itself, which takes less time than fetching it from another core. Otherwise there is one stack, and all threads
+//! share its passes.
+//!
+//! The numbers of a member are bit-identical alone, in any group and at any number of threads: work is split over members,
+//! over examples (forward) and over features (backward), never within a sum.
+
+mod stack;
 
 use std::borrow::Borrow;
-use std::cell::RefCell;
-use std::ops::Range;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
+use self::stack::{Scratch, Stack, Workspace};
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Loss, Setting};
-use crate::network::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Leave, PANEL, Panel, ROW_MULTIPLE, RowRate, Sigmoid, Softmax, ZERO,
-    ZERO_PANEL,
-};
+use crate::network::kernels::{CHUNK, WeightOutput};
 use crate::network::{Examples, Gradients, Parameters};
 use crate::shape::{Dims, check_shape};
 
 /// m networks of the same shape, trained together.
 #[derive(Clone, Debug)]
 pub struct Group {
-    dims: Dims,
-    members: usize,
-    /// (panels, rows), as [`kernels`](crate::network::kernels) has it; row j·k + c is class c of member j.
-    weight: Vec<Panel>,
-    /// (rows).
-    bias: Vec<f32>,
-    /// (m): what each member minimises.
-    losses: Vec<Loss>,
-    arch: Arch,
+    /// The members in order, dealt out to the threads.
+    stacks: Vec<Stack>,
+    /// The mini-batch that each stack was last trained on.
+    workspaces: Vec<Workspace>,
 }
 
-/// The step size and the penalty of one member.
+/// The hyperparameters of one step of gradient descent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// η.
-    pub eta: f32,
-    /// λ.
+pub struct Step {
+    /// η, the learning rate.
+    pub learning_rate: f32,
+    /// λ, the weight of the penalty.
     pub lambda: f32,
 }
 
-impl Rate {
-    /// The rate of `setting` in `epoch`, counted from 1.
+impl Step {
+    /// The steps of `setting` in `epoch`, counted from 1.
     pub fn new(setting: Setting, epoch: usize) -> Self {
-        Self { eta: setting.learning_rate(epoch) as f32, lambda: setting.lambda() as f32 }
+        Self { learning_rate: setting.learning_rate(epoch) as f32, lambda: setting.lambda() as f32 }
     }
 }
 
-/// What an evaluation adds up for one member.
+/// The result of one member for one example.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// The loss, in nats.
+    pub loss: f32,
+    /// The class with the largest logit; of equal logits the first.
+    pub class: u32,
+}
+
+/// The sums of one member's results over the examples of an evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// The sum of the losses of the examples, each in nats.
+    /// Sum of the losses of the examples, in nats.
     pub loss: f64,
-    /// The examples whose largest logit is their label's, the first of equal logits counting.
+    /// Number of examples whose label has the largest logit; of equal logits the first counts.
     pub correct: usize,
 }
 
@@ -67,169 +73,57 @@ impl Totals {
     }
 }
 
-/// The buffers of a mini-batch, allocated once for all the steps of a training.
-///
-/// The normalised features are not among them: both passes make them of the pixels when they need them, a few images at
-/// a time or a few features, which stay in the cache of the core that they are needed by.
-#[derive(Debug)]
-pub struct Batch {
-    /// What the buffers are shaped for.
-    dims: Dims,
-    members: usize,
-    /// (n, rows).
-    dlogits: Vec<f32>,
-    /// (n, m): the loss of each example.
-    losses: Vec<f32>,
-    /// (rows).
-    dbias: Vec<f64>,
-    /// (rows).
-    rates: Vec<RowRate>,
-}
-
-/// What a thread needs for the examples or the features that it works on.
-#[derive(Debug, Default)]
-struct Scratch {
-    /// ([`CHUNK`], stride): the features of a chunk of examples.
-    x: Vec<Panel>,
-    /// (rows, [`CHUNK`]).
-    sums: Vec<Lanes>,
-    /// (rows): logits, then probabilities.
-    logits: Vec<Lanes>,
-    /// (m).
-    losses: Vec<Lanes>,
-    /// (m).
-    predictions: Vec<[u32; LANES]>,
-    /// (n): one panel of all examples, for the backward pass.
-    column: Vec<Panel>,
-}
-
-impl Batch {
-    /// Buffers for mini-batches of up to `examples` of `group`.
-    pub fn new(group: &Group, examples: usize) -> Self {
-        let rows = group.bias.len();
-        let mut batch = Self {
-            dims: group.dims,
-            members: group.members,
-            dlogits: Vec::new(),
-            losses: Vec::new(),
-            dbias: vec![0.0; rows],
-            rates: vec![RowRate::default(); rows],
-        };
-        batch.grow(group, examples);
-        batch
-    }
-
-    fn grow(&mut self, group: &Group, examples: usize) {
-        if self.losses.len() < examples * group.members {
-            self.dlogits.resize(examples * group.bias.len(), 0.0);
-            self.losses.resize(examples * group.members, 0.0);
-        }
-    }
-
-    fn check(&self, group: &Group) -> Result<()> {
-        if (self.dims, self.members) == (group.dims, group.members) {
-            return Ok(());
-        }
-        Err(Error::shape(
-            "batch",
-            format!("{} members of {}", group.members, group.dims),
-            format!("{} members of {}", self.members, self.dims),
-        ))
-    }
-
-    /// dbias = the column sums of the `n` rows of dlogits.
-    fn add_up_dbias(&mut self, n: usize) {
-        self.dbias.fill(0.0);
-        let rows = self.dbias.len();
-        for dlogits in self.dlogits[..n * rows].chunks_exact(rows) {
-            for (dbias, dlogit) in self.dbias.iter_mut().zip(dlogits) {
-                *dbias += f64::from(*dlogit);
-            }
-        }
-    }
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-impl Scratch {
-    /// This thread's, for a chunk of examples of `group`.
-    fn with<R>(group: &Group, run: impl FnOnce(&mut Self) -> R) -> R {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let rows = group.bias.len();
-            scratch.x.resize(CHUNK * group.stride(), ZERO_PANEL);
-            scratch.sums.resize(rows * CHUNK, ZERO);
-            scratch.logits.resize(rows, ZERO);
-            scratch.losses.resize(group.members, ZERO);
-            scratch.predictions.resize(group.members, [0; LANES]);
-            run(scratch)
-        })
-    }
-
-    /// This thread's, for one panel of `n` examples.
-    fn with_column<R>(n: usize, run: impl FnOnce(&mut [Panel]) -> R) -> R {
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.column.resize(n, ZERO_PANEL);
-            run(&mut scratch.column)
-        })
-    }
-}
-
 impl Group {
     /// The group of `members`, each with the loss [`Loss::Softmax`].
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when there is none, one has no feature or no class, or two differ in shape.
+    /// [`Error::Shape`] if there is no member, one has no feature or no class, or two differ in shape.
     pub fn new<P: Borrow<Parameters>>(members: &[P]) -> Result<Self> {
-        let Some(first) = members.first().map(P::borrow) else {
+        let dims_of = |member: &P| member.borrow().dims;
+        let Some(dims) = members.first().map(dims_of) else {
             return Err(Error::shape("group", "(1 or more members)", "(0)"));
         };
-        let dims = first.dims;
         if dims.features == 0 || dims.classes == 0 {
             return Err(Error::shape("member 0 of the group", "1 or more features and classes", dims));
         }
-        let rows = (members.len() * dims.classes).next_multiple_of(ROW_MULTIPLE);
-        let mut group = Self {
-            dims,
-            members: members.len(),
-            weight: vec![ZERO_PANEL; panels(dims) * rows],
-            bias: vec![0.0; rows],
-            losses: vec![Loss::default(); members.len()],
-            arch: Arch::new(),
-        };
-        for (j, member) in members.iter().enumerate() {
-            group.set_member(j, member.borrow())?;
+        if let Some(j) = members.iter().position(|member| dims_of(member) != dims) {
+            return Err(Error::shape(format!("member {j} of the group"), dims, dims_of(&members[j])));
         }
-        Ok(group)
+        let m = members.len();
+        let count = match rayon::current_num_threads() {
+            threads if threads <= m => threads,
+            _ => 1,
+        };
+        let stack = |i| {
+            let range = i * m / count..(i + 1) * m / count;
+            Stack::new(range.clone(), &members[range])
+        };
+        Ok(Self { stacks: (0..count).map(stack).collect(), workspaces: vec![Workspace::default(); count] })
     }
 
-    /// The same group, member j minimising `losses[j]`.
+    /// The same group, with member j minimising `losses[j]`.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when `losses` has not one element a member.
-    pub fn with_losses(self, losses: &[Loss]) -> Result<Self> {
-        check_shape("losses", losses.len(), &[self.members])?;
-        Ok(Self { losses: losses.to_vec(), ..self })
-    }
-
-    /// The same group, computed with another instruction set than the widest one of this processor: for tests and
-    /// measurements, which find the same bits.
-    pub fn with_arch(self, arch: Arch) -> Self {
-        Self { arch, ..self }
+    /// [`Error::Shape`] if `losses` doesn't have one element per member.
+    pub fn with_losses(mut self, losses: &[Loss]) -> Result<Self> {
+        check_shape("losses", losses.len(), &[self.len()])?;
+        for stack in &mut self.stacks {
+            stack.losses = losses[stack.members.clone()].to_vec();
+        }
+        Ok(self)
     }
 
     /// The number of members, m, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a group is never empty")]
     pub fn len(&self) -> usize {
-        self.members
+        self.stacks.iter().map(|stack| stack.members.len()).sum()
     }
 
     /// The shape of each member.
     pub fn dims(&self) -> Dims {
-        self.dims
+        self.stacks[0].dims
     }
 
     /// The parameters of member `j`.
@@ -238,10 +132,7 @@ impl Group {
     ///
     /// If `j` is m or more.
     pub fn member(&self, j: usize) -> Parameters {
-        let Dims { features, classes } = self.dims;
-        let mut weight = Vec::with_capacity(classes * features);
-        weight.extend(self.weights(j).flatten());
-        Parameters { dims: self.dims, weight, bias: self.bias[j * classes..(j + 1) * classes].to_vec() }
+        self.stack_of(j).member(j)
     }
 
     /// Σ weight² of member `j`, to the same bits as [`Parameters::squared_norm`].
@@ -250,289 +141,132 @@ impl Group {
     ///
     /// If `j` is m or more.
     pub fn squared_norm(&self, j: usize) -> f64 {
-        self.weights(j).flatten().map(|&w| f64::from(w).powi(2)).sum()
+        self.stack_of(j).weights(j).flatten().map(|&w| f64::from(w).powi(2)).sum()
     }
 
-    /// The weights of member `j`, one panel after another, in the order of [`Parameters::weight`].
-    fn weights(&self, j: usize) -> impl Iterator<Item = &[f32]> {
-        let Dims { features, classes } = self.dims;
-        assert!(j < self.members, "member {j} of {}", self.members);
-        let of_row = move |row| {
-            let panels = self.weight.iter().skip(row).step_by(self.bias.len()).enumerate();
-            panels.map(move |(p, panel)| &panel.0[..PANEL.min(features - p * PANEL)])
-        };
-        (j * classes..(j + 1) * classes).flat_map(of_row)
+    fn stack_of(&self, j: usize) -> &Stack {
+        let stack = self.stacks.iter().find(|stack| stack.members.contains(&j));
+        stack.unwrap_or_else(|| panic!("member {j} of {}", self.len()))
     }
 
-    /// Replaces member `j`.
+    /// One step of gradient descent on the mini-batch `examples`, for member j with `steps[j]`.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when `parameters` has another shape.
-    ///
-    /// # Panics
-    ///
-    /// When `j` is m or more.
-    pub fn set_member(&mut self, j: usize, parameters: &Parameters) -> Result<()> {
-        if parameters.dims != self.dims {
-            return Err(Error::shape(format!("member {j} of the group"), self.dims, parameters.dims));
-        }
-        let Dims { features, classes } = self.dims;
-        assert!(j < self.members, "member {j} of {}", self.members);
-        let rows = self.bias.len();
-        for (c, weight) in parameters.weight.chunks_exact(features).enumerate() {
-            let panels = self.weight.iter_mut().skip(j * classes + c).step_by(rows);
-            for (panel, weight) in panels.zip(weight.chunks(PANEL)) {
-                panel.0[..weight.len()].copy_from_slice(weight);
-            }
-        }
-        self.bias[j * classes..(j + 1) * classes].copy_from_slice(&parameters.bias);
+    /// [`Error::Shape`] if `examples` is empty or differs in shape from the members, or `steps` doesn't have one element
+    /// per member.
+    pub fn step(&mut self, examples: Examples, steps: &[Step]) -> Result<()> {
+        self.check_batch(examples, steps)?;
+        let stacks = self.stacks.par_iter_mut().zip(&mut self.workspaces);
+        stacks.for_each(|(stack, workspace)| {
+            let steps = &steps[stack.members.clone()];
+            stack.forward(examples, workspace);
+            stack.backward(examples, workspace, steps, WeightOutput::Updated);
+        });
         Ok(())
     }
 
-    /// Replaces the members from `first` on by those of `part`, which have the same shape.
+    /// The mean loss in nats and the gradient of the cost of each member on `examples`, for member j with `lambdas[j]`.
     ///
-    /// # Panics
-    ///
-    /// When there are not as many.
-    pub(crate) fn put(&mut self, first: usize, part: &Self) {
-        let count = part.members * part.dims.classes;
-        let first = first * self.dims.classes;
-        let panels = self.weight.chunks_exact_mut(self.bias.len());
-        for (to, from) in panels.zip(part.weight.chunks_exact(part.bias.len())) {
-            to[first..first + count].copy_from_slice(&from[..count]);
-        }
-        self.bias[first..first + count].copy_from_slice(&part.bias[..count]);
-    }
-
-    /// One step of gradient descent on the mini-batch `examples`, member j with `rates[j]`.
-    ///
-    /// Allocates a list of the images, and more only when the mini-batch is larger than any before.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Shape`] when `examples` is empty or has another shape than the members, or `rates` not one element a
-    /// member.
-    pub fn step(&mut self, batch: &mut Batch, examples: Examples, rates: &[Rate]) -> Result<()> {
-        self.forward(batch, examples)?;
-        self.backward(batch, examples, rates, Leave::Updated)
-    }
-
-    /// The mean loss in nats and the gradient of the cost of each member on `examples`, member j with `lambdas[j]`: the
-    /// same kernels as [`step`](Self::step), which leaves `parameters − η · gradient`, to the last bit.
+    /// These are the kernels of [`step`](Self::step), which leaves `parameters − η · gradient`, to the last bit.
     ///
     /// # Errors
     ///
     /// As [`step`](Self::step).
     pub fn gradients(&self, examples: Examples, lambdas: &[f32]) -> Result<Vec<(f64, Gradients)>> {
-        let rates: Vec<_> = lambdas.iter().map(|&lambda| Rate { eta: 0.0, lambda }).collect();
-        let mut batch = Batch::new(self, examples.len());
-        self.forward(&mut batch, examples)?;
-        let mut gradients = self.clone();
-        gradients.backward(&mut batch, examples, &rates, Leave::Gradient)?;
-        let losses = self.losses(&batch, examples.len());
+        let steps: Vec<_> = lambdas.iter().map(|&lambda| Step { learning_rate: 0.0, lambda }).collect();
+        self.check_batch(examples, &steps)?;
+        let mut group = self.clone();
+        for (stack, workspace) in group.stacks.iter_mut().zip(&mut group.workspaces) {
+            stack.forward(examples, workspace);
+            stack.backward(examples, workspace, &steps[stack.members.clone()], WeightOutput::Gradient);
+        }
         let of_member = |(j, loss)| {
-            let Parameters { dims, weight, bias } = gradients.member(j);
-            let gradients = Gradients { dims, dweight: weight, dbias: bias };
-            (loss, gradients)
+            let Parameters { dims, weight, bias } = group.member(j);
+            (loss, Gradients { dims, dweight: weight, dbias: bias })
         };
-        Ok(losses.into_iter().enumerate().map(of_member).collect())
+        Ok(group.batch_losses().into_iter().enumerate().map(of_member).collect())
     }
 
-    /// The mean loss in nats of each member on the `n` examples that `batch` was last used for, before that step.
-    pub fn losses(&self, batch: &Batch, n: usize) -> Vec<f64> {
-        let mean = |j| {
-            let losses = batch.losses.iter().skip(j).step_by(self.members).take(n);
-            losses.map(|&loss| f64::from(loss)).sum::<f64>() / n as f64
+    fn check_batch(&self, examples: Examples, steps: &[Step]) -> Result<()> {
+        examples.check(self.dims())?;
+        check_shape("mini-batch", usize::from(!examples.is_empty()), &[1])?;
+        check_shape("steps", steps.len(), &[self.len()])
+    }
+
+    /// The mean loss in nats of each member on the mini-batch of the last [`step`](Self::step), before that step. NaN
+    /// before the first.
+    pub fn batch_losses(&self) -> Vec<f64> {
+        let of_stack = |(stack, workspace): (&Stack, &Workspace)| {
+            let m = stack.members.len();
+            let n = (workspace.losses.len() / m) as f64;
+            let sum = |j| workspace.losses.iter().skip(j).step_by(m).map(|&loss| f64::from(loss)).sum::<f64>();
+            (0..m).map(|j| sum(j) / n).collect::<Vec<_>>()
         };
-        (0..self.members).map(mean).collect()
+        self.stacks.iter().zip(&self.workspaces).flat_map(of_stack).collect()
     }
 
     /// The total loss and the number of correctly classified `examples`, for each member.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when `examples` has another shape than the members.
+    /// [`Error::Shape`] if `examples` differs in shape from the members.
     pub fn evaluate(&self, examples: Examples) -> Result<Vec<Totals>> {
         let (outcomes, _) = self.pass(examples, |_| ())?;
-        let mut totals = vec![Totals::default(); self.members];
-        for (i, outcomes) in outcomes.chunks_exact(self.members).enumerate() {
-            for (totals, &(loss, class)) in totals.iter_mut().zip(outcomes) {
+        let mut totals = vec![Totals::default(); self.len()];
+        for (i, outcomes) in outcomes.chunks_exact(totals.len()).enumerate() {
+            for (totals, &Outcome { loss, class }) in totals.iter_mut().zip(outcomes) {
                 totals.add(loss, class == u32::from(examples.label(i)));
             }
         }
         Ok(totals)
     }
 
-    /// For each of the `examples` and each member: the loss in nats and the most probable class (the first of equals),
-    /// (n,m); and the probabilities of all classes, (n,m,k). Those of a softmax add up to 1, those of k sigmoids need not.
+    /// The outcome of each of the `examples` for each member, (n,m), and the probabilities of all classes, (n,m,k). Those
+    /// of a softmax add up to 1, those of k sigmoids need not.
     ///
     /// # Errors
     ///
     /// As [`evaluate`](Self::evaluate).
-    pub fn outcomes(&self, examples: Examples) -> Result<(Vec<(f32, u32)>, Vec<f32>)> {
+    pub fn outcomes(&self, examples: Examples) -> Result<(Vec<Outcome>, Vec<f32>)> {
         self.pass(examples, |probability| probability)
     }
 
-    /// The forward pass over `examples`: losses and predicted classes, (n,m), and `keep` of each probability, (n,m,k).
+    /// The forward pass over `examples`: the outcomes, (n,m), and `keep` of each probability, (n,m,k).
     fn pass<P: Copy + Default + Send>(
         &self,
         examples: Examples,
         keep: impl Fn(f32) -> P + Sync,
-    ) -> Result<(Vec<(f32, u32)>, Vec<P>)> {
-        examples.check(self.dims)?;
-        let (m, rows) = (self.members, self.members * self.dims.classes);
-        let mut outcomes = vec![(0.0, 0); examples.len() * m];
-        let mut probabilities = vec![P::default(); examples.len() * rows];
-        let chunks = outcomes.par_chunks_mut(CHUNK * m).zip(probabilities.par_chunks_mut(CHUNK * rows));
+    ) -> Result<(Vec<Outcome>, Vec<P>)> {
+        examples.check(self.dims())?;
+        let (m, k) = (self.len(), self.dims().classes);
+        let mut outcomes = vec![Outcome::default(); examples.len() * m];
+        let mut probabilities = vec![P::default(); examples.len() * m * k];
+        let chunks = outcomes.par_chunks_mut(CHUNK * m).zip(probabilities.par_chunks_mut(CHUNK * m * k));
         chunks.enumerate().for_each(|(chunk, (outcomes, probabilities))| {
-            Scratch::with(self, |scratch| {
-                let first = chunk * CHUNK;
-                self.forward_chunk(examples, first..first + outcomes.len() / m, scratch);
-                let examples = outcomes.chunks_exact_mut(m).zip(probabilities.chunks_exact_mut(rows));
-                for (e, (outcomes, probabilities)) in examples.enumerate() {
-                    for (j, outcome) in outcomes.iter_mut().enumerate() {
-                        *outcome = (scratch.losses[j].0[e], scratch.predictions[j][e]);
-                    }
-                    for (probability, lanes) in probabilities.iter_mut().zip(&scratch.logits) {
-                        *probability = keep(lanes.0[e]);
+            let first = chunk * CHUNK;
+            let end = first + outcomes.len() / m;
+            Scratch::with(|scratch| {
+                // The features are the same for every stack.
+                self.stacks[0].write_features(examples, first..end, scratch);
+                for stack in &self.stacks {
+                    stack.write_logits(scratch);
+                    stack.write_probabilities(scratch);
+                    for e in 0..end - first {
+                        let (start, end) = (e * m + stack.members.start, e * m + stack.members.end);
+                        for (j, outcome) in outcomes[start..end].iter_mut().enumerate() {
+                            *outcome = Outcome { loss: scratch.losses[j].0[e], class: scratch.predictions[j][e] };
+                        }
+                        let probabilities = &mut probabilities[start * k..end * k];
+                        for (probability, lanes) in probabilities.iter_mut().zip(&scratch.logits) {
+                            *probability = keep(lanes.0[e]);
+                        }
                     }
                 }
             });
         });
         Ok((outcomes, probabilities))
     }
-
-    /// The forward pass of up to [`CHUNK`] examples.
-    fn forward_chunk(&self, examples: Examples, range: Range<usize>, scratch: &mut Scratch) {
-        let mut labels = [0; LANES];
-        for (label, i) in labels.iter_mut().zip(range.clone()) {
-            *label = examples.label(i);
-        }
-        self.write_logits(examples, range, scratch);
-        let members = scratch.logits.chunks_exact_mut(self.dims.classes);
-        let results = scratch.losses.iter_mut().zip(&mut scratch.predictions);
-        for ((logits, loss), (losses, predictions)) in members.zip(&self.losses).zip(results) {
-            let labels = &labels;
-            match loss {
-                Loss::Softmax => self.arch.dispatch(Softmax { logits, labels, losses, predictions }),
-                Loss::Bce => self.arch.dispatch(Sigmoid { logits, labels, losses, predictions }),
-            }
-        }
-    }
-
-    /// The logits of up to [`CHUNK`] examples.
-    fn write_logits(&self, examples: Examples, range: Range<usize>, scratch: &mut Scratch) {
-        let n = range.len();
-        let mut images = [Image::default(); CHUNK];
-        for (image, i) in images.iter_mut().zip(range.clone()) {
-            *image = examples.image(i);
-        }
-        let (stride, panels) = (self.stride(), 0..panels(self.dims));
-        let x = &mut scratch.x[..n.next_multiple_of(4) * stride];
-        examples.features(self.arch, range, &images[..n], panels, x, stride);
-        self.arch.dispatch(Forward {
-            x,
-            stride,
-            weight: &self.weight,
-            bias: &self.bias,
-            sums: &mut scratch.sums,
-            logits: &mut scratch.logits,
-        });
-    }
-
-    /// Fills `batch` with the losses and `dlogits`.
-    fn forward(&self, batch: &mut Batch, examples: Examples) -> Result<()> {
-        examples.check(self.dims)?;
-        batch.check(self)?;
-        let n = examples.len();
-        check_shape("mini-batch", usize::from(n > 0), &[1])?;
-        batch.grow(self, n);
-        let rows = self.bias.len();
-        let chunk = task_length(n);
-        let dlogits = batch.dlogits[..n * rows].par_chunks_mut(chunk * rows);
-        let losses = batch.losses[..n * self.members].par_chunks_mut(chunk * self.members);
-        let chunks = dlogits.zip(losses).enumerate();
-        chunks.for_each(|(i, (dlogits, losses))| {
-            Scratch::with(self, |scratch| {
-                let first = i * chunk;
-                let end = first + losses.len() / self.members;
-                self.forward_chunk(examples, first..end, scratch);
-                for (e, losses) in losses.chunks_exact_mut(self.members).enumerate() {
-                    for (loss, lanes) in losses.iter_mut().zip(&scratch.losses) {
-                        *loss = lanes.0[e];
-                    }
-                }
-                self.write_dlogits(examples, first, n, &scratch.logits, dlogits);
-            });
-        });
-        Ok(())
-    }
-
-    /// dlogits = (probs − onehot(y)) / n, or / (k·n) for sigmoids, from (rows) lanes of examples to (examples, rows).
-    fn write_dlogits(&self, examples: Examples, first: usize, n: usize, probs: &[Lanes], dlogits: &mut [f32]) {
-        let rows = self.bias.len();
-        let k = self.dims.classes;
-        for (e, dlogits) in dlogits.chunks_exact_mut(rows).enumerate() {
-            let label = usize::from(examples.label(first + e));
-            let members = dlogits.chunks_exact_mut(k).zip(probs.chunks_exact(k));
-            for ((dlogits, probs), loss) in members.zip(&self.losses) {
-                let averaged_over = match loss {
-                    Loss::Softmax => n,
-                    Loss::Bce => k * n,
-                } as f32;
-                for (class, (dlogit, probs)) in dlogits.iter_mut().zip(probs).enumerate() {
-                    let onehot = f32::from(u8::from(class == label));
-                    *dlogit = (probs.0[e] - onehot) / averaged_over;
-                }
-            }
-        }
-    }
-
-    /// Replaces the parameters by what `leave` says.
-    fn backward(&mut self, batch: &mut Batch, examples: Examples, rates: &[Rate], leave: Leave) -> Result<()> {
-        check_shape("rates", rates.len(), &[self.members])?;
-        let (n, rows) = (examples.len(), self.bias.len());
-        batch.add_up_dbias(n);
-        for (row, of_row) in batch.rates.iter_mut().enumerate() {
-            if let Some(rate) = rates.get(row / self.dims.classes) {
-                of_row.eta = rate.eta;
-                of_row.two_lambda = 2.0 * rate.lambda;
-            }
-        }
-        for ((bias, dbias), rate) in self.bias.iter_mut().zip(&batch.dbias).zip(&batch.rates) {
-            let dbias = *dbias as f32;
-            *bias = match leave {
-                Leave::Updated => *bias - rate.eta * dbias,
-                Leave::Gradient => dbias,
-            };
-        }
-        let images: Vec<_> = (0..n).map(|i| examples.image(i)).collect();
-        let arch = self.arch;
-        let panels = self.weight.par_chunks_mut(rows).enumerate();
-        panels.for_each(|(panel, weight)| {
-            Scratch::with_column(n, |x| {
-                examples.features(arch, 0..n, &images, panel..panel + 1, x, 1);
-                arch.dispatch(Backward { x, dlogits: &batch.dlogits[..n * rows], rates: &batch.rates, weight, leave });
-            });
-        });
-        Ok(())
-    }
-
-    /// Panels from one example to the next: odd, because addresses a power of two apart share one place in the cache.
-    fn stride(&self) -> usize {
-        panels(self.dims) | 1
-    }
-}
-
-/// The panels of a row.
-fn panels(dims: Dims) -> usize {
-    dims.features.div_ceil(PANEL)
-}
-
-/// The examples of one task of the forward pass over `n`.
-fn task_length(n: usize) -> usize {
-    n.div_ceil(rayon::current_num_threads() * 4).next_multiple_of(4).clamp(4, CHUNK)
 }
 
 #[cfg(test)]

@@ -2,22 +2,22 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{EXAMPLES, PANEL, Panel, ROWS};
+use super::{PANEL, Panel, ROWS, SUM_BLOCK};
 
-/// What [`Backward`] leaves in the place of `weight`.
+/// The result that [`Backward`] writes in place of `weight`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
+pub enum WeightOutput {
     /// weight − η · dweight.
     Updated,
-    /// dweight itself, for whoever asks.
+    /// dweight itself.
     Gradient,
 }
 
-/// The factors of one class row: those of the member that it belongs to.
+/// The step of one class row: that of the member it belongs to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RowRate {
+pub struct RowStep {
     /// η.
-    pub eta: f32,
+    pub learning_rate: f32,
     /// 2 λ.
     pub two_lambda: f32,
 }
@@ -29,58 +29,59 @@ pub struct Backward<'a> {
     /// (n, rows).
     pub dlogits: &'a [f32],
     /// (rows).
-    pub rates: &'a [RowRate],
-    /// (rows): this panel of the weights.
+    pub steps: &'a [RowStep],
+    /// (rows): this panel of the weights, overwritten by `output`.
     pub weight: &'a mut [Panel],
-    /// What becomes of `weight`.
-    pub leave: Leave,
+    /// The result to write.
+    pub output: WeightOutput,
 }
 
 impl WithSimd for Backward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 {
-            self.run::<S, 4>(simd);
-        } else {
-            self.run::<S, 2>(simd);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let vectors = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        for row in (0..self.steps.len()).step_by(ROWS) {
+            for first in (0..PANEL / S::F32_LANES).step_by(vectors) {
+                if S::REGISTER_COUNT >= 32 {
+                    self.write_tile::<S, 4>(simd, row, first);
+                } else {
+                    self.write_tile::<S, 2>(simd, row, first);
+                }
+            }
         }
     }
 }
 
 impl Backward<'_> {
+    /// Writes the output for [`ROWS`] rows from `row` and V vectors from `first`.
     #[inline(always)]
-    fn run<S: Simd, const V: usize>(self, simd: S) {
-        let rows = self.rates.len();
-        for row in (0..rows).step_by(ROWS) {
-            for first in (0..PANEL / S::F32_LANES).step_by(V) {
-                let acc = self.tile::<S, V>(simd, row, first);
-                for r in 0..ROWS {
-                    let weight = S::as_mut_simd_f32s(&mut self.weight[row + r].0).0;
-                    let rate = self.rates[row + r];
-                    let eta = simd.splat_f32s(rate.eta);
-                    let two_lambda = simd.splat_f32s(rate.two_lambda);
-                    for v in 0..V {
-                        let w = weight[first + v];
-                        let dweight = simd.add_f32s(acc[r][v], simd.mul_f32s(two_lambda, w));
-                        weight[first + v] = match self.leave {
-                            Leave::Updated => simd.sub_f32s(w, simd.mul_f32s(eta, dweight)),
-                            Leave::Gradient => dweight,
-                        };
-                    }
-                }
+    fn write_tile<S: Simd, const V: usize>(&mut self, simd: S, row: usize, first: usize) {
+        let acc = self.sum_tile::<S, V>(simd, row, first);
+        for r in 0..ROWS {
+            let weight = S::as_mut_simd_f32s(&mut self.weight[row + r].0).0;
+            let step = self.steps[row + r];
+            let learning_rate = simd.splat_f32s(step.learning_rate);
+            let two_lambda = simd.splat_f32s(step.two_lambda);
+            for v in 0..V {
+                let w = weight[first + v];
+                let dweight = simd.add_f32s(acc[r][v], simd.mul_f32s(two_lambda, w));
+                weight[first + v] = match self.output {
+                    WeightOutput::Updated => simd.sub_f32s(w, simd.mul_f32s(learning_rate, dweight)),
+                    WeightOutput::Gradient => dweight,
+                };
             }
         }
     }
 
-    /// dlogitsᵀ · x for [`ROWS`] rows from `row` and V vectors from `first`: the sum of the blocks' sums.
+    /// dlogitsᵀ · x for the same rows and vectors: the sum over blocks of [`SUM_BLOCK`] examples.
     #[inline(always)]
-    fn tile<S: Simd, const V: usize>(&self, simd: S, row: usize, first: usize) -> [[S::f32s; V]; ROWS] {
-        let rows = self.rates.len();
+    fn sum_tile<S: Simd, const V: usize>(&self, simd: S, row: usize, first: usize) -> [[S::f32s; V]; ROWS] {
+        let rows = self.steps.len();
         let mut total = [[simd.splat_f32s(0.0); V]; ROWS];
-        let blocks = self.x.chunks(EXAMPLES);
-        for (x, dlogits) in blocks.zip(self.dlogits.chunks(EXAMPLES * rows)) {
+        let blocks = self.x.chunks(SUM_BLOCK);
+        for (x, dlogits) in blocks.zip(self.dlogits.chunks(SUM_BLOCK * rows)) {
             let mut acc = [[simd.splat_f32s(0.0); V]; ROWS];
             for (x, dlogits) in x.iter().zip(dlogits.chunks_exact(rows)) {
                 let x = &S::as_simd_f32s(&x.0).0[first..first + V];

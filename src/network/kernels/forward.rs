@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{CHUNK, LANES, Lanes, PANEL, Panel, ROW_MULTIPLE, ROWS, ZERO};
+use super::{CHUNK, LANES, Lanes, PANEL, Panel, ROW_MULTIPLE, ROWS};
 
 /// `logits` of up to [`CHUNK`] examples: x · weightᵀ + bias.
 pub struct Forward<'a> {
@@ -25,29 +25,23 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // A vector of 16 lanes takes all panels in one pass. A shorter one reads each cache line once a pass, and must
-        // find it in the first-level cache from the second on: five rows of 4 panels are 5 KiB.
-        let block = if S::F32_LANES == LANES { usize::MAX } else { 4 };
-        if S::REGISTER_COUNT >= 32 {
-            self.run::<S, 4>(simd, block);
-        } else {
-            self.run::<S, 2>(simd, block);
-        }
-    }
-}
-
-impl Forward<'_> {
-    #[inline(always)]
-    fn run<S: Simd, const E: usize>(self, simd: S, block: usize) {
         let rows = self.bias.len();
         let panels = self.weight.len() / rows;
-        for first in (0..panels).step_by(block.min(panels)) {
-            let weight = &self.weight[first * rows..panels.min(first.saturating_add(block)) * rows];
+        // A vector of 16 lanes takes all panels in one pass. A shorter one reads each cache line once per pass, and should
+        // find it in the first-level cache from the second on: five rows of 4 panels are 5 KiB.
+        let block = if S::F32_LANES == LANES { panels } else { panels.min(4) };
+        let examples = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        for first in (0..panels).step_by(block) {
+            let weight = &self.weight[first * rows..panels.min(first + block) * rows];
             for row in (0..rows).step_by(ROWS) {
-                for (tile, x) in self.x.chunks_exact(E * self.stride).enumerate() {
-                    let sums = &mut self.sums[row * CHUNK + tile * E..];
+                for (tile, x) in self.x.chunks_exact(examples * self.stride).enumerate() {
+                    let sums = &mut self.sums[row * CHUNK + tile * examples..];
                     let (x, weight) = (&x[first..], &weight[row..]);
-                    forward_tile::<S, E>(simd, x, self.stride, weight, rows, sums, first > 0);
+                    if S::REGISTER_COUNT >= 32 {
+                        forward_tile::<S, 4>(simd, x, self.stride, weight, rows, sums, first > 0);
+                    } else {
+                        forward_tile::<S, 2>(simd, x, self.stride, weight, rows, sums, first > 0);
+                    }
                 }
             }
         }
@@ -64,7 +58,7 @@ impl Forward<'_> {
     }
 }
 
-/// The partial sums of E examples × [`ROWS`] rows, x · weightᵀ, over one block of panels; added to `sums` if it `goes_on`.
+/// The partial sums of E examples × [`ROWS`] rows, x · weightᵀ, over one block of panels; `accumulate` adds them to `sums`.
 #[inline(always)]
 fn forward_tile<S: Simd, const E: usize>(
     simd: S,
@@ -73,12 +67,12 @@ fn forward_tile<S: Simd, const E: usize>(
     weight: &[Panel],
     rows: usize,
     sums: &mut [Lanes],
-    goes_on: bool,
+    accumulate: bool,
 ) {
     let passes = LANES / S::F32_LANES;
     for pass in 0..passes {
         let mut acc = [[simd.splat_f32s(0.0); ROWS]; E];
-        if goes_on {
+        if accumulate {
             for e in 0..E {
                 for r in 0..ROWS {
                     acc[e][r] = S::as_simd_f32s(&sums[r * CHUNK + e].0).0[pass];
@@ -110,11 +104,11 @@ fn forward_tile<S: Simd, const E: usize>(
     }
 }
 
-/// Lane i of the result is the sum of the lanes of `sums[i]`: the upper half of them added to the lower, and again, until
-/// one is left. Of two vectors whose lanes count only by halves one is made, so that no lane adds in vain.
+/// Lane i of the result is the sum of the lanes of `sums[i]`: the upper half is added to the lower half until one lane is
+/// left. Two half-used vectors are merged into one at each step, so that every lane of an addition counts.
 #[inline(always)]
 fn sum_lanes<S: Simd>(simd: S, sums: &[Lanes; LANES]) -> Lanes {
-    let mut result = ZERO;
+    let mut result = Lanes::ZERO;
     let (results, _) = S::as_mut_simd_f32s(&mut result.0);
     for (result, sums) in results.iter_mut().zip(sums.chunks_exact(S::F32_LANES)) {
         let mut vectors = [simd.splat_f32s(0.0); LANES];
@@ -133,7 +127,7 @@ fn sum_lanes<S: Simd>(simd: S, sums: &[Lanes; LANES]) -> Lanes {
     result
 }
 
-/// The upper half of the vectors added to the lower, and again, until one is left.
+/// Adds the upper half of the vectors to the lower half until one vector is left.
 #[inline(always)]
 fn sum_vectors<S: Simd>(simd: S, sums: &Lanes) -> S::f32s {
     let mut vectors = [simd.splat_f32s(0.0); LANES];
@@ -148,7 +142,7 @@ fn sum_vectors<S: Simd>(simd: S, sums: &Lanes) -> S::f32s {
     vectors[0]
 }
 
-/// In each run of 2 · `half` lanes: the upper half of a's added to the lower, then the same of b's.
+/// In each run of 2 · `half` lanes: first the lower plus the upper half of a, then the lower plus the upper half of b.
 #[inline(always)]
 fn add_halves<S: Simd>(simd: S, half: usize, a: S::f32s, b: S::f32s) -> S::f32s {
     const INDEX: [u32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];

@@ -5,15 +5,15 @@ use pulp::{Simd, WithSimd};
 use super::math::{exp, ln, ln_1p};
 use super::{LANES, Lanes};
 
-/// The loss and the softmax of [`LANES`] examples at once, lane e being example e.
+/// The loss and the softmax of [`LANES`] examples, one per lane.
 pub struct Softmax<'a> {
-    /// (k): logits, which become probabilities.
+    /// (k): logits, overwritten by probabilities.
     pub logits: &'a mut [Lanes],
     /// The class of each example.
     pub labels: &'a [u8; LANES],
-    /// Overwritten: logsumexp(logits) − logits\[label\] in nats; not finite when a logit is not.
+    /// Overwritten: logsumexp(logits) − logits\[label\] in nats; not finite if a logit is not.
     pub losses: &'a mut Lanes,
-    /// Overwritten: the class of the largest logit, the first of equals.
+    /// Overwritten: the class of the largest logit; of equal logits the first.
     pub predictions: &'a mut [u32; LANES],
 }
 
@@ -54,7 +54,7 @@ impl WithSimd for Softmax<'_> {
     }
 }
 
-/// The largest logit of each example, and in `predictions` its class, the first of equals.
+/// The largest logit of each example; its class, of equal logits the first, goes to `predictions`.
 #[inline(always)]
 fn largest<S: Simd>(simd: S, logits: &[Lanes], predictions: &mut [u32; LANES]) -> Lanes {
     let mut max = logits[0];
@@ -73,15 +73,15 @@ fn largest<S: Simd>(simd: S, logits: &[Lanes], predictions: &mut [u32; LANES]) -
     max
 }
 
-/// The loss and the sigmoids of [`LANES`] examples at once, lane e being example e.
+/// The loss and the sigmoids of [`LANES`] examples, one per lane.
 pub struct Sigmoid<'a> {
-    /// (k): logits, which become probabilities.
+    /// (k): logits, overwritten by probabilities.
     pub logits: &'a mut [Lanes],
     /// The class of each example.
     pub labels: &'a [u8; LANES],
-    /// Overwritten: the mean over the classes of the binary cross-entropy, in nats; not finite when a logit is not.
+    /// Overwritten: the mean over the classes of the binary cross-entropy, in nats; not finite if a logit is not.
     pub losses: &'a mut Lanes,
-    /// Overwritten: the class of the largest logit, the first of equals.
+    /// Overwritten: the class of the largest logit; of equal logits the first.
     pub predictions: &'a mut [u32; LANES],
 }
 
@@ -98,7 +98,7 @@ impl WithSimd for Sigmoid<'_> {
                 let z = row.0[e];
                 let onehot = f32::from(u8::from(usize::from(self.labels[e]) == class));
                 let exp = exp(-z.abs());
-                // A product, not a choice: 0 · ∞ is NaN, which shows.
+                // A product rather than a branch: 0 · ∞ is NaN, so that an infinite logit gives a NaN loss.
                 sum[e] += z.max(0.0) - z * onehot + ln_1p(exp);
                 row.0[e] = if z >= 0.0 { 1.0 } else { exp } / (1.0 + exp);
             }

@@ -1,11 +1,11 @@
-//! Exponential and logarithms that the compiler turns into vectors.
+//! The exponential and logarithms, which the compiler turns into vectors.
 
-/// e^x for x ≤ 0, within 2 units in the last place; 0 where that is below the smallest normal number.
+/// e^x for x ≤ 0, within 2 units in the last place; 0 if it is below the smallest normal number; NaN stays NaN.
 ///
 /// x = j ln 2 + r with |r| ≤ ln 2 / 2, so e^x = 2^j e^r; the Taylor series of e^r to r⁷ leaves 5e-9.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
-    // Added to a small number, it leaves the nearest integer in the low bits.
+pub(super) fn exp(x: f32) -> f32 {
+    // Adding it to a small number leaves the nearest integer in the low bits.
     const ROUND: f32 = 1.5 * (1 << 23) as f32;
     const LN_2: f32 = std::f32::consts::LN_2;
     const LN_2_REST: f32 = (std::f64::consts::LN_2 - LN_2 as f64) as f32;
@@ -19,15 +19,15 @@ pub fn exp(x: f32) -> f32 {
         series = series.mul_add(r, coefficient);
     }
     let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(1_f32.to_bits()));
-    // Not `x >= …`, which would turn NaN into 0.
+    // `x >= …` would turn NaN into 0.
     if x < LN_SMALLEST { 0.0 } else { series * power }
 }
 
-/// ln v for v ≥ 1, within 3 units in the last place; NaN and infinity stay.
+/// ln v for v ≥ 1, within 3 units in the last place; NaN and infinity are returned as they are.
 ///
 /// v = 2^j m with √½ ≤ m < √2, and ln m = 2 artanh(s) with s = (m − 1) / (m + 1); its series to s⁹ leaves 2e-9.
 #[inline(always)]
-pub fn ln(v: f32) -> f32 {
+pub(super) fn ln(v: f32) -> f32 {
     const SQRT_HALF: u32 = std::f32::consts::FRAC_1_SQRT_2.to_bits();
     const MANTISSA: u32 = (1 << 23) - 1;
 
@@ -44,11 +44,11 @@ pub fn ln(v: f32) -> f32 {
     if v < f32::INFINITY { ln } else { v }
 }
 
-/// ln (1 + v) for 0 ≤ v ≤ 1, within 3 units in the last place; NaN stays.
+/// ln (1 + v) for 0 ≤ v ≤ 1, within 3 units in the last place; NaN stays NaN.
 ///
 /// ln (1 + v) = 2 artanh(s) with s = v / (2 + v) ≤ ⅓; its series to s¹⁵ leaves 1e-9.
 #[inline(always)]
-pub fn ln_1p(v: f32) -> f32 {
+pub(super) fn ln_1p(v: f32) -> f32 {
     let s = v / (2.0 + v);
     let z = s * s;
     let mut series: f32 = 1.0 / 15.0;
@@ -96,8 +96,9 @@ mod tests {
         assert_eq!(ln(f32::INFINITY), f32::INFINITY);
         assert!(ln(f32::NAN).is_nan());
     }
+
     #[test]
-    fn the_logarithm_of_one_more_is_within_three_units_in_the_last_place() {
+    fn ln_1p_is_within_three_units_in_the_last_place() {
         let values = (1..=2_000_000).map(|i| (i as f32 / 2e6).powi(5));
         let worst = values.map(|v| ulps(ln_1p(v), f64::from(v).ln_1p())).fold(0.0, f64::max);
         assert!(worst <= 3.0, "{worst}");

@@ -4,22 +4,24 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{PANEL, Panel, ZERO_PANEL};
-use crate::dataset::cifar10::SIDE;
+use super::{PANEL, Panel};
+
+/// Pixels per row of an image that can be mirrored; the compiler turns the mirroring of a known width into vectors.
+pub const IMAGE_WIDTH: usize = 32;
 
 /// The pixels of an example.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Image<'a> {
     /// (d).
     pub pixels: &'a [u8],
-    /// Whether it is mirrored left to right. d is then a multiple of [`SIDE`], the pixels of an image's row.
+    /// True to mirror it left to right; d must then be a multiple of [`IMAGE_WIDTH`].
     pub flip: bool,
 }
 
 /// x = pixel · scale + offset, rounded once, for some panels of some images.
 ///
-/// Panel by panel, all images: `scale` and `offset` are read once, and each image is a stream of its own, which the
-/// processor fetches ahead while it works on the others.
+/// The loop takes all images of one panel, then of the next: it reads `scale` and `offset` once, and each image is a
+/// separate stream that the processor prefetches while it works on the others.
 pub struct Normalise<'a> {
     /// (examples).
     pub images: &'a [Image<'a>],
@@ -27,9 +29,9 @@ pub struct Normalise<'a> {
     pub scale: &'a [f32],
     /// (d).
     pub offset: &'a [f32],
-    /// Which panels.
+    /// The panels to compute.
     pub panels: Range<usize>,
-    /// (examples, stride), overwritten as far as `panels` go.
+    /// (examples, stride): `panels` of each example are overwritten.
     pub x: &'a mut [Panel],
     /// Panels from one example to the next.
     pub stride: usize,
@@ -38,7 +40,7 @@ pub struct Normalise<'a> {
 impl WithSimd for Normalise<'_> {
     type Output = ();
 
-    // A plain loop suffices here and for `exp` and `ln`: compiled for the vector unit, it becomes vectors by itself.
+    // A plain loop suffices here and for `exp` and `ln`: the compiler turns it into vectors.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let (full_scale, rest_of_scale) = self.scale.as_chunks::<PANEL>();
@@ -47,7 +49,7 @@ impl WithSimd for Normalise<'_> {
             let x = self.x[i..].chunks_mut(self.stride);
             let examples = self.images.iter().zip(x);
             if let (Some(&scale), Some(&offset)) = (full_scale.get(p), full_offset.get(p)) {
-                // Copies stay in registers; a reference is read again for each image.
+                // Copies stay in registers; references would be read again for each image.
                 for (image, x) in examples {
                     x[0] = full_panel(image, p, scale, offset);
                 }
@@ -68,17 +70,17 @@ fn full_panel(image: &Image, p: usize, scale: [f32; PANEL], offset: [f32; PANEL]
         mirrored = mirror(pixels);
         pixels = &mirrored.0;
     }
-    let mut x = ZERO_PANEL;
+    let mut x = Panel::ZERO;
     for f in 0..PANEL {
         x.0[f] = f32::from(pixels[f]).mul_add(scale[f], offset[f]);
     }
     x
 }
 
-/// The panel in which the row ends.
+/// The last panel of a row, when it is not full.
 fn last_panel(image: &Image, p: usize, scale: &[f32], offset: &[f32]) -> Panel {
     let pixels = &image.pixels[p * PANEL..];
-    let mut x = ZERO_PANEL;
+    let mut x = Panel::ZERO;
     for f in 0..pixels.len() {
         let pixel = pixels[if image.flip { mirrored(f) } else { f }];
         x.0[f] = f32::from(pixel).mul_add(scale[f], offset[f]);
@@ -86,11 +88,11 @@ fn last_panel(image: &Image, p: usize, scale: &[f32], offset: &[f32]) -> Panel {
     x
 }
 
-/// Where pixel `f` of a panel is in the mirror image: its place in its row counted from the other end.
+/// The place of pixel `f` of a panel in the mirror image: its place in its row, counted from the other end.
 #[inline(always)]
 const fn mirrored(f: usize) -> usize {
-    const { assert!(SIDE.is_power_of_two() && PANEL.is_multiple_of(SIDE)) };
-    f ^ (SIDE - 1)
+    const { assert!(IMAGE_WIDTH.is_power_of_two() && PANEL.is_multiple_of(IMAGE_WIDTH)) };
+    f ^ (IMAGE_WIDTH - 1)
 }
 
 /// A panel of pixels, aligned so that it can be read again right after it was written.
@@ -111,7 +113,7 @@ mod tests {
     use super::mirror;
 
     #[test]
-    fn the_mirror_image_of_a_panel_has_each_of_its_two_rows_turned_round() {
+    fn mirroring_a_panel_reverses_each_of_its_two_rows() {
         let panel = std::array::from_fn(|f| f as u8);
         let mirror = mirror(&panel).0;
         assert_eq!(mirror[..3], [31, 30, 29]);
