@@ -11,6 +11,7 @@ use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::replicate::table::{RUNS, files};
 use onelayer::replicate::{Job, Replication, ReplicationRow};
 use onelayer::shard::Shard;
+use onelayer::statistics::percent;
 use onelayer::train::Data;
 
 use super::common::observer::Work;
@@ -178,7 +179,7 @@ impl Replicating<'_> {
         let rows = self.rows.iter().filter(|row| row.seed == seed);
         let accuracies = rows.map(|row| match row.test_accuracy {
             None => "diverged".into(),
-            Some(accuracy) => format!("{:.2} %", 100.0 * accuracy),
+            Some(accuracy) => format!("{} %", percent(accuracy)),
         });
         let accuracies: Vec<String> = accuracies.collect();
         let all = self.job.seeds_of_shard().len();

@@ -1,11 +1,12 @@
 //! What a replication shows, as tables and words of 80 columns for the settings of the report.
 
 use onelayer::replicate::{PairRow, Replication, SummaryRow, verdicts};
+use onelayer::statistics::{p_text, percent, points};
+
+use super::common::table::or_dash;
 
 /// The widest line.
 const WIDTH: usize = 80;
-/// What stands where there is no value.
-const MISSING: &str = "-";
 
 /// Prints the settings, the pairs and the conclusions.
 pub fn print(replication: &Replication) {
@@ -43,13 +44,13 @@ pub fn print(replication: &Replication) {
 }
 
 fn summary_line(row: &SummaryRow) -> String {
-    let reported = row.reported.map_or(MISSING.into(), |reported| {
+    let reported = or_dash(row.reported, |reported| {
         let place = match row.reported_in_run_95 {
             Some(true) => " in",
             Some(false) => " out",
             None => "",
         };
-        format!("{}{place}", percent(Some(reported)))
+        percent(reported) + place
     });
     let diverged = match row.diverged {
         0 => String::new(),
@@ -59,39 +60,27 @@ fn summary_line(row: &SummaryRow) -> String {
         "{:18} {:>4} {:>6} {:>5}  {:13} {:13}  {reported}{diverged}",
         row.setting,
         row.n,
-        percent(row.mean),
-        percent(row.sd),
+        or_dash(row.mean, percent),
+        or_dash(row.sd, percent),
         range(row.mean_95_low, row.mean_95_high, percent),
         range(row.run_95_low, row.run_95_high, percent),
     )
 }
 
 fn pair_line(row: &PairRow) -> String {
-    let p =
-        row.sign_flip_p_holm.map_or(MISSING.into(), |p| if p < 0.001 { format!("{p:.0e}") } else { format!("{p:.3}") });
     let outcomes = format!("{}/{}/{}", row.wins, row.ties, row.losses);
     format!(
-        "{:16} {:16} {:>7} {:>16} {outcomes:>10}  {p}",
+        "{:16} {:16} {:>7} {:>16} {outcomes:>10}  {}",
         row.setting_a,
         row.setting_b,
-        points(row.mean_difference),
+        or_dash(row.mean_difference, points),
         range(row.difference_95_low, row.difference_95_high, points),
+        or_dash(row.sign_flip_p_holm, p_text),
     )
 }
 
-fn percent(fraction: Option<f64>) -> String {
-    fraction.map_or(MISSING.into(), |f| format!("{:.2}", 100.0 * f))
-}
-
-fn points(fraction: Option<f64>) -> String {
-    fraction.map_or(MISSING.into(), |f| format!("{:+.2}", 100.0 * f))
-}
-
-fn range(low: Option<f64>, high: Option<f64>, text: fn(Option<f64>) -> String) -> String {
-    match (low, high) {
-        (None, None) => MISSING.into(),
-        _ => format!("{} to {}", text(low), text(high)),
-    }
+fn range(low: Option<f64>, high: Option<f64>, text: fn(f64) -> String) -> String {
+    or_dash(low.zip(high), |(low, high)| format!("{} to {}", text(low), text(high)))
 }
 
 /// `text` in lines of at most `width` characters, broken at spaces.

@@ -7,6 +7,7 @@ use plotters::style::text_anchor::HPos;
 use crate::figures::canvas::*;
 use crate::hyperparameters::Loss;
 use crate::search::table::SearchRow;
+use crate::statistics::percent;
 
 /// Width and height of a cell, in pixels.
 const CELL: (u32, u32) = (88, 48);
@@ -179,9 +180,8 @@ fn draw_cell(area: &Area, (x, y): (u32, u32), cell: Cell, (low, high): (f64, f64
     }
     // The colours of the upper half of the range are light.
     let ink = if accuracy > low + 0.6 * (high - low) { INK } else { WHITE };
-    let percent = format!("{:.2}", 100.0 * accuracy);
     let middle = (x + width / 2, y + height / 2);
-    draw_text_in(area, &percent, middle, 20, HPos::Center, &ink)
+    draw_text_in(area, &percent(accuracy), middle, 20, HPos::Center, &ink)
 }
 
 #[cfg(test)]

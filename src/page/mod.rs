@@ -103,7 +103,7 @@ mod filters {
     use askama::{Result, Values, filter_fn};
 
     use super::{BASE64_STANDARD, Engine};
-    use crate::figures;
+    use crate::{figures, statistics};
 
     /// What stands where there is no value.
     const MISSING: &str = "–";
@@ -121,7 +121,7 @@ mod filters {
     /// A fraction as a percentage.
     #[filter_fn]
     pub fn percent(value: &Option<f64>, _: &dyn Values) -> Result<String> {
-        Ok(value.map_or(MISSING.into(), |v| format!("{:.2}\u{a0}%", 100.0 * v)))
+        Ok(value.map_or(MISSING.into(), |v| statistics::percent(v) + "\u{a0}%"))
     }
 
     /// A difference: only its order of magnitude matters. One that is missing was not finite.

@@ -17,6 +17,7 @@ use crate::files::csv::{Row, from_csv};
 use crate::gradcheck::table::GradcheckRow;
 use crate::replicate::{SummaryRow as ReplicatedSetting, VerdictRow};
 use crate::search::table::SearchRow;
+use crate::statistics::points;
 use crate::train::provenance::{self, JobProvenance};
 use crate::train::table::{CurveRow, SummaryRow};
 
@@ -212,7 +213,7 @@ impl SettingPart {
     /// How far the accuracy is from the reported one, in percentage points.
     pub fn difference(&self) -> String {
         let both = self.summary.test_accuracy.zip(self.summary.reported_test_accuracy);
-        both.map_or("–".into(), |(ours, theirs)| format!("{:+.2}", 100.0 * (ours - theirs)).replace('-', "−"))
+        both.map_or("–".into(), |(ours, theirs)| points(ours - theirs).replace('-', "−"))
     }
 
     fn missing_files(&self) -> Vec<Missing> {

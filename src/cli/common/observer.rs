@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use onelayer::hyperparameters::Setting;
+use onelayer::statistics::percent;
 use onelayer::train::{Epoch, Observer};
 
 use crate::cli::common::signals::{self, Quiet};
@@ -54,11 +55,8 @@ impl Observer for Lines {
             line += &format!(" train loss {:.4}", train.loss);
         }
         if let Some(validation) = validation {
-            line += &format!(
-                ", validation loss {:.4}, validation accuracy {:.2} %",
-                validation.loss,
-                100.0 * validation.accuracy
-            );
+            let (loss, accuracy) = (validation.loss, percent(validation.accuracy));
+            line += &format!(", validation loss {loss:.4}, validation accuracy {accuracy} %");
         }
         say!("{line}");
     }

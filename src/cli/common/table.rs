@@ -1,78 +1,68 @@
-//! Tables on the terminal, at most 80 columns wide: that which ends a training job, and that of the classes.
-
-use std::fmt::Write;
+//! Tables on the terminal, at most 80 columns wide.
 
 use onelayer::evaluate::table::ClassRow;
+use onelayer::statistics::percent;
 use onelayer::train::table::SummaryRow;
 
-/// What stands where there is no value.
-const MISSING: &str = "-";
+/// `text` of `value`; a dash if it is missing.
+pub fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
+    value.map_or("-".into(), text)
+}
 
-/// A line a setting: losses in nats, accuracies in percent, the difference in percentage points.
+/// The results of training, one line per setting: losses in nats, accuracies in percent, their difference to the reported
+/// ones in percentage points.
 pub fn results(rows: &[SummaryRow]) -> String {
-    let mut table = String::new();
-    line(&mut table, ["", "", "", "train", "", "valid", "", "test", "", "re-", "", ""]);
-    line(&mut table, ["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "port", "diff.", "sec"]);
+    let accuracy = |value| or_dash(value, |v: f64| fitting(5, 2, |decimals| format!("{:.decimals$}", 100.0 * v)));
+    let mut table = line(["", "", "", "train", "", "valid", "", "test", "", "re-", "", ""]);
+    table += &line(["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "port", "diff.", "sec"]);
     for row in rows {
-        let difference = row.test_accuracy.zip(row.reported_test_accuracy);
-        line(
-            &mut table,
-            [
-                &row.setting,
-                &short(row.lambda),
-                &short(row.eta),
-                &loss(row.train_loss),
-                &percent(row.train_accuracy),
-                &loss(row.validation_loss),
-                &percent(row.validation_accuracy),
-                &loss(row.test_loss),
-                &percent(row.test_accuracy),
-                &percent(row.reported_test_accuracy),
-                &difference.map_or(MISSING.into(), |(ours, theirs)| {
-                    let points = 100.0 * (ours - theirs);
-                    fitting(5, 2, |decimals| format!("{points:+.decimals$}"))
-                }),
-                &seconds(row.train_seconds),
-            ],
-        );
+        let difference = or_dash(row.test_accuracy.zip(row.reported_test_accuracy), |(ours, reported)| {
+            fitting(5, 2, |decimals| format!("{:+.decimals$}", 100.0 * (ours - reported)))
+        });
+        table += &line([
+            &row.setting,
+            &short(row.lambda),
+            &short(row.eta),
+            &loss(row.train_loss),
+            &accuracy(row.train_accuracy),
+            &loss(row.validation_loss),
+            &accuracy(row.validation_accuracy),
+            &loss(row.test_loss),
+            &accuracy(row.test_accuracy),
+            &accuracy(row.reported_test_accuracy),
+            &difference,
+            &seconds(row.train_seconds),
+        ]);
     }
     table
 }
 
-/// A line a class: how often it is there, was predicted, and how many of these it was rightly, in percent.
+/// The results of an evaluation, one line per class.
 pub fn classes(rows: &[ClassRow]) -> String {
-    let mut table = String::from("class       images  predicted  correct  precision %  recall %\n");
-    for row in rows {
-        writeln!(
-            table,
-            "{:10} {:7} {:10} {:8} {:>12} {:>9}",
-            row.class,
-            row.examples,
-            row.predicted,
-            row.correct,
-            percent(row.precision),
-            percent(row.recall)
-        )
-        .expect("memory can be written");
-    }
-    table
+    let line = |row: &ClassRow| {
+        let [precision, recall] = [row.precision, row.recall].map(|value| or_dash(value, percent));
+        let ClassRow { class, examples, predicted, correct, .. } = row;
+        format!("{class:10} {examples:7} {predicted:10} {correct:8} {precision:>12} {recall:>9}\n")
+    };
+    let header = "class       images  predicted  correct  precision %  recall %\n";
+    header.to_owned() + &rows.iter().map(line).collect::<String>()
 }
 
-/// A line of 80 columns. A setting whose name or numbers are longer than those of the report has its name on a line of
-/// its own.
-fn line(table: &mut String, cells: [&str; 12]) {
+/// A line of 80 columns. A setting whose name or numbers are longer than those of the report's settings has its name on a
+/// line of its own.
+fn line(cells: [&str; 12]) -> String {
     let [setting, lambda, eta, rest @ ..] = cells;
     let numbers = format!("{lambda:>3} {eta:>5}");
-    if setting.chars().count() <= 18 && numbers.chars().count() <= 9 {
-        write!(table, "{setting:18} {numbers}").expect("memory can be written");
+    let mut line = if setting.chars().count() <= 18 && numbers.chars().count() <= 9 {
+        format!("{setting:18} {numbers}")
     } else {
-        write!(table, "{setting}\n{numbers:>28}").expect("memory can be written");
-    }
+        format!("{setting}\n{numbers:>28}")
+    };
     for (cell, width) in rest.iter().zip([5, 5, 5, 5, 5, 5, 5, 5, 3]) {
-        write!(table, " {cell:>width$}").expect("memory can be written");
+        line += &format!(" {cell:>width$}");
     }
-    table.truncate(table.trim_end().len());
-    table.push('\n');
+    line.truncate(line.trim_end().len());
+    line + "\n"
 }
 
 /// λ or η, in at most ten characters.
@@ -81,7 +71,7 @@ fn short(value: f64) -> String {
     if text.len() <= 8 { text } else { format!("{value:.2e}") }
 }
 
-/// What `format` makes of as many decimals, at most `decimals`, as fit into `width`; of none if nothing fits.
+/// The result of `format` with as many decimals, at most `decimals`, as fit into `width`; without any if none fit.
 fn fitting(width: usize, decimals: usize, format: impl Fn(usize) -> String) -> String {
     let texts = (0..=decimals).rev().map(&format);
     let fits = |text: &String| text.len() <= width;
@@ -90,17 +80,13 @@ fn fitting(width: usize, decimals: usize, format: impl Fn(usize) -> String) -> S
 
 /// A loss in five characters.
 pub fn loss(value: Option<f64>) -> String {
-    value.map_or(MISSING.into(), |v| match v {
+    or_dash(value, |v| match v {
         ..99_999.5 => fitting(5, 3, |decimals| format!("{v:.decimals$}")),
         _ => format!("{v:.0e}"),
     })
 }
 
-fn percent(value: Option<f64>) -> String {
-    value.map_or(MISSING.into(), |v| fitting(5, 2, |decimals| format!("{:.decimals$}", 100.0 * v)))
-}
-
-/// A time in three characters: seconds, and when there are too many of them, minutes, hours or days.
+/// A time in three characters: in seconds, or if these are too many in minutes, hours or days.
 fn seconds(value: f64) -> String {
     if value < 999.5 {
         return fitting(3, 1, |decimals| format!("{value:.decimals$}"));
