@@ -212,12 +212,34 @@ impl Setting {
         name
     }
 
+    /// The setting's title in figures, such as `λ = 0.1   η = 0.001`; what the report doesn't have stands behind it.
+    pub fn title(self) -> String {
+        let mut title = title(self.lambda, self.eta);
+        if let Some(decay) = self.decay {
+            title += &format!(", × {} every {} epochs", short(decay.factor()), decay.every());
+        }
+        if self.loss != Loss::default() {
+            title += &format!("   {}", self.loss);
+        }
+        title
+    }
+
     /// The test accuracy, a fraction, that the report states for this setting under [`Schedule::REPORT`]; `None` for a
     /// setting it doesn't have.
     pub fn reported_test_accuracy(self) -> Option<f64> {
         let stated = [0.2877, 0.3932, 0.3940, 0.3738];
         Setting::REPORT.iter().position(|&s| s == self).map(|i| stated[i])
     }
+}
+
+/// `λ = 0.1   η = 0.001`.
+pub fn title(lambda: f64, eta: f64) -> String {
+    format!("λ = {}   η = {}", short(lambda), short(eta))
+}
+
+/// `value` with all its digits, but without long runs of zeros: `0.001`, `1e-9`.
+pub fn short(value: f64) -> String {
+    if value == 0.0 || (1e-5..1e6).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
 /// What the members of a group share: the stream of mini-batches.
@@ -283,6 +305,16 @@ mod tests {
             let message = Setting::new(0.0, eta).unwrap_err().to_string();
             assert!(message.starts_with("eta must be"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_title_has_the_numbers_as_they_are_and_what_the_report_does_not_have() {
+        assert_eq!(title(0.0, 0.001), "λ = 0   η = 0.001");
+        assert_eq!(title(1e-9, 1e300), "λ = 1e-9   η = 1e300");
+        assert_eq!(Setting::REPORT[1].title(), title(0.0, 0.001));
+        let other = Setting::new(0.0, 0.01).unwrap().with_loss(Loss::Bce);
+        let other = other.with_decay(Some("10x0.3".parse().unwrap()));
+        assert_eq!(other.title(), "λ = 0   η = 0.01, × 0.3 every 10 epochs   bce");
     }
 
     #[test]

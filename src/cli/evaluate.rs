@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use onelayer::dataset::Dataset;
+use onelayer::dataset::cifar10::CLASS_NAMES;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::table::{class_rows, confusion_csv};
-use onelayer::evaluate::{Confusion, Outcomes, Scores, outcomes};
-use onelayer::figures::{IMAGES, confident_figure, confusion_figure};
+use onelayer::evaluate::{Confusion, Outcomes, Prediction, Scores, outcomes};
+use onelayer::figures::{ClassifiedImage, IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv::{Dialect, to_csv};
 use onelayer::statistics::percent;
 
@@ -133,12 +134,25 @@ impl Evaluation<'_> {
         };
         let title = format!("{setting}, {split} split");
         let [right, wrong] = [true, false].map(|right| self.outcomes.most_confident(right, IMAGES));
+        let [right, wrong] = [&right, &wrong].map(|predictions| self.classified(predictions));
         Ok(vec![
             (format!("confusion_{name}.csv"), confusion_csv(&self.confusion, dialect)),
             (format!("classes_{name}.csv"), to_csv(&class_rows(&self.confusion), dialect)),
-            (format!("confusion_{name}.png"), confusion_figure(&title, &self.confusion)?),
-            (format!("confident_{name}.png"), confident_figure(&title, self.images, &right, &wrong)?),
+            (format!("confusion_{name}.png"), confusion_figure(&title, &CLASS_NAMES, self.confusion.counts())?),
+            (format!("confident_{name}.png"), confident_figure(&title, &right, &wrong)?),
         ])
+    }
+
+    /// The images of `predictions`, as the figure shows them.
+    fn classified(&self, predictions: &[Prediction]) -> Vec<ClassifiedImage<'_>> {
+        let name = |class: u8| CLASS_NAMES[usize::from(class)];
+        let image = |prediction: &Prediction| ClassifiedImage {
+            pixels: self.images.image(prediction.index),
+            class: name(prediction.label),
+            predicted: name(prediction.class),
+            probability: prediction.probability,
+        };
+        predictions.iter().map(image).collect()
     }
 
     fn text(&self, source: &str) -> String {

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use onelayer::figures::heatmap::search_figure;
 use onelayer::files::csv::{self, Row};
 use onelayer::replicate::table::{RUNS, files};
 use onelayer::replicate::{Replication, ReplicationRow};
-use onelayer::search::table::SearchRow;
+use onelayer::search::table::{SearchRow, figure};
 use onelayer::shard::{Shard, Sharded, merge};
 
 use super::common::out;
@@ -85,10 +84,8 @@ fn merge_replication(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode>
 fn merge_search(args: &Args, found: Vec<Table>) -> anyhow::Result<ExitCode> {
     let rows: Vec<SearchRow> = join(found)?;
     let folder = args.out.open()?;
-    folder.write(&[
-        ("search.csv".into(), csv::to_csv(&rows, folder.dialect())),
-        ("search.png".into(), search_figure(&rows)),
-    ])?;
+    folder
+        .write(&[("search.csv".into(), csv::to_csv(&rows, folder.dialect())), ("search.png".into(), figure(&rows))])?;
     show!("The {} trials are in {}; the same search with", rows.len(), folder.path().join("search.csv").display());
     show!("--resume, and without --shard, trains the best setting.");
     Ok(ExitCode::SUCCESS)

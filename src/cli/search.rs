@@ -8,11 +8,10 @@ use onelayer::dataset::Dataset;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::Scores;
-use onelayer::figures::heatmap::search_figure;
 use onelayer::files::csv;
 use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Decay, Loss, Schedule};
-use onelayer::search::table::{SearchRow, Validation, outcomes};
+use onelayer::search::table::{SearchRow, Validation, figure, outcomes};
 use onelayer::search::{Outcome, Plan, Space, best};
 use onelayer::shard::Shard;
 use onelayer::statistics::{percent, standard_error};
@@ -281,7 +280,7 @@ impl Search<'_> {
         let rows: Vec<_> = self.outcomes.iter().map(row).collect();
         let mut files = vec![(self.table(), csv::to_csv(&rows, self.folder.dialect()))];
         if self.shard == Shard::WHOLE {
-            files.push(("search.png".into(), search_figure(&rows)));
+            files.push(("search.png".into(), figure(&rows)));
         }
         Ok(self.folder.write(&files)?)
     }

@@ -221,6 +221,11 @@ impl Confusion {
         Self { classes, counts }
     }
 
+    /// The counts, (k,k), row-major: one row per true class, one column per predicted class.
+    pub fn counts(&self) -> &[usize] {
+        &self.counts
+    }
+
     /// The number of classes, k.
     pub fn classes(&self) -> usize {
         self.classes

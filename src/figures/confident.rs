@@ -1,82 +1,83 @@
-//! `confident_<setting>.png`: the images that a model is surest of, rightly and wrongly.
+//! `confident_<setting>.png`: the most confident predictions, right and wrong.
 
 use plotters::style::text_anchor::HPos;
 
-use crate::dataset::Dataset;
-use crate::dataset::cifar10::{CLASS_NAMES, DIMS, SIDE};
-use crate::error::{Error, Result};
-use crate::evaluate::Prediction;
-use crate::figures::canvas::*;
+use crate::dataset::cifar10::{CHANNELS, PLANE};
+use crate::error::Result;
+use crate::figures::canvas::{
+    Canvas, Drawn, HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, draw, encode_png, paste_tile,
+};
+use crate::shape::check_shape;
 
-/// How many images there are of each kind, at most.
+/// Maximum number of images of each kind.
 pub const IMAGES: usize = 10;
 
-const TILE: u32 = SIDE as u32 * ZOOM;
 /// Height of the three lines below an image.
 const LABEL: u32 = 80;
 /// Height of the line above the images of a kind.
 const KIND: u32 = 44;
-const LINES: u32 = (IMAGES as u32).div_ceil(TEMPLATES_PER_ROW);
-const KIND_HEIGHT: u32 = KIND + LINES * (TILE + LABEL + TEMPLATE_GAP);
-const WIDTH: u32 = TEMPLATES_PER_ROW * (TILE + TEMPLATE_GAP) + TEMPLATE_GAP;
-const HEIGHT: u32 = TEMPLATES_HEAD + 2 * KIND_HEIGHT;
+const LINES: u32 = (IMAGES as u32).div_ceil(TILES_PER_LINE);
+const KIND_HEIGHT: u32 = KIND + LINES * (TILE + LABEL + TILE_GAP);
+const SIZE: (u32, u32) = (TILES_WIDTH, HEAD + 2 * KIND_HEIGHT);
 
-/// The images of `dataset` that `right` and `wrong` are about, enlarged, with their class, the predicted one and its
+/// An image of 32×32 and what a model predicts for it.
+pub struct ClassifiedImage<'a> {
+    /// Three planes, row-major: 3072 bytes.
+    pub pixels: &'a [u8],
+    /// Name of its class.
+    pub class: &'a str,
+    /// Name of the predicted class.
+    pub predicted: &'a str,
+    /// Probability of the predicted class.
+    pub probability: f32,
+}
+
+/// The images that are classified rightly and wrongly, enlarged, with their class, the predicted class and its
 /// probability; up to [`IMAGES`] of each.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] when the images are not those of CIFAR-10.
-///
-/// # Panics
-///
-/// When a prediction is of an image beyond the last.
-pub fn confident_figure(title: &str, dataset: &Dataset, right: &[Prediction], wrong: &[Prediction]) -> Result<Vec<u8>> {
-    if dataset.dims() != DIMS {
-        return Err(Error::shape("data set", DIMS, dataset.dims()));
-    }
+/// [`Error::Shape`](crate::Error::Shape) when an image is not one of 32×32 pixels.
+pub fn confident_figure(title: &str, right: &[ClassifiedImage], wrong: &[ClassifiedImage]) -> Result<Vec<u8>> {
     let kinds = [("Right, with the highest probabilities", right), ("Wrong, with the highest probabilities", wrong)];
-    let mut pixels = draw(WIDTH, HEIGHT, |area| {
-        let middle = (WIDTH / 2, TEMPLATES_HEAD / 2);
-        draw_text(area, title, middle, 28, HPos::Center)?;
-        for (kind, (name, predictions)) in (0..).zip(kinds) {
-            let line = TEMPLATES_HEAD + kind * KIND_HEIGHT + KIND / 2;
-            draw_text(area, name, (TEMPLATE_GAP, line), 24, HPos::Left)?;
-            for (place, prediction) in (0..).zip(&predictions[..predictions.len().min(IMAGES)]) {
-                label(area, corner(kind, place), prediction)?;
-            }
-        }
-        Ok(())
-    });
-    for (kind, (_, predictions)) in (0..).zip(kinds) {
-        for (place, prediction) in (0..).zip(predictions.iter().take(IMAGES)) {
-            let image = dataset.image(prediction.index);
-            paste_template(&mut pixels, WIDTH, corner(kind, place), image);
-        }
+    let images = || {
+        let kinds = (0..).zip(kinds);
+        kinds.flat_map(|(kind, (_, images))| {
+            (0..).zip(images).take(IMAGES).map(move |(i, image)| (corner(kind, i), image))
+        })
+    };
+    for (_, image) in images() {
+        check_shape("image", image.pixels.len(), &[CHANNELS, PLANE])?;
     }
-    Ok(encode_png(WIDTH, HEIGHT, &pixels))
+    let mut pixels = draw(SIZE, 1, |canvas| {
+        canvas.text(title, (SIZE.0 / 2, HEAD / 2), 28, HPos::Center)?;
+        for (kind, (name, _)) in (0..).zip(kinds) {
+            canvas.text(name, (TILE_GAP, HEAD + kind * KIND_HEIGHT + KIND / 2), 24, HPos::Left)?;
+        }
+        images().try_for_each(|(corner, image)| image.label(canvas, corner))
+    });
+    for (corner, image) in images() {
+        paste_tile(&mut pixels, corner, image.pixels);
+    }
+    Ok(encode_png(SIZE, &pixels))
 }
 
 /// Upper left corner of image number `place` of its kind.
 fn corner(kind: u32, place: u32) -> (u32, u32) {
-    let (column, line) = (place % TEMPLATES_PER_ROW, place / TEMPLATES_PER_ROW);
-    (
-        TEMPLATE_GAP + column * (TILE + TEMPLATE_GAP),
-        TEMPLATES_HEAD + kind * KIND_HEIGHT + KIND + line * (TILE + LABEL + TEMPLATE_GAP),
-    )
+    let (column, line) = (place % TILES_PER_LINE, place / TILES_PER_LINE);
+    (TILE_GAP + column * (TILE + TILE_GAP), HEAD + kind * KIND_HEIGHT + KIND + line * (TILE + LABEL + TILE_GAP))
 }
 
-fn label(area: &Area, (left, top): (u32, u32), prediction: &Prediction) -> Drawn<'static> {
-    let [class, predicted] = [prediction.label, prediction.class].map(|c| CLASS_NAMES[usize::from(c)]);
-    let lines = [
-        format!("true: {class}"),
-        format!("predicted: {predicted}"),
-        format!("probability: {:.3}", prediction.probability),
-    ];
-    for (line, y) in lines.iter().zip([15, 39, 63]) {
-        draw_text(area, line, (left, top + TILE + y), 18, HPos::Left)?;
+impl ClassifiedImage<'_> {
+    fn label(&self, canvas: &Canvas, (left, top): (u32, u32)) -> Drawn {
+        let lines = [
+            format!("true: {}", self.class),
+            format!("predicted: {}", self.predicted),
+            format!("probability: {:.3}", self.probability),
+        ];
+        let mut places = lines.iter().zip([15, 39, 63]);
+        places.try_for_each(|(line, y)| canvas.text(line, (left, top + TILE + y), 18, HPos::Left))
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -84,21 +85,20 @@ mod tests {
     use super::*;
     use crate::figures::canvas::tests::Image;
 
-    /// Image i is grey of brightness i.
-    fn greys() -> Dataset {
-        let pixels = (0..30).flat_map(|i| vec![i; DIMS.features]).collect();
-        Dataset::new(DIMS, pixels, vec![9; 30]).unwrap()
+    /// An image of one grey.
+    fn grey(brightness: u8) -> Vec<u8> {
+        vec![brightness; CHANNELS * PLANE]
     }
 
-    fn of(index: usize) -> Prediction {
-        Prediction { index, label: 1, class: 1, probability: 1.0 }
+    fn classified(pixels: &Vec<u8>) -> ClassifiedImage<'_> {
+        ClassifiedImage { pixels, class: "automobile", predicted: "automobile", probability: 1.0 }
     }
 
     #[test]
     fn each_image_is_where_its_labels_are() {
-        let right: Vec<_> = (0..12).map(of).collect();
-        let wrong: Vec<_> = (20..23).map(of).collect();
-        let image = Image::decode(&confident_figure("a title", &greys(), &right, &wrong).unwrap());
+        let greys: Vec<_> = (0..30).map(grey).collect();
+        let [right, wrong] = [0..12, 20..23].map(|range| greys[range].iter().map(classified).collect::<Vec<_>>());
+        let image = Image::decode(&confident_figure("a title", &right, &wrong).unwrap());
         let at = |kind, place| {
             let (x, y) = corner(kind, place);
             let first = image.at(x as usize, y as usize);
@@ -120,11 +120,12 @@ mod tests {
 
     #[test]
     fn the_longest_labels_fit_beside_each_other() {
-        let long: Vec<_> = (0..10).map(of).collect();
-        let image = Image::decode(&confident_figure("a title", &greys(), &long, &long).unwrap());
-        for place in 0..TEMPLATES_PER_ROW {
+        let black = grey(0);
+        let long: Vec<_> = (0..10).map(|_| classified(&black)).collect();
+        let image = Image::decode(&confident_figure("a title", &long, &long).unwrap());
+        for place in 0..TILES_PER_LINE {
             let (x, y) = corner(0, place);
-            let gap = x + TILE..x + TILE + TEMPLATE_GAP;
+            let gap = x + TILE..x + TILE + TILE_GAP;
             let mut below = (y + TILE..y + TILE + LABEL).flat_map(|y| gap.clone().map(move |x| (x, y)));
             assert!(below.all(|(x, y)| image.at(x as usize, y as usize) == [255; 3]));
         }
@@ -132,8 +133,6 @@ mod tests {
 
     #[test]
     fn other_images_are_refused() {
-        let dims = crate::shape::Dims { features: 3, classes: 2 };
-        let other = Dataset::new(dims, vec![0; 3], vec![0]).unwrap();
-        assert!(confident_figure("", &other, &[], &[]).is_err());
+        assert!(confident_figure("", &[], &[classified(&vec![0; 3])]).is_err());
     }
 }

@@ -1,103 +1,102 @@
-//! `confusion_<setting>.png`: which class was taken for which.
+//! `confusion_<setting>.png`: the confusion matrix.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::dataset::cifar10::CLASS_NAMES;
-use crate::error::{Error, Result};
-use crate::evaluate::Confusion;
-use crate::figures::canvas::*;
+use crate::error::Result;
+use crate::figures::canvas::{BLUE, Canvas, Drawn, GRID, INK, figure};
+use crate::shape::check_shape;
 
-const CLASSES: u32 = CLASS_NAMES.len() as u32;
 /// Width and height of a cell.
 const CELL: (u32, u32) = (92, 42);
-/// Height of the band with the title and what rows and columns are.
+/// Height of the band with the title and the meaning of rows and columns.
 const HEAD: u32 = 88;
 /// Width of the names of the rows.
 const LEFT: u32 = 128;
 const MARGIN: u32 = 16;
 const TEXT: u32 = 18;
 
-/// The confusion matrix, each cell with its count and as dark as its share of the row; precision below, recall on the
-/// right, in percent.
+/// The confusion matrix of the k classes `names`: how many examples of each class (rows) were predicted as each class
+/// (columns), `counts` (k,k), row-major.
+///
+/// A cell is as dark as its share of the row. Precision stands below, recall on the right, in percent.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] when the confusion is not one of ten classes.
-pub fn confusion_figure(title: &str, confusion: &Confusion) -> Result<Vec<u8>> {
-    if confusion.classes() != CLASS_NAMES.len() {
-        return Err(Error::shape(
-            "confusion",
-            crate::shape::shape_text(&[CLASS_NAMES.len(); 2]),
-            crate::shape::shape_text(&[confusion.classes(); 2]),
-        ));
-    }
+/// [`Error::Shape`](crate::Error::Shape) when `counts` has another shape.
+pub fn confusion_figure(title: &str, names: &[&str], counts: &[usize]) -> Result<Vec<u8>> {
+    let classes = names.len();
+    check_shape("confusion matrix", counts.len(), &[classes, classes])?;
+    let count = |truth: usize, predicted: usize| counts[truth * classes + predicted];
+    let examples = |truth| (0..classes).map(|predicted| count(truth, predicted)).sum::<usize>();
+    let predictions = |predicted| (0..classes).map(|truth| count(truth, predicted)).sum();
+    let correct = (0..classes).map(|class| count(class, class)).sum();
     // A line of names above the cells and one of precisions below; names on the left, recalls on the right.
-    let width = LEFT + (CLASSES + 1) * CELL.0 + MARGIN;
-    let height = HEAD + (CLASSES + 2) * CELL.1 + MARGIN;
-    let pixels = draw(width, height, |area| {
+    let last = classes as u32;
+    let size = (LEFT + (last + 1) * CELL.0 + MARGIN, HEAD + (last + 2) * CELL.1 + MARGIN);
+    Ok(figure(size, 1, |canvas| {
         let caption = "rows: the class of the image; columns: the class that was predicted";
-        draw_text(area, title, (width / 2, 28), 28, HPos::Center)?;
-        draw_text(area, caption, (width / 2, 64), 20, HPos::Center)?;
-        for (class, name) in CLASS_NAMES.iter().enumerate() {
+        canvas.text(title, (size.0 / 2, 28), 28, HPos::Center)?;
+        canvas.text(caption, (size.0 / 2, 64), 20, HPos::Center)?;
+        for (class, name) in names.iter().enumerate() {
             let at = class as u32;
-            write(area, name, (at, 0))?;
-            row_name(area, name, at + 1)?;
-            for predicted in 0..CLASS_NAMES.len() {
-                let count = confusion.count(class, predicted);
-                let share = count as f64 / confusion.examples(class).max(1) as f64;
-                cell(area, (predicted as u32, at + 1), count, share)?;
+            write(canvas, name, (at, 0))?;
+            write_name(canvas, name, at + 1)?;
+            for predicted in 0..classes {
+                let (count, examples) = (count(class, predicted), examples(class));
+                let share = count as f64 / examples.max(1) as f64;
+                draw_cell(canvas, (predicted as u32, at + 1), count, share)?;
             }
-            write(area, &percent(confusion.recall(class)), (CLASSES, at + 1))?;
-            let precision = percent(confusion.precision(class));
-            write(area, &precision, (at, CLASSES + 1))?;
+            write(canvas, &percent(count(class, class), examples(class)), (last, at + 1))?;
+            write(canvas, &percent(count(class, class), predictions(class)), (at, last + 1))?;
         }
-        write(area, "recall %", (CLASSES, 0))?;
-        write(area, &percent(confusion.accuracy()), (CLASSES, CLASSES + 1))?;
-        row_name(area, "precision %", CLASSES + 1)
-    });
-    Ok(encode_png(width, height, &pixels))
+        write(canvas, "recall %", (last, 0))?;
+        write(canvas, &percent(correct, counts.iter().sum()), (last, last + 1))?;
+        write_name(canvas, "precision %", last + 1)
+    }))
 }
 
-fn percent(fraction: Option<f64>) -> String {
-    fraction.map_or("-".into(), |f| format!("{:.1}", 100.0 * f))
+fn percent(part: usize, whole: usize) -> String {
+    if whole == 0 { "-".into() } else { format!("{:.1}", 100.0 * (part as f64 / whole as f64)) }
 }
 
 /// The middle of a cell; column 0 is the first class, row 0 the line of names.
 fn middle((column, row): (u32, u32)) -> (u32, u32) {
-    let x = LEFT + column * CELL.0 + CELL.0 / 2;
-    (x, HEAD + row * CELL.1 + CELL.1 / 2)
+    (LEFT + column * CELL.0 + CELL.0 / 2, HEAD + row * CELL.1 + CELL.1 / 2)
 }
 
-fn write(area: &Area, text: &str, cell: (u32, u32)) -> Drawn<'static> {
-    draw_text(area, text, middle(cell), TEXT, HPos::Center)
+fn write(canvas: &Canvas, text: &str, cell: (u32, u32)) -> Drawn {
+    canvas.text(text, middle(cell), TEXT, HPos::Center)
 }
 
-fn row_name(area: &Area, name: &str, row: u32) -> Drawn<'static> {
+fn write_name(canvas: &Canvas, name: &str, row: u32) -> Drawn {
     let (_, y) = middle((0, row));
-    draw_text(area, name, (LEFT - 12, y), TEXT, HPos::Right)
+    canvas.text(name, (LEFT - 12, y), TEXT, HPos::Right)
 }
 
-/// A count on a ground from white, for a `share` of 0, to blue, for all.
-fn cell(area: &Area, at: (u32, u32), count: usize, share: f64) -> Drawn<'static> {
+/// A count on a ground from white, for a `share` of 0, to blue, for 1.
+fn draw_cell(canvas: &Canvas, at: (u32, u32), count: usize, share: f64) -> Drawn {
     let (x, y) = middle(at);
-    let (left, top) = ((x - CELL.0 / 2) as i32, (y - CELL.1 / 2) as i32);
-    let corners = [(left, top), (left + CELL.0 as i32, top + CELL.1 as i32)];
-    area.draw(&Rectangle::new(corners, TRAINING.mix(share).filled()))?;
-    area.draw(&Rectangle::new(corners, GRID.stroke_width(1)))?;
-    // White is the clearer on blue from here on.
-    let ink = if share > 0.6 { &WHITE } else { &INK };
-    draw_text_in(area, &count.to_string(), (x, y), TEXT, HPos::Center, ink)
+    let corner = (x - CELL.0 / 2, y - CELL.1 / 2);
+    canvas.rectangle(corner, CELL, BLUE.mix(share).filled())?;
+    canvas.rectangle(corner, CELL, GRID.stroke_width(1))?;
+    // White is easier to read on the darker blues.
+    let ink = if share > 0.6 { WHITE } else { INK };
+    canvas.text_in(&count.to_string(), (x, y), TEXT, HPos::Center, ink)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::cifar10::CLASS_NAMES;
     use crate::figures::canvas::tests::Image;
 
     fn figure(pairs: &[(usize, usize)]) -> Image {
-        let confusion = Confusion::new(CLASS_NAMES.len(), pairs.iter().copied());
-        Image::decode(&confusion_figure("a title", &confusion).unwrap())
+        let mut counts = [0; 100];
+        for (truth, predicted) in pairs {
+            counts[truth * 10 + predicted] += 1;
+        }
+        Image::decode(&confusion_figure("a title", &CLASS_NAMES, &counts).unwrap())
     }
 
     /// The colour of a cell, beside its count.
@@ -108,9 +107,9 @@ mod tests {
 
     #[test]
     fn a_cell_is_as_blue_as_its_share_of_the_row() {
-        // Of four cats three were taken for dogs.
+        // Of four cats three were predicted as dogs.
         let image = figure(&[(3, 3), (3, 5), (3, 5), (3, 5), (0, 9)]);
-        let RGBColor(r, g, b) = TRAINING;
+        let RGBColor(r, g, b) = BLUE;
         assert_eq!(ground(&image, (9, 1)), [r, g, b]);
         assert_eq!(ground(&image, (9, 4)), [255, 255, 255]);
         assert_eq!(ground(&image, (0, 4)), [255, 255, 255]);
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn another_number_of_classes_is_refused() {
-        assert!(confusion_figure("", &Confusion::new(3, [])).is_err());
+        assert!(confusion_figure("", &CLASS_NAMES, &[0; 9]).is_err());
     }
 
     #[test]

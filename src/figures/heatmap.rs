@@ -1,68 +1,66 @@
-//! `search.png`: the validation accuracy over λ and η, for each loss.
+//! `search.png`: the validation accuracy over λ and η, one heat map per loss.
 
 use plotters::prelude::*;
 use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
 use plotters::style::text_anchor::HPos;
 
-use crate::figures::canvas::*;
-use crate::hyperparameters::Loss;
-use crate::search::table::SearchRow;
+use crate::figures::canvas::{Canvas, Drawn, INK, figure};
 use crate::statistics::percent;
 
 /// Width and height of a cell, in pixels.
 const CELL: (u32, u32) = (88, 48);
-/// Above a panel: the title and the loss's name.
+/// Height of the title and of a map's name above it.
 const HEAD: u32 = 84;
-/// Left of a panel: the values of λ.
+/// Width of the values of λ left of a map.
 const LEFT: u32 = 112;
-/// Below a panel: the values of η and the axis's name.
+/// Height of the values and the name of η below a map.
 const FOOT: u32 = 76;
-/// Right of the last panel.
+/// Right of the last map.
 const RIGHT: u32 = 32;
 /// The smallest width that has room for the title.
 const SMALLEST_WIDTH: u32 = 560;
 /// An axis with more values than this is cut into so many parts of equal ratio.
 const MOST_VALUES: usize = 10;
-/// Where nothing was tried, and where everything diverged.
 const UNTRIED: RGBColor = WHITE;
 const DIVERGED: RGBColor = RGBColor(200, 200, 200);
 
-/// The figure of the trials in `rows`. A cell has the highest accuracy, in percent, of the trials of its λ, η and loss,
-/// whatever their batch size, decay and flips; the highest of all has a frame. A cell where every trial diverged is grey.
-pub fn search_figure(rows: &[SearchRow]) -> Vec<u8> {
-    let lambdas = Axis::new(rows.iter().map(|row| row.lambda));
-    let etas = Axis::new(rows.iter().map(|row| row.eta));
-    let tried = |loss: &Loss| rows.iter().any(|row| row.loss == *loss);
-    let panels: Vec<_> = Loss::ALL
-        .into_iter()
-        .filter(tried)
-        .map(|loss| {
-            let rows = rows.iter().filter(|row| row.loss == loss);
-            Panel::new(loss, rows, &lambdas, &etas)
-        })
-        .collect();
-    let accuracies = panels.iter().flat_map(|panel| &panel.cells).filter_map(|cell| match cell {
+/// A trial of a search.
+#[derive(Clone, Copy)]
+pub struct HeatMapTrial {
+    /// Weight of the penalty.
+    pub lambda: f64,
+    /// Learning rate.
+    pub eta: f64,
+    /// Validation accuracy, a fraction; `None` if training diverged.
+    pub accuracy: Option<f64>,
+}
+
+/// One heat map beside the other, each with a name and its trials; a map without trials is left out.
+///
+/// A cell has the highest accuracy, in percent, of its trials; the highest of all has a frame. A cell in which every trial
+/// diverged is grey.
+pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
+    let trials = || maps.iter().flat_map(|(_, trials)| trials);
+    let [lambdas, etas] = [Axis::new(trials().map(|t| t.lambda)), Axis::new(trials().map(|t| t.eta))];
+    let maps = maps.iter().filter(|(_, trials)| !trials.is_empty());
+    let maps: Vec<_> = maps.map(|(name, trials)| (name, cells(trials, &lambdas, &etas))).collect();
+    let accuracies = maps.iter().flat_map(|(_, cells)| cells).filter_map(|cell| match cell {
         Cell::Accuracy(accuracy) => Some(*accuracy),
         _ => None,
     });
-    let (low, high) =
-        accuracies.fold((f64::INFINITY, 0.0), |(low, high), accuracy| (accuracy.min(low), accuracy.max(high)));
-    let panel_width = LEFT + CELL.0 * etas.labels.len() as u32;
-    let width = (panel_width * panels.len() as u32 + RIGHT).max(SMALLEST_WIDTH);
+    let range = accuracies.fold((f64::INFINITY, 0.0), |(low, high), a| (a.min(low), a.max(high)));
+    let map_width = LEFT + CELL.0 * etas.labels.len() as u32;
+    let width = (map_width * maps.len() as u32 + RIGHT).max(SMALLEST_WIDTH);
     let height = HEAD + CELL.1 * lambdas.labels.len() as u32 + FOOT;
-    let pixels = draw(width, height, |area| {
-        let title = "validation accuracy in %, the best of each λ and η";
-        draw_text_in(area, title, (width / 2, 24), 24, HPos::Center, &INK)?;
-        for (i, panel) in panels.iter().enumerate() {
-            let left = LEFT + panel_width * i as u32;
-            panel.draw(area, left, (&lambdas, &etas), (low, high))?;
-        }
-        Ok(())
-    });
-    encode_png(width, height, &pixels)
+    figure((width, height), 1, |canvas| {
+        canvas.text("validation accuracy in %, the best of each λ and η", (width / 2, 24), 24, HPos::Center)?;
+        (0..).zip(&maps).try_for_each(|(i, (name, cells))| {
+            let map = HeatMap { lambdas: &lambdas, etas: &etas, range, left: LEFT + map_width * i };
+            map.draw(canvas, name, cells)
+        })
+    })
 }
 
-/// What a cell shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cell {
     Untried,
@@ -97,122 +95,95 @@ impl Axis {
         Self { starts, labels }
     }
 
-    /// The part that `value`, one of the axis's, is in.
+    /// Number of the part that `value`, one of the axis's, is in.
     fn part(&self, value: f64) -> usize {
         self.starts.partition_point(|&start| start <= value).max(1) - 1
     }
 }
 
-/// Two digits, which is what a label has room for.
+/// `value` with the two digits that a label has room for.
 fn short(value: f64) -> String {
     let rounded: f64 = format!("{value:.1e}").parse().expect("a number was written");
     if rounded == 0.0 || (1e-4..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
-/// The cells of one loss.
-struct Panel {
-    loss: Loss,
-    /// (values of λ, values of η), row-major.
-    cells: Vec<Cell>,
+/// The cells (values of λ, values of η), row-major.
+fn cells(trials: &[HeatMapTrial], lambdas: &Axis, etas: &Axis) -> Vec<Cell> {
+    let columns = etas.labels.len();
+    let mut cells = vec![Cell::Untried; lambdas.labels.len() * columns];
+    for trial in trials {
+        let cell = &mut cells[lambdas.part(trial.lambda) * columns + etas.part(trial.eta)];
+        *cell = match (*cell, trial.accuracy) {
+            (Cell::Accuracy(best), Some(accuracy)) => Cell::Accuracy(best.max(accuracy)),
+            (_, Some(accuracy)) => Cell::Accuracy(accuracy),
+            (Cell::Untried, None) => Cell::Diverged,
+            (other, None) => other,
+        };
+    }
+    cells
 }
 
-impl Panel {
-    fn new<'a>(loss: Loss, rows: impl Iterator<Item = &'a SearchRow>, lambdas: &Axis, etas: &Axis) -> Self {
-        let columns = etas.labels.len();
-        let mut cells = vec![Cell::Untried; lambdas.labels.len() * columns];
-        for row in rows {
-            let cell = &mut cells[lambdas.part(row.lambda) * columns + etas.part(row.eta)];
-            *cell = match (*cell, row.validation_accuracy) {
-                (Cell::Accuracy(best), Some(accuracy)) => Cell::Accuracy(best.max(accuracy)),
-                (_, Some(accuracy)) => Cell::Accuracy(accuracy),
-                (Cell::Untried, None) => Cell::Diverged,
-                (other, None) => other,
-            };
-        }
-        Self { loss, cells }
-    }
+/// The place of a map and what all maps have in common.
+struct HeatMap<'a> {
+    lambdas: &'a Axis,
+    etas: &'a Axis,
+    /// The lowest and the highest accuracy of all maps.
+    range: (f64, f64),
+    left: u32,
+}
 
-    /// The largest λ is at the top.
-    fn draw(&self, area: &Area, left: u32, (lambdas, etas): (&Axis, &Axis), range: (f64, f64)) -> Drawn<'static> {
+impl HeatMap<'_> {
+    /// Draws the map with the largest λ at the top.
+    fn draw(&self, canvas: &Canvas, name: &str, cells: &[Cell]) -> Drawn {
         let (width, height) = CELL;
-        let (lines, columns) = (lambdas.labels.len() as u32, etas.labels.len() as u32);
-        let text = |line: &str, at, size, align| draw_text_in(area, line, at, size, align, &INK);
-        let middle = left + columns * width / 2;
-        text(self.loss.name(), (middle, HEAD - 20), 22, HPos::Center)?;
-        for (i, label) in lambdas.labels.iter().enumerate() {
-            let y = HEAD + (lines - 1 - i as u32) * height + height / 2;
-            text(label, (left - 10, y), 18, HPos::Right)?;
+        let (lines, columns) = (self.lambdas.labels.len() as u32, self.etas.labels.len() as u32);
+        let top = |line: u32| HEAD + (lines - 1 - line) * height;
+        let (middle, below) = (self.left + columns * width / 2, HEAD + lines * height);
+        canvas.text(name, (middle, HEAD - 20), 22, HPos::Center)?;
+        canvas.text("λ", (self.left - LEFT + 16, HEAD - 20), 20, HPos::Center)?;
+        canvas.text("η", (middle, below + 50), 20, HPos::Center)?;
+        for (line, label) in (0..).zip(&self.lambdas.labels) {
+            canvas.text(label, (self.left - 10, top(line) + height / 2), 18, HPos::Right)?;
         }
-        let below = HEAD + lines * height;
-        text("λ", (left - LEFT + 16, HEAD - 20), 20, HPos::Center)?;
-        for (i, label) in etas.labels.iter().enumerate() {
-            let x = left + i as u32 * width + width / 2;
-            text(label, (x, below + 18), 18, HPos::Center)?;
+        for (column, label) in (0..).zip(&self.etas.labels) {
+            canvas.text(label, (self.left + column * width + width / 2, below + 18), 18, HPos::Center)?;
         }
-        text("η", (middle, below + 50), 20, HPos::Center)?;
-        for (i, &cell) in self.cells.iter().enumerate() {
-            let (line, column) = (i as u32 / columns, i as u32 % columns);
-            let corner = (left + column * width, HEAD + (lines - 1 - line) * height);
-            draw_cell(area, corner, cell, range)?;
-        }
-        Ok(())
+        (0..).zip(cells).try_for_each(|(i, &cell)| {
+            let corner = (self.left + i % columns * width, top(i / columns));
+            self.draw_cell(canvas, corner, cell)
+        })
     }
-}
 
-fn draw_cell(area: &Area, (x, y): (u32, u32), cell: Cell, (low, high): (f64, f64)) -> Drawn<'static> {
-    let (width, height) = CELL;
-    let color = match cell {
-        Cell::Untried => UNTRIED,
-        Cell::Diverged => DIVERGED,
-        // A range of no length would have no colour.
-        Cell::Accuracy(a) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
-    };
-    let rectangle = |inset: u32| {
-        let ends = [(x + inset, y + inset), (x + width - inset, y + height - inset)];
-        ends.map(|(x, y)| (x as i32, y as i32))
-    };
-    area.draw(&Rectangle::new(rectangle(1), color.filled()))?;
-    let Cell::Accuracy(accuracy) = cell else {
-        return Ok(());
-    };
-    if accuracy == high {
-        area.draw(&Rectangle::new(rectangle(1), INK.stroke_width(4)))?;
+    fn draw_cell(&self, canvas: &Canvas, (x, y): (u32, u32), cell: Cell) -> Drawn {
+        let ((width, height), (low, high)) = (CELL, self.range);
+        let color = match cell {
+            Cell::Untried => UNTRIED,
+            Cell::Diverged => DIVERGED,
+            // A range of no length would have no colour.
+            Cell::Accuracy(a) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
+        };
+        let inside = ((x + 1, y + 1), (width - 2, height - 2));
+        canvas.rectangle(inside.0, inside.1, color.filled())?;
+        let Cell::Accuracy(accuracy) = cell else {
+            return Ok(());
+        };
+        if accuracy == high {
+            canvas.rectangle(inside.0, inside.1, INK.stroke_width(4))?;
+        }
+        // The colours of the upper half of the range are light.
+        let ink = if accuracy > low + 0.6 * (high - low) { INK } else { WHITE };
+        let middle = (x + width / 2, y + height / 2);
+        canvas.text_in(&percent(accuracy), middle, 20, HPos::Center, ink)
     }
-    // The colours of the upper half of the range are light.
-    let ink = if accuracy > low + 0.6 * (high - low) { INK } else { WHITE };
-    let middle = (x + width / 2, y + height / 2);
-    draw_text_in(area, &percent(accuracy), middle, 20, HPos::Center, &ink)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::Shard;
+    use crate::figures::canvas::tests::Image;
 
-    fn row(loss: Loss, lambda: f64, eta: f64, accuracy: Option<f64>) -> SearchRow {
-        SearchRow {
-            trial: 1,
-            trials: 1,
-            search: String::new(),
-            shard: Shard::WHOLE,
-            setting: String::new(),
-            loss,
-            lambda,
-            eta,
-            decay_every: None,
-            decay_factor: None,
-            batch_size: 100,
-            flip: 0.0,
-            epochs: 1,
-            seed: 1,
-            validation_split: String::new(),
-            validation_images: 1,
-            validation_loss: accuracy,
-            validation_cost: accuracy,
-            validation_accuracy: accuracy,
-            validation_standard_error: accuracy,
-            train_seconds: 0.0,
-        }
+    fn trial(lambda: f64, eta: f64, accuracy: Option<f64>) -> HeatMapTrial {
+        HeatMapTrial { lambda, eta, accuracy }
     }
 
     fn axis(values: &[f64]) -> Axis {
@@ -221,17 +192,17 @@ mod tests {
 
     #[test]
     fn a_cell_has_the_best_of_its_trials_and_knows_what_diverged_and_what_was_not_tried() {
-        let rows = [
-            row(Loss::Bce, 0.1, 0.01, Some(0.3)),
-            row(Loss::Bce, 0.1, 0.01, Some(0.4)),
-            row(Loss::Bce, 0.1, 0.01, None),
-            row(Loss::Bce, 0.0, 1.0, None),
-            row(Loss::Bce, 0.1, 1.0, None),
-            row(Loss::Bce, 0.1, 1.0, Some(0.2)),
+        let trials = [
+            trial(0.1, 0.01, Some(0.3)),
+            trial(0.1, 0.01, Some(0.4)),
+            trial(0.1, 0.01, None),
+            trial(0.0, 1.0, None),
+            trial(0.1, 1.0, None),
+            trial(0.1, 1.0, Some(0.2)),
         ];
-        let panel = Panel::new(Loss::Bce, rows.iter(), &axis(&[0.0, 0.1]), &axis(&[0.01, 1.0]));
+        let (lambdas, etas) = (axis(&[0.0, 0.1]), axis(&[0.01, 1.0]));
         let expected = [Cell::Untried, Cell::Diverged, Cell::Accuracy(0.4), Cell::Accuracy(0.2)];
-        assert_eq!(panel.cells, expected);
+        assert_eq!(cells(&trials, &lambdas, &etas), expected);
     }
 
     #[test]
@@ -249,36 +220,28 @@ mod tests {
 
     /// The colour in the middle of the left edge of the cell in that line from the top and that column.
     fn color(figure: &[u8], line: u32, column: u32) -> [u8; 3] {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(figure)).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
         let (x, y) = (LEFT + column * CELL.0 + 8, HEAD + line * CELL.1 + 24);
-        let at = ((y * info.width + x) * 3) as usize;
-        pixels[at..at + 3].try_into().unwrap()
+        Image::decode(figure).at(x as usize, y as usize)
     }
 
     #[test]
     fn the_colour_goes_with_the_accuracy_and_the_largest_lambda_is_at_the_top() {
-        let rows = [
-            row(Loss::Softmax, 0.001, 0.01, Some(0.4)),
-            row(Loss::Softmax, 0.001, 0.1, Some(0.3)),
-            row(Loss::Softmax, 0.1, 0.01, None),
-            row(Loss::Bce, 0.1, 0.1, Some(0.35)),
-        ];
-        let figure = search_figure(&rows);
+        let softmax = vec![trial(0.001, 0.01, Some(0.4)), trial(0.001, 0.1, Some(0.3)), trial(0.1, 0.01, None)];
+        let maps = [("softmax", softmax), ("bce", vec![trial(0.1, 0.1, Some(0.35))])];
+        let figure = search_figure(&maps);
         // Viridis goes from dark violet to yellow.
         let [best, worst] = [0, 1].map(|column| color(&figure, 1, column));
         assert!(best[0] > 200 && best[1] > 200 && best[2] < 100, "{best:?}");
         assert!(worst[0] < 100 && worst[1] < 60 && worst[2] > 50, "{worst:?}");
         assert_eq!(color(&figure, 0, 0), [200; 3]);
         assert_eq!(color(&figure, 0, 1), [255; 3]);
-        assert_eq!(search_figure(&rows), figure);
+        assert_eq!(search_figure(&maps), figure);
     }
 
     #[test]
     fn any_trials_are_drawn() {
         assert!(!search_figure(&[]).is_empty());
-        assert!(!search_figure(&[row(Loss::Bce, 0.0, 1e-30, None)]).is_empty());
-        assert!(!search_figure(&[row(Loss::Bce, 1e30, 1.0, Some(0.4))]).is_empty());
+        assert!(!search_figure(&[("bce", vec![trial(0.0, 1e-30, None)])]).is_empty());
+        assert!(!search_figure(&[("bce", vec![trial(1e30, 1.0, Some(0.4))])]).is_empty());
     }
 }

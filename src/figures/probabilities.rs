@@ -1,85 +1,62 @@
-//! `probabilities_<setting>.png`: histogram of the probability of the true class.
+//! `probabilities_<setting>.png`: how probable the true class was found.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::evaluate::table::ProbabilityRow;
-use crate::figures::canvas::*;
-use crate::hyperparameters::Setting;
+use crate::figures::canvas::{BLUE, HEAD, INK, OVERSAMPLING, VERMILION, figure};
 
-/// Width, height, and height of the band with the title and the legend, in pixels.
-const SIZE: (u32, u32) = (800, 440);
-const HEAD: u32 = 56;
+const WIDTH: u32 = 800;
+const HEIGHT: u32 = 440;
 /// From the left edge to the vertical axis.
 const AXIS_LEFT: u32 = 96;
 
-/// The figure of the rows of `setting`: right and wrong examples side by side.
-pub fn probabilities_figure(setting: Setting, rows: &[ProbabilityRow]) -> Vec<u8> {
-    let (width, height) = (scaled(SIZE.0), scaled(SIZE.1));
-    let pixels = draw(width, height, |area| {
-        let (head, body) = area.split_vertically(scaled(HEAD));
-        let middle = scaled(HEAD) / 2;
-        let text = |line: &str, x, size, color: &RGBColor| {
-            let at = (scaled(x), middle);
-            draw_text_in(&head, line, at, scaled(size), HPos::Left, color)
-        };
-        let loss = setting.loss();
-        let title = format!("{}   {loss}", title(setting.lambda(), setting.eta()));
-        text(&title, AXIS_LEFT, 22, &INK)?;
-        text("right", SIZE.0 - 180, 22, &TRAINING)?;
-        text("wrong", SIZE.0 - 100, 22, &VALIDATION)?;
-
-        let most = rows.iter().map(|row| row.right.max(row.wrong)).max();
-        let top = (most.unwrap_or(0).max(1) as f64 * 1.05).ceil();
-        let mut chart = ChartBuilder::on(&body)
-            .margin_left(scaled(14))
-            .margin_right(scaled(24))
-            .margin_bottom(scaled(8))
-            .x_label_area_size(scaled(52))
-            .y_label_area_size(scaled(AXIS_LEFT - 14))
-            .build_cartesian_2d(0.0..1.0, 0.0..top)?;
+/// The histogram of the probability of the true class. `right` and `wrong` count the examples that are classified rightly
+/// and wrongly, in equal bins from 0 to 1.
+pub fn probabilities_figure(title: &str, right: &[usize], wrong: &[usize]) -> Vec<u8> {
+    figure((WIDTH, HEIGHT), OVERSAMPLING, |canvas| {
+        let (head, body) = canvas.split_at(HEAD);
+        let legend = [(title, AXIS_LEFT, INK), ("right", WIDTH - 180, BLUE), ("wrong", WIDTH - 100, VERMILION)];
+        for (text, x, color) in legend {
+            head.text_in(text, (x, HEAD / 2), 22, HPos::Left, color)?;
+        }
+        let most = right.iter().chain(wrong).copied().max().unwrap_or(0);
+        let top = (most.max(1) as f64 * 1.05).ceil();
+        let mut chart = body.chart((AXIS_LEFT, 24, 8, 52), 0.0..1.0, 0.0..top)?;
         let mut mesh = chart.configure_mesh();
         mesh.x_desc("probability of the true class")
             .y_desc("test images")
             .x_labels(11)
-            .y_labels(7)
             .x_label_formatter(&|x| format!("{x:.1}"))
             .y_label_formatter(&|y| format!("{y:.0}"));
-        dress_axes(&mut mesh, 18, 20);
-        mesh.draw()?;
-        chart.draw_series(rows.iter().flat_map(bars))?;
-        Drawn::Ok(())
-    });
-    encode_png(SIZE.0, SIZE.1, &average_down(&pixels, width as usize))
-}
-
-/// The two bars of a row, with some space to the neighbours.
-fn bars(row: &ProbabilityRow) -> [Rectangle<(f64, f64)>; 2] {
-    let ProbabilityRow { lower, upper, .. } = *row;
-    let at = |share: f64| lower + share * (upper - lower);
-    let bar = |from, to, count: usize, color: RGBColor| {
-        Rectangle::new([(at(from), 0.0), (at(to), count as f64)], color.filled())
-    };
-    [bar(0.1, 0.5, row.right, TRAINING), bar(0.5, 0.9, row.wrong, VALIDATION)]
+        body.draw_axes(&mut mesh, (18, 20))?;
+        // The two bars of a bin are side by side, with some space to the neighbours.
+        for (counts, left, color) in [(right, 0.1, BLUE), (wrong, 0.5, VERMILION)] {
+            let bar = |(bin, &count): (usize, &usize)| {
+                let [lower, upper] = [bin, bin + 1].map(|edge| edge as f64 / counts.len() as f64);
+                let [from, to] = [left, left + 0.4].map(|share| lower + share * (upper - lower));
+                Rectangle::new([(from, 0.0), (to, count as f64)], color.filled())
+            };
+            chart.draw_series(counts.iter().enumerate().map(bar))?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::canvas::tests::Image;
 
     #[test]
     fn the_bars_are_as_high_as_their_counts() {
-        let row = |lower, right, wrong| ProbabilityRow { lower, upper: lower + 0.05, right, wrong };
-        let figure = probabilities_figure(Setting::REPORT[0], &[row(0.0, 0, 60), row(0.95, 30, 0)]);
-        let mut reader = png::Decoder::new(std::io::Cursor::new(figure)).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        reader.next_frame(&mut pixels).unwrap();
-        let height_of = |RGBColor(r, g, b): RGBColor| {
-            let below_head = HEAD as usize * SIZE.0 as usize;
-            let rows = pixels.as_chunks::<3>().0[below_head..].chunks(SIZE.0 as usize);
-            rows.filter(|row| row.contains(&[r, g, b])).count()
+        let (mut right, mut wrong) = ([0; 20], [0; 20]);
+        (right[19], wrong[0]) = (30, 60);
+        let image = Image::decode(&probabilities_figure("a title", &right, &wrong));
+        let height_of = |color| {
+            let below_head = image.places(color).into_iter().map(|(_, y)| y).filter(|&y| y >= HEAD as usize);
+            below_head.collect::<std::collections::BTreeSet<_>>().len()
         };
-        let (right, wrong) = (height_of(TRAINING), height_of(VALIDATION));
+        let (right, wrong) = (height_of(BLUE), height_of(VERMILION));
         assert!(wrong > 200 && right.abs_diff(wrong / 2) <= 2, "{right} {wrong}");
     }
 }

@@ -1,130 +1,107 @@
-//! `replication.png`: what each setting reached with many seeds.
+//! `replication.png`: the test accuracy of each setting with many seeds.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::figures::canvas::*;
+use crate::figures::canvas::{
+    BLUE, Canvas, Drawn, HEAD, INK, OVERSAMPLING, VERMILION, axis_range, decimals, figure, format_tick,
+};
 use crate::statistics::{Interval, Summary};
-
-/// The colours of the runs and of the report.
-const RUNS: RGBColor = TRAINING;
-const REPORT: RGBColor = VALIDATION;
 
 const STRIP_WIDTH: u32 = 300;
 const STRIP_HEIGHT: u32 = 420;
-/// Strips beside each other; more go below.
+/// Number of strips beside each other; more go below.
 const STRIPS_PER_LINE: usize = 4;
 /// Height of a strip's title.
 const STRIP_HEAD: u32 = 40;
-/// The narrowest figure: its legend needs so much.
-const STRIPS_WIDTH: u32 = 880;
-/// From the left of a strip, whose width is 1, to the middle of its runs and of its intervals.
+/// The smallest width that has room for the legend.
+const SMALLEST_WIDTH: u32 = 880;
+/// From the left edge of a strip to its vertical axis.
+const AXIS_LEFT: u32 = 104;
+/// From the left of the axes, whose width is 1, to the middle of the runs and of the intervals.
 const RUNS_AT: f64 = 0.36;
 const INTERVALS_AT: f64 = 0.78;
 /// The width over which the runs are spread.
 const SPREAD: f64 = 0.48;
 
-/// One setting over all seeds.
-#[derive(Clone, Debug, PartialEq)]
+/// One setting with all seeds.
 pub struct Strip {
-    /// λ, the weight of the penalty.
-    pub lambda: f64,
-    /// η, the learning rate.
-    pub eta: f64,
-    /// The test accuracy of each run, a fraction.
+    /// The setting's title.
+    pub title: String,
+    /// Test accuracy of each run, a fraction.
     pub accuracies: Vec<f64>,
-    /// What the report states, if it is comparable.
+    /// Test accuracy that the course report states, if it is comparable.
     pub reported: Option<f64>,
 }
 
-/// A panel a setting, each with an axis of its own: a dot a run; beside them the mean, a thick bar for its 95 % interval
-/// and a thin one for the interval in which one further run lies with 95 % confidence; a line across for the report's
-/// figure.
+/// One strip per setting, each with its own axis. It has one dot per run; beside the dots the mean, a thick bar for its
+/// 95 % interval and a thin bar for the interval in which one further run lies with 95 % confidence; and a line across
+/// for the accuracy that the course report states.
 pub fn strips_figure(strips: &[Strip]) -> Vec<u8> {
     let columns = strips.len().clamp(1, STRIPS_PER_LINE);
     let lines = strips.len().div_ceil(columns).max(1);
-    let width = (columns as u32 * STRIP_WIDTH).max(STRIPS_WIDTH);
-    let height = CURVES_HEAD + lines as u32 * STRIP_HEIGHT;
-    let pixels = draw(scaled(width), scaled(height), |area| {
-        let (head, body) = area.split_vertically(scaled(CURVES_HEAD));
+    let width = (columns as u32 * STRIP_WIDTH).max(SMALLEST_WIDTH);
+    let height = HEAD + lines as u32 * STRIP_HEIGHT;
+    figure((width, height), OVERSAMPLING, |canvas| {
+        let (head, body) = canvas.split_at(HEAD);
         draw_legend(&head, strips.iter().any(|strip| strip.reported.is_some()))?;
-        let panels = body.split_evenly((lines, columns));
-        let mut drawn = strips.iter().zip(&panels);
-        drawn.try_for_each(|(strip, panel)| strip.draw(panel))
-    });
-    let pixels = average_down(&pixels, scaled(width) as usize);
-    encode_png(width, height, &pixels)
+        let mut places = strips.iter().zip(body.split_evenly(lines, columns));
+        places.try_for_each(|(strip, place)| strip.draw(&place))
+    })
 }
 
-fn draw_legend(head: &Area, report: bool) -> Drawn<'static> {
-    let y = scaled(CURVES_HEAD) / 2;
-    let at = |x: u32| (scaled(x) as i32, y as i32);
-    let line = |from: u32, to: u32| [at(from), at(to)];
-    head.draw(&Circle::new(at(24), scaled(4), RUNS.filled()))?;
-    draw_text(head, "a run", (scaled(36), y), scaled(20), HPos::Left)?;
-    head.draw(&PathElement::new(line(120, 148), INK.stroke_width(scaled(7))))?;
-    let mean = "mean, 95 %";
-    draw_text(head, mean, (scaled(156), y), scaled(20), HPos::Left)?;
-    head.draw(&PathElement::new(line(300, 328), INK.stroke_width(scaled(2))))?;
-    let next = "95 % of single runs";
-    draw_text(head, next, (scaled(336), y), scaled(20), HPos::Left)?;
+fn draw_legend(head: &Canvas, report: bool) -> Drawn {
+    let y = HEAD / 2;
+    let text = |line: &str, x| head.text(line, (x, y), 20, HPos::Left);
+    head.dot((24, y), 4, BLUE)?;
+    text("a run", 36)?;
+    head.line(120..148, y, INK, 7)?;
+    text("mean, 95 %", 156)?;
+    head.line(300..328, y, INK, 2)?;
+    text("95 % of single runs", 336)?;
     if report {
-        head.draw(&PathElement::new(line(560, 596), REPORT.stroke_width(scaled(3))))?;
-        draw_text(head, "the report", (scaled(604), y), scaled(20), HPos::Left)?;
+        head.line(560..596, y, VERMILION, 3)?;
+        text("the report", 604)?;
     }
     Ok(())
 }
 
 impl Strip {
-    fn draw(&self, area: &Area) -> Drawn<'static> {
-        let percent = |fraction: &f64| 100.0 * fraction;
-        let accuracies: Vec<f64> = self.accuracies.iter().map(percent).collect();
-        let reported = self.reported.as_ref().map(percent);
-        let sample = Summary::new(&accuracies);
-        let mean = sample.and_then(|s| s.mean_interval());
-        let run = sample.and_then(|s| s.prediction_interval());
+    fn draw(&self, canvas: &Canvas) -> Drawn {
+        let accuracies: Vec<f64> = self.accuracies.iter().map(|fraction| 100.0 * fraction).collect();
+        let reported = self.reported.map(|fraction| 100.0 * fraction);
+        let summary = Summary::new(&accuracies);
+        let mean = summary.and_then(|s| s.mean_interval());
+        let run = summary.and_then(|s| s.prediction_interval());
         let ends = [mean, run].into_iter().flatten().flat_map(|i| [i.low, i.high]);
-        let (bottom, top) = axis_range(accuracies.iter().copied().chain(reported).chain(ends));
+        let range = axis_range(accuracies.iter().copied().chain(reported).chain(ends));
 
-        let (head, body) = area.split_vertically(scaled(STRIP_HEAD));
-        let middle = scaled(AXIS_LEFT + (STRIP_WIDTH - AXIS_LEFT) / 2);
-        let name = title(self.lambda, self.eta);
-        draw_text(&head, &name, (middle, scaled(STRIP_HEAD) / 2), scaled(22), HPos::Center)?;
-        let places = decimals(bottom, top);
-        let mut chart = ChartBuilder::on(&body)
-            .margin_left(scaled(DESCRIPTION_LEFT))
-            .margin_right(scaled(8))
-            .margin_bottom(scaled(16))
-            .y_label_area_size(scaled(AXIS_LEFT - DESCRIPTION_LEFT))
-            .build_cartesian_2d(0.0..1.0, bottom..top)?;
+        let (head, body) = canvas.split_at(STRIP_HEAD);
+        let middle = AXIS_LEFT + (STRIP_WIDTH - AXIS_LEFT) / 2;
+        head.text(&self.title, (middle, STRIP_HEAD / 2), 22, HPos::Center)?;
+        let places = decimals(&range);
         let tick = |y: &f64| format_tick(*y, places);
+        let mut chart = body.chart((AXIS_LEFT, 8, 16, 0), 0.0..1.0, range)?;
         let mut mesh = chart.configure_mesh();
-        mesh.disable_x_mesh().x_labels(0).y_desc("test accuracy (%)").y_labels(TICKS).y_label_formatter(&tick);
-        dress_axes(&mut mesh, TICK_TEXT, 22);
-        mesh.draw()?;
-        if let Some(figure) = reported {
-            let across = [(0.0, figure), (1.0, figure)];
-            chart.draw_series([PathElement::new(across, REPORT.stroke_width(scaled(3)))])?;
+        mesh.disable_x_mesh().x_labels(0).y_desc("test accuracy (%)").y_label_formatter(&tick);
+        body.draw_axes(&mut mesh, (20, 22))?;
+        if let Some(y) = reported {
+            chart.draw_series([PathElement::new([(0.0, y), (1.0, y)], body.stroke(VERMILION, 3))])?;
         }
         let runs = accuracies.iter().enumerate();
-        chart.draw_series(runs.map(|(i, &y)| Circle::new((place(i), y), scaled(4), RUNS.mix(0.6).filled())))?;
-        for (interval, bar) in [(run, 2), (mean, 7)] {
-            let bar = INK.stroke_width(scaled(bar));
+        chart.draw_series(runs.map(|(i, &y)| Circle::new((run_at(i), y), body.scaled(4), BLUE.mix(0.6).filled())))?;
+        for (interval, width) in [(run, 2), (mean, 7)] {
             let ends = |i: Interval| [(INTERVALS_AT, i.low), (INTERVALS_AT, i.high)];
-            let bars = interval.map(|i| PathElement::new(ends(i), bar));
-            chart.draw_series(bars)?;
+            chart.draw_series(interval.map(|i| PathElement::new(ends(i), body.stroke(INK, width))))?;
         }
-        let tick = |y: f64| {
-            let ends = [(INTERVALS_AT - 0.07, y), (INTERVALS_AT + 0.07, y)];
-            PathElement::new(ends, INK.stroke_width(scaled(2)))
-        };
-        chart.draw_series(sample.map(|s| tick(s.mean)))?;
+        let ends = |y| [(INTERVALS_AT - 0.07, y), (INTERVALS_AT + 0.07, y)];
+        chart.draw_series(summary.map(|s| PathElement::new(ends(s.mean), body.stroke(INK, 2))))?;
         Ok(())
     }
 }
 
-/// Where from left to right run number `run` is: spread evenly by the golden ratio, so that few dots hide another.
-fn place(run: usize) -> f64 {
+/// Place of run number `run` from left to right: spread evenly by the golden ratio, so that few dots hide another.
+fn run_at(run: usize) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     RUNS_AT + SPREAD * ((run as f64 * GOLDEN).fract() - 0.5)
 }
@@ -135,7 +112,7 @@ mod tests {
     use crate::figures::canvas::tests::Image;
 
     fn strip(accuracies: &[f64], reported: Option<f64>) -> Strip {
-        Strip { lambda: 0.1, eta: 0.001, accuracies: accuracies.to_vec(), reported }
+        Strip { title: "λ = 0.1   η = 0.001".into(), accuracies: accuracies.to_vec(), reported }
     }
 
     fn image(strips: &[Strip]) -> Image {
@@ -144,11 +121,8 @@ mod tests {
 
     /// Where pixels of the report's colour are below the legend.
     fn report(image: &Image) -> Vec<(usize, usize)> {
-        let RGBColor(r, g, b) = REPORT;
-        (CURVES_HEAD as usize..image.height)
-            .flat_map(|y| (0..image.width).map(move |x| (x, y)))
-            .filter(|&(x, y)| image.at(x, y) == [r, g, b])
-            .collect()
+        let places = image.places(VERMILION).into_iter();
+        places.filter(|&(_, y)| y >= HEAD as usize).collect()
     }
 
     #[test]
@@ -178,7 +152,7 @@ mod tests {
     #[test]
     fn a_line_of_strips_holds_four_and_the_next_go_below() {
         let size = |strips: usize| {
-            let image = image(&vec![strip(&[0.39, 0.40], None); strips]);
+            let image = image(&(0..strips).map(|_| strip(&[0.39, 0.40], None)).collect::<Vec<_>>());
             (image.width, image.height)
         };
         assert_eq!(size(4), (1200, 476));

@@ -1,8 +1,9 @@
 //! A panel of learning curves as the geometry of an SVG, with the axes of the PNG.
 
 use std::fmt::Write;
+use std::ops::Range;
 
-use crate::figures::{Panel, Point, decimals, format_tick, ticks};
+use crate::figures::{Curves, Point, decimals, format_tick, ticks};
 use crate::page::filters::nats;
 
 /// Of the drawing, in its own units; a browser scales it to the place there is.
@@ -48,17 +49,17 @@ pub struct EpochMark {
 }
 
 impl Chart {
-    pub fn new(panel: &Panel) -> Self {
-        let scale = Scale::new(panel);
-        let lines = [("training", &panel.training), ("validation", &panel.validation)];
+    pub fn new(curves: &Curves) -> Self {
+        let scale = Scale::new(curves);
+        let lines = [("training", &curves.training), ("validation", &curves.validation)];
         Self {
-            quantity: panel.quantity,
-            description: description(panel),
+            quantity: curves.quantity,
+            description: description(curves),
             epoch_ticks: scale.epoch_ticks(),
             value_ticks: scale.value_ticks(),
             lines: lines.map(|(split, points)| (split, scale.path(points))),
-            epochs: scale.marks(panel),
-            diverged: panel.first_missing(),
+            epochs: scale.marks(curves),
+            diverged: curves.first_missing(),
         }
     }
 }
@@ -66,14 +67,12 @@ impl Chart {
 /// From epochs and values to places in the drawing.
 struct Scale {
     last: i32,
-    bottom: f64,
-    top: f64,
+    range: Range<f64>,
 }
 
 impl Scale {
-    fn new(panel: &Panel) -> Self {
-        let (bottom, top) = panel.range();
-        Self { last: panel.last_epoch(), bottom, top }
+    fn new(curves: &Curves) -> Self {
+        Self { last: curves.last_epoch(), range: curves.range() }
     }
 
     fn x(&self, epoch: i32) -> f64 {
@@ -81,7 +80,7 @@ impl Scale {
     }
 
     fn y(&self, value: f64) -> f64 {
-        tenths(BOTTOM - (BOTTOM - TOP) * (value - self.bottom) / (self.top - self.bottom))
+        tenths(BOTTOM - (BOTTOM - TOP) * (value - self.range.start) / (self.range.end - self.range.start))
     }
 
     fn epoch_ticks(&self) -> Vec<Tick> {
@@ -93,8 +92,8 @@ impl Scale {
     }
 
     fn value_ticks(&self) -> Vec<Tick> {
-        let decimals = decimals(self.bottom, self.top);
-        ticks(self.bottom, self.top)
+        let decimals = decimals(&self.range);
+        ticks(&self.range)
             .into_iter()
             .map(|value| Tick { at: self.y(value), label: format_tick(value, decimals) })
             .collect()
@@ -116,9 +115,9 @@ impl Scale {
         path
     }
 
-    fn marks(&self, panel: &Panel) -> Vec<EpochMark> {
-        let pairs = panel.training.iter().zip(&panel.validation);
-        let epochs: Vec<i32> = panel.training.iter().map(|point| point.0).collect();
+    fn marks(&self, curves: &Curves) -> Vec<EpochMark> {
+        let pairs = curves.training.iter().zip(&curves.validation);
+        let epochs: Vec<i32> = curves.training.iter().map(|point| point.0).collect();
         pairs
             .enumerate()
             .map(|(i, (&(epoch, training), &(_, validation)))| {
@@ -154,7 +153,7 @@ fn epoch_text(epoch: i32, values: [(&str, Option<f64>); 2]) -> String {
 }
 
 /// The first, the last and the smallest value of each line.
-fn description(panel: &Panel) -> String {
+fn description(curves: &Curves) -> String {
     let line = |split: &str, points: &[Point]| {
         let values = || points.iter().filter_map(|&(epoch, value)| Some((epoch, value?)));
         let Some(((first, start), (last, end))) = values().next().zip(values().next_back()) else {
@@ -170,9 +169,9 @@ fn description(panel: &Panel) -> String {
     };
     format!(
         "The {} in nats after each epoch. {} {}",
-        panel.quantity,
-        line("Training", &panel.training),
-        line("Validation", &panel.validation)
+        curves.quantity,
+        line("Training", &curves.training),
+        line("Validation", &curves.validation)
     )
 }
 
@@ -185,18 +184,13 @@ fn tenths(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn panel(values: &[Option<f64>]) -> Panel {
-        let points: Vec<Point> = (1..).zip(values.iter().copied()).collect();
-        Panel {
-            quantity: "loss",
-            validation: points.iter().map(|&(e, v)| (e, v.map(|v| v + 1.0))).collect(),
-            training: points,
-        }
+    fn curves(values: &[Option<f64>]) -> Curves {
+        Curves::new("loss", (1..).zip(values).map(|(epoch, &v)| (epoch, [v, v.map(|v| v + 1.0)])))
     }
 
     #[test]
     fn the_first_and_the_last_epoch_and_the_extreme_values_are_inside_the_axes() {
-        let chart = Chart::new(&panel(&[Some(2.0), Some(1.5), Some(1.25)]));
+        let chart = Chart::new(&curves(&[Some(2.0), Some(1.5), Some(1.25)]));
         let middles: Vec<_> = chart.epochs.iter().map(|mark| mark.middle).collect();
         assert_eq!(middles, [140.7, 235.3, RIGHT]);
         let dots = chart.epochs.iter().flat_map(|mark| &mark.dots);
@@ -209,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_place_of_the_drawing_belongs_to_one_epoch() {
-        let chart = Chart::new(&panel(&[Some(2.0); 40]));
+        let chart = Chart::new(&curves(&[Some(2.0); 40]));
         for pair in chart.epochs.windows(2) {
             assert!((pair[0].left + pair[0].width - pair[1].left).abs() < 0.11);
             assert!(pair[0].left <= pair[0].middle && pair[0].middle < pair[1].left);
@@ -218,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_epoch_says_its_values_with_their_unit_or_that_it_diverged() {
-        let chart = Chart::new(&panel(&[Some(2.0), None]));
+        let chart = Chart::new(&curves(&[Some(2.0), None]));
         assert_eq!(chart.epochs[0].text, "Epoch 1: training 2.0000, validation 3.0000 nats");
         assert_eq!(chart.epochs[1].text, "Epoch 2: diverged");
         assert_eq!(chart.epochs[1].dots.len(), 0);
@@ -227,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_line_is_broken_where_values_are_missing() {
-        let chart = Chart::new(&panel(&[Some(2.0), Some(1.0), None, Some(1.0)]));
+        let chart = Chart::new(&curves(&[Some(2.0), Some(1.0), None, Some(1.0)]));
         let path = &chart.lines[0].1;
         assert_eq!(path.matches('M').count(), 2, "{path}");
         assert_eq!(path.matches('L').count(), 1, "{path}");
@@ -237,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_description_has_the_first_the_last_and_the_lowest_value() {
-        let description = Chart::new(&panel(&[Some(2.0), Some(1.0), Some(1.5)])).description;
+        let description = Chart::new(&curves(&[Some(2.0), Some(1.0), Some(1.5)])).description;
         assert_eq!(
             description,
             "The loss in nats after each epoch. Training: 2.0000 in epoch 1, 1.5000 in epoch 3, lowest 1.0000 in \
@@ -248,7 +242,7 @@ mod tests {
     #[test]
     fn an_axis_of_epochs_has_few_round_numbers() {
         for (epochs, expected) in [(1, "0 1 2"), (8, "0 1 2 3 4 5 6 7 8"), (40, "0 5 10 15 20 25 30 35 40")] {
-            let chart = Chart::new(&panel(&vec![Some(1.0); epochs]));
+            let chart = Chart::new(&curves(&vec![Some(1.0); epochs]));
             let labels: Vec<_> = chart.epoch_ticks.iter().map(|t| t.label.as_str()).collect();
             assert_eq!(labels.join(" "), expected);
         }
@@ -257,10 +251,10 @@ mod tests {
     #[test]
     fn extreme_values_have_places() {
         for values in [[1e100, -1e100], [0.0, 1e-300], [5.0, 5.0]] {
-            let chart = Chart::new(&panel(&values.map(Some)));
+            let chart = Chart::new(&curves(&values.map(Some)));
             let dots = chart.epochs.iter().flat_map(|mark| &mark.dots);
             assert!(dots.clone().all(|(_, y)| (TOP..=BOTTOM).contains(y)));
         }
-        assert_eq!(Chart::new(&panel(&[])).epochs.len(), 0);
+        assert_eq!(Chart::new(&curves(&[])).epochs.len(), 0);
     }
 }

@@ -25,7 +25,7 @@ use self::matrix::MatrixRow;
 use self::parts::{Parts, SettingPart};
 use crate::dataset::cifar10::{CLASS_NAMES, SIDE};
 use crate::error::Result;
-use crate::figures::Panel;
+use crate::train::table::CurveRow;
 
 /// The file's name.
 pub const FILE: &str = "report.html";
@@ -76,10 +76,10 @@ struct SettingView<'a> {
 
 impl<'a> SettingView<'a> {
     fn new(part: &'a SettingPart) -> Self {
-        let panels = part.curves.iter().flat_map(|r| [Panel::loss(r), Panel::cost(r)]);
+        let curves = part.curves.iter().flat_map(|rows| CurveRow::curves(rows));
         Self {
             part,
-            charts: panels.map(|panel| Chart::new(&panel)).collect(),
+            charts: curves.map(|curves| Chart::new(&curves)).collect(),
             matrix: part.confusion.iter().flat_map(matrix::rows).collect(),
         }
     }
@@ -103,7 +103,7 @@ mod filters {
     use askama::{Result, Values, filter_fn};
 
     use super::{BASE64_STANDARD, Engine};
-    use crate::{figures, statistics};
+    use crate::{hyperparameters, statistics};
 
     /// What stands where there is no value.
     const MISSING: &str = "–";
@@ -134,7 +134,7 @@ mod filters {
     /// λ or η.
     #[filter_fn]
     pub fn short(value: &f64, _: &dyn Values) -> Result<String> {
-        Ok(figures::short(*value))
+        Ok(hyperparameters::short(*value))
     }
 
     /// A fraction, as a style has it.

@@ -2,7 +2,6 @@ use std::fs;
 use std::path::Path;
 
 use crate::files::csv::{Dialect, to_csv};
-use crate::hyperparameters::Setting;
 use crate::page::samples::{curve_row, folder, gradcheck_row, summary_row};
 use crate::page::*;
 
@@ -177,7 +176,7 @@ fn a_part_that_is_missing_is_left_out_and_named_with_the_command_that_writes_it(
 fn without_snapshots_the_weights_at_the_end_are_shown() {
     let out = folder(&REPORT[..1]);
     fs::remove_file(out.path().join("snapshots_lambda0_eta0.1.jpg")).unwrap();
-    let figure = crate::figures::weights_figure(Setting::REPORT[0], &[0.5; 30_720]).unwrap();
+    let figure = crate::figures::weights_figure("a title", &CLASS_NAMES, &[128; 30_720]).unwrap();
     let path = out.path().join("weights_lambda0_eta0.1.png");
     fs::write(&path, &figure).unwrap();
     let html = html(out.path());

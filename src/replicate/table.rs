@@ -2,6 +2,7 @@
 
 use crate::figures::{Strip, strips_figure};
 use crate::files::csv::{Dialect, to_csv};
+use crate::hyperparameters::title;
 use crate::replicate::{Replication, verdicts};
 
 /// The table of the runs: `replication.csv` for a whole job, with the shard in its name otherwise.
@@ -12,7 +13,7 @@ pub fn files(replication: &Replication, dialect: Dialect) -> Vec<(String, Vec<u8
     let summary = replication.summary();
     let settings = summary.iter().zip(replication.accuracies());
     let strips: Vec<Strip> = settings
-        .map(|(row, accuracies)| Strip { lambda: row.lambda, eta: row.eta, accuracies, reported: row.reported })
+        .map(|(row, accuracies)| Strip { title: title(row.lambda, row.eta), accuracies, reported: row.reported })
         .collect();
     let verdicts = verdicts(replication);
     vec![

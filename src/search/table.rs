@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::evaluate::Scores;
+use crate::figures::{HeatMapTrial, search_figure};
 use crate::files::csv::row;
 use crate::hyperparameters::{Loss, Schedule};
 use crate::search::{Outcome, Plan};
@@ -194,6 +195,16 @@ fn describe(row: &SearchRow) -> String {
         row.seed,
         row.validation_split
     )
+}
+
+/// The content of `search.png`: one heat map per loss.
+pub fn figure(rows: &[SearchRow]) -> Vec<u8> {
+    search_figure(&Loss::ALL.map(|loss| {
+        let rows = rows.iter().filter(|row| row.loss == loss);
+        let trial =
+            |row: &SearchRow| HeatMapTrial { lambda: row.lambda, eta: row.eta, accuracy: row.validation_accuracy };
+        (loss.name(), rows.map(trial).collect())
+    }))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use batches::{epoch_flips, epoch_order};
-pub use snapshot::{snapshot, stretch};
+pub use snapshot::snapshot;
 pub use start::random_start;
 pub use trainer::{State, Trainer};
 

@@ -2,19 +2,19 @@
 
 use rayon::prelude::*;
 
+use crate::dataset::cifar10::CLASS_NAMES;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
 use crate::evaluate::table::{confusion_csv, probability_rows};
 use crate::evaluate::{Outcomes, Scores};
-use crate::figures::probabilities::probabilities_figure;
 use crate::figures::snapshots::to_jpeg;
-use crate::figures::{curves_figure, weights_figure};
+use crate::figures::{curves_figure, probabilities_figure, weights_figure};
 use crate::files::csv::{Dialect, to_csv};
-use crate::hyperparameters::{Schedule, Setting};
-use crate::train::Run;
+use crate::hyperparameters::{Schedule, Setting, title};
 use crate::train::model::ModelFile;
 use crate::train::provenance::{self, JobProvenance};
 use crate::train::table::{CurveRow, SummaryRow};
+use crate::train::{Run, snapshot};
 
 /// A training job that has ended.
 #[derive(Clone, Debug)]
@@ -108,17 +108,20 @@ impl Results<'_> {
         let [curves, curves_png, weights, snapshots, probabilities_csv, probabilities_png, matrix, model, npz] =
             files_of(run.setting);
         let rows = curve_rows(run);
-        let mut files = vec![(curves, to_csv(&rows, dialect)), (curves_png, curves_figure(run.setting, &rows))];
+        let mut files = vec![
+            (curves, to_csv(&rows, dialect)),
+            (curves_png, curves_figure(&run.setting.title(), &CurveRow::curves(&rows))),
+        ];
         if let Some(test) = test {
-            let rows = probability_rows(&test.histogram());
-            let figure = probabilities_figure(run.setting, &rows);
-            files.push((probabilities_csv, to_csv(&rows, dialect)));
-            files.push((probabilities_png, figure));
+            let histogram = test.histogram();
+            let title = format!("{}   {}", title(run.setting.lambda(), run.setting.eta()), run.setting.loss());
+            files.push((probabilities_csv, to_csv(&probability_rows(&histogram), dialect)));
+            files.push((probabilities_png, probabilities_figure(&title, &histogram.right, &histogram.wrong)));
             files.push((matrix, confusion_csv(&test.confusion(), dialect)));
         }
         if run.diverged_in().is_none() {
-            let weight = &run.parameters.weight;
-            files.push((weights, weights_figure(run.setting, weight)?));
+            let rows = snapshot(&run.parameters);
+            files.push((weights, weights_figure(&run.setting.title(), &CLASS_NAMES, &rows)?));
             let file = ModelFile::of_run(run, &self.schedule, self.normalizer, self.splits);
             files.push((model, file.to_bytes()?));
             if self.npz {

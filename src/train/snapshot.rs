@@ -10,7 +10,7 @@ pub fn snapshot(parameters: &Parameters) -> Vec<u8> {
 
 /// A row of weights as bytes: its smallest 0, its largest 255. A row of equal weights is mid-grey, and so is a weight
 /// that is not finite.
-pub fn stretch(row: &[f32]) -> Vec<u8> {
+fn stretch(row: &[f32]) -> Vec<u8> {
     let finite = || row.iter().copied().filter(|w| w.is_finite());
     let low = f64::from(finite().fold(f32::INFINITY, f32::min));
     let high = f64::from(finite().fold(f32::NEG_INFINITY, f32::max));
@@ -27,10 +27,10 @@ mod tests {
 
     #[test]
     fn each_row_is_stretched_on_its_own() {
-        let dims = Dims { features: 3, classes: 2 };
-        let weight = vec![-1.0, 0.0, 1.0, 5.0, 5.5, 5.0];
-        let parameters = Parameters::new(dims, weight, vec![0.0; 2]).unwrap();
-        assert_eq!(snapshot(&parameters), [0, 128, 255, 0, 255, 0]);
+        let dims = Dims { features: 3, classes: 4 };
+        let weight = vec![-1.0, 0.0, 1.0, 5.0, 5.5, 5.0, 0.0, -0.001, 0.0, 0.1, 0.1, 0.1];
+        let parameters = Parameters::new(dims, weight, vec![0.0; 4]).unwrap();
+        assert_eq!(snapshot(&parameters), [0, 128, 255, 0, 255, 0, 255, 0, 255, 128, 128, 128]);
     }
 
     #[test]

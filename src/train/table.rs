@@ -1,5 +1,6 @@
 //! The tables of a training: `summary.csv`, one row per setting, and `curves_<setting>.csv`, one row per epoch.
 
+use crate::figures::Curves;
 use crate::files::csv::row;
 
 row! {
@@ -67,6 +68,16 @@ row! {
         pub validation_accuracy: Option<f64>,
         /// Seconds that the epoch took, its evaluation included.
         pub epoch_seconds: f64,
+    }
+}
+
+impl CurveRow {
+    /// The losses and the costs of `rows`, as figures show them.
+    pub fn curves(rows: &[Self]) -> [Curves; 2] {
+        [
+            Curves::new("loss", rows.iter().map(|row| (row.epoch, [row.train_loss, row.validation_loss]))),
+            Curves::new("cost", rows.iter().map(|row| (row.epoch, [row.train_cost, row.validation_cost]))),
+        ]
     }
 }
 
