@@ -75,8 +75,8 @@ impl Outcomes {
     /// The histogram of the probabilities that the model gives the true classes.
     pub fn histogram(&self) -> ProbabilityHistogram {
         let mut histogram = ProbabilityHistogram::default();
-        for ((row, &label), is_right) in self.rows().zip(&self.labels).zip(self.is_right()) {
-            let bin = (f64::from(row[usize::from(label)]) * BINS as f64) as usize;
+        for (index, (&label, is_right)) in self.labels.iter().zip(self.is_right()).enumerate() {
+            let bin = (f64::from(self.probability(index, label)) * BINS as f64) as usize;
             let counts = if is_right { &mut histogram.right } else { &mut histogram.wrong };
             counts[bin.min(BINS - 1)] += 1;
         }
@@ -86,26 +86,23 @@ impl Outcomes {
     /// The `count` predictions with the highest probability among those that are `right`, or among those that are wrong,
     /// the most confident first; of equal ones the first in the split.
     pub fn most_confident(&self, right: bool, count: usize) -> Vec<Prediction> {
-        let predictions = self.labels.iter().zip(&self.predicted).zip(self.rows()).enumerate();
-        let prediction = |(index, ((&label, &class), row)): (usize, ((&u8, &u8), &[f32]))| Prediction {
-            index,
-            label,
-            class,
-            probability: row[usize::from(class)],
+        let prediction = |index: usize| {
+            let (label, class) = (self.labels[index], self.predicted[index]);
+            Prediction { index, label, class, probability: self.probability(index, class) }
         };
-        let mut chosen: Vec<_> = predictions.map(prediction).filter(|p| (p.class == p.label) == right).collect();
+        let predictions = (0..self.labels.len()).map(prediction);
+        let mut chosen: Vec<_> = predictions.filter(|p| (p.class == p.label) == right).collect();
         chosen.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         chosen.truncate(count);
         chosen
     }
 
-    /// The probabilities of each example, (k).
-    fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        self.probabilities.chunks_exact(self.classes)
+    fn probability(&self, index: usize, class: u8) -> f32 {
+        self.probabilities[index * self.classes + usize::from(class)]
     }
 
-    /// True for each example that is classified correctly. This is not for the largest probability to tell: two can be
-    /// equal to the last bit where the logits differ.
+    /// True for each example that is classified correctly. The largest probability cannot tell: two can be equal to the
+    /// last bit where the logits differ.
     fn is_right(&self) -> impl Iterator<Item = bool> {
         self.labels.iter().zip(&self.predicted).map(|(label, predicted)| label == predicted)
     }

@@ -1,28 +1,28 @@
-//! Two classifiers on the same examples.
+//! Comparison of two classifiers on the same examples.
 
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 use super::{CONFIDENCE, Interval};
 
-/// How many examples two classifiers, A and B, get right together, alone or not at all.
+/// Numbers of examples that two classifiers, A and B, classify correctly: both, one or neither of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
-    /// Both right.
+    /// Both are right.
     pub both: usize,
-    /// A right, B wrong.
+    /// A is right, B is wrong.
     pub only_a: usize,
-    /// B right, A wrong.
+    /// B is right, A is wrong.
     pub only_b: usize,
-    /// Both wrong.
+    /// Both are wrong.
     pub neither: usize,
 }
 
 impl Agreement {
-    /// Counts the examples with the classes `labels` to which A gives the classes `a` and B the classes `b`, (n) each.
+    /// Counts examples with the true classes `labels`, for which A predicts `a` and B predicts `b`; each (n).
     ///
     /// # Panics
     ///
-    /// When the three differ in length.
+    /// If the three differ in length.
     pub fn new(labels: &[u8], a: &[u8], b: &[u8]) -> Self {
         assert!(labels.len() == a.len() && labels.len() == b.len());
         let mut counts = Self::default();
@@ -38,58 +38,58 @@ impl Agreement {
         counts
     }
 
-    /// The number of examples, n.
+    /// Number of examples, n.
     pub fn examples(&self) -> usize {
         self.both + self.only_a + self.only_b + self.neither
     }
 
-    /// The accuracies of A and of B, fractions.
+    /// The accuracies of A and B, as fractions.
     pub fn accuracies(&self) -> [f64; 2] {
         let n = self.examples() as f64;
         [self.only_a, self.only_b].map(|alone| (self.both + alone) as f64 / n)
     }
 
-    /// The accuracy of A minus that of B, a fraction.
+    /// The accuracy of A minus that of B, as a fraction.
     pub fn difference(&self) -> f64 {
         (self.only_a as f64 - self.only_b as f64) / self.examples() as f64
     }
 
-    /// The two-sided p-value of McNemar's exact test: of the examples that one of the two alone gets right, are more A's
-    /// than a fair coin would give either?
+    /// The two-sided p-value of McNemar's exact test. Null hypothesis: an example that exactly one of the two classifies
+    /// correctly is equally likely to be A's or B's.
     pub fn mcnemar_p(&self) -> f64 {
         let discordant = self.only_a + self.only_b;
-        let coin = Binomial::new(0.5, discordant as u64).expect("a half is a probability");
+        let coin = Binomial::new(0.5, discordant as u64).expect("0.5 is a probability");
         let fewer = self.only_a.min(self.only_b) as u64;
         (2.0 * coin.cdf(fewer)).min(1.0)
     }
 
-    /// The 95 % percentile interval of the paired bootstrap of [`difference`](Self::difference): the examples are drawn
-    /// anew, with replacement, A and B together.
+    /// The 95 % percentile interval of [`difference`](Self::difference) from the paired bootstrap, which resamples the
+    /// examples with replacement, each with the results of both classifiers.
     ///
-    /// An example adds 1, 0 or −1 to the difference, so that its distribution over all resamples is that of a sum of n
-    /// independent such steps: it is computed exactly, and nothing is drawn. In n² steps.
+    /// A resampled example adds 1, 0 or −1 to the difference, so its distribution is that of a sum of n independent steps.
+    /// It is computed exactly, in O(n²), without drawing any resample.
     pub fn bootstrap_interval(&self) -> Interval {
         let n = self.examples();
         let share = |count: usize| count as f64 / n as f64;
         let (up, stay, down) = (share(self.only_a), share(self.both + self.neither), share(self.only_b));
-        // chances[n + d] is that of the difference d, in examples; an end of its own on either side is always 0.
-        let mut chances = vec![0.0; 2 * n + 3];
+        // probabilities[zero + d] is that of the difference d, in examples; one more element at each end stays 0.
+        let mut probabilities = vec![0.0; 2 * n + 3];
         let zero = n + 1;
-        chances[zero] = 1.0;
-        let mut next = chances.clone();
+        probabilities[zero] = 1.0;
+        let mut next = probabilities.clone();
         for drawn in 1..=n {
             for at in zero - drawn..=zero + drawn {
-                next[at] = up * chances[at - 1] + stay * chances[at] + down * chances[at + 1];
+                next[at] = up * probabilities[at - 1] + stay * probabilities[at] + down * probabilities[at + 1];
             }
-            std::mem::swap(&mut chances, &mut next);
+            std::mem::swap(&mut probabilities, &mut next);
         }
         let quantile = |p: f64| {
             let mut below = 0.0;
-            let reaches = |chance: &f64| {
-                below += chance;
+            let reaches = |probability: &f64| {
+                below += probability;
                 below >= p
             };
-            let at = chances.iter().position(reaches).unwrap_or(2 * n + 1);
+            let at = probabilities.iter().position(reaches).unwrap_or(2 * n + 1);
             (at as f64 - zero as f64) / n as f64
         };
         let tail = (1.0 - CONFIDENCE) / 2.0;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn right_and_wrong_are_counted_together() {
+    fn examples_are_counted_by_which_classifiers_are_right() {
         let counts = Agreement::new(&[0, 1, 2, 3, 4, 5], &[0, 1, 2, 9, 9, 9], &[0, 9, 9, 3, 8, 9]);
         let expected = Agreement { both: 1, only_a: 2, only_b: 1, neither: 2 };
         assert_eq!(counts, expected);
