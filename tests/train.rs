@@ -17,7 +17,7 @@ use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
 use onelayer::train::table::{CurveRow, SummaryRow};
-use onelayer::train::{Data, Epoch, Observer, Run, State, Trainer, random_start, snapshot, train};
+use onelayer::train::{Data, Epoch, Observer, Run, State, Trainer, random_start, snapshot, start_from_npz, train};
 use tempfile::TempDir;
 
 /// The start and the losses that NumPy reaches from it; see train.py beside them.
@@ -277,7 +277,7 @@ fn the_cost_is_the_loss_and_the_weighted_penalty() {
 
 #[test]
 fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_stable_loss() {
-    let start = npz::read_parameters(
+    let start = start_from_npz(
         &fs::read(format!("{NUMPY}/start.npz")).unwrap(),
         Path::new("start.npz"),
         onelayer::dataset::cifar10::DIMS,

@@ -1,11 +1,12 @@
 //! Arrays exchanged with NumPy: `.npz` files, which are ZIP archives of `.npy` files.
 //!
-//! Reading takes what `numpy.savez` and `numpy.savez_compressed` write of `float32` and `float64` arrays, in C or Fortran
-//! order and either byte order, and of `int64` where integers are asked for. The bytes may come from anywhere: every size that they declare is checked before
-//! memory is taken for it.
+//! Reads the `float32`, `float64` and `int64` arrays that `numpy.savez` and `numpy.savez_compressed` write, in C or Fortran
+//! order and either byte order. The bytes may come from anywhere: every size that they declare is checked before memory
+//! is allocated for it.
 
+use std::fmt::Display;
 use std::io::{Cursor, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
 use zip::result::ZipError;
@@ -13,23 +14,22 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
-use crate::network::Parameters;
-use crate::shape::Dims;
+use crate::shape::shape_text;
 
-/// The most bytes that one array may take in a file: 64 MiB, 100 times what a weight matrix needs.
+/// Maximum size of an array in a file: 64 MiB, 100 times the size of a weight matrix.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
 
-/// The longest header of an array that is read, in bytes; NumPy's own `max_header_size`.
+/// Maximum size of an array's header, in bytes; NumPy's own `max_header_size`.
 const MAX_HEADER_BYTES: usize = 10_000;
 
 /// An `.npz` file being read.
 #[derive(Debug)]
 pub struct Npz<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
-    path: PathBuf,
+    path: &'a Path,
 }
 
-/// An array that was read.
+/// An array read from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array<T = f64> {
     /// The length of each dimension, slowest first.
@@ -39,15 +39,15 @@ pub struct Array<T = f64> {
 }
 
 impl<'a> Npz<'a> {
-    /// Reads the table of contents of `bytes`. `path` is what errors name.
+    /// Reads the table of contents of `bytes`. Errors name `path` as the file.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] when `bytes` is not a ZIP archive.
-    pub fn open(bytes: &'a [u8], path: &Path) -> Result<Self> {
+    /// [`Error::Format`] if `bytes` is not a ZIP archive.
+    pub fn open(bytes: &'a [u8], path: &'a Path) -> Result<Self> {
         let archive =
-            ZipArchive::new(Cursor::new(bytes)).map_err(|e| format_error(path, format!("not an .npz file: {e}")))?;
-        Ok(Self { archive, path: path.to_owned() })
+            ZipArchive::new(Cursor::new(bytes)).map_err(|e| Error::format(path, format!("not an .npz file: {e}")))?;
+        Ok(Self { archive, path })
     }
 
     /// The names of the arrays, sorted.
@@ -59,31 +59,84 @@ impl<'a> Npz<'a> {
         names
     }
 
-    /// The array `name`, or `None` if the file has no such array.
+    /// True if there is an array `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.names().iter().any(|n| n == name)
+    }
+
+    /// The array `name`.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] when the array is damaged, is larger than 64 MiB, or does not hold `float32` or `float64`.
-    pub fn array(&mut self, name: &str) -> Result<Option<Array>> {
+    /// [`Error::Format`] if there is no such array, or if it is damaged, larger than 64 MiB, or neither `float32` nor
+    /// `float64`.
+    pub fn array(&mut self, name: &str) -> Result<Array> {
         self.parsed(name, parse_npy)
     }
 
-    /// As [`Self::array`], of an array of `int64`.
+    /// The array `name` of `int64`.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] when the array is damaged, is larger than 64 MiB, or does not hold `int64`.
-    pub fn integers(&mut self, name: &str) -> Result<Option<Array<i64>>> {
+    /// [`Error::Format`] if there is no such array, or if it is damaged, larger than 64 MiB, or not `int64`.
+    pub fn integers(&mut self, name: &str) -> Result<Array<i64>> {
         self.parsed(name, parse_integers)
     }
 
-    fn parsed<T>(&mut self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<Option<T>> {
-        let entry = self.entry(name);
-        let array = entry.and_then(|bytes| bytes.map(|bytes| parse(&bytes)).transpose());
-        array.map_err(|reason| format_error(&self.path, format!("array {name:?}: {reason}")))
+    /// The array `name`, which must have one of `shapes`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::array`], and [`Error::Shape`].
+    pub fn array_of(&mut self, name: &str, shapes: &[&[usize]]) -> Result<Array> {
+        let array = self.array(name)?;
+        if shapes.contains(&&array.shape[..]) {
+            return Ok(array);
+        }
+        let expected: Vec<_> = shapes.iter().map(|s| shape_text(s)).collect();
+        Err(self.shape_error(name, &expected.join(" or "), &array.shape))
     }
 
-    /// The bytes of array `name`'s `.npy` file; the error is the reason alone.
+    fn parsed<T>(&mut self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<T> {
+        match self.entry(name) {
+            Ok(Some(bytes)) => parse(&bytes).map_err(|reason| self.format_error(name, reason)),
+            Ok(None) => Err(Error::format(self.path, format!("there is no array {name:?}, only {:?}", self.names()))),
+            Err(reason) => Err(self.format_error(name, reason)),
+        }
+    }
+
+    /// An [`Error::Format`] about the array `name`.
+    pub fn format_error(&self, name: &str, reason: impl Display) -> Error {
+        Error::format(self.path, format!("array {name:?}: {reason}"))
+    }
+
+    /// An [`Error::Shape`] about the array `name`.
+    pub fn shape_error(&self, name: &str, expected: &str, found: &[usize]) -> Error {
+        Error::shape(self.describe(name), expected, shape_text(found))
+    }
+
+    /// Checks the `values` of the array `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`] for the first that is NaN or infinite.
+    pub fn check_finite(&self, name: &str, values: &[f64]) -> Result<()> {
+        match values.iter().position(|v| !v.is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(self.not_finite(name, index, values[index])),
+        }
+    }
+
+    /// An [`Error::NonFinite`] about the element `index` of the array `name`.
+    pub fn not_finite(&self, name: &str, index: usize, found: f64) -> Error {
+        Error::NonFinite { what: self.describe(name), index, found }
+    }
+
+    fn describe(&self, name: &str) -> String {
+        format!("{}: array {name:?}", self.path.display())
+    }
+
+    /// The bytes of the `.npy` file of the array `name`, if there is one; the error is the reason alone.
     fn entry(&mut self, name: &str) -> Result<Option<Vec<u8>>, String> {
         let file = npyz::npz::file_name_from_array_name(name);
         let file = match self.archive.by_name(&file) {
@@ -102,43 +155,6 @@ impl<'a> Npz<'a> {
             return Err(format!("must have the {declared} bytes it declares, but has {found}"));
         }
         Ok(Some(bytes))
-    }
-}
-
-/// Reads starting parameters: array `W` (k, d) and, if there is one, array `b` (k) or (k, 1); without it the bias is zero.
-///
-/// `float64` values are rounded to the nearest `f32`.
-///
-/// # Errors
-///
-/// [`Error::Format`] when `bytes` is no readable `.npz` file or `W` is missing, [`Error::Shape`] when an array does not fit
-/// `dims`, [`Error::NonFinite`] when an element is NaN, infinite or beyond the range of `f32`.
-pub fn read_parameters(bytes: &[u8], path: &Path, dims: Dims) -> Result<Parameters> {
-    let mut npz = Npz::open(bytes, path)?;
-    let Some(weight) = npz.array("W")? else {
-        let reason = format!("there is no array \"W\", only {:?}", npz.names());
-        return Err(format_error(path, reason));
-    };
-    let (k, d) = (dims.classes, dims.features);
-    let weight = fitting(&weight, "W", &[&[k, d]], path)?;
-    let bias = match npz.array("b")? {
-        Some(bias) => fitting(&bias, "b", &[&[k], &[k, 1]], path)?,
-        None => vec![0.0; k],
-    };
-    Parameters::new(dims, weight, bias)
-}
-
-/// The values of `array` as `f32`, if it has one of the `shapes` and all are finite.
-fn fitting(array: &Array, name: &str, shapes: &[&[usize]], path: &Path) -> Result<Vec<f32>> {
-    let what = || format!("{}: array {name:?}", path.display());
-    if !shapes.contains(&&array.shape[..]) {
-        let expected: Vec<_> = shapes.iter().map(|s| crate::shape::shape_text(s)).collect();
-        return Err(Error::shape(what(), expected.join(" or "), crate::shape::shape_text(&array.shape)));
-    }
-    let values: Vec<f32> = array.values.iter().map(|&v| v as f32).collect();
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(values),
-        Some(index) => Err(Error::NonFinite { what: what(), index, found: array.values[index] }),
     }
 }
 
@@ -295,11 +311,7 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
 /// The content of an `.npy` file.
 fn npy<T: npyz::AutoSerialize + Copy>(name: &str, shape: &[usize], values: &[T]) -> Result<Vec<u8>> {
     if values.len() != shape.iter().product::<usize>() {
-        return Err(Error::shape(
-            format!("array {name:?}"),
-            crate::shape::shape_text(shape),
-            format!("{} elements", values.len()),
-        ));
+        return Err(Error::shape(format!("array {name:?}"), shape_text(shape), format!("{} elements", values.len())));
     }
     let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
     let mut bytes = Vec::new();
@@ -316,20 +328,14 @@ fn npy<T: npyz::AutoSerialize + Copy>(name: &str, shape: &[usize], values: &[T])
     Ok(bytes)
 }
 
-fn format_error(path: &Path, reason: String) -> Error {
-    Error::format(path, reason)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     const PATH: &str = "start.npz";
-    const DIMS: Dims = Dims { features: 3, classes: 2 };
-    /// What `tests/fixtures/make_npz.py` has in `W` and `b`.
+    /// The array `W` of `tests/fixtures/make_npz.py`.
     const W: [f32; 6] = [0.0, 0.25, 0.5, 1.0, 1.25, 1.5];
-    const B: [f32; 2] = [-1.0, 2.0];
 
     macro_rules! fixture {
         ($name:literal) => {
@@ -337,8 +343,8 @@ mod tests {
         };
     }
 
-    fn read(bytes: &[u8]) -> Result<Parameters> {
-        read_parameters(bytes, Path::new(PATH), DIMS)
+    fn read(bytes: &[u8]) -> Result<Array> {
+        Npz::open(bytes, Path::new(PATH))?.array("W")
     }
 
     fn message(bytes: &[u8]) -> String {
@@ -348,25 +354,18 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_numpy_wrote_are_read_in_every_layout() {
-        let with_bias: [&[u8]; 6] = [
+    fn arrays_that_numpy_wrote_are_read_in_every_layout() {
+        let files: [&[u8]; 6] = [
             fixture!("f64"),
             fixture!("f32"),
-            fixture!("column_bias"),
+            fixture!("fortran"),
             fixture!("big_endian"),
             fixture!("compressed"),
             fixture!("zip64"),
         ];
-        for bytes in with_bias {
-            let expected = Parameters::new(DIMS, W.into(), B.into()).unwrap();
-            assert_eq!(read(bytes).unwrap(), expected);
+        for bytes in files {
+            assert_eq!(read(bytes).unwrap(), Array { shape: vec![2, 3], values: W.map(f64::from).into() });
         }
-    }
-
-    #[test]
-    fn fortran_order_is_read_as_the_same_matrix_and_a_missing_bias_is_zero() {
-        let expected = Parameters::new(DIMS, W.into(), vec![0.0; 2]).unwrap();
-        assert_eq!(read(fixture!("fortran")).unwrap(), expected);
     }
 
     #[test]
@@ -378,15 +377,10 @@ mod tests {
     }
 
     #[test]
-    fn an_array_that_is_not_there_is_none() {
-        let mut npz = Npz::open(fixture!("other_names"), Path::new(PATH)).unwrap();
-        assert_eq!(npz.array("W").unwrap(), None);
-        assert_eq!(npz.names(), ["bias", "weight"]);
-    }
-
-    #[test]
-    fn a_file_without_w_says_what_it_has() {
+    fn a_missing_array_is_named_with_those_there_are() {
         assert_eq!(message(fixture!("other_names")), r#"start.npz: there is no array "W", only ["bias", "weight"]"#);
+        let npz = Npz::open(fixture!("other_names"), Path::new(PATH)).unwrap();
+        assert!(npz.contains("bias") && !npz.contains("b"));
     }
 
     #[test]
@@ -397,19 +391,10 @@ mod tests {
 
     #[test]
     fn another_shape_is_refused_with_both() {
-        let dims = Dims { features: 2, classes: 3 };
-        let error = read_parameters(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
-        assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 2), but has (2, 3)"#);
-        let row = write(&[("W", &[2, 3], Data::F32(&W)), ("b", &[1, 2], Data::F32(&B))]);
-        assert_eq!(message(&row.unwrap()), r#"start.npz: array "b" must have the shape (2) or (2, 1), but has (1, 2)"#);
-    }
-
-    #[test]
-    fn values_that_are_no_finite_f32_are_refused() {
-        assert_eq!(message(fixture!("not_finite")), r#"start.npz: array "W" must be finite, but element 4 is NaN"#);
-        let large = write(&[("W", &[2, 3], Data::F64(&[0.0, 1e300, 0.0, 0.0, 0.0, 0.0]))]);
-        let message = message(&large.unwrap());
-        assert!(message.contains("element 1 is 1000000"), "{message}");
+        let mut npz = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
+        assert!(npz.array_of("W", &[&[6], &[2, 3]]).is_ok());
+        let error = npz.array_of("W", &[&[6], &[3, 2]]).unwrap_err();
+        assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (6) or (3, 2), but has (2, 3)"#);
     }
 
     #[test]
@@ -502,11 +487,11 @@ mod tests {
         let bytes = write(&arrays).unwrap();
         assert_eq!(bytes, write(&arrays).unwrap());
         let mut npz = Npz::open(&bytes, Path::new(PATH)).unwrap();
-        assert_eq!(npz.array("W").unwrap().unwrap().values, W.map(f64::from));
-        let x = npz.array("x").unwrap().unwrap();
+        assert_eq!(npz.array("W").unwrap().values, W.map(f64::from));
+        let x = npz.array("x").unwrap();
         assert_eq!(x.shape, [3, 1, 2]);
         assert_eq!(x.values, [0.1, 0.2, 0.3, 0.4, 0.5, 1e300]);
-        assert_eq!(npz.array("scalar").unwrap().unwrap().shape, [0; 0]);
+        assert_eq!(npz.array("scalar").unwrap().shape, [0; 0]);
     }
 
     #[test]
@@ -529,7 +514,7 @@ mod tests {
     #[test]
     fn integers_are_read_where_integers_are_asked_for_and_nothing_else_is() {
         let mut npz = Npz::open(fixture!("integers"), Path::new(PATH)).unwrap();
-        let array = npz.integers("W").unwrap().unwrap();
+        let array = npz.integers("W").unwrap();
         assert_eq!((&array.shape[..], &array.values[..]), (&[2, 3][..], &[0, 1, 2, 4, 5, 6][..]));
         let mut floats = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
         assert_eq!(
@@ -570,9 +555,7 @@ mod tests {
                 altered(fixture!("f64")), altered(fixture!("compressed")), altered(fixture!("zip64")),
             ],
         ) {
-            if let Ok(parameters) = read(&bytes) {
-                prop_assert!(parameters.is_finite());
-            }
+            let _ = read(&bytes);
         }
 
         #[test]
@@ -607,7 +590,7 @@ mod tests {
         ) {
             let values = &values[..shape.iter().product()];
             let bytes = write(&[("x", &shape, Data::F64(values))]).unwrap();
-            let array = Npz::open(&bytes, Path::new(PATH)).unwrap().array("x").unwrap().unwrap();
+            let array = Npz::open(&bytes, Path::new(PATH)).unwrap().array("x").unwrap();
             prop_assert_eq!(array.shape, shape);
             let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(&array.values), bits(values));

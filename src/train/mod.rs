@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use batches::{epoch_flips, epoch_order};
 pub use snapshot::snapshot;
-pub use start::random_start;
+pub use start::{random_start, start_from_npz};
 pub use trainer::{State, Trainer};
 
 use crate::dataset::Dataset;

@@ -1,9 +1,13 @@
-//! Where training starts.
+//! The parameters at which training starts.
+
+use std::path::Path;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
+use crate::error::Result;
+use crate::files::npz::Npz;
 use crate::network::Parameters;
 use crate::shape::Dims;
 
@@ -20,10 +24,84 @@ pub fn random_start(dims: Dims, seed: u64) -> Parameters {
     parameters
 }
 
+/// Reads starting parameters from an `.npz` file: array `W` (k, d) and optionally `b` (k) or (k, 1), by default zeros.
+///
+/// `float64` values are rounded to the nearest `f32`. Errors name `path` as the file.
+///
+/// # Errors
+///
+/// `Error::Format` if `bytes` is not a readable `.npz` file or `W` is missing, `Error::Shape` if an array does not fit
+/// `dims`, `Error::NonFinite` if an element is NaN, infinite or beyond the range of `f32`.
+pub fn start_from_npz(bytes: &[u8], path: &Path, dims: Dims) -> Result<Parameters> {
+    let Dims { features: d, classes: k } = dims;
+    let mut npz = Npz::open(bytes, path)?;
+    let weight = rounded(&mut npz, "W", &[&[k, d]])?;
+    let bias = if npz.contains("b") { rounded(&mut npz, "b", &[&[k], &[k, 1]])? } else { vec![0.0; k] };
+    Parameters::new(dims, weight, bias)
+}
+
+/// The array `name`, which must have one of `shapes`, rounded to finite `f32`s.
+fn rounded(npz: &mut Npz, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+    let values = npz.array_of(name, shapes)?.values;
+    let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+    match rounded.iter().position(|value| !value.is_finite()) {
+        None => Ok(rounded),
+        Some(index) => Err(npz.not_finite(name, index, values[index])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dataset::cifar10::DIMS;
+    use crate::files::npz::{self, Data};
+
+    const PATH: &str = "start.npz";
+    const SMALL: Dims = Dims { features: 3, classes: 2 };
+    /// The arrays `W` and `b` of `tests/fixtures/make_npz.py`.
+    const W: [f32; 6] = [0.0, 0.25, 0.5, 1.0, 1.25, 1.5];
+    const B: [f32; 2] = [-1.0, 2.0];
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_bytes!(concat!("../../tests/fixtures/", $name, ".npz"))
+        };
+    }
+
+    fn read(bytes: &[u8]) -> Result<Parameters> {
+        start_from_npz(bytes, Path::new(PATH), SMALL)
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        read(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn parameters_from_numpy_are_read_and_a_missing_bias_is_zero() {
+        for bytes in [&fixture!("f64")[..], fixture!("f32"), fixture!("column_bias")] {
+            assert_eq!(read(bytes).unwrap(), Parameters::new(SMALL, W.into(), B.into()).unwrap());
+        }
+        let expected = Parameters::new(SMALL, W.into(), vec![0.0; 2]).unwrap();
+        assert_eq!(read(fixture!("fortran")).unwrap(), expected);
+    }
+
+    #[test]
+    fn arrays_of_another_shape_or_name_are_refused() {
+        assert_eq!(refusal(fixture!("other_names")), r#"start.npz: there is no array "W", only ["bias", "weight"]"#);
+        let dims = Dims { features: 2, classes: 3 };
+        let error = start_from_npz(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
+        assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 2), but has (2, 3)"#);
+        let row = npz::write(&[("W", &[2, 3], Data::F32(&W)), ("b", &[1, 2], Data::F32(&B))]);
+        assert_eq!(refusal(&row.unwrap()), r#"start.npz: array "b" must have the shape (2) or (2, 1), but has (1, 2)"#);
+    }
+
+    #[test]
+    fn values_that_are_no_finite_f32_are_refused() {
+        assert_eq!(refusal(fixture!("not_finite")), r#"start.npz: array "W" must be finite, but element 4 is NaN"#);
+        let large = npz::write(&[("W", &[2, 3], Data::F64(&[0.0, 1e300, 0.0, 0.0, 0.0, 0.0]))]);
+        let message = refusal(&large.unwrap());
+        assert!(message.contains("element 1 is 1000000"), "{message}");
+    }
 
     #[test]
     fn the_weights_have_the_stated_mean_and_deviation_and_the_biases_are_0() {

@@ -17,7 +17,7 @@ use onelayer::dataset::{Dataset, Splits, picture};
 use onelayer::evaluate::table::read_confusion;
 use onelayer::figures::snapshots;
 use onelayer::files::csv::{self, Dialect, Row};
-use onelayer::files::npz::{self, Npz};
+use onelayer::files::npz::Npz;
 use onelayer::gradcheck::referee::files;
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Schedule, Setting};
@@ -30,7 +30,7 @@ use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
 use onelayer::train::provenance::JobProvenance;
 use onelayer::train::table::{CurveRow, SummaryRow};
-use onelayer::train::{Data, State, Trainer};
+use onelayer::train::{Data, State, Trainer, start_from_npz};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -78,7 +78,7 @@ pub fn records(bytes: &[u8]) -> Outcome {
 /// `.npz` files: starting parameters, problems and submissions of the referee, and whatever arrays there are.
 pub fn npz(bytes: &[u8]) -> Outcome {
     let path = Path::new("x.npz");
-    let parameters = npz::read_parameters(bytes, path, DIMS);
+    let parameters = start_from_npz(bytes, path, DIMS);
     if let Ok(parameters) = &parameters {
         assert!(parameters.is_finite());
     }
@@ -95,7 +95,7 @@ pub fn npz(bytes: &[u8]) -> Outcome {
     if let Ok(mut npz) = Npz::open(bytes, path) {
         for name in npz.names() {
             let array = npz.array(&name);
-            if let Ok(Some(array)) = &array {
+            if let Ok(array) = &array {
                 assert_eq!(array.values.len(), array.shape.iter().product::<usize>());
             }
             outcomes.extend([outcome(&array), outcome(&npz.integers(&name))]);

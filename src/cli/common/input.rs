@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use onelayer::dataset::cifar10::DIMS;
-use onelayer::files::npz;
 use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
+use onelayer::train::start_from_npz;
 
 /// The largest file that is read: four times the largest array of a valid one. A device such as `/dev/zero` has no end.
 const MAX_BYTES: u64 = 256 << 20;
@@ -53,7 +53,7 @@ pub fn read_model(path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
 pub fn read_start(path: &Path) -> anyhow::Result<Parameters> {
     let bytes = read(path).with_context(|| format!("cannot read --init {}", path.display()))?;
     if bytes.starts_with(ZIP_MAGIC) {
-        return Ok(npz::read_parameters(&bytes, path, DIMS)?);
+        return Ok(start_from_npz(&bytes, path, DIMS)?);
     }
     let hint = "--init takes an .npz with W (10, 3072) and optionally b (10), or a model_*.safetensors of this program";
     Ok(parse_model(&bytes, path, "--init").context(hint)?.parameters)

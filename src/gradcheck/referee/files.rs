@@ -24,20 +24,19 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files::npz::{self, Array, Data, Npz};
 use crate::gradcheck::Problem;
 use crate::gradcheck::referee::Submission;
 use crate::hyperparameters::Setting;
 use crate::network::Parameters;
 use crate::shape::Dims;
-use crate::shape::shape_text;
 
 /// The content of the file of a problem. Equal problems give equal bytes.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidValue`] when `x` takes more than the 64 MiB that are read (2,730 images), or λ is negative or infinite.
+/// `Error::InvalidValue` when `x` takes more than the 64 MiB that are read (2,730 images), or λ is negative or infinite.
 pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
     let Parameters { dims, weight, bias } = problem.parameters();
     let (n, d, k) = (problem.len(), dims.features, dims.classes);
@@ -56,25 +55,25 @@ pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] when `bytes` is no readable `.npz` file, an array is missing, a label is no class, or a number is not
-/// a finite `float32` value: the reference would compute with another one. [`Error::Shape`] when an array has no fitting
-/// shape, [`Error::InvalidValue`] when λ is negative or infinite.
+/// `Error::Format` when `bytes` is no readable `.npz` file, an array is missing, a label is no class, or a number is not
+/// a finite `float32` value: the reference would compute with another one. `Error::Shape` when an array has no fitting
+/// shape, `Error::InvalidValue` when λ is negative or infinite.
 pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
-    let mut file = File::open(bytes, path)?;
-    let weight = file.array("W")?;
+    let mut npz = Npz::open(bytes, path)?;
+    let weight = npz.array("W")?;
     let [k, d] = weight.shape[..] else {
-        return Err(file.shape("W", "(classes, features)", &weight.shape));
+        return Err(npz.shape_error("W", "(classes, features)", &weight.shape));
     };
     let dims = Dims { features: d, classes: k };
     if d == 0 || k == 0 {
-        return Err(file.shape("W", "(1 or more, 1 or more)", &weight.shape));
+        return Err(npz.shape_error("W", "(1 or more, 1 or more)", &weight.shape));
     }
-    let bias = file.fitting("b", &[&[k]])?;
-    let labels = file.labels(k)?;
-    let x = file.fitting("x", &[&[labels.len(), d]])?;
-    let lambda = file.fitting("lambda", SCALAR)?.values[0];
+    let bias = npz.array_of("b", &[&[k]])?;
+    let labels = labels(&mut npz, k)?;
+    let x = npz.array_of("x", &[&[labels.len(), d]])?;
+    let lambda = npz.array_of("lambda", SCALAR)?.values[0];
 
-    let narrowed = |name, array: &Array| file.narrowed(name, &array.values);
+    let narrowed = |name, array: &Array| narrowed(&npz, name, &array.values);
     let parameters = Parameters::new(dims, narrowed("W", &weight)?, narrowed("b", &bias)?)?;
     let problem = Problem::new(narrowed("x", &x)?, labels, parameters)?;
     Ok((problem, valid_lambda(lambda)?))
@@ -84,17 +83,17 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] when `bytes` is no readable `.npz` file or a gradient is missing, [`Error::Shape`] when an array has
-/// no fitting shape, [`Error::NonFinite`] when a number is NaN or infinite.
+/// `Error::Format` when `bytes` is no readable `.npz` file or a gradient is missing, `Error::Shape` when an array has
+/// no fitting shape, `Error::NonFinite` when a number is NaN or infinite.
 pub fn read_submission(bytes: &[u8], path: &Path, dims: Dims) -> Result<Submission> {
     let (k, d) = (dims.classes, dims.features);
-    let mut file = File::open(bytes, path)?;
-    let weight = file.fitting("grad_W", &[&[k, d], &[d, k]])?;
-    let bias = file.fitting("grad_b", &[&[k], &[k, 1], &[1, k]])?;
-    let loss = file.optional_scalar("loss")?;
-    let cost = file.optional_scalar("cost")?;
+    let mut npz = Npz::open(bytes, path)?;
+    let weight = npz.array_of("grad_W", &[&[k, d], &[d, k]])?;
+    let bias = npz.array_of("grad_b", &[&[k], &[k, 1], &[1, k]])?;
+    let loss = optional_scalar(&mut npz, "loss")?;
+    let cost = optional_scalar(&mut npz, "cost")?;
     for (name, array) in [("grad_W", &weight), ("grad_b", &bias)] {
-        file.check_finite(name, &array.values)?;
+        npz.check_finite(name, &array.values)?;
     }
     Ok(Submission {
         dweight: if weight.shape == [k, d] { weight.values } else { transposed(&weight.values, k) },
@@ -117,91 +116,42 @@ fn valid_lambda(lambda: f64) -> Result<f64> {
     Ok(Setting::new(lambda, Setting::DEFAULT_ETA)?.lambda())
 }
 
-/// An `.npz` file whose arrays must have stated names and shapes.
-struct File<'a> {
-    npz: Npz<'a>,
-    path: &'a Path,
+/// The array `name` if there is one, a single finite number.
+fn optional_scalar(npz: &mut Npz, name: &str) -> Result<Option<f64>> {
+    if !npz.contains(name) {
+        return Ok(None);
+    }
+    let array = npz.array_of(name, SCALAR)?;
+    npz.check_finite(name, &array.values)?;
+    Ok(Some(array.values[0]))
 }
 
-impl<'a> File<'a> {
-    fn open(bytes: &'a [u8], path: &'a Path) -> Result<Self> {
-        let npz = Npz::open(bytes, path)?;
-        Ok(Self { npz, path })
+/// The array `y`: classes below `k`.
+fn labels(npz: &mut Npz, k: usize) -> Result<Vec<u8>> {
+    let array = npz.integers("y")?;
+    if array.shape.len() != 1 || array.values.is_empty() {
+        return Err(npz.shape_error("y", "(1 or more)", &array.shape));
     }
+    let largest = k.min(usize::from(u8::MAX) + 1) - 1;
+    let label = |&y: &i64| u8::try_from(y).ok().filter(|&y| usize::from(y) <= largest);
+    let labels = array.values.iter().map(|y| {
+        label(y).ok_or_else(|| npz.format_error("y", format!("labels must be 0 to {largest}, but one is {y}")))
+    });
+    labels.collect()
+}
 
-    fn array(&mut self, name: &str) -> Result<Array> {
-        self.npz.array(name)?.ok_or_else(|| self.missing(name))
-    }
-
-    /// The array `name`, if it has one of the `shapes`.
-    fn fitting(&mut self, name: &str, shapes: &[&[usize]]) -> Result<Array> {
-        let array = self.array(name)?;
-        if shapes.contains(&&array.shape[..]) {
-            return Ok(array);
+/// The `values` of the array `name` as `f32`, if none of them changes.
+fn narrowed(npz: &Npz, name: &str, values: &[f64]) -> Result<Vec<f32>> {
+    npz.check_finite(name, values)?;
+    let narrow = |(index, &value): (usize, &f64)| {
+        let narrow = value as f32;
+        if f64::from(narrow) == value {
+            return Ok(narrow);
         }
-        let expected: Vec<_> = shapes.iter().map(|s| shape_text(s)).collect();
-        Err(self.shape(name, &expected.join(" or "), &array.shape))
-    }
-
-    fn optional_scalar(&mut self, name: &str) -> Result<Option<f64>> {
-        if !self.npz.names().iter().any(|n| n == name) {
-            return Ok(None);
-        }
-        let array = self.fitting(name, SCALAR)?;
-        self.check_finite(name, &array.values)?;
-        Ok(Some(array.values[0]))
-    }
-
-    /// The array `y`: classes below `k`.
-    fn labels(&mut self, k: usize) -> Result<Vec<u8>> {
-        let array = self.npz.integers("y")?.ok_or_else(|| self.missing("y"))?;
-        if array.shape.len() != 1 || array.values.is_empty() {
-            return Err(self.shape("y", "(1 or more)", &array.shape));
-        }
-        let largest = k.min(usize::from(u8::MAX) + 1) - 1;
-        let label = |&y: &i64| u8::try_from(y).ok().filter(|&y| usize::from(y) <= largest);
-        let labels = array.values.iter().map(|y| {
-            label(y).ok_or_else(|| self.format(format!("array \"y\": labels must be 0 to {largest}, but one is {y}")))
-        });
-        labels.collect()
-    }
-
-    /// `values` as `f32`, if none of them changes.
-    fn narrowed(&self, name: &str, values: &[f64]) -> Result<Vec<f32>> {
-        self.check_finite(name, values)?;
-        let narrow = |(index, &value): (usize, &f64)| {
-            let narrow = value as f32;
-            if f64::from(narrow) == value {
-                return Ok(narrow);
-            }
-            Err(self.format(format!(
-                "array {name:?} must hold float32 values, as in a file of --export, but element {index} is {value}"
-            )))
-        };
-        values.iter().enumerate().map(narrow).collect()
-    }
-
-    fn check_finite(&self, name: &str, values: &[f64]) -> Result<()> {
-        match values.iter().position(|v| !v.is_finite()) {
-            None => Ok(()),
-            Some(index) => Err(Error::NonFinite { what: self.named(name), index, found: values[index] }),
-        }
-    }
-
-    fn missing(&self, name: &str) -> Error {
-        let there = self.npz.names();
-        self.format(format!("there is no array {name:?}, only {there:?}"))
-    }
-
-    fn shape(&self, name: &str, expected: &str, found: &[usize]) -> Error {
-        Error::shape(self.named(name), expected, shape_text(found))
-    }
-
-    fn format(&self, reason: String) -> Error {
-        Error::format(self.path, reason)
-    }
-
-    fn named(&self, name: &str) -> String {
-        format!("{}: array {name:?}", self.path.display())
-    }
+        Err(npz.format_error(
+            name,
+            format!("must hold float32 values, as in a file of --export, but element {index} is {value}"),
+        ))
+    };
+    values.iter().enumerate().map(narrow).collect()
 }
