@@ -1,4 +1,4 @@
-//! What the passes read: images and their labels, or features that are normalised already.
+//! The examples that the passes read: labelled images, or features that are already normalised.
 
 use std::ops::Range;
 
@@ -10,22 +10,22 @@ use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
 use crate::shape::{Dims, check_shape};
 
-/// Labelled examples, wherever they lie.
+/// Labelled examples, from a data set or from memory.
 #[derive(Clone, Copy, Debug)]
 pub enum Examples<'a> {
-    /// All images of a data set, normalised when they are read.
+    /// All images of a data set, normalised as they are read.
     All(&'a Dataset, &'a Normalizer),
     /// The images with these indices, in this order.
     Chosen(&'a Dataset, &'a Normalizer, &'a [usize]),
-    /// As [`Chosen`](Self::Chosen), those images mirrored left to right that are marked in the last array, which has an
-    /// element for each image of the data set.
+    /// As [`Chosen`](Self::Chosen), but an image is mirrored left to right if its element of the last array is true;
+    /// the array has one element per image of the data set.
     Flipped(&'a Dataset, &'a Normalizer, &'a [usize], &'a [bool]),
-    /// Features that are normalised already, (n,d) row-major, and their labels, (n).
+    /// Normalised features, (n,d) row-major, and their labels, (n).
     Rows(&'a [f32], &'a [u8]),
 }
 
 impl<'a> Examples<'a> {
-    /// The number of examples, n.
+    /// Number of examples, n.
     pub fn len(&self) -> usize {
         match self {
             Self::All(dataset, _) => dataset.len(),
@@ -34,7 +34,7 @@ impl<'a> Examples<'a> {
         }
     }
 
-    /// Whether there is no example.
+    /// True if there is no example.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -48,7 +48,7 @@ impl<'a> Examples<'a> {
         }
     }
 
-    /// The pixels of example i; none of rows that are normalised already.
+    /// The pixels of example i; empty for [`Rows`](Self::Rows).
     pub(super) fn image(&self, i: usize) -> Image<'a> {
         let (pixels, flip) = match self {
             Self::All(dataset, _) => (dataset.image(i), false),
@@ -59,7 +59,8 @@ impl<'a> Examples<'a> {
         Image { pixels, flip }
     }
 
-    /// Writes some `panels` of the features of the examples in `range`, whose images are `images`, to `x`, (examples, stride).
+    /// Writes `panels` of the features of the examples in `range` to `x`, (examples, stride); `images` are their
+    /// pixels.
     pub(super) fn features(
         &self,
         arch: Arch,
@@ -93,7 +94,7 @@ impl<'a> Examples<'a> {
         }
     }
 
-    /// Checks that the examples fit members of the shape `dims`.
+    /// Checks that the examples fit networks of the shape `dims`.
     pub(crate) fn check(&self, dims: Dims) -> Result<()> {
         if let Self::Flipped(dataset, _, _, flips) = self {
             check_shape("flips", flips.len(), &[dataset.len()])?;

@@ -1,28 +1,135 @@
-//! The one-layer softmax classifier: forward pass, loss and hand-derived backward pass.
+//! The one-layer classifier: the derivation of its gradients, and the passes that compute them.
 //!
-//! n examples, d features, k classes; every matrix is row-major in a plain `Vec<f32>`.
+//! # Notation
 //!
-//! | quantity | definition |
-//! |---|---|
-//! | `logits` (n,k) | x · weightᵀ + bias |
-//! | `probs` (n,k) | softmax of each row, after its own maximum is subtracted |
-//! | `loss` | mean over the examples of logsumexp(logits_i) − logits_i\[y_i\], in nats |
-//! | `cost` | loss + λ · Σ weight² (no ½; the bias is not penalised) |
-//! | `dlogits` (n,k) | (probs − onehot(y)) / n |
-//! | `dweight` (k,d) | dlogitsᵀ · x + 2 λ · weight |
-//! | `dbias` (k) | column sums of dlogits |
-//! | update | weight ← weight − η · dweight; bias ← bias − η · dbias |
+//! There are n examples (counted by i), d features (f) and k classes (c, j). Every matrix is a plain `Vec<f32>`,
+//! row-major; shapes stand in parentheses. `dθ` is the gradient of the cost with respect to θ and has the shape of θ.
 //!
-//! The loss of the report is that of a softmax, above. The other one, [`Loss::Bce`](crate::hyperparameters::Loss::Bce),
-//! replaces three rows, and nothing else:
+//! | name | shape | meaning |
+//! |---|---|---|
+//! | `x` | (n,d) | features |
+//! | `y` | (n) | labels, each in 0..k |
+//! | `t` | (n,k) | onehot(y): t\[i,c\] = 1 if c = y\[i\], otherwise 0 |
+//! | `weight`, `bias` | (k,d), (k) | the [`Parameters`] |
+//! | λ, η | | weight of the penalty (half of PyTorch's `weight_decay`), learning rate |
 //!
-//! | quantity | definition |
-//! |---|---|
-//! | `probs` (n,k) | sigmoid of each logit, 1 / (1 + e^−z): k answers, which need not add up to 1 |
-//! | `loss` | mean over the n·k logits of max(z, 0) − z·t + ln(1 + e^−\|z\|), t = onehot(y), in nats |
-//! | `dlogits` (n,k) | (probs − onehot(y)) / (k·n) |
+//! # Step 1: forward, from the features to the cost
 //!
-//! `dθ` is the gradient of the cost with respect to θ, with θ's own shape.
+//! ```text
+//! logits[i,c] = Σ_f x[i,f] · weight[c,f] + bias[c]     (n,k)    logits = x · weightᵀ + bias
+//! loss        = 1/n · Σ_i loss_i                       scalar   loss_i is defined in step 2
+//! cost        = loss + λ · Σ_c Σ_f weight[c,f]²        scalar   no ½; the bias is not penalised
+//! ```
+//!
+//! The loss is a mean, so that it does not depend on the size of the mini-batch. The gradients follow from the chain
+//! rule, from the cost back to the logits (step 2), then to the parameters (step 3). Only step 2 depends on the loss.
+//!
+//! # Step 2a: `dlogits` of softmax cross-entropy ([`Loss::Softmax`])
+//!
+//! Take one example, with logits z (k) and label y. Softmax turns the logits into probabilities that add up to 1, and
+//! the loss is minus the log of the probability of the true class:
+//!
+//! ```text
+//! s      = Σ_j e^z[j]                                  scalar
+//! p[c]   = e^z[c] / s                                  (k)
+//! loss_i = −ln p[y] = ln s − z[y]                      scalar   s is positive; ln e^z[y] = z[y]
+//! ```
+//!
+//! Differentiate both terms with respect to z\[c\]:
+//!
+//! ```text
+//! ∂(ln s) / ∂z[c] = (∂s / ∂z[c]) / s = e^z[c] / s = p[c]
+//! ∂z[y]   / ∂z[c] = 1 if c = y, otherwise 0       = t[c]
+//! ∂loss_i / ∂z[c] = p[c] − t[c]                        (k)
+//! ```
+//!
+//! The logits of example i appear in loss_i only, and loss_i enters the mean with the factor 1/n, which the gradient
+//! keeps:
+//!
+//! ```text
+//! dlogits[i,c] = (p[i,c] − t[i,c]) / n                 (n,k)    each row adds up to 0
+//! ```
+//!
+//! # Step 2b: `dlogits` of k sigmoids with binary cross-entropy ([`Loss::Bce`])
+//!
+//! Here each class is a yes-or-no question of its own. Its sigmoid is the probability of yes, and the loss of an
+//! example is the mean of the k cross-entropies:
+//!
+//! ```text
+//! p[c]   = σ(z[c]) = 1 / (1 + e^−z[c])                 (k)      need not add up to 1
+//! loss_i = 1/k · Σ_c −ln(p[c] if t[c] = 1, otherwise 1 − p[c])
+//! ```
+//!
+//! Since −ln σ(z) = ln(1 + e^−z) and 1 − σ(z) = e^−z · σ(z), the second case only adds z to the first. Both in one
+//! formula:
+//!
+//! ```text
+//! loss_i = 1/k · Σ_c ( ln(1 + e^−z[c]) + (1 − t[c]) · z[c] )
+//! ```
+//!
+//! The derivative of ln(1 + e^−z) is −e^−z / (1 + e^−z) = −(1 − σ(z)), and z\[c\] appears in one of the k terms only:
+//!
+//! ```text
+//! ∂loss_i / ∂z[c] = ( −(1 − p[c]) + 1 − t[c] ) / k = (p[c] − t[c]) / k
+//! dlogits[i,c]    = (p[i,c] − t[i,c]) / (k·n)          (n,k)
+//! ```
+//!
+//! # Step 3: from `dlogits` to `dweight` and `dbias`
+//!
+//! weight\[c,f\] appears in logits\[i,c\] of every example i, with the factor x\[i,f\], and in the penalty, whose
+//! derivative is 2 λ · weight\[c,f\]. bias\[c\] appears in the same logits, with the factor 1. The chain rule sums over
+//! the examples:
+//!
+//! ```text
+//! dweight[c,f] = Σ_i dlogits[i,c] · x[i,f] + 2 λ · weight[c,f]   (k,d)   dlogitsᵀ · x + 2 λ · weight
+//! dbias[c]     = Σ_i dlogits[i,c]                                (k)     column sums of dlogits
+//! ```
+//!
+//! There is no further 1/n: `dlogits` carries it. The shapes agree: dlogitsᵀ (k,n) times x (n,d) is (k,d).
+//!
+//! # Step 4: the update
+//!
+//! ```text
+//! weight ← weight − η · dweight                        (k,d)
+//! bias   ← bias   − η · dbias                          (k)
+//! ```
+//!
+//! # Numerical stability
+//!
+//! In `f32`, e^z overflows above z ≈ 88. So the largest logit is subtracted first; the factor e^−m cancels in p:
+//!
+//! ```text
+//! m      = max_j z[j]                                  scalar
+//! ln s   = m + ln Σ_j e^(z[j] − m)                     scalar   "log-sum-exp"
+//! p[c]   = e^(z[c] − m) / Σ_j e^(z[j] − m)             (k)
+//! ```
+//!
+//! No exponent is positive, and one term of the sum is e^0 = 1: neither an exponential nor the logarithm can overflow.
+//! For the sigmoids, ln(1 + e^−z) = ln(1 + e^z) − z, so the form with the negative exponent can be chosen for either
+//! sign of z:
+//!
+//! ```text
+//! loss_i = 1/k · Σ_c ( max(z[c], 0) − z[c] · t[c] + ln(1 + e^−|z[c]|) )
+//! p[c]   = 1 / (1 + e^−|z[c]|) if z[c] ≥ 0, otherwise e^−|z[c]| / (1 + e^−|z[c]|)
+//! ```
+//!
+//! # Code and proof of each step
+//!
+//! | step | plain loop | fast kernel |
+//! |---|---|---|
+//! | features from pixels | [`Normalizer::apply`] | [`kernels::Normalise`] |
+//! | 1 logits | [`passes::forward`] | [`kernels::Forward`] |
+//! | 2a softmax | [`passes::softmax_cross_entropy`] | [`kernels::Softmax`] |
+//! | 2b sigmoids | [`passes::sigmoid_binary_cross_entropy`] | [`kernels::Sigmoid`] |
+//! | 3 gradients | [`passes::backward`] | [`kernels::Backward`] |
+//! | 4 update | [`passes::update`] | [`kernels::Backward`] |
+//! | all, for m settings at once | | [`Group::step`], [`Group::gradients`] |
+//!
+//! The proof is in [`gradcheck`](crate::gradcheck), which checks loops and kernels against a separate
+//! [`reference`](crate::gradcheck::reference) in `f64`, against central differences and, with the feature
+//! `autograd-check`, against PyTorch's autograd. `tests/golden.rs` compares them with stored results of autograd,
+//! `tests/numbers.rs` covers saturated probabilities, and `src/network/group/tests.rs` bounds the difference of each
+//! kernel from its plain loop by the rounding error.
 
 mod examples;
 mod group;
@@ -32,10 +139,14 @@ pub mod passes;
 pub use examples::Examples;
 pub use group::{Group, Outcome, Step, Totals};
 
+#[cfg(doc)]
+use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
+#[cfg(doc)]
+use crate::hyperparameters::Loss;
 use crate::shape::{Dims, check_finite, check_shape};
 
-/// The trained quantities.
+/// The parameters of one network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     /// The sizes of the two buffers.
@@ -62,7 +173,8 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when a buffer has another length, [`Error::NonFinite`] when an element is NaN or infinite.
+    /// [`Error::Shape`](crate::Error::Shape) if a buffer has another length,
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite.
     pub fn new(dims: Dims, weight: Vec<f32>, bias: Vec<f32>) -> Result<Self> {
         check_shape("weight", weight.len(), &[dims.classes, dims.features])?;
         check_shape("bias", bias.len(), &[dims.classes])?;
@@ -71,23 +183,23 @@ impl Parameters {
         Ok(parameters)
     }
 
-    /// All zeros: every class equally probable, loss ln k.
+    /// All zeros: every class has the same probability, and the loss of a softmax is ln k.
     pub fn zeros(dims: Dims) -> Self {
         Self { dims, weight: vec![0.0; dims.classes * dims.features], bias: vec![0.0; dims.classes] }
     }
 
-    /// Σ weight², summed in f64 in the order of the buffer.
+    /// Σ weight², summed in `f64` in the order of the buffer.
     pub fn squared_norm(&self) -> f64 {
         self.weight.iter().map(|&w| f64::from(w).powi(2)).sum()
     }
 
-    /// Names the first element that is not finite.
+    /// An error that names the first element that is not finite, if there is one.
     pub(crate) fn check_finite(&self) -> Result<()> {
         check_finite("weight", &self.weight)?;
         check_finite("bias", &self.bias)
     }
 
-    /// Whether every element is finite.
+    /// True if every element is finite.
     pub fn is_finite(&self) -> bool {
         self.weight.iter().chain(&self.bias).all(|v| v.is_finite())
     }

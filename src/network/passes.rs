@@ -1,20 +1,17 @@
-//! The passes of the network, a plain loop for each formula: the text to read first, and the reference that the fast
-//! [`kernels`](super::kernels) are held to.
-//!
-//! n examples, d features, k classes; every matrix is row-major. The gradient of a softmax followed by a cross-entropy
-//! is Bishop, *Pattern Recognition and Machine Learning* (2006), equation 4.109; the rest is the chain rule.
+//! The passes as plain loops, one per formula of the [derivation](super): read these first. The fast
+//! [`kernels`](super::kernels) are tested against them.
 
 use super::{Gradients, Parameters};
 use crate::hyperparameters::Loss;
 
-/// `logits` (n,k) of `x` (n,d): logits\[i,c\] = Σ_f x\[i,f\] · weight\[c,f\] + bias\[c\].
+/// Step 1: `logits` (n,k) of `x` (n,d), logits\[i,c\] = Σ_f x\[i,f\] · weight\[c,f\] + bias\[c\].
 ///
 /// # Panics
 ///
-/// When `x` does not hold a whole number of examples.
+/// If `x` doesn't hold a whole number of examples.
 pub fn forward(parameters: &Parameters, x: &[f32]) -> Vec<f32> {
     let d = parameters.dims.features;
-    assert_eq!(x.len() % d, 0, "x must hold d = {d} features an example");
+    assert_eq!(x.len() % d, 0, "x must hold d = {d} features per example");
     let mut logits = Vec::with_capacity(x.len() / d * parameters.dims.classes);
     for x in x.chunks_exact(d) {
         for (weight, bias) in parameters.weight.chunks_exact(d).zip(&parameters.bias) {
@@ -28,11 +25,11 @@ pub fn forward(parameters: &Parameters, x: &[f32]) -> Vec<f32> {
     logits
 }
 
-/// The mean loss in nats, and `dlogits` (n,k), of `logits` (n,k) and `labels` (n).
+/// Step 2: the mean loss in nats and `dlogits` (n,k), from `logits` (n,k) and `labels` (n).
 ///
 /// # Panics
 ///
-/// When there is no label, `logits` is not (n,k), or a label is k or more.
+/// If there is no label, `logits` is not (n,k), or a label is k or more.
 pub fn loss(loss: Loss, logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     match loss {
         Loss::Softmax => softmax_cross_entropy(logits, labels),
@@ -40,15 +37,15 @@ pub fn loss(loss: Loss, logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     }
 }
 
-/// [`loss`] for [`Loss::Softmax`].
+/// Step 2a: [`loss`] for [`Loss::Softmax`], loss_i = logsumexp(logits_i) − logits_i\[y_i\] and
+/// dlogits = (probs − onehot(y)) / n.
 ///
-/// loss_i = logsumexp(logits_i) − logits_i\[y_i\]; dlogits = (probs − onehot(y)) / n. The largest logit of an example is
-/// subtracted first, which changes neither and keeps every exponential at most 1 (Goodfellow, Bengio & Courville,
-/// *Deep Learning* (2016), section 4.1).
+/// The gradient is equation 4.109 of Bishop, *Pattern Recognition and Machine Learning* (2006); subtracting the largest
+/// logit of each example is section 4.1 of Goodfellow, Bengio & Courville, *Deep Learning* (2016).
 ///
 /// # Panics
 ///
-/// When there is no label, `logits` is not (n,k), or a label is k or more.
+/// As [`loss`].
 pub fn softmax_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     let n = labels.len();
     assert!(n > 0 && logits.len().is_multiple_of(n), "logits must be (n,k)");
@@ -72,15 +69,14 @@ pub fn softmax_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     (loss / n as f64, dlogits)
 }
 
-/// [`loss`] for [`Loss::Bce`]: k sigmoids, each of which tells one class from all others.
+/// Step 2b: [`loss`] for [`Loss::Bce`], the mean over the n·k logits z of max(z, 0) − z·t + ln(1 + e^−|z|), with
+/// t = onehot(y), and dlogits = (probs − t) / (k·n).
 ///
-/// loss = 1/(n·k) Σ_i Σ_c −ln(p if c = y_i, 1 − p otherwise), with p = sigmoid(logits\[i,c\]);
-/// dlogits = (p − onehot(y)) / (k·n): Bishop (2006), equations 4.90 and 4.91, for each class. With z a logit and t its
-/// onehot, a term is max(z, 0) − z·t + ln(1 + e^−|z|), whose exponential is at most 1.
+/// These are equations 4.90 and 4.91 of Bishop (2006), for each class.
 ///
 /// # Panics
 ///
-/// When there is no label, `logits` is not (n,k), or a label is k or more.
+/// As [`loss`].
 pub fn sigmoid_binary_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     let n = labels.len();
     assert!(n > 0 && logits.len().is_multiple_of(n), "logits must be (n,k)");
@@ -100,13 +96,13 @@ pub fn sigmoid_binary_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<
     (loss / logits.len() as f64, dlogits)
 }
 
-/// The gradient of the cost, from `x` (n,d) and `dlogits` (n,k).
+/// Step 3: the gradient of the cost, from `x` (n,d) and `dlogits` (n,k).
 ///
 /// dweight\[c,f\] = Σ_i dlogits\[i,c\] · x\[i,f\] + 2 λ · weight\[c,f\]; dbias\[c\] = Σ_i dlogits\[i,c\].
 ///
 /// # Panics
 ///
-/// When `x` and `dlogits` do not hold the same number of examples.
+/// If `x` and `dlogits` don't hold the same number of examples.
 pub fn backward(parameters: &Parameters, x: &[f32], dlogits: &[f32], lambda: f32) -> Gradients {
     let (d, k) = (parameters.dims.features, parameters.dims.classes);
     assert_eq!(x.len() / d, dlogits.len() / k, "x and dlogits must hold n examples");
@@ -126,7 +122,7 @@ pub fn backward(parameters: &Parameters, x: &[f32], dlogits: &[f32], lambda: f32
     Gradients { dims: parameters.dims, dweight, dbias }
 }
 
-/// One step of gradient descent: weight ← weight − η · dweight; bias ← bias − η · dbias.
+/// Step 4: weight ← weight − η · dweight; bias ← bias − η · dbias.
 pub fn update(parameters: &mut Parameters, gradients: &Gradients, eta: f32) {
     for (weight, dweight) in parameters.weight.iter_mut().zip(&gradients.dweight) {
         *weight -= eta * dweight;

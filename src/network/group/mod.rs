@@ -2,12 +2,12 @@
 //!
 //! Members with m·k class rows in one stack need one pass over a mini-batch (horizontally fused training; Wang et al.,
 //! *HFTA*, MLSys 2021). If there are at least as many members as threads, each thread gets a stack of its own: then no
-//! thread waits for another within a mini-batch, or reads what another has written. Each normalises the whole mini-batch
-//! for itself, which takes less time than fetching it from another core. Otherwise there is one stack, and all threads
-//! share its passes.
+//! thread waits for another within a mini-batch, or reads what another has written. Each normalises the whole
+//! mini-batch for itself, which takes less time than fetching it from another core. Otherwise there is one stack, and
+//! all threads share its passes.
 //!
-//! The numbers of a member are bit-identical alone, in any group and at any number of threads: work is split over members,
-//! over examples (forward) and over features (backward), never within a sum.
+//! The numbers of a member are bit-identical alone, in any group and at any number of threads: work is split over
+//! members, over examples (forward) and over features (backward), never within a sum.
 
 mod stack;
 
@@ -153,8 +153,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if `examples` is empty or differs in shape from the members, or `steps` doesn't have one element
-    /// per member.
+    /// [`Error::Shape`] if `examples` is empty or differs in shape from the members, or `steps` doesn't have one
+    /// element per member.
     pub fn step(&mut self, examples: Examples, steps: &[Step]) -> Result<()> {
         self.check_batch(examples, steps)?;
         let stacks = self.stacks.par_iter_mut().zip(&mut self.workspaces);
@@ -222,8 +222,8 @@ impl Group {
         Ok(totals)
     }
 
-    /// The outcome of each of the `examples` for each member, (n,m), and the probabilities of all classes, (n,m,k). Those
-    /// of a softmax add up to 1, those of k sigmoids need not.
+    /// The outcome of each of the `examples` for each member, (n,m), and the probabilities of all classes, (n,m,k).
+    /// Those of a softmax add up to 1, those of k sigmoids need not.
     ///
     /// # Errors
     ///

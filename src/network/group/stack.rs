@@ -26,7 +26,8 @@ pub(super) struct Stack {
     pub losses: Vec<Loss>,
     /// The instruction set that the kernels run on.
     pub arch: Arch,
-    /// (panels, rows), the layout of [`kernels`](crate::network::kernels); row j·k + c is class c of the stack's member j.
+    /// (panels, rows), the layout of [`kernels`](crate::network::kernels); row j·k + c is class c of the stack's member
+    /// j.
     weight: Vec<Panel>,
     /// (rows).
     bias: Vec<f32>,
@@ -34,8 +35,8 @@ pub(super) struct Stack {
 
 /// The results of a stack's forward pass over a mini-batch, which its backward pass reads; allocated once.
 ///
-/// The normalised features are not kept: both passes compute them from the pixels when they need them, a few examples or
-/// a few features at a time, which stay in the cache of the core that uses them.
+/// The normalised features are not kept: both passes compute them from the pixels when they need them, a few examples
+/// or a few features at a time, which stay in the cache of the core that uses them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Workspace {
     /// (n, rows).

@@ -116,8 +116,8 @@ fn losses_and_dlogits(group: &Group, examples: Examples, j: usize) -> (Vec<f32>,
     (losses.collect(), dlogits.flat_map(|dlogits| dlogits[stack.rows(j)].to_vec()).collect())
 }
 
-/// True if two sums of the same products, each in any order, can differ by this much: a sum of t rounded terms is wrong by
-/// at most t · U times the sum of their absolute values (Higham, *Accuracy and Stability of Numerical Algorithms*
+/// True if two sums of the same products, each in any order, can differ by this much: a sum of t rounded terms is wrong
+/// by at most t · U times the sum of their absolute values (Higham, *Accuracy and Stability of Numerical Algorithms*
 /// (2002), section 4.2; the factor 1.01 covers its higher orders).
 fn same_sum(a: f32, b: f32, terms: usize, absolute: f32) -> bool {
     (a - b).abs() <= 2.02 * terms as f32 * U * absolute
@@ -175,8 +175,8 @@ fn the_loss_kernels_are_their_naive_twins_within_the_rounding_bound() {
     }
 }
 
-/// The largest difference of a kernel from its naive twin, in an element of `dlogits` and in a loss. Each exponential of a
-/// kernel is off by 2 units in the last place, 4 U, and each logarithm by 3, 6 U; the twin's by half as much.
+/// The largest difference of a kernel from its naive twin, in an element of `dlogits` and in a loss. Each exponential
+/// of a kernel is off by 2 units in the last place, 4 U, and each logarithm by 3, 6 U; the twin's by half as much.
 fn loss_bounds(loss: Loss, n: usize, k: usize) -> (f32, impl Fn(f64) -> f64) {
     let dlogits_bound = match loss {
         // The sum of k exponentials adds k roundings, the rest 4, on both sides.

@@ -27,8 +27,8 @@ impl WithSimd for Forward<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let rows = self.bias.len();
         let panels = self.weight.len() / rows;
-        // A vector of 16 lanes takes all panels in one pass. A shorter one reads each cache line once per pass, and should
-        // find it in the first-level cache from the second on: five rows of 4 panels are 5 KiB.
+        // A vector of 16 lanes takes all panels in one pass. A shorter one reads each cache line once per pass, and
+        // should find it in the first-level cache from the second on: five rows of 4 panels are 5 KiB.
         let block = if S::F32_LANES == LANES { panels } else { panels.min(4) };
         let examples = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
         for first in (0..panels).step_by(block) {
@@ -58,7 +58,8 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// The partial sums of E examples × [`ROWS`] rows, x · weightᵀ, over one block of panels; `accumulate` adds them to `sums`.
+/// The partial sums of E examples × [`ROWS`] rows, x · weightᵀ, over one block of panels; `accumulate` adds them to
+/// `sums`.
 #[inline(always)]
 fn forward_tile<S: Simd, const E: usize>(
     simd: S,
@@ -104,8 +105,8 @@ fn forward_tile<S: Simd, const E: usize>(
     }
 }
 
-/// Lane i of the result is the sum of the lanes of `sums[i]`: the upper half is added to the lower half until one lane is
-/// left. Two half-used vectors are merged into one at each step, so that every lane of an addition counts.
+/// Lane i of the result is the sum of the lanes of `sums[i]`: the upper half is added to the lower half until one lane
+/// is left. Two half-used vectors are merged into one at each step, so that every lane of an addition counts.
 #[inline(always)]
 fn sum_lanes<S: Simd>(simd: S, sums: &[Lanes; LANES]) -> Lanes {
     let mut result = Lanes::ZERO;
