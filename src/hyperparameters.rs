@@ -1,4 +1,5 @@
-//! Validated settings: what is varied between the members of a group, and what they share.
+//! Hyperparameters: the settings of single runs, the schedule that the runs of a group share, and the one form in which
+//! both are stored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,24 +8,251 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::files::csv::Cell;
+use crate::files::csv::{self, Cell, row};
+use crate::files::safetensors::Texts;
 
-/// What is minimised, besides the penalty.
+row! {
+    /// The hyperparameters of one run, as tables, models, checkpoints, `provenance.json` and TOML files store them.
+    ///
+    /// A new hyperparameter is a field here, and a field of [`Setting`] or [`Schedule`] for training to use it.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Hyperparameters {
+        /// λ, the weight of the penalty.
+        pub lambda: f64,
+        /// η, the learning rate of the first epoch.
+        pub eta: f64,
+        /// Examples per mini-batch.
+        pub batch_size: usize,
+        /// Passes over the training split.
+        pub epochs: usize,
+        /// Seed of the random start, the shuffling and the flips.
+        pub seed: u64,
+        /// The loss, to which the penalty is added.
+        pub loss: Loss,
+        /// Epochs after each of which the learning rate falls; `None` if it is constant.
+        pub decay_every: Option<usize>,
+        /// Factor by which it then falls.
+        pub decay_factor: Option<f64>,
+        /// Probability that an image is mirrored.
+        pub flip: f64,
+        /// How the examples are shuffled.
+        pub shuffle: Shuffle,
+        /// Where the initial parameters come from.
+        pub start: Origin,
+    }
+}
+
+impl Hyperparameters {
+    /// The hyperparameters of a run with `setting` that follows `schedule` from a start of `origin`.
+    pub fn new(setting: Setting, schedule: &Schedule, origin: &Origin) -> Self {
+        // Destructured, so that a new field cannot be forgotten.
+        let Setting { lambda, eta, loss, decay } = setting;
+        let Schedule { epochs, batch_size, seed, shuffle, flip } = *schedule;
+        Self {
+            lambda,
+            eta,
+            batch_size,
+            epochs,
+            seed,
+            loss,
+            decay_every: decay.map(Decay::every),
+            decay_factor: decay.map(Decay::factor),
+            flip,
+            shuffle: if shuffle { Shuffle::ChaCha8 } else { Shuffle::None },
+            start: origin.clone(),
+        }
+    }
+
+    /// The setting of the run.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Setting::new`] and [`Decay::new`]; [`Error::InvalidValue`] for one half of a decay.
+    pub fn setting(&self) -> Result<Setting> {
+        let decay = match (self.decay_every, self.decay_factor) {
+            (None, None) => None,
+            (Some(every), Some(factor)) => Some(Decay::new(every, factor)?),
+            (Some(_), None) => {
+                return Err(Error::invalid("decay-factor", "given together with decay-every", "missing"));
+            }
+            (None, Some(_)) => {
+                return Err(Error::invalid("decay-every", "given together with decay-factor", "missing"));
+            }
+        };
+        Ok(Setting::new(self.lambda, self.eta)?.with_loss(self.loss).with_decay(decay))
+    }
+
+    /// The schedule of the run; [`Schedule::validate`] checks it.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            seed: self.seed,
+            shuffle: self.shuffle == Shuffle::ChaCha8,
+            flip: self.flip,
+        }
+    }
+
+    /// Text by name, numbers as `Display` writes them; a missing value has no entry.
+    pub(crate) fn to_texts(&self) -> Texts {
+        // A table has 0.0 where `Display` writes 0.
+        let display = |text: String| match (text.parse::<u64>(), text.parse::<f64>()) {
+            (Err(_), Ok(number)) => number.to_string(),
+            _ => text,
+        };
+        let fields = csv::to_fields(self).into_iter().filter(|(_, text)| !text.is_empty());
+        fields.map(|(name, text)| (name.into(), display(text))).collect()
+    }
+
+    /// The inverse of [`to_texts`](Self::to_texts): `text` gives the text of a name, empty for a missing value. The
+    /// error names the first one without a valid value.
+    pub(crate) fn from_texts(text: impl Fn(&str) -> String) -> Result<Self, String> {
+        csv::from_fields(text)
+    }
+
+    /// The test accuracy, a fraction, that the report states for a run with these hyperparameters, whatever the seed, on
+    /// these training, validation and test splits; `None` if the report has no such run.
+    pub fn reported_test_accuracy(&self, splits: &[String; 3]) -> Option<f64> {
+        const SPLITS: [&str; 3] = ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"];
+        const ACCURACIES: [f64; 4] = [0.2877, 0.3932, 0.3940, 0.3738];
+        let schedule = Schedule { seed: self.seed, ..Schedule::REPORT };
+        let is_run_of = |&setting: &Setting| *self == Self::new(setting, &schedule, &Origin::Random);
+        let place = Setting::REPORT.iter().position(is_run_of)?;
+        (splits == &SPLITS).then_some(ACCURACIES[place])
+    }
+}
+
+/// The report's protocol with λ = 0 and η = 0.001.
+impl Default for Hyperparameters {
+    fn default() -> Self {
+        Self::new(Setting::REPORT[1], &Schedule::REPORT, &Origin::Random)
+    }
+}
+
+/// How the examples are shuffled at each epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Shuffle {
+    /// By the generator ChaCha8, seeded with the run's seed.
+    ChaCha8,
+    /// Not at all: they stay in file order.
+    None,
+    /// Not recorded, as in models of earlier versions.
+    Unknown,
+}
+
+impl fmt::Display for Shuffle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ChaCha8 => "chacha8",
+            Self::None => "none",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+impl FromStr for Shuffle {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "chacha8" => Ok(Self::ChaCha8),
+            "none" => Ok(Self::None),
+            "unknown" => Ok(Self::Unknown),
+            _ => Err(Error::invalid("shuffle", Self::EXPECTED, text)),
+        }
+    }
+}
+
+/// Where the initial parameters come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Origin {
+    /// Drawn at random with the run's seed.
+    Random,
+    /// Read from a file; the SHA-256 of the parameters, in hexadecimal digits.
+    File(String),
+    /// Not recorded, as in models of earlier versions.
+    Unknown,
+}
+
+/// `random`, or `file:` and the SHA-256.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random => f.write_str("random"),
+            Self::File(sha256) => write!(f, "file:{sha256}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.strip_prefix("file:")) {
+            ("random", _) => Ok(Self::Random),
+            ("unknown", _) => Ok(Self::Unknown),
+            (_, Some(sha256)) => Ok(Self::File(sha256.into())),
+            _ => Err(Error::invalid("start", Self::EXPECTED, text)),
+        }
+    }
+}
+
+/// Stores a type as its text, in tables and by serde.
+macro_rules! stored_as_text {
+    ($($type:ty: $expected:literal;)*) => {$(
+        impl Cell for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn to_text(&self) -> Cow<'_, str> {
+                self.to_string().into()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self> {
+                text.parse()
+            }
+        }
+    )*};
+}
+stored_as_text! {
+    Loss: "softmax or bce";
+    Shuffle: "chacha8 or none";
+    Origin: "random, or file: and a SHA-256";
+}
+
+/// The loss, to which the penalty is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", into = "String")]
 pub enum Loss {
-    /// The cross-entropy of a softmax: exactly one class is the right one.
+    /// The cross-entropy of a softmax.
     #[default]
     Softmax,
-    /// The binary cross-entropy of k sigmoids, one a class, each of which says yes or no on its own.
+    /// The binary cross-entropy of k sigmoids, one per class.
     Bce,
 }
 
 impl Loss {
-    /// Both losses.
+    /// All losses.
     pub const ALL: [Loss; 2] = [Loss::Softmax, Loss::Bce];
 
-    /// The loss's name in options, tables and files.
+    /// Its name in options, tables and files.
     pub const fn name(self) -> &'static str {
         match self {
             Loss::Softmax => "softmax",
@@ -44,19 +272,7 @@ impl FromStr for Loss {
 
     fn from_str(text: &str) -> Result<Self> {
         let named = Loss::ALL.into_iter().find(|loss| loss.name() == text);
-        named.ok_or_else(|| Error::invalid("loss", "softmax or bce", text))
-    }
-}
-
-impl Cell for Loss {
-    const EXPECTED: &'static str = "softmax or bce";
-
-    fn to_text(&self) -> Cow<'_, str> {
-        self.name().into()
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
+        named.ok_or_else(|| Error::invalid("loss", Self::EXPECTED, text))
     }
 }
 
@@ -68,14 +284,14 @@ pub struct Decay {
 }
 
 impl Decay {
-    /// After each `every` epochs the learning rate is multiplied with `factor`.
+    /// A decay that multiplies the learning rate by `factor` after every `every` epochs.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidValue`] unless `every` is at least 1 and 0 < `factor` < 1.
     pub fn new(every: usize, factor: f64) -> Result<Self> {
         if every == 0 {
-            return Err(Error::invalid("decay-every", "at least 1", "0"));
+            return Err(Error::invalid("decay-every", "at least 1", every));
         }
         if !(factor > 0.0 && factor < 1.0) {
             return Err(Error::invalid("decay-factor", "above 0 and below 1", factor));
@@ -83,18 +299,18 @@ impl Decay {
         Ok(Self { every, factor })
     }
 
-    /// The epochs of one step.
+    /// Epochs per step.
     pub fn every(self) -> usize {
         self.every
     }
 
-    /// What the learning rate is multiplied with at each step.
+    /// Factor of the learning rate at each step.
     pub fn factor(self) -> f64 {
         self.factor
     }
 }
 
-/// As it stands in names: `20x0.5` halves the learning rate every 20 epochs.
+/// As in names: `20x0.5` halves the learning rate every 20 epochs.
 impl fmt::Display for Decay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.every, self.factor)
@@ -107,13 +323,14 @@ impl FromStr for Decay {
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.split_once('x');
         let numbers = parts.and_then(|(e, f)| Some((e.parse().ok()?, f.parse().ok()?)));
-        let (every, factor) =
-            numbers.ok_or_else(|| Error::invalid("decay", "epochs and factor, such as 20x0.5", text))?;
-        Self::new(every, factor)
+        match numbers {
+            Some((every, factor)) => Self::new(every, factor),
+            None => Err(Error::invalid("decay", "epochs and factor, such as 20x0.5", text)),
+        }
     }
 }
 
-/// What distinguishes one member of a group: the weight of the penalty, the learning rate and how it falls, the loss.
+/// The hyperparameters that differ between the members of a group: λ, η, the loss and the decay of the learning rate.
 ///
 /// λ multiplies Σ weight² without a ½. PyTorch's `weight_decay` is therefore 2λ, and `alpha` of linfa's logistic
 /// regression, which sums the loss over the examples, is 2nλ.
@@ -126,9 +343,6 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The learning rate that three of the report's four settings share.
-    pub const DEFAULT_ETA: f64 = 0.001;
-
     /// The four settings of the report, in its order.
     pub const REPORT: [Setting; 4] = [
         Setting::of_report(0.0, 0.1),
@@ -141,8 +355,7 @@ impl Setting {
         Self { lambda, eta, loss: Loss::Softmax, decay: None }
     }
 
-    /// `lambda` (λ) is the weight of the penalty Σ weight², `eta` (η) the learning rate, which stays as it is; the loss
-    /// is [`Loss::Softmax`].
+    /// A setting with the penalty λ · Σ weight², the constant learning rate η and [`Loss::Softmax`].
     ///
     /// # Errors
     ///
@@ -163,7 +376,7 @@ impl Setting {
         Self { loss, ..self }
     }
 
-    /// The same setting with a learning rate that falls, or, with `None`, stays.
+    /// The same setting with another decay; `None` keeps the learning rate constant.
     pub fn with_decay(self, decay: Option<Decay>) -> Self {
         Self { decay, ..self }
     }
@@ -173,7 +386,7 @@ impl Setting {
         self.lambda
     }
 
-    /// η, the learning rate, of the first epoch.
+    /// η, the learning rate of the first epoch.
     pub fn eta(self) -> f64 {
         self.eta
     }
@@ -183,7 +396,7 @@ impl Setting {
         self.loss
     }
 
-    /// How the learning rate falls, if it does.
+    /// The decay of the learning rate; `None` if it is constant.
     pub fn decay(self) -> Option<Decay> {
         self.decay
     }
@@ -199,8 +412,8 @@ impl Setting {
         }
     }
 
-    /// The setting's name in file names and tables, such as `lambda0.1_eta0.001`; what the report doesn't have stands
-    /// behind it, as in `lambda0.001_eta0.01_bce_decay20x0.5`.
+    /// The setting's name in file names and tables, such as `lambda0.1_eta0.001`. A loss or decay that the report does
+    /// not use follows, as in `lambda0.001_eta0.01_bce_decay20x0.5`.
     pub fn name(self) -> String {
         let mut name = format!("lambda{}_eta{}", self.lambda, self.eta);
         if self.loss != Loss::default() {
@@ -212,7 +425,7 @@ impl Setting {
         name
     }
 
-    /// The setting's title in figures, such as `λ = 0.1   η = 0.001`; what the report doesn't have stands behind it.
+    /// The setting's title in figures, such as `λ = 0.1   η = 0.001`; a loss or decay that the report does not use follows.
     pub fn title(self) -> String {
         let mut title = title(self.lambda, self.eta);
         if let Some(decay) = self.decay {
@@ -222,13 +435,6 @@ impl Setting {
             title += &format!("   {}", self.loss);
         }
         title
-    }
-
-    /// The test accuracy, a fraction, that the report states for this setting under [`Schedule::REPORT`]; `None` for a
-    /// setting it doesn't have.
-    pub fn reported_test_accuracy(self) -> Option<f64> {
-        let stated = [0.2877, 0.3932, 0.3940, 0.3738];
-        Setting::REPORT.iter().position(|&s| s == self).map(|i| stated[i])
     }
 }
 
@@ -242,41 +448,37 @@ pub fn short(value: f64) -> String {
     if value == 0.0 || (1e-5..1e6).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
-/// What the members of a group share: the stream of mini-batches.
+/// The hyperparameters that the members of a group share: those of the stream of mini-batches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     /// Passes over the training split.
     pub epochs: usize,
-    /// Examples of a mini-batch; the last one of an epoch may be smaller.
+    /// Examples per mini-batch; the last one of an epoch may be smaller.
     pub batch_size: usize,
-    /// Seeds the random start, the shuffling and the flips, each with a stream of its own.
+    /// Seed of the random start, the shuffling and the flips, each of which draws from a stream of its own.
     pub seed: u64,
-    /// Whether the examples are shuffled anew at each epoch; otherwise they stay in file order.
+    /// True to shuffle the examples at each epoch; otherwise they stay in file order.
     pub shuffle: bool,
-    /// The probability, 0 to 1, with which an image is mirrored left to right, decided anew for each image and epoch.
+    /// Probability that an image is mirrored left to right, drawn for each image and epoch.
     pub flip: f64,
 }
 
 impl Schedule {
-    /// The report's protocol, with the seed that this project uses unless told otherwise.
+    /// The report's protocol, with this project's default seed.
     pub const REPORT: Schedule = Schedule { epochs: 40, batch_size: 100, seed: 42, shuffle: true, flip: 0.0 };
 
     /// Checks the schedule against a training split of `examples`.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] for 0 epochs, for a batch size of 0 or above `examples`, and for a flip that is no
-    /// probability.
+    /// [`Error::InvalidValue`] for 0 epochs, a batch size of 0 or above `examples`, and a flip that is not a probability.
     pub fn validate(&self, examples: usize) -> Result<()> {
         if self.epochs == 0 {
-            return Err(Error::invalid("epochs", "at least 1", "0"));
+            return Err(Error::invalid("epochs", "at least 1", self.epochs));
         }
         if !(1..=examples).contains(&self.batch_size) {
-            return Err(Error::invalid(
-                "batch-size",
-                format!("1 to {examples}, the number of training examples"),
-                self.batch_size,
-            ));
+            let expected = format!("1 to {examples}, the number of training examples");
+            return Err(Error::invalid("batch-size", expected, self.batch_size));
         }
         if !(0.0..=1.0).contains(&self.flip) {
             return Err(Error::invalid("flip", "a probability, 0 to 1", self.flip));
@@ -296,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_in_which_training_is_undefined_are_refused() {
+    fn settings_outside_their_range_are_refused() {
         for lambda in [-0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3e38, 1e39] {
             let message = Setting::new(lambda, 0.1).unwrap_err().to_string();
             assert!(message.starts_with("lambda must be"), "{message}");
@@ -322,10 +524,50 @@ mod tests {
         assert_eq!(Setting::new(-0.0, 0.1).unwrap().name(), Setting::REPORT[0].name());
     }
 
+    fn report_splits() -> [String; 3] {
+        ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from)
+    }
+
     #[test]
-    fn only_the_settings_of_the_report_have_a_reported_accuracy() {
-        assert_eq!(Setting::REPORT[2].reported_test_accuracy(), Some(0.3940));
-        assert_eq!(Setting::new(0.2, 0.001).unwrap().reported_test_accuracy(), None);
+    fn only_runs_of_the_reports_protocol_have_a_reported_accuracy() {
+        let with = |setting| Hyperparameters::new(setting, &Schedule::REPORT, &Origin::Random);
+        let reported = |run: &Hyperparameters| run.reported_test_accuracy(&report_splits());
+        assert_eq!(Setting::REPORT.map(|s| reported(&with(s))), [0.2877, 0.3932, 0.3940, 0.3738].map(Some));
+        let run = with(Setting::REPORT[2]);
+        assert_eq!(reported(&Hyperparameters { seed: 7, ..run.clone() }), Some(0.3940), "any seed");
+        for other in [
+            Hyperparameters { lambda: 0.2, ..run.clone() },
+            Hyperparameters { loss: Loss::Bce, ..run.clone() },
+            Hyperparameters { decay_every: Some(20), decay_factor: Some(0.5), ..run.clone() },
+            Hyperparameters { batch_size: 99, ..run.clone() },
+            Hyperparameters { epochs: 39, ..run.clone() },
+            Hyperparameters { flip: 0.5, ..run.clone() },
+            Hyperparameters { shuffle: Shuffle::None, ..run.clone() },
+            Hyperparameters { start: Origin::File("00".into()), ..run.clone() },
+        ] {
+            assert_eq!(reported(&other), None, "{other:?}");
+        }
+        for i in 0..3 {
+            let mut splits = report_splits();
+            splits[i] = "data_batch_3.bin".into();
+            assert_eq!(run.reported_test_accuracy(&splits), None);
+        }
+    }
+
+    #[test]
+    fn hyperparameters_are_those_of_their_setting_and_schedule_and_give_them_back() {
+        let setting = Setting::new(0.25, 0.5).unwrap().with_loss(Loss::Bce);
+        for decay in [None, Some(Decay::new(20, 0.5).unwrap())] {
+            let setting = setting.with_decay(decay);
+            for shuffle in [true, false] {
+                let schedule = Schedule { epochs: 3, batch_size: 7, seed: 1, shuffle, flip: 0.75 };
+                let all = Hyperparameters::new(setting, &schedule, &Origin::Random);
+                assert_eq!((all.setting().unwrap(), all.schedule()), (setting, schedule));
+            }
+        }
+        let half = Hyperparameters { decay_every: Some(2), ..Hyperparameters::default() };
+        let message = half.setting().unwrap_err().to_string();
+        assert_eq!(message, "decay-factor must be given together with decay-every, but is missing");
     }
 
     #[test]
@@ -339,18 +581,15 @@ mod tests {
     }
 
     #[test]
-    fn what_the_report_does_not_have_stands_at_the_end_of_the_name() {
+    fn a_loss_or_decay_that_the_report_lacks_is_at_the_end_of_the_name() {
         let setting = Setting::new(0.001, 0.01).unwrap().with_loss(Loss::Bce);
         assert_eq!(setting.name(), "lambda0.001_eta0.01_bce");
         let setting = setting.with_decay(Some("20x0.5".parse().unwrap()));
         assert_eq!(setting.name(), "lambda0.001_eta0.01_bce_decay20x0.5");
-        assert_eq!(setting.reported_test_accuracy(), None);
-        let other = Setting::REPORT[2].with_loss(Loss::Bce);
-        assert_eq!(other.reported_test_accuracy(), None);
     }
 
     #[test]
-    fn a_loss_and_a_decay_read_back_as_they_are_written() {
+    fn every_text_reads_back_as_it_was_written() {
         for loss in Loss::ALL {
             assert_eq!(loss.to_string().parse::<Loss>().unwrap(), loss);
         }
@@ -371,6 +610,14 @@ mod tests {
         }
         let message = "hinge".parse::<Loss>().unwrap_err().to_string();
         assert_eq!(message, "loss must be softmax or bce, but is hinge");
+        for shuffle in [Shuffle::ChaCha8, Shuffle::None, Shuffle::Unknown] {
+            assert_eq!(shuffle.to_string().parse::<Shuffle>().unwrap(), shuffle);
+        }
+        assert!("chacha12".parse::<Shuffle>().is_err());
+        for origin in [Origin::Random, Origin::File("0a".into()), Origin::Unknown] {
+            assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
+        }
+        assert!("files".parse::<Origin>().is_err());
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn a_warning_names_training_images_unless_the_training_split_is_asked_for() {
     // The same model, as if it was trained on the test split.
     let path = trained.model();
     let mut model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
-    model.provenance.train_split = "sample/train.bin sample/test.bin".into();
+    model.splits[0] = "sample/train.bin sample/test.bin".into();
     fs::write(&path, model.to_bytes().unwrap()).unwrap();
     let note = "the model was trained on images of sample/test.bin; its scores on new images are worse\n";
     assert_eq!(stderr("test"), note);
@@ -124,7 +124,7 @@ fn a_setting_whose_name_is_a_path_is_refused() {
     let path = trained.model();
     let mut model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
     for setting in ["x/../../y", "", "a\u{1b}"] {
-        model.provenance.setting = setting.into();
+        model.setting = setting.into();
         fs::write(&path, model.to_bytes().unwrap()).unwrap();
         let output = trained.evaluate(&[]);
         let stderr = String::from_utf8(output.stderr).unwrap();

@@ -167,13 +167,13 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
     ] {
         refuse(&[epochs, &arguments].concat(), &[words]);
     }
-    refuse(&[epochs, &["--no-shuffle"]].concat(), &["shuffle must be false, but is true"]);
+    refuse(&[epochs, &["--no-shuffle"]].concat(), &["shuffle must be none, but is chacha8"]);
 
     let start = out.path().with_extension("safetensors");
     let other = reference(&["--epochs", "1"]);
     fs::copy(other.path().join("model_lambda0.1_eta0.001.safetensors"), &start).unwrap();
     let init = start.to_str().unwrap();
-    refuse(&[epochs, &["--init", init]].concat(), &["start_sha256 must be"]);
+    refuse(&[epochs, &["--init", init]].concat(), &["start must be file:"]);
     fs::remove_file(start).unwrap();
 
     for (bytes, words) in [
@@ -182,7 +182,7 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
         (Vec::new(), "cut off or damaged"),
         (b"what is this".to_vec(), "cut off or damaged"),
         ([&good[..], &[0; 8]].concat(), "cut off or damaged"),
-        (altered(&good, good.len() - 5000), "the SHA-256 that an unaltered checkpoint states"),
+        (altered(&good, good.len() - 5000), "the SHA-256 in an unaltered checkpoint"),
     ] {
         fs::write(&path, bytes).unwrap();
         refuse(epochs, &[words]);
@@ -194,8 +194,8 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
         bytes
     };
-    fs::write(&path, text(r#""format":"1""#, r#""format":"2""#)).unwrap();
-    refuse(epochs, &["the format must be 1, but is 2"]);
+    fs::write(&path, text(r#""format":"2""#, r#""format":"3""#)).unwrap();
+    refuse(epochs, &["the format must be 2, but is 3"]);
     fs::write(&path, text(r#""seed":"42""#, r#""seed":"43""#)).unwrap();
     refuse(epochs, &["the SHA-256"]);
 

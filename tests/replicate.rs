@@ -102,7 +102,7 @@ fn every_run_is_what_training_alone_with_its_seed_gives() {
         let (loss, lambda) = (setting.loss(), setting.lambda());
         let scores = |split| evaluate(&runs[0].parameters, loss, lambda, split, &normalizer).unwrap();
         let test = scores(&splits.test);
-        assert_eq!((row.seed, row.setting.as_str()), (seed, setting.name().as_str()));
+        assert_eq!((row.hyperparameters.seed, row.setting.as_str()), (seed, setting.name().as_str()));
         assert_eq!(row.test_loss, Some(test.loss));
         assert_eq!(row.test_accuracy, Some(test.accuracy));
         let correct = row.correct_test_images.unwrap();

@@ -10,7 +10,7 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::{Scores, evaluate};
 use onelayer::files::csv;
-use onelayer::hyperparameters::Loss;
+use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::search::table::SearchRow;
 use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
@@ -74,16 +74,14 @@ fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
     let (out, words) = succeed(&[]);
     let rows = numbers(out.path());
     assert_eq!(rows.iter().map(|r| r.trial).collect::<Vec<_>>(), (1..=8).collect::<Vec<_>>());
-    assert!(rows.iter().all(|r| (r.trials, r.validation_images, r.epochs) == (8, 300, 2)));
+    assert!(rows.iter().all(|r| (r.trials, r.validation_images, r.hyperparameters.epochs) == (8, 300, 2)));
     let accuracies: Vec<_> = rows.iter().map(|r| r.validation_accuracy.unwrap()).collect();
     let highest = accuracies.iter().copied().fold(0.0, f64::max);
     let best = rows.iter().find(|r| r.validation_accuracy == Some(highest)).unwrap();
 
     let refit = model(&out.path().join("model_best.safetensors"));
-    let provenance = &refit.provenance;
-    assert_eq!(provenance.setting, best.setting);
-    assert_eq!((provenance.flip, provenance.batch_size), (best.flip, best.batch_size));
-    assert_eq!(provenance.validation_split, "none");
+    assert_eq!((&refit.setting, &refit.hyperparameters), (&best.setting, &best.hyperparameters));
+    assert_eq!(refit.splits[1], "none");
     // The normalisation is that of all 1,000 training images, not of the 700 that the trials were trained on.
     let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
     assert_eq!(refit.mean, Normalizer::fit(&splits.train).unwrap().mean());
@@ -118,7 +116,7 @@ fn train_takes_the_best_setting_and_ends_with_the_same_model() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let best = model(&out.path().join("model_best.safetensors"));
-    let name = format!("model_{}.safetensors", best.provenance.setting);
+    let name = format!("model_{}.safetensors", best.setting);
     assert_eq!(model(&again.path().join(name)), best);
 
     // What is given on the command line comes before the file.
@@ -132,9 +130,9 @@ fn train_takes_the_best_setting_and_ends_with_the_same_model() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let config = Config::from_toml(&fs::read_to_string(&toml).unwrap(), &toml).unwrap();
-    let (lambda, eta) = (config.lambda.unwrap(), config.eta.unwrap());
+    let Hyperparameters { lambda, eta, .. } = config.hyperparameters;
     let name = format!("model_lambda{lambda}_eta{eta}_bce_decay1x0.5.safetensors");
-    let other = model(&again.path().join(name)).provenance;
+    let other = model(&again.path().join(name)).hyperparameters;
     assert_eq!((other.seed, other.loss, other.epochs), (7, Loss::Bce, 2));
 }
 
@@ -249,8 +247,8 @@ fn random_trials_lie_between_the_values_that_are_given() {
     let (out, words) = succeed(&["--random", "5"]);
     let rows = numbers(out.path());
     assert_eq!(rows.len(), 5);
-    assert!(rows.iter().all(|r| (0.001..=0.1).contains(&r.lambda)));
-    assert!(rows.iter().all(|r| (0.003..=0.03).contains(&r.eta)));
+    assert!(rows.iter().all(|r| (0.001..=0.1).contains(&r.hyperparameters.lambda)));
+    assert!(rows.iter().all(|r| (0.003..=0.03).contains(&r.hyperparameters.eta)));
     assert!(words.starts_with("5 trials were trained for 2 epochs on 700 images"));
 }
 
@@ -261,10 +259,10 @@ fn a_trial_that_diverges_is_a_row_without_scores_and_never_the_best() {
     let output = onelayer("search", &arguments, out.path());
     assert!(output.status.success(), "{output:?}");
     let rows = numbers(out.path());
-    let diverged: Vec<_> = rows.iter().filter(|r| r.eta > 1.0).collect();
+    let diverged: Vec<_> = rows.iter().filter(|r| r.hyperparameters.eta > 1.0).collect();
     assert!(!diverged.is_empty() && diverged.iter().all(|r| r.validation_accuracy.is_none()));
     let best = model(&out.path().join("model_best.safetensors"));
-    assert_eq!(best.provenance.eta, 0.01);
+    assert_eq!(best.hyperparameters.eta, 0.01);
 
     let nothing = tempfile::tempdir().unwrap();
     let arguments = ["--epochs", "1", "--lambda", "0", "--eta", "1e37"];

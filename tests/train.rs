@@ -13,11 +13,13 @@ use onelayer::evaluate::table::{ProbabilityRow, read_confusion};
 use onelayer::evaluate::{evaluate, outcomes};
 use onelayer::files::csv;
 use onelayer::files::npz;
-use onelayer::hyperparameters::{Decay, Loss, Schedule, Setting};
+use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
 use onelayer::train::table::{CurveRow, SummaryRow};
-use onelayer::train::{Data, Epoch, Observer, Run, State, Trainer, random_start, snapshot, start_from_npz, train};
+use onelayer::train::{
+    Data, Epoch, Observer, Run, SplitScores, State, Trainer, random_start, snapshot, start_from_npz, train,
+};
 use tempfile::TempDir;
 
 /// The start and the losses that NumPy reaches from it; see train.py beside them.
@@ -159,7 +161,7 @@ fn training_that_is_stopped_after_any_batch_goes_on_to_the_same_bits() {
                     Err(error) => panic!("{error}"),
                 }
             }
-            state = trainer.state().clone();
+            state = trainer.state();
         }
         assert_eq!(stops, 30 / stride);
         for (run, whole) in state.runs.iter().zip(&whole) {
@@ -186,7 +188,7 @@ fn a_state_that_the_schedule_never_passes_through_is_refused() {
     let start = random_start(sample.splits.train.dims(), 0);
     let mut trainer = Trainer::new(sample.data(), &Setting::REPORT, &SCHEDULE, &start).unwrap();
     trainer.epoch(&mut ()).unwrap();
-    let state = trainer.state().clone();
+    let state = trainer.state();
     let refuse = |state, schedule: &Schedule| Trainer::resume(sample.data(), schedule, state).unwrap_err().to_string();
     let mut further = state.clone();
     further.batches = 11;
@@ -293,7 +295,9 @@ fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_stable_loss() {
     {
         let row: Vec<f64> = record.unwrap().iter().map(|f| f.parse().unwrap()).collect();
         assert_eq!(row[..3], [run.setting.lambda(), run.setting.eta(), epoch.number as f64]);
-        let [train, validation] = epoch.scores.unwrap().map(Option::unwrap);
+        let SplitScores { train: Some(train), validation: Some(validation) } = epoch.scores.unwrap() else {
+            panic!("both splits are evaluated");
+        };
         for (ours, numpys) in [train.loss, train.cost, validation.loss, validation.cost].iter().zip(&row[3..]) {
             assert!((ours - numpys).abs() < 5e-5, "{} epoch {}: {ours} {numpys}", run.setting.name(), epoch.number);
             compared += 1;
@@ -345,7 +349,8 @@ fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
         assert_eq!(read_confusion(&fs::read(&path).unwrap(), &path).unwrap(), found);
         let images: usize = (0..10).map(|class| found.examples(class)).sum();
         assert_eq!(images, sample.splits.test.len());
-        assert_eq!((row.seed, row.epochs, row.batch_size), (9, 2, 100));
+        let expected = Schedule { seed: 9, epochs: 2, ..Schedule::REPORT };
+        assert_eq!(row.hyperparameters, Hyperparameters::new(setting, &expected, &Origin::Random));
         assert_eq!(row.reported_test_accuracy, None, "the sample is not what the report measured");
 
         let curves = curves(out.path(), &row.setting);
@@ -525,11 +530,18 @@ fn the_model_and_the_names_of_its_files_say_how_it_was_trained() {
     let name = "lambda0.001_eta0.01_bce_decay1x0.1";
     let path = out.path().join(format!("model_{name}.safetensors"));
     let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
-    let provenance = model.provenance;
-    assert_eq!(provenance.loss, Loss::Bce);
-    assert_eq!(provenance.decay, Some(Decay::new(1, 0.1).unwrap()));
-    assert_eq!(provenance.flip, 0.5);
-    assert_eq!(provenance.validation_split, "the last 30 images of each class of sample/train.bin");
+    let expected = Hyperparameters {
+        lambda: 0.001,
+        eta: 0.01,
+        epochs: 2,
+        loss: Loss::Bce,
+        decay_every: Some(1),
+        decay_factor: Some(0.1),
+        flip: 0.5,
+        ..Hyperparameters::default()
+    };
+    assert_eq!(model.hyperparameters, expected);
+    assert_eq!(model.splits[1], "the last 30 images of each class of sample/train.bin");
     assert_eq!(curves(out.path(), name)[1].learning_rate, 0.01 * 0.1);
 
     // A binary cross-entropy of 10 classes starts near ln 2, not near ln 10, and the accuracy is that of the largest logit.
@@ -569,5 +581,5 @@ fn everything_is_trained_on_when_nothing_is_held_out_and_validation_is_missing()
     let path = out.path().join("model_lambda0.1_eta0.001.safetensors");
     let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
     assert_eq!(model.mean, sample.normalizer.mean());
-    assert_eq!(model.provenance.validation_split, "none");
+    assert_eq!(model.splits[1], "none");
 }

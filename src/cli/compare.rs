@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn compare([a, b]: &[ModelFile; 2], images: &Dataset) -> onelayer::Result<Agreement> {
     let pass = |models: &[&ModelFile]| {
         let normalizer = Normalizer::new(models[0].mean.clone(), models[0].std.clone())?;
-        let models: Vec<_> = models.iter().map(|model| (&model.parameters, model.provenance.loss)).collect();
+        let models: Vec<_> = models.iter().map(|model| (&model.parameters, model.hyperparameters.loss)).collect();
         outcomes(&models, images, &normalizer)
     };
     let outcomes = match (&a.mean, &a.std) == (&b.mean, &b.std) {

@@ -89,15 +89,14 @@ struct Evaluation<'a> {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let model = input::read_model(&args.model, "MODEL")?;
-    let provenance = &model.provenance;
-    let setting = &provenance.setting;
+    let setting = &model.setting;
     check_setting(setting, &args.model)?;
     let folder = args.out.open()?;
     let loaded = args.data.load(args.quiet)?;
     let (images, source) = args.split.of(&loaded);
     let normalizer = Normalizer::new(model.mean, model.std)?;
-    let outcomes = outcomes(&[(&model.parameters, provenance.loss)], images, &normalizer)?.remove(0);
-    let (scores, confusion) = (outcomes.scores(provenance.lambda), outcomes.confusion());
+    let outcomes = outcomes(&[(&model.parameters, model.hyperparameters.loss)], images, &normalizer)?.remove(0);
+    let (scores, confusion) = (outcomes.scores(model.hyperparameters.lambda), outcomes.confusion());
     let evaluation = Evaluation { setting, split: args.split, images, scores, confusion, outcomes };
     let files = evaluation.files(folder.dialect())?;
     folder.write(&files)?;
@@ -107,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // A closed stdout is not an error: the files are written.
         let _ = stdout().write_all((evaluation.text(source) + &paths).as_bytes());
         if args.split != Split::Train {
-            warn_of_training_images(&provenance.train_split, source);
+            warn_of_training_images(&model.splits[0], source);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -219,7 +219,7 @@ impl Args {
     fn models(&self) -> anyhow::Result<Vec<Model>> {
         let read = |path: &PathBuf| {
             let model = input::read_model(path, "--model")?;
-            Ok(Model { name: model.provenance.setting, loss: model.provenance.loss, parameters: model.parameters })
+            Ok(Model { name: model.setting, loss: model.hyperparameters.loss, parameters: model.parameters })
         };
         self.model.iter().map(read).collect()
     }

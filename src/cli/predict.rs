@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let model = input::read_model(&args.model, "MODEL")?;
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let (names, images) = read(&args.images)?;
-    let outcomes = outcomes(&[(&model.parameters, model.provenance.loss)], &images, &normalizer)?.remove(0);
+    let outcomes = outcomes(&[(&model.parameters, model.hyperparameters.loss)], &images, &normalizer)?.remove(0);
     let text = if args.csv {
         to_csv(&prediction_rows(&names, &outcomes), args.dialect.get())
     } else {

@@ -83,7 +83,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         seeds: args.seeds,
         shard: args.shard.shard,
         splits: &unknown,
-        reported: &[],
     };
     job.validate()?;
     schedule.validate(usize::MAX)?;
@@ -96,11 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     schedule.validate(splits.train.len())?;
     let normalizer = Normalizer::fit(&splits.train)?;
     let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
-    let mut replicating = Replicating {
-        job: Job { splits: &loaded.names, reported: &loaded.reported(&settings, &schedule), ..job },
-        folder: &folder,
-        rows: Vec::new(),
-    };
+    let mut replicating = Replicating { job: Job { splits: &loaded.names, ..job }, folder: &folder, rows: Vec::new() };
     if args.resume {
         replicating.read(args.quiet)?;
     }
@@ -154,7 +149,7 @@ impl Replicating<'_> {
 
     /// The seeds of this shard that are not done.
     fn left(&self) -> Vec<u64> {
-        let done = |seed: &u64| self.rows.iter().any(|row| row.seed == *seed);
+        let done = |seed: &u64| self.rows.iter().any(|row| row.hyperparameters.seed == *seed);
         let mut seeds = self.job.seeds_of_shard();
         seeds.retain(|seed| !done(seed));
         seeds
@@ -169,14 +164,14 @@ impl Replicating<'_> {
     /// Takes the rows of one seed, and writes the table anew.
     fn add(&mut self, rows: Vec<ReplicationRow>) -> anyhow::Result<()> {
         self.rows.extend(rows);
-        self.rows.sort_by_key(|row| row.seed);
+        self.rows.sort_by_key(|row| row.hyperparameters.seed);
         let table = csv::to_csv(&self.rows, self.folder.dialect());
         Ok(self.folder.write(&[(self.table(), table)])?)
     }
 
     /// How far the replication is, and what the last seed gave.
     fn progress(&self, seed: u64) -> String {
-        let rows = self.rows.iter().filter(|row| row.seed == seed);
+        let rows = self.rows.iter().filter(|row| row.hyperparameters.seed == seed);
         let accuracies = rows.map(|row| match row.test_accuracy {
             None => "diverged".into(),
             Some(accuracy) => format!("{} %", percent(accuracy)),

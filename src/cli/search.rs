@@ -10,7 +10,7 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::Scores;
 use onelayer::files::csv;
 use onelayer::files::folder::Folder;
-use onelayer::hyperparameters::{Decay, Loss, Schedule};
+use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Schedule};
 use onelayer::search::table::{SearchRow, Validation, figure, outcomes};
 use onelayer::search::{Outcome, Plan, Space, best};
 use onelayer::shard::Shard;
@@ -197,21 +197,11 @@ impl Args {
 /// A trial as a job of `train` on `data`.
 fn config(plan: &Plan, trial: usize, data: &DataArgs) -> Config {
     let trial = &plan.trials[trial];
-    let setting = trial.setting;
-    let mut config = Config {
-        lambda: Some(setting.lambda()),
-        eta: Some(setting.eta()),
-        loss: Some(setting.loss()),
-        decay_every: setting.decay().map(Decay::every),
-        decay_factor: setting.decay().map(Decay::factor),
-        flip: Some(trial.flip),
-        batch_size: Some(trial.batch_size),
-        epochs: Some(plan.schedule.epochs),
-        seed: Some(plan.schedule.seed),
+    Config {
+        hyperparameters: Hyperparameters::new(trial.setting, &plan.schedule(trial), &Origin::Random),
+        images: data.describe(),
         ..Config::default()
-    };
-    data.describe(&mut config);
-    config
+    }
 }
 
 /// A search, as far as it has got.
@@ -355,7 +345,12 @@ impl Refit {
         let start = random_start(DIMS, schedule.seed);
         let runs = train_unevaluated(data, &[trial.setting], &schedule, &start, work)?;
         Ok(Self {
-            model: ModelFile::of_run(&runs[0], &schedule, &normalizer, &loaded.names),
+            model: ModelFile::of_run(
+                &runs[0],
+                &Hyperparameters::new(trial.setting, &schedule, &Origin::Random),
+                &normalizer,
+                &loaded.names,
+            ),
             test: scores_of(&runs, &splits.test, &normalizer)?[0],
         })
     }

@@ -201,6 +201,20 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     reader.records().map(row).collect()
 }
 
+/// The texts of the fields of `row`, each with the name of its column.
+pub(crate) fn to_fields<R: Row>(row: &R) -> Vec<(&'static str, String)> {
+    let mut record = RecordWriter { dialect: Dialect::Comma, fields: StringRecord::new() };
+    row.write(&mut record);
+    R::columns().into_iter().zip(record.fields.iter().map(String::from)).collect()
+}
+
+/// The row whose column has the field `text(column)`; the error says which field is invalid, and why.
+pub(crate) fn from_fields<R: Row>(text: impl Fn(&str) -> String) -> Result<R, String> {
+    let names = R::columns();
+    let fields: StringRecord = names.iter().map(|name| text(name)).collect();
+    R::read(&mut RecordReader { dialect: Dialect::Comma, names: &names, fields: &fields, next: 0 })
+}
+
 /// True if `bytes` begin with the header of `R`, in any dialect.
 pub fn has_header_of<R: Row>(bytes: &[u8]) -> bool {
     dialect_of(bytes, &R::columns()).is_some()

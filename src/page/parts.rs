@@ -18,7 +18,7 @@ use crate::hyperparameters::short;
 use crate::replicate::{SummaryRow as ReplicatedSetting, VerdictRow};
 use crate::search::table::SearchRow;
 use crate::statistics::points;
-use crate::train::provenance::{self, JobProvenance};
+use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
 
 /// The most epochs of a setting that are shown one by one; of more, evenly chosen ones.
@@ -35,7 +35,7 @@ pub struct Parts {
     /// `search.csv` and `search.png`.
     pub search: Option<Search>,
     /// `provenance.json`.
-    pub provenance: Option<JobProvenance>,
+    pub provenance: Option<Provenance>,
     /// The files that are not there.
     pub missing: Vec<Missing>,
 }
@@ -138,7 +138,7 @@ impl Parts {
             gradcheck: folder.table("gradcheck.csv")?,
             replication: Replication::read(&folder)?,
             search: Search::read(&folder)?,
-            provenance: folder.file(provenance::FILE, JobProvenance::from_json)?,
+            provenance: folder.file(provenance::FILE, Provenance::from_json)?,
             missing: Vec::new(),
         };
         parts.missing = parts.missing_files();
@@ -206,7 +206,7 @@ impl SettingPart {
 
     /// `λ = 0, η = 0.1`.
     pub fn title(&self) -> String {
-        let [lambda, eta] = [self.summary.lambda, self.summary.eta].map(short);
+        let [lambda, eta] = [self.summary.hyperparameters.lambda, self.summary.hyperparameters.eta].map(short);
         format!("λ\u{a0}=\u{a0}{lambda}, η\u{a0}=\u{a0}{eta}")
     }
 

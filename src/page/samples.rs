@@ -13,12 +13,12 @@ use crate::evaluate::table::confusion_csv;
 use crate::figures::snapshots::to_jpeg;
 use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::GradcheckRow;
-use crate::hyperparameters::Loss;
+use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::replicate::Replication;
 use crate::replicate::testing::rows;
 use crate::search::table::SearchRow;
 use crate::shard::Shard;
-use crate::train::provenance::{Commit, JobProvenance};
+use crate::train::provenance::{Commit, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
 
 /// A check of 10 numbers, tolerance 10⁻⁶.
@@ -81,11 +81,7 @@ pub fn replication() -> Replication {
 pub fn summary_row(setting: &str) -> SummaryRow {
     SummaryRow {
         setting: setting.into(),
-        lambda: 0.1,
-        eta: 0.001,
-        batch_size: 100,
-        epochs: 2,
-        seed: 42,
+        hyperparameters: Hyperparameters { lambda: 0.1, epochs: 2, ..Hyperparameters::default() },
         train_loss: Some(1.6436),
         train_cost: Some(1.7593),
         train_accuracy: Some(0.4482),
@@ -106,15 +102,15 @@ pub fn search_row(eta: f64, accuracy: Option<f64>) -> SearchRow {
         search: "00".into(),
         shard: Shard::WHOLE,
         setting: "a".into(),
-        loss: Loss::Bce,
-        lambda: 0.1,
-        eta,
-        decay_every: Some(10),
-        decay_factor: Some(0.5),
-        batch_size: 100,
-        flip: 0.5,
-        epochs: 40,
-        seed: 42,
+        hyperparameters: Hyperparameters {
+            lambda: 0.1,
+            eta,
+            loss: Loss::Bce,
+            decay_every: Some(10),
+            decay_factor: Some(0.5),
+            flip: 0.5,
+            ..Hyperparameters::default()
+        },
         validation_split: "data_batch_2.bin".into(),
         validation_images: 10_000,
         validation_loss: accuracy,
@@ -146,12 +142,13 @@ pub fn curve_row(epoch: usize) -> CurveRow {
     }
 }
 
-pub fn provenance() -> JobProvenance {
-    JobProvenance {
+pub fn provenance() -> Provenance {
+    Provenance {
         version: "0.1.0".into(),
         commit: Some(Commit { id: "01e2383aa".into(), modified: true }),
         command: vec!["onelayer".into(), "train".into(), "--init".into(), "a file".into()],
         seed: 42,
+        hyperparameters: vec![Hyperparameters::default()],
         data: vec![RecordFile::from(BatchFile::Test).into()],
         processor: "A processor".into(),
         threads: 2,

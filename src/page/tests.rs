@@ -246,7 +246,7 @@ fn of_very_many_epochs_some_are_shown_and_the_last() {
 fn the_best_setting_is_the_one_with_the_highest_test_accuracy() {
     let out = folder(&REPORT[..2]);
     let mut better = summary_row(REPORT[1]);
-    (better.eta, better.test_accuracy) = (0.25, Some(0.41));
+    (better.hyperparameters.eta, better.test_accuracy) = (0.25, Some(0.41));
     let rows = [summary_row(REPORT[0]), better];
     fs::write(out.path().join("summary.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
     let html = html(out.path());

@@ -120,7 +120,7 @@ impl Replication {
         let test_images = rows.first().map_or(0, |row| row.test_images);
         let mut by_run = BTreeMap::new();
         for row in rows {
-            let place = format!("seed {} of {}", row.seed, row.setting);
+            let place = format!("seed {} of {}", row.hyperparameters.seed, row.setting);
             if row.test_images != test_images
                 || !(1..=MOST_TEST_IMAGES).contains(&test_images)
                 || row.correct_test_images.unwrap_or(0) > test_images
@@ -130,11 +130,11 @@ impl Replication {
                     row.correct_test_images, row.test_images
                 ));
             }
-            if by_run.insert((&row.setting, row.seed), row).is_some() {
+            if by_run.insert((&row.setting, row.hyperparameters.seed), row).is_some() {
                 return refuse(format!("{place} is there twice"));
             }
         }
-        let seeds: BTreeSet<u64> = rows.iter().map(|row| row.seed).collect();
+        let seeds: BTreeSet<u64> = rows.iter().map(|row| row.hyperparameters.seed).collect();
         let mut settings: Vec<Runs> = Vec::new();
         for first in rows {
             if settings.iter().any(|runs| runs.name == first.setting) {
@@ -146,8 +146,8 @@ impl Replication {
             }
             settings.push(Runs {
                 name: first.setting.clone(),
-                lambda: first.lambda,
-                eta: first.eta,
+                lambda: first.hyperparameters.lambda,
+                eta: first.hyperparameters.eta,
                 reported: first.reported_test_accuracy,
                 correct: seeds.iter().map(|seed| run(seed).and_then(|row| row.correct_test_images)).collect(),
             });

@@ -15,7 +15,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::Scores;
 use crate::files::csv::row;
-use crate::hyperparameters::{Schedule, Setting};
+use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Setting};
 use crate::shard::{Shard, Sharded};
 use crate::train::{Data, Observer, Run, random_start, scores_of, train_unevaluated};
 
@@ -34,8 +34,6 @@ pub struct Job<'a> {
     pub shard: Shard,
     /// What the training, the validation and the test split are made of.
     pub splits: &'a [String; 3],
-    /// The test accuracy that the report states for each setting, if it is trained as the report did.
-    pub reported: &'a [Option<f64>],
 }
 
 row! {
@@ -44,18 +42,10 @@ row! {
     /// A loss, accuracy or count is `None` where training diverged.
     #[derive(Clone, Debug, PartialEq)]
     pub struct ReplicationRow {
-        /// The seed of the start and of the shuffling.
-        pub seed: u64,
         /// The setting's name, as it stands in file names.
         pub setting: String,
-        /// λ, the weight of the penalty.
-        pub lambda: f64,
-        /// η, the learning rate.
-        pub eta: f64,
-        /// Examples a mini-batch.
-        pub batch_size: usize,
-        /// Epochs.
-        pub epochs: usize,
+        /// The hyperparameters.
+        pub hyperparameters: Hyperparameters,
         /// Loss on the training split after the last epoch.
         pub train_loss: Option<f64>,
         /// Accuracy on the training split.
@@ -146,7 +136,7 @@ impl Job<'_> {
         let scores = [on(data.train)?, on(data.validation)?, on(test)?];
         let row = |(i, run): (usize, &Run)| {
             let scores = scores.each_ref().map(|scores| scores[i]);
-            self.row(seed, run, scores, test.len(), self.reported[i])
+            self.row(seed, run, scores, test.len())
         };
         Ok(runs.iter().enumerate().map(row).collect())
     }
@@ -157,20 +147,18 @@ impl Job<'_> {
         run: &Run,
         [train, validation, test_scores]: [Option<Scores>; 3],
         test_images: usize,
-        reported: Option<f64>,
     ) -> ReplicationRow {
         let correct = |accuracy: f64| (accuracy * test_images as f64).round() as usize;
         // Scores can be out of range where no batch's loss was.
         let unscored = test_scores.is_none().then_some(self.schedule.epochs);
         let diverged = run.diverged_in().or(unscored);
         let [train_split, validation_split, test_split] = self.splits.clone();
+        let schedule = Schedule { seed, ..self.schedule };
+        let hyperparameters = Hyperparameters::new(run.setting, &schedule, &Origin::Random);
         ReplicationRow {
-            seed,
             setting: run.setting.name(),
-            lambda: run.setting.lambda(),
-            eta: run.setting.eta(),
-            batch_size: self.schedule.batch_size,
-            epochs: self.schedule.epochs,
+            reported_test_accuracy: hyperparameters.reported_test_accuracy(self.splits),
+            hyperparameters,
             train_loss: train.map(|s| s.loss),
             train_accuracy: train.map(|s| s.accuracy),
             validation_loss: validation.map(|s| s.loss),
@@ -180,7 +168,6 @@ impl Job<'_> {
             correct_test_images: test_scores.map(|s| correct(s.accuracy)),
             test_images,
             diverged_in_epoch: diverged,
-            reported_test_accuracy: reported,
             train_split,
             validation_split,
             test_split,
@@ -209,18 +196,18 @@ impl Job<'_> {
                     format!("{found}, with the setting {}", row.setting),
                 ));
             }
-            if row.shard != self.shard || seeds.binary_search(&row.seed).is_err() {
+            if row.shard != self.shard || seeds.binary_search(&row.hyperparameters.seed).is_err() {
                 return Err(Error::invalid(
                     "what to go on with",
                     format!("of shard {} of {}", self.shard, self.seeds_text()),
-                    format!("shard {} with seed {}", row.shard, row.seed),
+                    format!("shard {} with seed {}", row.shard, row.hyperparameters.seed),
                 ));
             }
         }
         // A seed counts when all its settings are there.
-        let complete = |seed| rows.iter().filter(|r| r.seed == seed).count() == names.len();
+        let complete = |seed| rows.iter().filter(|r| r.hyperparameters.seed == seed).count() == names.len();
         let complete: Vec<_> = seeds.into_iter().filter(|&seed| complete(seed)).collect();
-        rows.retain(|row| complete.binary_search(&row.seed).is_ok());
+        rows.retain(|row| complete.binary_search(&row.hyperparameters.seed).is_ok());
         Ok(rows)
     }
 
@@ -256,8 +243,8 @@ impl Sharded for ReplicationRow {
     fn job(&self) -> String {
         describe(
             &seeds_text(self.first_seed, self.seeds),
-            self.epochs,
-            self.batch_size,
+            self.hyperparameters.epochs,
+            self.hyperparameters.batch_size,
             [&self.train_split, &self.validation_split, &self.test_split],
             self.test_images,
         )
@@ -269,7 +256,7 @@ impl Sharded for ReplicationRow {
 
     fn run(&self) -> usize {
         // A seed before the first is no run of the job, like every number from `runs` on.
-        let run = self.seed.checked_sub(self.first_seed);
+        let run = self.hyperparameters.seed.checked_sub(self.first_seed);
         run.and_then(|run| usize::try_from(run).ok()).unwrap_or(usize::MAX)
     }
 
@@ -289,12 +276,8 @@ pub(crate) mod testing {
     /// A run that classified `correct` of 1,000 test images correctly.
     pub fn row(setting: &str, seed: u64, correct: usize) -> ReplicationRow {
         ReplicationRow {
-            seed,
             setting: setting.into(),
-            lambda: 0.0,
-            eta: 0.001,
-            batch_size: 100,
-            epochs: 40,
+            hyperparameters: Hyperparameters { seed, ..Hyperparameters::default() },
             train_loss: Some(1.5),
             train_accuracy: Some(0.5),
             validation_loss: Some(1.8),
@@ -348,7 +331,6 @@ mod tests {
             seeds,
             shard: shard.parse().unwrap(),
             splits,
-            reported: &[None, None],
         }
     }
 
@@ -394,7 +376,7 @@ mod tests {
         let mut rows = earlier(&[1, 2, 3], "1/1");
         rows.pop();
         let adopted = job(&splits, 5, "1/1").adopt(rows).unwrap();
-        assert_eq!(adopted.iter().map(|row| row.seed).collect::<Vec<_>>(), [1, 1, 2, 2]);
+        assert_eq!(adopted.iter().map(|row| row.hyperparameters.seed).collect::<Vec<_>>(), [1, 1, 2, 2]);
     }
 
     #[test]
@@ -406,8 +388,8 @@ mod tests {
             change(&mut rows[1]);
             refusal(rows)
         };
-        assert!(with(|row| row.epochs = 39).contains("39 epochs in batches of 100"));
-        assert!(with(|row| row.batch_size = 99).contains("batches of 99"));
+        assert!(with(|row| row.hyperparameters.epochs = 39).contains("39 epochs in batches of 100"));
+        assert!(with(|row| row.hyperparameters.batch_size = 99).contains("batches of 99"));
         assert!(with(|row| row.train_split = "other.bin".into()).contains("other.bin"));
         assert!(with(|row| row.setting = "x".into()).contains("setting x"));
         assert!(refusal(earlier(&[1, 4], "1/1")).contains("seed 4"));

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Scores;
 use crate::figures::{HeatMapTrial, search_figure};
 use crate::files::csv::row;
-use crate::hyperparameters::{Loss, Schedule};
+use crate::hyperparameters::{Hyperparameters, Loss, Origin};
 use crate::search::{Outcome, Plan};
 use crate::shard::{Shard, Sharded};
 use crate::statistics::standard_error;
@@ -27,24 +27,8 @@ row! {
         pub shard: Shard,
         /// The setting's name, as it stands in file names.
         pub setting: String,
-        /// What is minimised besides the penalty.
-        pub loss: Loss,
-        /// λ, the weight of the penalty.
-        pub lambda: f64,
-        /// η, the learning rate of the first epoch.
-        pub eta: f64,
-        /// The epochs after each of which the learning rate falls.
-        pub decay_every: Option<usize>,
-        /// What it is then multiplied with.
-        pub decay_factor: Option<f64>,
-        /// Examples a mini-batch.
-        pub batch_size: usize,
-        /// The probability of a flip.
-        pub flip: f64,
-        /// Passes over the training split.
-        pub epochs: usize,
-        /// The seed of the start, the shuffling and the flips.
-        pub seed: u64,
+        /// The hyperparameters.
+        pub hyperparameters: Hyperparameters,
         /// What the validation split is made of.
         pub validation_split: String,
         /// How many images it has.
@@ -66,7 +50,7 @@ impl Sharded for SearchRow {
     fn job(&self) -> String {
         format!(
             "search {} of {} trials, {} epochs, seed {}, validated on {}",
-            self.search, self.trials, self.epochs, self.seed, self.validation_split
+            self.search, self.trials, self.hyperparameters.epochs, self.hyperparameters.seed, self.validation_split
         )
     }
 
@@ -100,7 +84,6 @@ impl SearchRow {
     /// The row of an outcome.
     pub fn new(plan: &Plan, outcome: &Outcome, shard: Shard, validation: Validation) -> Self {
         let trial = &plan.trials[outcome.trial];
-        let Schedule { epochs, seed, .. } = plan.schedule;
         let scores = outcome.validation;
         Self {
             trial: outcome.trial + 1,
@@ -108,15 +91,7 @@ impl SearchRow {
             search: plan.digest(),
             shard,
             setting: trial.setting.name(),
-            loss: trial.setting.loss(),
-            lambda: trial.setting.lambda(),
-            eta: trial.setting.eta(),
-            decay_every: trial.setting.decay().map(|decay| decay.every()),
-            decay_factor: trial.setting.decay().map(|decay| decay.factor()),
-            batch_size: trial.batch_size,
-            flip: trial.flip,
-            epochs,
-            seed,
+            hyperparameters: Hyperparameters::new(trial.setting, &plan.schedule(trial), &Origin::Random),
             validation_split: validation.split.into(),
             validation_images: validation.images,
             validation_loss: scores.map(|s| s.loss),
@@ -189,10 +164,10 @@ fn describe(row: &SearchRow) -> String {
         row.trials,
         row.shard,
         row.setting,
-        row.batch_size,
-        row.flip,
-        row.epochs,
-        row.seed,
+        row.hyperparameters.batch_size,
+        row.hyperparameters.flip,
+        row.hyperparameters.epochs,
+        row.hyperparameters.seed,
         row.validation_split
     )
 }
@@ -200,9 +175,12 @@ fn describe(row: &SearchRow) -> String {
 /// The content of `search.png`: one heat map per loss.
 pub fn figure(rows: &[SearchRow]) -> Vec<u8> {
     search_figure(&Loss::ALL.map(|loss| {
-        let rows = rows.iter().filter(|row| row.loss == loss);
-        let trial =
-            |row: &SearchRow| HeatMapTrial { lambda: row.lambda, eta: row.eta, accuracy: row.validation_accuracy };
+        let rows = rows.iter().filter(|row| row.hyperparameters.loss == loss);
+        let trial = |row: &SearchRow| HeatMapTrial {
+            lambda: row.hyperparameters.lambda,
+            eta: row.hyperparameters.eta,
+            accuracy: row.validation_accuracy,
+        };
         (loss.name(), rows.map(trial).collect())
     }))
 }
@@ -211,7 +189,7 @@ pub fn figure(rows: &[SearchRow]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::files::csv::{Dialect, from_csv, to_csv};
-    use crate::hyperparameters::{Decay, Setting};
+    use crate::hyperparameters::{Decay, Schedule, Setting};
     use crate::search::Trial;
 
     const PATH: &str = "search.csv";

@@ -1,85 +1,60 @@
-//! `train.checkpoint`: training as far as it has got, in one file in the safetensors format.
+//! `train.checkpoint`: the state of a training in one file, in the safetensors format.
 //!
-//! | tensor, of setting i from 0 | shape | type |
+//! | tensor of setting i, from 0 | shape | type |
 //! |---|---|---|
 //! | `i.weight`, `i.bias` | (k, d), (k) | f32; not finite where the setting has diverged |
-//! | `i.epochs` | (epochs, 8) | f64: learning rate; loss, cost and accuracy on the training and on the validation split, NaN where there is none; seconds |
+//! | `i.epochs` | (epochs, 8) | f64: learning rate; loss, cost and accuracy on the training and on the validation split, NaN if missing; seconds |
 //! | `i.snapshots` | (epochs, k, d) or (0, k, d) | u8 |
 //!
-//! The metadata says what the training is of: everything that its results are a function of, digests of the data among
-//! it. A checkpoint is only ever read for the training that it is of. `sha256` is the digest of the whole file, its own 64
-//! digits taken as zeros.
+//! The metadata identify the training: everything that its results depend on, with digests of the data. A checkpoint is
+//! only read for the training that wrote it. `sha256` is the digest of the whole file with its own 64 digits as zeros.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::dataset::normalizer::Normalizer;
-use crate::dataset::{Splits, store};
+use crate::dataset::store;
 use crate::error::{Error, Result};
 use crate::evaluate::Scores;
+use crate::files::csv::Row;
 use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
-use crate::hyperparameters::{Schedule, Setting};
+use crate::hyperparameters::{Hyperparameters, Setting};
 use crate::network::Parameters;
 use crate::shape::Dims;
-use crate::train::{Divergence, Epoch, Run, State};
+use crate::train::{Divergence, Epoch, Job, Run, SplitScores, State};
 
 /// The name of the file in the results folder.
 pub const NAME: &str = "train.checkpoint";
 
 /// The version of the file's format.
-const FORMAT: &str = "1";
-/// The numbers of an epoch.
+const FORMAT: &str = "2";
+/// Number of values per epoch.
 const COLUMNS: usize = 8;
-/// Where the file's own digest stands in its header.
+/// Precedes the file's own digest in its header.
 const DIGEST_KEY: &[u8] = br#""sha256":""#;
 const DIGEST_DIGITS: usize = 64;
-/// More than the header of any checkpoint, in bytes: a setting takes less than a thousandth.
+/// Upper bound of the header of a checkpoint, in bytes; a setting takes less than a thousandth of it.
 const HEADER_BYTES: usize = 1 << 20;
-
-/// All that the results of a training are a function of.
-#[derive(Clone, Copy, Debug)]
-pub struct Job<'a> {
-    /// The members of the group.
-    pub settings: &'a [Setting],
-    /// What they share.
-    pub schedule: &'a Schedule,
-    /// Where they start.
-    pub start: &'a Parameters,
-    /// The images.
-    pub splits: &'a Splits,
-    /// What the training, the validation and the test split are made of.
-    pub names: &'a [String; 3],
-    /// Fitted on the training split.
-    pub normalizer: &'a Normalizer,
-}
 
 /// Writes and reads the checkpoints of one job.
 #[derive(Debug)]
 pub struct Checkpoints {
-    /// What a file must say to be one of this job, in the order in which it is checked.
+    /// The metadata of every file of this job, in the order in which they are checked.
     identity: Vec<(&'static str, String)>,
     settings: Vec<Setting>,
-    schedule: Schedule,
+    epochs: usize,
     dims: Dims,
 }
 
 impl Checkpoints {
-    /// Those of `job`. Takes the digests of its images.
+    /// The checkpoints of `job`; computes the digests of its images.
     pub fn of(job: &Job) -> Self {
-        // Named one by one, so that a field that is added is not forgotten.
-        let &Schedule { epochs, batch_size, seed, shuffle, flip } = job.schedule;
-        let settings: Vec<_> = job.settings.iter().map(|s| s.name()).collect();
+        let names: Vec<_> = job.settings.iter().map(|setting| setting.name()).collect();
         let [train, validation, test] = job.names.clone();
-        let identity = vec![
-            ("version", env!("CARGO_PKG_VERSION").into()),
-            ("settings", settings.join(" ")),
-            ("epochs", epochs.to_string()),
-            ("batch_size", batch_size.to_string()),
-            ("seed", seed.to_string()),
-            ("shuffle", shuffle.to_string()),
-            ("flip", flip.to_string()),
+        let mut identity = vec![("version", env!("CARGO_PKG_VERSION").into()), ("settings", names.join(" "))];
+        identity.extend(hyperparameters(job));
+        identity.extend([
             ("train_split", train),
             ("validation_split", validation),
             ("test_split", test),
@@ -87,9 +62,9 @@ impl Checkpoints {
             ("validation_sha256", job.splits.validation.sha256()),
             ("test_sha256", job.splits.test.sha256()),
             ("normalizer_sha256", digest_of([job.normalizer.mean(), job.normalizer.std()])),
-            ("start_sha256", digest_of([&job.start.weight, &job.start.bias])),
-        ];
-        Self { identity, settings: job.settings.to_vec(), schedule: *job.schedule, dims: job.start.dims }
+        ]);
+        let dims = job.start.parameters.dims;
+        Self { identity, settings: job.settings.to_vec(), epochs: job.schedule.epochs, dims }
     }
 
     /// The content of the file. Equal states give equal bytes.
@@ -121,11 +96,11 @@ impl Checkpoints {
         bytes
     }
 
-    /// Reads the file at `path`; `None` if there is none.
+    /// Reads the file at `path`; `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// Those of [`from_bytes`](Self::from_bytes); [`Error::Io`] when the file can't be read.
+    /// Those of [`from_bytes`](Self::from_bytes); [`Error::Io`] if the file cannot be read.
     pub fn read(&self, path: &Path) -> Result<Option<State>> {
         let length = match fs::metadata(path) {
             Ok(metadata) => metadata.len(),
@@ -144,27 +119,26 @@ impl Checkpoints {
         self.from_bytes(&bytes, path).map(Some)
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) of the same job wrote. `path` is what an error names.
+    /// Reads a checkpoint of this job. Errors name `path` as its file.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] when `bytes` is cut off, altered, or a checkpoint of another job: it names what differs.
-    /// [`Error::Shape`] when a tensor has another shape than the job's.
+    /// [`Error::Format`] if `bytes` is cut off, altered, or a checkpoint of another job, with the first difference;
+    /// [`Error::Shape`] if a tensor does not have the shape that the job needs.
     pub fn from_bytes(&self, bytes: &[u8], path: &Path) -> Result<State> {
         let file = Reader::new(bytes, path)
             .map_err(|e| Error::format(path, format!("the checkpoint is cut off or damaged ({e}); {ADVICE}")))?;
         self.check(&file, bytes)?;
         let run = |(i, &setting)| self.run(&file, i, setting);
-        let state = State {
+        Ok(State {
             runs: self.settings.iter().enumerate().map(run).collect::<Result<_>>()?,
             batches: file.field("trained_batches")?,
             seconds: file.field("trained_seconds")?,
             keep_snapshots: file.field("keep_snapshots")?,
-        };
-        Ok(state)
+        })
     }
 
-    /// Checks that the file is whole, and one of this job.
+    /// Checks that the file is unaltered and belongs to this job.
     fn check(&self, file: &Reader, bytes: &[u8]) -> Result<()> {
         let differs = |name: &str, expected: &str, found: &str| {
             Err(file.format_error(format!("{name} must be {expected}, but is {found}; {ADVICE}")))
@@ -175,7 +149,7 @@ impl Checkpoints {
         }
         let (expected, found) = (digest_of_file(bytes), file.field::<String>("sha256")?);
         if found != expected {
-            return differs("the SHA-256 that an unaltered checkpoint states", &expected, &found);
+            return differs("the SHA-256 in an unaltered checkpoint", &expected, &found);
         }
         for (name, expected) in &self.identity {
             let found: String = file.field(name)?;
@@ -225,19 +199,32 @@ impl Checkpoints {
         })
     }
 
-    /// The most bytes that a checkpoint of this job can have.
+    /// The largest size of a checkpoint of this job.
     fn most_bytes(&self) -> u64 {
         let Dims { features, classes } = self.dims;
-        let (weights, epochs) = (classes * features, self.schedule.epochs);
+        let weights = classes * features;
         let parameters = (weights + classes).saturating_mul(size_of::<f32>());
-        let of_epochs = epochs.saturating_mul(COLUMNS * size_of::<f64>() + weights);
+        let of_epochs = self.epochs.saturating_mul(COLUMNS * size_of::<f64>() + weights);
         let run = parameters.saturating_add(of_epochs);
         (self.settings.len().saturating_mul(run)).saturating_add(HEADER_BYTES) as u64
     }
 }
 
-/// What can be done with a checkpoint that is refused.
-const ADVICE: &str = "give the arguments of the training that it is of, or leave out --resume to begin anew";
+/// Follows every refusal.
+const ADVICE: &str = "use the arguments of the training that wrote it, or leave out --resume to start over";
+
+/// The hyperparameters of the members by name; where the members differ, a value for each.
+fn hyperparameters(job: &Job) -> Vec<(&'static str, String)> {
+    let members: Vec<_> = job.settings.iter().map(|&setting| job.hyperparameters(setting).to_texts()).collect();
+    let values = |name: &str| {
+        let mut values: Vec<_> = members.iter().map(|texts| texts.get(name).map_or("none", String::as_str)).collect();
+        if values.iter().all(|value| value == &values[0]) {
+            values.truncate(1);
+        }
+        values.join(" ")
+    };
+    Hyperparameters::columns().into_iter().map(|name| (name, values(name))).collect()
+}
 
 /// The tensors of the `i`th run.
 fn run_tensors<'a>(i: usize, run: &'a Run, epochs: &'a [f64], snapshots: &'a [u8]) -> [Tensor<'a>; 4] {
@@ -253,28 +240,24 @@ fn run_tensors<'a>(i: usize, run: &'a Run, epochs: &'a [f64], snapshots: &'a [u8
     ]
 }
 
-/// The numbers of the epochs, (epochs, [`COLUMNS`]).
+/// The numbers of the epochs, (epochs, [`COLUMNS`]), row-major.
 fn epoch_values(epochs: &[Epoch]) -> Vec<f64> {
     let values = |epoch: &Epoch| {
-        let scores = epoch.scores.unwrap_or_default();
-        let [train, validation] = scores.map(|scores| match scores {
-            Some(scores) => [scores.loss, scores.cost, scores.accuracy],
-            None => [f64::NAN; 3],
-        });
-        let values = [&[epoch.learning_rate], &train[..], &validation, &[epoch.seconds]];
-        values.concat()
+        let SplitScores { train, validation } = epoch.scores.unwrap_or_default();
+        let numbers = |scores: Option<Scores>| scores.map_or([f64::NAN; 3], |s| [s.loss, s.cost, s.accuracy]);
+        [&[epoch.learning_rate], &numbers(train)[..], &numbers(validation), &[epoch.seconds]].concat()
     };
     epochs.iter().flat_map(values).collect()
 }
 
-/// The epoch `number` with these numbers, as [`epoch_values`] has them.
+/// The inverse of [`epoch_values`] for the epoch `number`.
 fn epoch(number: usize, values: &[f64; COLUMNS], divergence: Option<&Divergence>) -> Epoch {
-    let &[learning_rate, ref train @ .., _, _, _, seconds] = values;
-    let &[_, _, _, _, ref validation @ .., _] = values;
-    let scores = [train, validation].map(|&[loss, cost, accuracy]| {
-        let scores = Scores { loss, cost, accuracy };
-        scores.is_finite().then_some(scores)
-    });
+    let &[learning_rate, train_loss, train_cost, train_accuracy, loss, cost, accuracy, seconds] = values;
+    let finite = |scores: Scores| scores.is_finite().then_some(scores);
+    let scores = SplitScores {
+        train: finite(Scores { loss: train_loss, cost: train_cost, accuracy: train_accuracy }),
+        validation: finite(Scores { loss, cost, accuracy }),
+    };
     let diverged = divergence.is_some_and(|d| number >= d.epoch);
     Epoch { number, learning_rate, scores: (!diverged).then_some(scores), seconds }
 }
@@ -285,7 +268,7 @@ fn digest_of(values: [&[f32]; 2]) -> String {
     store::sha256(&bytes[..]).expect("memory can be read")
 }
 
-/// The SHA-256 of the file `bytes`, the digits of the one that it states taken as zeros.
+/// The SHA-256 of the file `bytes` with the digits of its own SHA-256 as zeros.
 fn digest_of_file(bytes: &[u8]) -> String {
     let Range { start, end } = digest_range(bytes).unwrap_or(0..0);
     let zeros = [b'0'; DIGEST_DIGITS];
@@ -293,7 +276,7 @@ fn digest_of_file(bytes: &[u8]) -> String {
     store::sha256(reader).expect("memory can be read")
 }
 
-/// Where in the file its own digest stands.
+/// The place of the file's own digest in it.
 fn digest_range(bytes: &[u8]) -> Option<Range<usize>> {
     let mut places = bytes.windows(DIGEST_KEY.len());
     let start = places.position(|window| window == DIGEST_KEY)? + DIGEST_KEY.len();
@@ -306,8 +289,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dataset::Dataset;
-    use crate::train::{Data, Trainer, random_start};
+    use crate::dataset::normalizer::Normalizer;
+    use crate::dataset::{Dataset, Splits};
+    use crate::hyperparameters::Schedule;
+    use crate::train::{Data, Start, Trainer};
 
     const PATH: &str = "train.checkpoint";
     const DIMS: Dims = Dims { features: 32, classes: 2 };
@@ -322,7 +307,7 @@ mod tests {
     fn checkpoints() -> (Checkpoints, Vec<State>) {
         let splits = Splits { train: dataset(), validation: dataset(), test: dataset() };
         let normalizer = Normalizer::fit(&splits.train).unwrap();
-        let start = random_start(DIMS, 1);
+        let start = Start::random(DIMS, 1);
         let settings = [Setting::REPORT[2], Setting::new(0.0, 1e38).unwrap()];
         let job = Job {
             settings: &settings,
@@ -330,15 +315,16 @@ mod tests {
             start: &start,
             splits: &splits,
             names: &["a", "b", "c"].map(String::from),
+            files: &[],
             normalizer: &normalizer,
         };
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
-        let trainer = Trainer::new(data, &settings, &SCHEDULE, &start).unwrap();
+        let trainer = Trainer::new(data, &settings, &SCHEDULE, &start.parameters).unwrap();
         let mut trainer = trainer.keep_snapshots();
-        let mut states = vec![trainer.state().clone()];
+        let mut states = vec![trainer.state()];
         while !trainer.is_done() {
             trainer.epoch(&mut ()).unwrap();
-            states.push(trainer.state().clone());
+            states.push(trainer.state());
         }
         assert!(states[1].runs[1].divergence.is_some());
         (Checkpoints::of(&job), states)
@@ -352,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_reads_back_as_it_was_numbers_that_are_not_finite_among_them() {
+    fn every_state_reads_back_even_with_numbers_that_are_not_finite() {
         let (checkpoints, states) = checkpoints();
         for mut state in states {
             state.batches = 1;
@@ -369,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_differs_from_the_job_is_named_the_version_and_each_split_among_it() {
+    fn the_first_difference_from_the_job_is_named() {
         let (checkpoints, states) = checkpoints();
         let (mut other, _) = self::checkpoints();
         for i in 0..checkpoints.identity.len() {
@@ -385,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_but_the_right_one_is_refused() {
+    fn a_file_of_any_other_length_is_refused() {
         let (checkpoints, states) = checkpoints();
         let bytes = checkpoints.to_bytes(&states[1]);
         for length in 0..bytes.len() {

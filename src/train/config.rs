@@ -1,74 +1,86 @@
-//! A training job as a TOML file, whose keys are the names of the options of `train`: what `search` writes as `best.toml`
-//! and `train --config` reads.
+//! TOML files of a training job: `search` writes `best.toml`, `train --config` reads it. The keys are the names of the
+//! options of `train`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
 
 use crate::error::{Error, Result};
-use crate::hyperparameters::Loss;
+use crate::files::csv::Row;
+use crate::hyperparameters::Hyperparameters;
 
-/// The options that a file gives; one that it leaves out is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The content of a file.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// λ, the weight of the penalty.
-    pub lambda: Option<f64>,
-    /// η, the learning rate of the first epoch.
-    pub eta: Option<f64>,
-    /// What is minimised besides the penalty.
-    pub loss: Option<Loss>,
-    /// The epochs after each of which the learning rate falls.
-    pub decay_every: Option<usize>,
-    /// What it is then multiplied with.
-    pub decay_factor: Option<f64>,
-    /// The probability of a flip.
-    pub flip: Option<f64>,
-    /// Examples a mini-batch.
-    pub batch_size: Option<usize>,
-    /// Passes over the training split.
-    pub epochs: Option<usize>,
-    /// The seed of the start, the shuffling and the flips.
-    pub seed: Option<u64>,
+    /// The hyperparameters; those that the file leaves out have their defaults.
+    pub hyperparameters: Hyperparameters,
+    /// The images to train on.
+    pub images: Images,
+    /// The keys of the file that was read.
+    pub keys: BTreeSet<String>,
+}
+
+/// The images to train on; what the file leaves out is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Images {
     /// The data set's name.
     pub dataset: Option<String>,
-    /// Training batches of CIFAR-10 to train on.
+    /// Training batches of CIFAR-10.
     pub train_batches: Option<Vec<u8>>,
-    /// Images held out of them for validation.
+    /// Number of images held out of them for validation.
     pub validation_size: Option<usize>,
 }
 
+/// The keys of [`Images`].
+const IMAGE_KEYS: [&str; 3] = ["dataset", "train_batches", "validation_size"];
+
 impl Config {
-    /// The content of the file: each line of `remarks` as a comment, then the options that are given.
+    /// The content of the file: `remarks` as comments, one per line, then the keys.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidValue`] for a seed above 2⁶³ − 1, the largest integer of TOML.
     pub fn to_toml(&self, remarks: &[String]) -> Result<Vec<u8>> {
-        if let Some(seed) = self.seed.filter(|&seed| i64::try_from(seed).is_err()) {
-            return Err(Error::invalid(
-                "seed",
-                format!("at most {}, the largest number of a TOML file", i64::MAX),
-                seed,
-            ));
+        let seed = self.hyperparameters.seed;
+        if i64::try_from(seed).is_err() {
+            let expected = format!("at most {}, the largest integer of a TOML file", i64::MAX);
+            return Err(Error::invalid("seed", expected, seed));
         }
         let mut text: String = remarks.iter().map(|line| format!("# {line}\n")).collect();
-        text += &toml::to_string(self).expect("numbers, text and lists of numbers are always TOML");
+        for keys in [toml::to_string(&self.hyperparameters), toml::to_string(&self.images)] {
+            text += &keys.expect("numbers, text and lists of numbers are always TOML");
+        }
         Ok(text.into_bytes())
     }
 
-    /// Reads a file. `path` is what an error names.
+    /// Reads a file. `path` is named in errors.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for a text that is not TOML, an option that there is not, and a value of another type.
+    /// [`Error::Format`] for text that is not TOML, an unknown key, and a value of another type.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|e| {
-            let before = &text[..e.span().map_or(0, |span| span.start)];
-            let line = before.matches('\n').count() + 1;
-            // The message of a syntax error goes on with hints on lines of their own.
-            let message: Vec<_> = e.message().lines().collect();
+        let refuse = |start: usize, message: &str| {
+            let line = text[..start].matches('\n').count() + 1;
+            // Hints may follow a message on lines of their own.
+            let message: Vec<_> = message.lines().collect();
             Error::format(path, format!("line {line}: {}", message.join(", ")))
+        };
+        let invalid = |e: toml::de::Error| refuse(e.span().map_or(0, |span| span.start), e.message());
+        let table = DeTable::parse(text).map_err(invalid)?;
+        let known = [&Hyperparameters::columns()[..], &IMAGE_KEYS].concat();
+        for key in table.get_ref().keys() {
+            let name: &str = key.get_ref();
+            if !known.contains(&name) {
+                let message = format!("unknown field `{name}`, expected one of {}", known.join(", "));
+                return Err(refuse(key.span().start, &message));
+            }
+        }
+        Ok(Self {
+            hyperparameters: toml::from_str(text).map_err(invalid)?,
+            images: toml::from_str(text).map_err(invalid)?,
+            keys: table.get_ref().keys().map(|key| key.get_ref().to_string()).collect(),
         })
     }
 }
@@ -76,21 +88,29 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hyperparameters::{Loss, Origin, Shuffle};
 
     fn config() -> Config {
         Config {
-            lambda: Some(0.001),
-            eta: Some(1e-9),
-            loss: Some(Loss::Bce),
-            decay_every: Some(10),
-            decay_factor: Some(0.5),
-            flip: Some(0.0),
-            batch_size: Some(100),
-            epochs: Some(30),
-            seed: Some(i64::MAX as u64),
-            dataset: Some("cifar10".into()),
-            train_batches: Some(vec![1, 2, 3, 4, 5]),
-            validation_size: Some(0),
+            hyperparameters: Hyperparameters {
+                lambda: 0.001,
+                eta: 1e-9,
+                loss: Loss::Bce,
+                decay_every: Some(10),
+                decay_factor: Some(0.5),
+                flip: 0.0,
+                batch_size: 100,
+                epochs: 30,
+                seed: i64::MAX as u64,
+                shuffle: Shuffle::None,
+                start: Origin::Random,
+            },
+            images: Images {
+                dataset: Some("cifar10".into()),
+                train_batches: Some(vec![1, 2, 3, 4, 5]),
+                validation_size: Some(0),
+            },
+            keys: BTreeSet::new(),
         }
     }
 
@@ -103,26 +123,31 @@ mod tests {
         let remarks = ["the best".to_owned(), "of all".to_owned()];
         let text = config().to_toml(&remarks).unwrap();
         assert!(text.starts_with(b"# the best\n# of all\nlambda = 0.001\n"));
-        assert_eq!(read(&text).unwrap(), config());
-        let some = Config { decay_every: None, decay_factor: None, ..config() };
-        assert_eq!(read(&some.to_toml(&[]).unwrap()).unwrap(), some);
+        let back = read(&text).unwrap();
+        assert_eq!((&back.hyperparameters, &back.images), (&config().hyperparameters, &config().images));
+        assert_eq!(back.keys.len(), 14);
+        let mut some = config();
+        (some.hyperparameters.decay_every, some.hyperparameters.decay_factor) = (None, None);
+        assert_eq!(read(&some.to_toml(&[]).unwrap()).unwrap().hyperparameters, some.hyperparameters);
         assert_eq!(read(b"").unwrap(), Config::default());
     }
 
     #[test]
     fn whole_numbers_may_be_written_without_a_point() {
-        assert_eq!(read(b"lambda = 1\n").unwrap().lambda, Some(1.0));
+        let config = read(b"lambda = 1\n").unwrap();
+        assert_eq!((config.hyperparameters.lambda, config.keys), (1.0, ["lambda".to_owned()].into()));
     }
 
     #[test]
-    fn a_seed_that_toml_has_no_number_for_is_refused() {
-        let seed = Some(1 << 63);
-        let error = Config { seed, ..config() }.to_toml(&[]).unwrap_err();
+    fn a_seed_above_the_largest_integer_of_toml_is_refused() {
+        let mut config = config();
+        config.hyperparameters.seed = 1 << 63;
+        let error = config.to_toml(&[]).unwrap_err();
         assert!(error.to_string().starts_with("seed must be at most 9223372036854775807"));
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line_with_its_place() {
+    fn an_error_is_one_line_with_its_place() {
         for (text, words) in [
             ("lambda = 1\nlamda = 2\n", &["line 2", "unknown field `lamda`"][..]),
             ("\nloss = \"hinge\"\n", &["line 2", "hinge", "softmax"]),

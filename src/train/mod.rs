@@ -1,15 +1,18 @@
-//! Mini-batch gradient descent of a *group* of settings over one stream of batches.
+//! Mini-batch gradient descent of a *group* of settings over one stream of batches, and the files of a training.
 //!
 //! The members of a group share the start and the batches, so that one pass over a batch serves all of them
-//! (horizontally fused training: Wang et al., *HFTA*, MLSys 2021). A single setting is a group of one. A member's
-//! numbers are bit for bit those that it has alone, at any number of threads.
+//! (horizontally fused training: Wang et al., *HFTA*, MLSys 2021). A single setting is a group of one. The numbers of a
+//! member are bit for bit the same alone and in any group, with any number of threads.
+//!
+//! [`train()`] trains and writes nothing; [`run()`] is the whole job of `onelayer train`.
 
 mod batches;
 pub mod checkpoint;
 pub mod config;
 pub mod model;
 pub mod provenance;
-pub mod results;
+mod results;
+mod runner;
 mod snapshot;
 mod start;
 pub mod table;
@@ -19,8 +22,9 @@ use std::fmt;
 use std::time::Duration;
 
 pub use batches::{epoch_flips, epoch_order};
+pub use runner::{Job, Options, Trained, run};
 pub use snapshot::snapshot;
-pub use start::{random_start, start_from_npz};
+pub use start::{Start, random_start, start_from_npz};
 pub use trainer::{State, Trainer};
 
 use crate::dataset::Dataset;
@@ -30,15 +34,24 @@ use crate::evaluate::{Outcomes, Scores, outcomes};
 use crate::hyperparameters::{Schedule, Setting};
 use crate::network::Parameters;
 
-/// What training reads.
+/// The data of a training.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
-    /// What the parameters are fitted on.
+    /// The images to train on.
     pub train: &'a Dataset,
-    /// What is evaluated besides after each epoch, unless it is empty.
+    /// Also evaluated after each epoch, unless it is empty.
     pub validation: &'a Dataset,
     /// Fitted on `train`.
     pub normalizer: &'a Normalizer,
+}
+
+/// The scores on the splits that are evaluated after each epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SplitScores {
+    /// On the training split; `None` if it is not evaluated.
+    pub train: Option<Scores>,
+    /// On the validation split; `None` if it is not evaluated.
+    pub validation: Option<Scores>,
 }
 
 /// One setting after one epoch.
@@ -48,14 +61,13 @@ pub struct Epoch {
     pub number: usize,
     /// η during the epoch.
     pub learning_rate: f64,
-    /// The scores on the training and on the validation split, as far as they are evaluated; `None` once a setting has
-    /// diverged.
-    pub scores: Option<[Option<Scores>; 2]>,
-    /// The setting's share of the wall time, in seconds: that of the group, divided by its members.
+    /// The scores; `None` once the setting has diverged.
+    pub scores: Option<SplitScores>,
+    /// The setting's share of the wall time, in seconds: that of the group divided by the number of its members.
     pub seconds: f64,
 }
 
-/// Where a setting first met a number that is not finite. Its later numbers mean nothing, even where they are finite.
+/// The first number of a setting that is not finite. Its later numbers are meaningless, even if they are finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     /// The epoch, from 1.
@@ -76,13 +88,13 @@ impl fmt::Display for Divergence {
 pub struct Run {
     /// The setting.
     pub setting: Setting,
-    /// An entry an epoch.
+    /// One entry per epoch.
     pub epochs: Vec<Epoch>,
-    /// Where training ended; not finite if it diverged.
+    /// The parameters at the end; not finite if the setting diverged.
     pub parameters: Parameters,
-    /// The [`snapshot()`] of the weights after each epoch; none unless the trainer was asked to keep them.
+    /// The [`snapshot()`] of the weights after each epoch; empty unless the trainer keeps them.
     pub snapshots: Vec<Vec<u8>>,
-    /// The first loss, cost or parameter that was not a finite number, if there was one.
+    /// The first loss, cost or parameter that is not finite, if there is one.
     pub divergence: Option<Divergence>,
 }
 
@@ -121,37 +133,47 @@ pub fn scores_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Resu
     Ok(runs.iter().zip(outcomes).map(|pair| scores(pair).filter(Scores::is_finite)).collect())
 }
 
-/// Is told how training goes.
+/// Follows a training.
 pub trait Observer {
-    /// Batch `done` of `total` of `epoch` is trained on.
+    /// Batch `done` of `total` of `epoch` is done.
     fn batch_done(&mut self, epoch: usize, done: usize, total: usize) {
         let _ = (epoch, done, total);
     }
 
-    /// Setting number `member` has ended an epoch.
+    /// Member `member` has completed an epoch.
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
         let _ = (member, epoch);
     }
 
-    /// Whether training shall stop here: asked after each batch.
+    /// A message for the user: where training resumes, for example.
+    fn message(&mut self, text: &str) {
+        let _ = text;
+    }
+
+    /// A failure that does not end the training.
+    fn warning(&mut self, text: &str) {
+        let _ = text;
+    }
+
+    /// True to stop the training; asked after each batch.
     fn interrupted(&self) -> bool {
         false
     }
 }
 
-/// Watches nothing.
+/// Ignores everything.
 impl Observer for () {}
 
-/// The wall time that training took, by what it was spent on.
+/// The wall time of a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// Forward, backward and update over the mini-batches.
+    /// Spent on the mini-batches.
     pub train: Duration,
-    /// Loss, cost and accuracy on whole splits.
+    /// Spent on the evaluation of whole splits.
     pub evaluate: Duration,
 }
 
-/// Trains `settings` from `start` by `schedule`.
+/// Trains `settings` from `start`.
 ///
 /// # Errors
 ///
@@ -170,7 +192,7 @@ pub fn train(
     Ok(trainer.finish())
 }
 
-/// Trains as [`train`] does, without looking at any split in between.
+/// Trains as [`train()`] does, without evaluation after each epoch.
 ///
 /// # Errors
 ///

@@ -7,7 +7,9 @@
 //! | `mean` | (d) | f32, of the training split, in units of pixel / 255 |
 //! | `std` | (d) | f32, likewise |
 //!
-//! A feature is normalised as (pixel / 255 − mean) / std before it meets the weights.
+//! A feature is normalised as (pixel / 255 − mean) / std before it is multiplied by the weights. The metadata are the
+//! setting's name, the [`Hyperparameters`], the splits and the version of this program, each as text. A decay is one
+//! entry, such as `20x0.5`.
 
 use std::path::Path;
 
@@ -15,122 +17,45 @@ use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
 use crate::files::npz::{self, Data};
 use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
-use crate::hyperparameters::{Decay, Loss, Schedule};
+use crate::hyperparameters::{Decay, Hyperparameters, Origin, Shuffle};
 use crate::network::Parameters;
-use crate::shape::Dims;
+use crate::shape::{Dims, check_finite, check_shape};
 use crate::train::Run;
 
-/// A trained model with its normalisation and where it comes from.
+/// A trained model with its normalisation and its provenance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     /// `weight` (k,d) and `bias` (k).
     pub parameters: Parameters,
-    /// (d), what is subtracted from each feature.
+    /// (d), subtracted from each feature.
     pub mean: Vec<f32>,
-    /// (d), what each feature is divided by; positive.
+    /// (d), by which each feature is divided; positive.
     pub std: Vec<f32>,
-    /// Where the parameters come from.
-    pub provenance: Provenance,
-}
-
-/// Where a model comes from: the file's metadata, in which each value is text under its field's name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Provenance {
-    /// The setting's name, as it stands in file names.
+    /// The setting's name, as in file names.
     pub setting: String,
-    /// λ, the weight of the penalty.
-    pub lambda: f64,
-    /// η, the learning rate.
-    pub eta: f64,
-    /// Examples a mini-batch.
-    pub batch_size: usize,
-    /// Epochs that were trained.
-    pub epochs: usize,
-    /// The seed of the initial weights, of the shuffling and of the flips.
-    pub seed: u64,
-    /// What was minimised besides the penalty.
-    pub loss: Loss,
-    /// How the learning rate fell, if it did.
-    pub decay: Option<Decay>,
-    /// The probability with which an image was mirrored.
-    pub flip: f64,
-    /// What the parameters and the normalisation were fitted on, for example `data_batch_1.bin`.
-    pub train_split: String,
-    /// What was evaluated after each epoch.
-    pub validation_split: String,
-    /// What was evaluated at the end.
-    pub test_split: String,
-    /// The version of this program.
+    /// The hyperparameters of the training.
+    pub hyperparameters: Hyperparameters,
+    /// The training, validation and test split, for example `data_batch_1.bin`.
+    pub splits: [String; 3],
+    /// The version of the program that trained it.
     pub version: String,
 }
 
-impl Provenance {
-    fn to_metadata(&self) -> Texts {
-        let fields = [
-            ("setting", self.setting.clone()),
-            ("lambda", self.lambda.to_string()),
-            ("eta", self.eta.to_string()),
-            ("batch_size", self.batch_size.to_string()),
-            ("epochs", self.epochs.to_string()),
-            ("seed", self.seed.to_string()),
-            ("loss", self.loss.to_string()),
-            ("flip", self.flip.to_string()),
-            ("train_split", self.train_split.clone()),
-            ("validation_split", self.validation_split.clone()),
-            ("test_split", self.test_split.clone()),
-            ("version", self.version.clone()),
-        ];
-        let mut metadata: Texts = fields.map(|(name, text)| (name.into(), text)).into();
-        if let Some(decay) = self.decay {
-            metadata.insert("decay".into(), decay.to_string());
-        }
-        metadata
-    }
-
-    fn from_metadata(file: &Reader) -> Result<Self> {
-        Ok(Self {
-            setting: file.field("setting")?,
-            lambda: file.field("lambda")?,
-            eta: file.field("eta")?,
-            batch_size: file.field("batch_size")?,
-            epochs: file.field("epochs")?,
-            seed: file.field("seed")?,
-            // The first files had none of these three.
-            loss: file.optional("loss")?.unwrap_or_default(),
-            decay: file.optional("decay")?,
-            flip: file.optional("flip")?.unwrap_or(0.0),
-            train_split: file.field("train_split")?,
-            validation_split: file.field("validation_split")?,
-            test_split: file.field("test_split")?,
-            version: file.field("version")?,
-        })
-    }
-}
+/// The names of [`ModelFile::splits`] in the metadata.
+const SPLITS: [&str; 3] = ["train_split", "validation_split", "test_split"];
 
 impl ModelFile {
-    /// The model that `run` ended with, which was trained by `schedule` on images normalised by `normalizer`; `splits`
-    /// are what the training, the validation and the test split are made of.
-    pub fn of_run(run: &Run, schedule: &Schedule, normalizer: &Normalizer, splits: &[String; 3]) -> Self {
-        let [train_split, validation_split, test_split] = splits.clone();
+    /// The model at the end of `run`, which was trained with `hyperparameters` on images normalised by `normalizer`.
+    /// `splits` are the training, validation and test split.
+    pub fn of_run(run: &Run, hyperparameters: &Hyperparameters, normalizer: &Normalizer, splits: &[String; 3]) -> Self {
         Self {
             parameters: run.parameters.clone(),
             mean: normalizer.mean().to_vec(),
             std: normalizer.std().to_vec(),
-            provenance: Provenance {
-                setting: run.setting.name(),
-                lambda: run.setting.lambda(),
-                eta: run.setting.eta(),
-                batch_size: schedule.batch_size,
-                epochs: schedule.epochs,
-                seed: schedule.seed,
-                loss: run.setting.loss(),
-                decay: run.setting.decay(),
-                flip: schedule.flip,
-                train_split,
-                validation_split,
-                test_split,
-                version: env!("CARGO_PKG_VERSION").into(),
-            },
+            setting: run.setting.name(),
+            hyperparameters: hyperparameters.clone(),
+            splits: splits.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
         }
     }
 
@@ -138,30 +63,23 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when a buffer has another length than the dimensions say, [`Error::NonFinite`] when an element
-    /// is NaN or infinite, [`Error::InvalidValue`] when a `std` is not positive: nothing is written that
-    /// [`from_bytes`](Self::from_bytes) would refuse.
+    /// [`Error::Shape`] if a buffer does not have the length that the dimensions say, [`Error::NonFinite`] if an element
+    /// is NaN or infinite, [`Error::InvalidValue`] if a `std` is not positive: a file that
+    /// [`from_bytes`](Self::from_bytes) would refuse is not written.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.check_all()?;
-        let Dims { features, classes } = self.parameters.dims;
-        let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values: Values::F32(values) };
-        let tensors = [
-            tensor("bias", vec![classes], &self.parameters.bias),
-            tensor("mean", vec![features], &self.mean),
-            tensor("std", vec![features], &self.std),
-            tensor("weight", vec![classes, features], &self.parameters.weight),
-        ];
-        Ok(safetensors::to_bytes(&self.provenance.to_metadata(), &tensors))
+        self.check("")?;
+        let tensor =
+            |(name, shape, values): (&str, _, _)| Tensor { name: name.into(), shape, values: Values::F32(values) };
+        Ok(safetensors::to_bytes(&self.metadata(), &self.tensors().map(tensor)))
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote. `path` is what an error names.
-    ///
-    /// d and k are those of the file; whether they fit the data is the caller's to check.
+    /// Reads a model; errors name `path` as its file. d and k are those of the file: the caller checks that they fit the
+    /// data.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] when `bytes` is not safetensors, a tensor or a metadata field is missing, a tensor is not f32
-    /// or a `std` not positive; [`Error::Shape`] and [`Error::NonFinite`] as `to_bytes`.
+    /// [`Error::Format`] if `bytes` is not safetensors, a tensor or an entry of the metadata is missing, a tensor is not
+    /// f32 or a `std` not positive; [`Error::Shape`] and [`Error::NonFinite`] as for [`to_bytes`](Self::to_bytes).
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
         let file = Reader::new(bytes, path)?;
         let (shape, weight) = file.f32("weight")?;
@@ -175,78 +93,93 @@ impl ModelFile {
             }
             Ok(values)
         };
+        let [train, validation, test] = SPLITS.map(|name| file.field(name));
         let model = Self {
             parameters: Parameters { dims: Dims { features, classes }, weight, bias: vector("bias", classes)? },
             mean: vector("mean", features)?,
             std: vector("std", features)?,
-            provenance: Provenance::from_metadata(&file)?,
+            setting: file.field("setting")?,
+            hyperparameters: read_hyperparameters(&file)?,
+            splits: [train?, validation?, test?],
+            version: file.field("version")?,
         };
-        model.check(&format!("{}: ", path.display()))?;
-        match model.not_positive_std() {
-            None => Ok(model),
-            Some(std) => Err(file.format_error(format!("std must be positive, but is {std}"))),
-        }
+        model.check(&format!("{}: ", path.display())).map_err(|error| match error {
+            Error::InvalidValue { .. } => file.format_error(error.to_string()),
+            _ => error,
+        })?;
+        Ok(model)
     }
 
-    /// The arrays for NumPy, an `.npz` file: `W` (k,d), `b` (k), `mean` (d) and `std` (d), all `float32`; training can start
-    /// from it. Equal models give equal bytes.
+    /// The arrays for NumPy as an `.npz` file: `W` (k,d), `b` (k), `mean` (d) and `std` (d), all `float32`; training can
+    /// start from it. Equal models give equal bytes.
     ///
     /// # Errors
     ///
-    /// As [`to_bytes`](Self::to_bytes).
+    /// Those of [`to_bytes`](Self::to_bytes).
     pub fn to_npz(&self) -> Result<Vec<u8>> {
-        self.check_all()?;
-        let Dims { features, classes } = self.parameters.dims;
-        let Parameters { weight, bias, .. } = &self.parameters;
-        npz::write(&[
-            ("W", &[classes, features], Data::F32(weight)),
-            ("b", &[classes], Data::F32(bias)),
-            ("mean", &[features], Data::F32(&self.mean)),
-            ("std", &[features], Data::F32(&self.std)),
-        ])
+        self.check("")?;
+        let [b, mean, std, w] = self.tensors();
+        let arrays = [("W", w), ("b", b), ("mean", mean), ("std", std)];
+        npz::write(&arrays.each_ref().map(|(name, (_, shape, values))| (*name, &shape[..], Data::F32(values))))
     }
 
-    /// Whether the file would be read again.
-    fn check_all(&self) -> Result<()> {
-        self.check("")?;
-        match self.not_positive_std() {
+    /// The tensors with their names and shapes, in the order of the file.
+    fn tensors(&self) -> [(&'static str, Vec<usize>, &[f32]); 4] {
+        let Parameters { dims: Dims { features, classes }, weight, bias } = &self.parameters;
+        [
+            ("bias", vec![*classes], bias),
+            ("mean", vec![*features], &self.mean),
+            ("std", vec![*features], &self.std),
+            ("weight", vec![*classes, *features], weight),
+        ]
+    }
+
+    /// Checks the tensors; in errors, `prefix` precedes their names.
+    fn check(&self, prefix: &str) -> Result<()> {
+        for (name, shape, values) in self.tensors() {
+            let name = format!("{prefix}{name}");
+            check_shape(&name, values.len(), &shape)?;
+            check_finite(&name, values)?;
+        }
+        match self.std.iter().find(|&&std| std <= 0.0) {
             None => Ok(()),
             Some(std) => Err(Error::invalid("std", "positive", std)),
         }
     }
 
-    /// Lengths and finiteness; `prefix` stands before the names of the tensors in errors.
-    fn check(&self, prefix: &str) -> Result<()> {
-        let Parameters { dims, weight, bias } = &self.parameters;
-        let (d, k) = (dims.features, dims.classes);
-        check_values(prefix, "weight", weight, &[k, d])?;
-        check_values(prefix, "bias", bias, &[k])?;
-        check_values(prefix, "mean", &self.mean, &[d])?;
-        check_values(prefix, "std", &self.std, &[d])
-    }
-
-    fn not_positive_std(&self) -> Option<f32> {
-        self.std.iter().copied().find(|&s| s <= 0.0)
+    fn metadata(&self) -> Texts {
+        let mut texts: Texts = self.hyperparameters.to_texts();
+        if let (Some(every), Some(factor)) = (texts.remove("decay_every"), texts.remove("decay_factor")) {
+            texts.insert("decay".into(), format!("{every}x{factor}"));
+        }
+        texts.extend(SPLITS.map(String::from).into_iter().zip(self.splits.clone()));
+        texts.extend([("setting".into(), self.setting.clone()), ("version".into(), self.version.clone())]);
+        texts
     }
 }
 
-fn check_values(prefix: &str, name: &str, values: &[f32], shape: &[usize]) -> Result<()> {
-    if values.len() != shape.iter().product::<usize>() {
-        return Err(Error::shape(
-            format!("{prefix}{name}"),
-            crate::shape::shape_text(shape),
-            crate::shape::shape_text(&[values.len()]),
-        ));
-    }
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite { what: format!("{prefix}{name}"), index, found: values[index].into() }),
-    }
+/// The hyperparameters in the metadata. Of those that earlier versions did not write, the shuffling and the start are
+/// unknown, and the others had their defaults.
+fn read_hyperparameters(file: &Reader) -> Result<Hyperparameters> {
+    const REQUIRED: [&str; 5] = ["lambda", "eta", "batch_size", "epochs", "seed"];
+    let defaults =
+        Hyperparameters { shuffle: Shuffle::Unknown, start: Origin::Unknown, ..Default::default() }.to_texts();
+    let decay: Option<Decay> = file.optional("decay")?;
+    let text = |name: &str| match (name, decay) {
+        ("decay_every", Some(decay)) => decay.every().to_string(),
+        ("decay_factor", Some(decay)) => decay.factor().to_string(),
+        _ => match file.text(name) {
+            None if !REQUIRED.contains(&name) => defaults.get(name).cloned().unwrap_or_default(),
+            found => found.unwrap_or_default().to_owned(),
+        },
+    };
+    Hyperparameters::from_texts(text).map_err(|reason| file.format_error(reason))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hyperparameters::Loss;
     use ::safetensors::tensor::{Dtype, SafeTensors, TensorView};
     use proptest::prelude::*;
 
@@ -259,21 +192,22 @@ mod tests {
             parameters: Parameters::new(dims, weight, vec![-1.0, 2.0]).unwrap(),
             mean: vec![0.1, 0.2, 0.3],
             std: vec![1.0, 2.0, 3.0],
-            provenance: Provenance {
-                setting: "lambda0.1_eta0.001".into(),
+            setting: "lambda0.1_eta0.001".into(),
+            hyperparameters: Hyperparameters {
                 lambda: 0.1,
                 eta: 0.001,
                 batch_size: 100,
                 epochs: 40,
                 seed: u64::MAX,
                 loss: Loss::Bce,
-                decay: Some(Decay::new(20, 0.5).unwrap()),
+                decay_every: Some(20),
+                decay_factor: Some(0.5),
                 flip: 0.5,
-                train_split: "data_batch_1.bin".into(),
-                validation_split: "data_batch_2.bin".into(),
-                test_split: "test_batch.bin".into(),
-                version: "0.1.0".into(),
+                shuffle: Shuffle::None,
+                start: Origin::File("0a".into()),
             },
+            splits: ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from),
+            version: "0.1.0".into(),
         }
     }
 
@@ -283,7 +217,7 @@ mod tests {
 
     /// A file of the given f32 tensors, written by the library alone, with the metadata of `model`.
     fn file(tensors: &[(&str, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
-        file_with(tensors, model().provenance.to_metadata())
+        file_with(tensors, model().metadata())
     }
 
     fn file_with(tensors: &[(&str, Vec<usize>, Vec<f32>)], metadata: Texts) -> Vec<u8> {
@@ -328,7 +262,9 @@ mod tests {
         let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
         assert_eq!(header % 8, 0);
         let metadata = metadata.metadata().as_ref().unwrap();
-        assert_eq!(metadata["lambda"], "0.1");
+        let texts = |names: [&str; 5]| names.map(|name| metadata[name].as_str());
+        assert_eq!(texts(["lambda", "batch_size", "loss", "decay", "flip"]), ["0.1", "100", "bce", "20x0.5", "0.5"]);
+        assert_eq!((&metadata["shuffle"][..], &metadata["start"][..]), ("none", "file:0a"));
         assert_eq!(metadata["seed"], "18446744073709551615");
         let weight = SafeTensors::deserialize(&bytes).unwrap();
         let weight = weight.tensor("weight").unwrap();
@@ -337,17 +273,38 @@ mod tests {
     }
 
     #[test]
-    fn a_file_from_before_there_were_losses_decays_and_flips_is_one_of_a_plain_softmax() {
-        let mut metadata = model().provenance.to_metadata();
+    fn a_file_of_an_earlier_version_is_readable_without_the_metadata_that_it_lacks() {
+        let mut metadata = model().metadata();
+        for field in ["shuffle", "start"] {
+            metadata.remove(field).unwrap();
+        }
+        let old = read(&file_with(&tensors(), metadata.clone())).unwrap();
+        let unknown = Hyperparameters { shuffle: Shuffle::Unknown, start: Origin::Unknown, ..model().hyperparameters };
+        assert_eq!(old, ModelFile { hyperparameters: unknown.clone(), ..model() });
         for field in ["loss", "decay", "flip"] {
             metadata.remove(field).unwrap();
         }
-        let old = read(&file_with(&tensors(), metadata)).unwrap().provenance;
-        assert_eq!((old.loss, old.decay, old.flip), (Loss::Softmax, None, 0.0));
-        let mut metadata = model().provenance.to_metadata();
+        let oldest = read(&file_with(&tensors(), metadata.clone())).unwrap().hyperparameters;
+        let (loss, flip) = (Loss::Softmax, 0.0);
+        assert_eq!(oldest, Hyperparameters { loss, flip, decay_every: None, decay_factor: None, ..unknown });
+        // Controls: wrong values, and entries that every version wrote.
         metadata.insert("loss".into(), "hinge".into());
-        let error = read(&file_with(&tensors(), metadata)).unwrap_err();
-        assert!(error.to_string().ends_with("loss must be softmax or bce, but is hinge"));
+        let error = read(&file_with(&tensors(), metadata.clone())).unwrap_err();
+        assert_eq!(error.to_string(), r#"model.safetensors: loss must be softmax or bce, but is "hinge""#);
+        for field in ["setting", "lambda", "seed", "train_split", "version"] {
+            let mut metadata = model().metadata();
+            metadata.remove(field).unwrap();
+            let error = read(&file_with(&tensors(), metadata)).unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_zero_is_written_without_a_decimal_point_as_ever() {
+        let mut model = model();
+        (model.hyperparameters.lambda, model.hyperparameters.eta) = (0.0, 1e-7);
+        let metadata = model.metadata();
+        assert_eq!((&metadata["lambda"][..], &metadata["eta"][..]), ("0", "0.0000001"));
     }
 
     #[test]
@@ -357,7 +314,7 @@ mod tests {
             assert_eq!(model().to_bytes().unwrap(), bytes);
         }
         let mut other = model();
-        other.provenance.seed = 1;
+        other.hyperparameters.seed = 1;
         assert_ne!(other.to_bytes().unwrap(), bytes);
     }
 
@@ -484,8 +441,8 @@ mod tests {
         ) {
             let mut model = model();
             model.parameters.weight = values;
-            model.provenance.lambda = lambda;
-            model.provenance.setting = setting;
+            model.hyperparameters.lambda = lambda;
+            model.setting = setting;
             prop_assert_eq!(read(&model.to_bytes().unwrap()).unwrap(), model);
         }
     }

@@ -1,4 +1,4 @@
-//! `provenance.json`: what made the files of a results folder, and of what.
+//! `provenance.json`: the program, command, machine and data that made the files of a results folder.
 
 use std::env;
 use std::path::Path;
@@ -9,6 +9,7 @@ use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::dataset::store::RecordFile;
 use crate::error::{Error, Result};
+use crate::hyperparameters::Hyperparameters;
 
 /// The file's name.
 pub const FILE: &str = "provenance.json";
@@ -18,42 +19,45 @@ const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 /// Results in that folder are not part of the source.
 const NOT_SOURCE: &str = ":!results";
 
-/// What a training job was made by, and of what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobProvenance {
+/// The provenance of a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
     /// The version of this program.
     pub version: String,
-    /// The commit of its source; `None` where that is no git working tree, or there is no git.
+    /// The commit of its source; `None` if that is not a git working tree, or git is missing.
     pub commit: Option<Commit>,
-    /// The command line: this program's name, then the arguments as they were typed.
+    /// The command line: the name of the program, then the arguments as typed.
     pub command: Vec<String>,
-    /// The seed of the random start and of the shuffling.
+    /// The seed of the random start, the shuffling and the flips.
     pub seed: u64,
-    /// The files that were read, in the order of training, validation and test.
+    /// The hyperparameters of each run; empty in files of earlier versions.
+    #[serde(default)]
+    pub hyperparameters: Vec<Hyperparameters>,
+    /// The data files: training, validation, test.
     pub data: Vec<DataFile>,
-    /// The processor's name, as the operating system gives it.
+    /// The processor's name as the operating system gives it.
     pub processor: String,
-    /// The threads that work was split over.
+    /// Number of threads.
     pub threads: usize,
-    /// The operating system and the kind of processor that the program was built for, such as `linux x86_64`.
+    /// The operating system and architecture that the program was built for, such as `linux x86_64`.
     pub platform: String,
 }
 
 /// A commit of this program's source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
-    /// Its name, in hexadecimal digits.
+    /// Its hash, in hexadecimal digits.
     pub id: String,
-    /// Whether files under version control differed from it.
+    /// True if files under version control differed from it.
     pub modified: bool,
 }
 
-/// A file of images that was read.
+/// A data file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {
     /// Its name, without a folder.
     pub name: String,
-    /// Its SHA-256, in lower-case hexadecimal digits; loading has checked it.
+    /// Its SHA-256, in lower-case hexadecimal digits, as checked when it was loaded.
     pub sha256: String,
 }
 
@@ -63,14 +67,19 @@ impl From<RecordFile> for DataFile {
     }
 }
 
-impl JobProvenance {
-    /// The provenance of a training that runs now: started by `command` with `seed`, on `files`.
-    pub fn collect(command: &[String], seed: u64, files: &[RecordFile]) -> Self {
+impl Provenance {
+    /// The provenance of a training that runs now: started by `command`, of runs with `hyperparameters`, on `files`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no run.
+    pub fn collect(command: &[String], hyperparameters: Vec<Hyperparameters>, files: &[RecordFile]) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: commit(Path::new(SOURCE)),
             command: command.to_vec(),
-            seed,
+            seed: hyperparameters[0].seed,
+            hyperparameters,
             data: files.iter().map(|&file| file.into()).collect(),
             processor: processor(),
             threads: rayon::current_num_threads(),
@@ -85,14 +94,14 @@ impl JobProvenance {
         bytes
     }
 
-    /// Reads what [`to_json`](Self::to_json) wrote. `path` is what an error names.
+    /// Reads what [`to_json`](Self::to_json) wrote. `path` is named in errors.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] when `bytes` are no JSON or lack a field.
+    /// [`Error::Format`] if `bytes` is not JSON or lacks a field.
     pub fn from_json(bytes: &[u8], path: &Path) -> Result<Self> {
         serde_json::from_slice(bytes)
-            .map_err(|e| Error::format(path, format!("must be the provenance of a training job as JSON, but {e}")))
+            .map_err(|e| Error::format(path, format!("must be the provenance of a training as JSON, but {e}")))
     }
 }
 
@@ -136,12 +145,13 @@ mod tests {
     use super::*;
     use crate::dataset::cifar10::BatchFile;
 
-    fn provenance() -> JobProvenance {
-        JobProvenance {
+    fn provenance() -> Provenance {
+        Provenance {
             version: "0.1.0".into(),
             commit: Some(Commit { id: "01e2383".into(), modified: true }),
             command: vec!["onelayer".into(), "train".into(), "--out=a \"b\"".into()],
             seed: u64::MAX,
+            hyperparameters: vec![Hyperparameters { seed: u64::MAX, ..Hyperparameters::default() }],
             data: vec![RecordFile::from(BatchFile::Test).into()],
             processor: "A processor".into(),
             threads: 2,
@@ -152,16 +162,24 @@ mod tests {
     #[test]
     fn a_provenance_reads_back_as_it_was() {
         for commit in [provenance().commit, None] {
-            let provenance = JobProvenance { commit, ..provenance() };
-            let read = JobProvenance::from_json(&provenance.to_json(), Path::new(FILE)).unwrap();
+            let provenance = Provenance { commit, ..provenance() };
+            let read = Provenance::from_json(&provenance.to_json(), Path::new(FILE)).unwrap();
             assert_eq!(read, provenance);
         }
     }
 
     #[test]
+    fn a_file_without_hyperparameters_is_readable() {
+        let mut json: serde_json::Value = serde_json::from_slice(&provenance().to_json()).unwrap();
+        json.as_object_mut().unwrap().remove("hyperparameters").unwrap();
+        let read = Provenance::from_json(json.to_string().as_bytes(), Path::new(FILE)).unwrap();
+        assert_eq!(read, Provenance { hyperparameters: Vec::new(), ..provenance() });
+    }
+
+    #[test]
     fn other_json_is_refused_in_one_line_that_names_the_file() {
         for bytes in [&b"{}"[..], b"", b"[1]", &provenance().to_json()[..40]] {
-            let error = JobProvenance::from_json(bytes, Path::new(FILE)).unwrap_err();
+            let error = Provenance::from_json(bytes, Path::new(FILE)).unwrap_err();
             let message = error.to_string();
             assert!(message.starts_with("provenance.json: must be"), "{message}");
             assert_eq!(message.lines().count(), 1);
@@ -203,8 +221,8 @@ mod tests {
     #[test]
     fn a_provenance_is_collected_on_any_machine() {
         let command = ["onelayer".to_owned(), "train".to_owned()];
-        let provenance = JobProvenance::collect(&command, 7, &[]);
-        assert_eq!((&provenance.command[..], provenance.seed), (&command[..], 7));
+        let provenance = Provenance::collect(&command, vec![Hyperparameters::default()], &[]);
+        assert_eq!((&provenance.command[..], provenance.seed), (&command[..], 42));
         assert!(!provenance.processor.is_empty() && provenance.threads > 0);
     }
 }

@@ -1,155 +1,134 @@
-//! The results folder of a training job: which files there are, and what each holds.
+//! The files of a training in its results folder.
 
 use rayon::prelude::*;
 
 use crate::dataset::cifar10::CLASS_NAMES;
-use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
 use crate::evaluate::table::{confusion_csv, probability_rows};
 use crate::evaluate::{Outcomes, Scores};
 use crate::figures::snapshots::to_jpeg;
 use crate::figures::{curves_figure, probabilities_figure, weights_figure};
 use crate::files::csv::{Dialect, to_csv};
-use crate::hyperparameters::{Schedule, Setting, title};
+use crate::files::folder::Folder;
+use crate::hyperparameters::{Setting, title};
 use crate::train::model::ModelFile;
-use crate::train::provenance::{self, JobProvenance};
+use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
-use crate::train::{Run, snapshot};
+use crate::train::{Job, Run, snapshot};
 
-/// A training job that has ended.
-#[derive(Clone, Debug)]
+/// A training that has ended.
+#[derive(Debug)]
 pub struct Results<'a> {
-    /// The settings, trained.
+    /// What was trained.
+    pub job: &'a Job<'a>,
+    /// The trained settings.
     pub runs: &'a [Run],
-    /// The outcomes of each run on the test split; `None` for one that diverged.
+    /// The outcomes of each run on the test split; `None` if it diverged.
     pub test: &'a [Option<Outcomes>],
-    /// The test accuracy that the report states for each run, if it ran as in the report.
-    pub reported: &'a [Option<f64>],
-    /// What the runs shared.
-    pub schedule: Schedule,
-    /// Fitted on the training split.
-    pub normalizer: &'a Normalizer,
-    /// What the training, the validation and the test split are made of.
-    pub splits: &'a [String; 3],
-    /// What made the results, and of what.
-    pub provenance: &'a JobProvenance,
-    /// Whether each model is written as `.npz` too.
+    /// The program, command, machine and data.
+    pub provenance: &'a Provenance,
+    /// True to write each model as `.npz` too.
     pub npz: bool,
 }
 
-/// The names of the files that a job can write for a setting: curves as a table and as a figure, weights at the end and
-/// after each epoch, probabilities of the true classes as a table and as a figure, confusion matrix, model in
-/// two formats.
-pub fn files_of(setting: Setting) -> [String; 9] {
-    let name = setting.name();
-    [
-        format!("curves_{name}.csv"),
-        format!("curves_{name}.png"),
-        format!("weights_{name}.png"),
-        format!("snapshots_{name}.jpg"),
-        format!("probabilities_{name}.csv"),
-        format!("probabilities_{name}.png"),
-        format!("confusion_{name}.csv"),
-        format!("model_{name}.safetensors"),
-        format!("model_{name}.npz"),
-    ]
+/// The names of the files of a setting.
+struct FileNames {
+    curves: String,
+    curves_figure: String,
+    weights: String,
+    snapshots: String,
+    probabilities: String,
+    probabilities_figure: String,
+    confusion: String,
+    model: String,
+    npz: String,
+}
+
+impl FileNames {
+    fn new(setting: Setting) -> Self {
+        let name = setting.name();
+        Self {
+            curves: format!("curves_{name}.csv"),
+            curves_figure: format!("curves_{name}.png"),
+            weights: format!("weights_{name}.png"),
+            snapshots: format!("snapshots_{name}.jpg"),
+            probabilities: format!("probabilities_{name}.csv"),
+            probabilities_figure: format!("probabilities_{name}.png"),
+            confusion: format!("confusion_{name}.csv"),
+            model: format!("model_{name}.safetensors"),
+            npz: format!("model_{name}.npz"),
+        }
+    }
+
+    /// The files that only some trainings write.
+    fn optional(self) -> [String; 7] {
+        let Self { weights, snapshots, probabilities, probabilities_figure, confusion, model, npz, .. } = self;
+        [weights, snapshots, probabilities, probabilities_figure, confusion, model, npz]
+    }
 }
 
 impl Results<'_> {
     /// The rows of `summary.csv`.
     pub fn summary(&self) -> Vec<SummaryRow> {
-        (0..self.runs.len()).map(|i| self.summary_row(i)).collect()
+        let row = |(run, test): (&Run, &Option<Outcomes>)| {
+            let test = test.as_ref().map(|test| test.scores(run.setting.lambda())).filter(Scores::is_finite);
+            SummaryRow::new(run, self.job.hyperparameters(run.setting), self.job.names, test)
+        };
+        self.runs.iter().zip(self.test).map(row).collect()
     }
 
-    fn summary_row(&self, i: usize) -> SummaryRow {
-        let run = &self.runs[i];
-        let last = run.epochs.last().and_then(|epoch| epoch.scores);
-        let [train, validation] = last.unwrap_or_default();
-        let test = self.test[i].as_ref().map(|test| test.scores(run.setting.lambda())).filter(Scores::is_finite);
-        SummaryRow {
-            setting: run.setting.name(),
-            lambda: run.setting.lambda(),
-            eta: run.setting.eta(),
-            batch_size: self.schedule.batch_size,
-            epochs: self.schedule.epochs,
-            seed: self.schedule.seed,
-            train_loss: train.map(|s| s.loss),
-            train_cost: train.map(|s| s.cost),
-            train_accuracy: train.map(|s| s.accuracy),
-            validation_loss: validation.map(|s| s.loss),
-            validation_cost: validation.map(|s| s.cost),
-            validation_accuracy: validation.map(|s| s.accuracy),
-            test_loss: test.map(|s| s.loss),
-            test_accuracy: test.map(|s| s.accuracy),
-            reported_test_accuracy: self.reported[i],
-            train_seconds: run.seconds(),
-        }
-    }
-
-    /// Every file of the job, by name and content, its tables in `dialect`. A setting that diverged has neither weights nor a model to show.
+    /// Writes the files. Old files of the same settings that this training does not write, such as the weights of a
+    /// setting that now diverged, would contradict the new ones and are removed.
     ///
     /// # Errors
     ///
-    /// Those of the exporters, which see only what this program computed.
-    pub fn files(&self, dialect: Dialect) -> Result<Vec<(String, Vec<u8>)>> {
-        let of_runs: Result<Vec<Vec<_>>> = self
-            .runs
-            .par_iter()
-            .zip(self.test)
-            .map(|(run, test)| self.run_files(run, test.as_ref(), dialect))
-            .collect();
-        let mut files: Vec<_> = of_runs?.into_iter().flatten().collect();
+    /// Those of [`Folder::write`] and [`Folder::remove`].
+    pub fn write(&self, folder: &Folder) -> Result<()> {
+        let files = self.files(folder.dialect())?;
+        folder.write(&files)?;
+        let is_written = |name: &String| files.iter().any(|(written, _)| written == name);
+        let optional = self.runs.iter().flat_map(|run| FileNames::new(run.setting).optional());
+        optional.filter(|name| !is_written(name)).try_for_each(|name| folder.remove(&name))
+    }
+
+    /// The files by name and content.
+    fn files(&self, dialect: Dialect) -> Result<Vec<(String, Vec<u8>)>> {
+        let runs = self.runs.par_iter().zip(self.test);
+        let files: Result<Vec<Vec<_>>> = runs.map(|(run, test)| self.run_files(run, test.as_ref(), dialect)).collect();
+        let mut files = files?.concat();
         files.push(("summary.csv".into(), to_csv(&self.summary(), dialect)));
         files.push((provenance::FILE.into(), self.provenance.to_json()));
         Ok(files)
     }
 
     fn run_files(&self, run: &Run, test: Option<&Outcomes>, dialect: Dialect) -> Result<Vec<(String, Vec<u8>)>> {
-        let [curves, curves_png, weights, snapshots, probabilities_csv, probabilities_png, matrix, model, npz] =
-            files_of(run.setting);
-        let rows = curve_rows(run);
+        let names = FileNames::new(run.setting);
+        let rows: Vec<_> = run.epochs.iter().map(CurveRow::from).collect();
         let mut files = vec![
-            (curves, to_csv(&rows, dialect)),
-            (curves_png, curves_figure(&run.setting.title(), &CurveRow::curves(&rows))),
+            (names.curves, to_csv(&rows, dialect)),
+            (names.curves_figure, curves_figure(&run.setting.title(), &CurveRow::curves(&rows))),
         ];
-        if let Some(test) = test {
-            let histogram = test.histogram();
-            let title = format!("{}   {}", title(run.setting.lambda(), run.setting.eta()), run.setting.loss());
-            files.push((probabilities_csv, to_csv(&probability_rows(&histogram), dialect)));
-            files.push((probabilities_png, probabilities_figure(&title, &histogram.right, &histogram.wrong)));
-            files.push((matrix, confusion_csv(&test.confusion(), dialect)));
+        // A setting that diverged has neither outcomes nor weights nor a model.
+        let Some(test) = test else {
+            return Ok(files);
+        };
+        let histogram = test.histogram();
+        let title = format!("{}   {}", title(run.setting.lambda(), run.setting.eta()), run.setting.loss());
+        let hyperparameters = self.job.hyperparameters(run.setting);
+        let model = ModelFile::of_run(run, &hyperparameters, self.job.normalizer, self.job.names);
+        files.extend([
+            (names.probabilities_figure, probabilities_figure(&title, &histogram.right, &histogram.wrong)),
+            (names.probabilities, to_csv(&probability_rows(&histogram), dialect)),
+            (names.confusion, confusion_csv(&test.confusion(), dialect)),
+            (names.weights, weights_figure(&run.setting.title(), &CLASS_NAMES, &snapshot(&run.parameters))?),
+            (names.model, model.to_bytes()?),
+        ]);
+        if self.npz {
+            files.push((names.npz, model.to_npz()?));
         }
-        if run.diverged_in().is_none() {
-            let rows = snapshot(&run.parameters);
-            files.push((weights, weights_figure(&run.setting.title(), &CLASS_NAMES, &rows)?));
-            let file = ModelFile::of_run(run, &self.schedule, self.normalizer, self.splits);
-            files.push((model, file.to_bytes()?));
-            if self.npz {
-                files.push((npz, file.to_npz()?));
-            }
-            if !run.snapshots.is_empty() {
-                files.push((snapshots, to_jpeg(&run.snapshots)));
-            }
+        if !run.snapshots.is_empty() {
+            files.push((names.snapshots, to_jpeg(&run.snapshots)));
         }
         Ok(files)
     }
-}
-
-/// The rows of a run's `curves_<setting>.csv`.
-fn curve_rows(run: &Run) -> Vec<CurveRow> {
-    let row = |epoch: &crate::train::Epoch| {
-        let [train, validation] = epoch.scores.unwrap_or_default();
-        CurveRow {
-            epoch: epoch.number,
-            learning_rate: epoch.learning_rate,
-            train_loss: train.map(|s| s.loss),
-            train_cost: train.map(|s| s.cost),
-            train_accuracy: train.map(|s| s.accuracy),
-            validation_loss: validation.map(|s| s.loss),
-            validation_cost: validation.map(|s| s.cost),
-            validation_accuracy: validation.map(|s| s.accuracy),
-            epoch_seconds: epoch.seconds,
-        }
-    };
-    run.epochs.iter().map(row).collect()
 }

@@ -1,4 +1,4 @@
-//! The parameters at which training starts.
+//! The start of a training: its initial parameters and where they come from.
 
 use std::path::Path;
 
@@ -6,13 +6,38 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
+use crate::dataset::store;
 use crate::error::Result;
 use crate::files::npz::Npz;
+use crate::hyperparameters::Origin;
 use crate::network::Parameters;
 use crate::shape::Dims;
 
 /// The standard deviation of a starting weight.
 const WEIGHT_STD: f64 = 0.01;
+
+/// The initial parameters of a training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// The parameters.
+    pub parameters: Parameters,
+    /// Where they come from.
+    pub origin: Origin,
+}
+
+impl Start {
+    /// The report's start, drawn with `seed`: see [`random_start`].
+    pub fn random(dims: Dims, seed: u64) -> Self {
+        Self { parameters: random_start(dims, seed), origin: Origin::Random }
+    }
+
+    /// A start with `parameters` from a file.
+    pub fn from_file(parameters: Parameters) -> Self {
+        let bytes: Vec<u8> = parameters.weight.iter().chain(&parameters.bias).flat_map(|v| v.to_le_bytes()).collect();
+        let sha256 = store::sha256(&bytes[..]).expect("memory can be read");
+        Self { parameters, origin: Origin::File(sha256) }
+    }
+}
 
 /// The report's start: weight ~ N(0, 0.01²), bias = 0.
 pub fn random_start(dims: Dims, seed: u64) -> Parameters {

@@ -1,26 +1,21 @@
 //! The tables of a training: `summary.csv`, one row per setting, and `curves_<setting>.csv`, one row per epoch.
 
+use crate::evaluate::Scores;
 use crate::figures::Curves;
 use crate::files::csv::row;
+use crate::hyperparameters::Hyperparameters;
+use crate::train::{Epoch, Run};
 
 row! {
-    /// A row of `summary.csv`: one setting, after its last epoch.
+    /// A row of `summary.csv`: one setting after its last epoch.
     ///
-    /// A loss, cost or accuracy is `None` where training diverged.
+    /// A loss, cost or accuracy is `None` if training diverged or the split is empty.
     #[derive(Clone, Debug, PartialEq)]
     pub struct SummaryRow {
-        /// The setting's name, as it stands in file names.
+        /// The setting's name, as in file names.
         pub setting: String,
-        /// λ, the weight of the penalty.
-        pub lambda: f64,
-        /// η, the learning rate.
-        pub eta: f64,
-        /// Examples a mini-batch.
-        pub batch_size: usize,
-        /// Epochs asked for.
-        pub epochs: usize,
-        /// The seed of the initial weights and of the shuffling.
-        pub seed: u64,
+        /// The hyperparameters.
+        pub hyperparameters: Hyperparameters,
         /// Loss on the training split.
         pub train_loss: Option<f64>,
         /// Cost on the training split.
@@ -37,9 +32,9 @@ row! {
         pub test_loss: Option<f64>,
         /// Accuracy on the test split.
         pub test_accuracy: Option<f64>,
-        /// The test accuracy that the report states for this setting, if it has it.
+        /// The test accuracy that the report states for this run, if it follows the report's protocol.
         pub reported_test_accuracy: Option<f64>,
-        /// Seconds of training and of the evaluation after each epoch.
+        /// Seconds of training, with the evaluation after each epoch.
         pub train_seconds: f64,
     }
 }
@@ -47,7 +42,7 @@ row! {
 row! {
     /// A row of `curves_<setting>.csv`: one epoch.
     ///
-    /// A loss, cost or accuracy is `None` from the epoch on in which training diverged.
+    /// A loss, cost or accuracy is `None` once training has diverged, or if the split is empty.
     #[derive(Clone, Debug, PartialEq)]
     pub struct CurveRow {
         /// The epoch, counted from 1.
@@ -66,7 +61,7 @@ row! {
         pub validation_cost: Option<f64>,
         /// Accuracy on the validation split, after the epoch.
         pub validation_accuracy: Option<f64>,
-        /// Seconds that the epoch took, its evaluation included.
+        /// Seconds of the epoch, with its evaluation.
         pub epoch_seconds: f64,
     }
 }
@@ -79,6 +74,55 @@ impl CurveRow {
             Curves::new("cost", rows.iter().map(|row| (row.epoch, [row.train_cost, row.validation_cost]))),
         ]
     }
+}
+
+impl SummaryRow {
+    /// The row of a run with `hyperparameters` on `splits`, the training, validation and test split; `test` are its scores
+    /// on the last.
+    pub fn new(run: &Run, hyperparameters: Hyperparameters, splits: &[String; 3], test: Option<Scores>) -> Self {
+        let scores = run.epochs.last().and_then(|epoch| epoch.scores).unwrap_or_default();
+        let [train_loss, train_cost, train_accuracy] = columns(scores.train);
+        let [validation_loss, validation_cost, validation_accuracy] = columns(scores.validation);
+        let [test_loss, _, test_accuracy] = columns(test);
+        Self {
+            setting: run.setting.name(),
+            reported_test_accuracy: hyperparameters.reported_test_accuracy(splits),
+            hyperparameters,
+            train_loss,
+            train_cost,
+            train_accuracy,
+            validation_loss,
+            validation_cost,
+            validation_accuracy,
+            test_loss,
+            test_accuracy,
+            train_seconds: run.seconds(),
+        }
+    }
+}
+
+impl From<&Epoch> for CurveRow {
+    fn from(epoch: &Epoch) -> Self {
+        let scores = epoch.scores.unwrap_or_default();
+        let [train_loss, train_cost, train_accuracy] = columns(scores.train);
+        let [validation_loss, validation_cost, validation_accuracy] = columns(scores.validation);
+        Self {
+            epoch: epoch.number,
+            learning_rate: epoch.learning_rate,
+            train_loss,
+            train_cost,
+            train_accuracy,
+            validation_loss,
+            validation_cost,
+            validation_accuracy,
+            epoch_seconds: epoch.seconds,
+        }
+    }
+}
+
+/// Loss, cost and accuracy.
+fn columns(scores: Option<Scores>) -> [Option<f64>; 3] {
+    scores.map_or([None; 3], |s| [s.loss, s.cost, s.accuracy].map(Some))
 }
 
 #[cfg(test)]
@@ -107,11 +151,7 @@ mod tests {
     fn summary_row() -> SummaryRow {
         SummaryRow {
             setting: "lambda0_eta0.1".into(),
-            lambda: 0.0,
-            eta: 0.1,
-            batch_size: 100,
-            epochs: 40,
-            seed: u64::MAX,
+            hyperparameters: Hyperparameters { seed: u64::MAX, ..Hyperparameters::default() },
             train_loss: Some(5.0),
             train_cost: Some(5.0),
             train_accuracy: Some(0.4),

@@ -1,29 +1,29 @@
-//! Training in steps of an epoch, which can stop after any batch and go on from there to the same bits.
+//! Training epoch by epoch. It can stop after any batch; resumed from there, it ends with the same bits.
 
 use std::time::Instant;
 
-use super::{Data, Divergence, Epoch, Observer, Run, Timings, epoch_flips, epoch_order, snapshot};
+use super::{Data, Divergence, Epoch, Observer, Run, SplitScores, Timings, epoch_flips, epoch_order, snapshot};
 use crate::error::{Error, Result};
-use crate::evaluate::{Scores, evaluate_group};
+use crate::evaluate::evaluate_group;
 use crate::hyperparameters::{Schedule, Setting};
 use crate::network::{Examples, Group, Parameters, Step};
 
-/// How far training has got. The order of the examples is a function of seed and epoch, so that this, with the schedule
-/// and the data, is all that is needed to go on.
+/// The progress of a training. The order of the examples is a function of seed and epoch, so this is all that resuming
+/// needs besides the schedule and the data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// The settings, each with its epochs so far and its parameters as they stand.
+    /// The runs with their epochs and parameters so far.
     pub runs: Vec<Run>,
-    /// How many batches of the next epoch are trained on already.
+    /// Number of batches of the next epoch that are done.
     pub batches: usize,
     /// The wall time that they took, in seconds.
     pub seconds: f64,
-    /// Whether the runs keep a snapshot an epoch.
+    /// True if the runs keep a snapshot of the weights per epoch.
     pub keep_snapshots: bool,
 }
 
 impl State {
-    /// Nothing trained yet, every setting at `start`.
+    /// The state before training: every setting at `start`.
     pub fn new(settings: &[Setting], start: &Parameters) -> Self {
         let run = |&setting| Run {
             setting,
@@ -35,14 +35,14 @@ impl State {
         Self { runs: settings.iter().map(run).collect(), batches: 0, seconds: 0.0, keep_snapshots: false }
     }
 
-    /// The epochs that are complete.
+    /// Number of complete epochs.
     pub fn epochs(&self) -> usize {
         self.runs.first().map_or(0, |run| run.epochs.len())
     }
 
     /// Checks that every run has got equally far, and no further than `schedule` goes on `examples`.
     fn validate(&self, schedule: &Schedule, examples: usize) -> Result<()> {
-        let invalid = |name, expected: String, found: String| Err(Error::invalid(name, expected, found));
+        let invalid = |name, expected: String, found: String| Err(Error::InvalidValue { name, expected, found });
         let epochs = self.epochs();
         let batches = examples.div_ceil(schedule.batch_size);
         if self.runs.is_empty() {
@@ -69,119 +69,160 @@ impl State {
     }
 }
 
-/// Trains the settings of a [`State`] further.
+/// A [`Run`] without its parameters, which are in the group during training.
+#[derive(Clone, Debug)]
+struct Member {
+    setting: Setting,
+    epochs: Vec<Epoch>,
+    snapshots: Vec<Vec<u8>>,
+    divergence: Option<Divergence>,
+}
+
+impl Member {
+    fn new(run: Run) -> (Self, Parameters) {
+        let Run { setting, epochs, parameters, snapshots, divergence } = run;
+        (Self { setting, epochs, snapshots, divergence }, parameters)
+    }
+
+    fn into_run(self, parameters: Parameters) -> Run {
+        let Self { setting, epochs, snapshots, divergence } = self;
+        Run { setting, epochs, parameters, snapshots, divergence }
+    }
+}
+
+/// Trains a group of settings, epoch by epoch.
 #[derive(Debug)]
 pub struct Trainer<'a> {
     data: Data<'a>,
     schedule: Schedule,
-    lambdas: Vec<f64>,
-    /// The parameters while training goes on; those in `state` are as old as the last look at it.
+    /// Holds the parameters.
     group: Group,
-    state: State,
+    members: Vec<Member>,
+    lambdas: Vec<f64>,
+    /// Batches of the next epoch that are done, and the seconds they took.
+    batches: usize,
+    seconds: f64,
+    keep_snapshots: bool,
     evaluates: bool,
     timings: Timings,
 }
 
 impl<'a> Trainer<'a> {
-    /// Training of `settings` by `schedule` that begins at `start`.
+    /// A training of `settings` from `start`.
     ///
     /// # Errors
     ///
-    /// As [`Trainer::resume`], and [`Error::NonFinite`] when an element of `start` is.
+    /// Those of [`Trainer::resume`], and [`Error::NonFinite`] if an element of `start` is not finite.
     pub fn new(data: Data<'a>, settings: &[Setting], schedule: &Schedule, start: &Parameters) -> Result<Self> {
         start.check_finite()?;
         Self::resume(data, schedule, State::new(settings, start))
     }
 
-    /// Training by `schedule` that goes on from `state`: to the last bit where it would have got without the stop. A
-    /// setting that has diverged goes on too, with parameters that are not finite.
+    /// A training that continues from `state`; it ends with the same bits as without the interruption. A setting that
+    /// diverged continues too, with parameters that are not finite.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] for a schedule that the training split can't fill, for no setting at all and for a state
-    /// that `schedule` never passes through; [`Error::Shape`] when the settings' parameters differ in shape.
+    /// [`Error::InvalidValue`] for a schedule that does not fit the training split, for no setting, and for a state that
+    /// `schedule` does not pass through; [`Error::Shape`] if the parameters of the settings differ in shape.
     pub fn resume(data: Data<'a>, schedule: &Schedule, state: State) -> Result<Self> {
         schedule.validate(data.train.len())?;
         state.validate(schedule, data.train.len())?;
-        let parameters: Vec<_> = state.runs.iter().map(|run| &run.parameters).collect();
-        let settings = || state.runs.iter().map(|run| run.setting);
-        let losses: Vec<_> = settings().map(Setting::loss).collect();
-        let group = Group::new(&parameters)?.with_losses(&losses)?;
+        let State { runs, batches, seconds, keep_snapshots } = state;
+        let (members, parameters): (Vec<_>, Vec<_>) = runs.into_iter().map(Member::new).unzip();
+        let losses: Vec<_> = members.iter().map(|member| member.setting.loss()).collect();
         Ok(Self {
             data,
             schedule: *schedule,
-            lambdas: settings().map(Setting::lambda).collect(),
-            group,
-            state,
+            group: Group::new(&parameters.iter().collect::<Vec<_>>())?.with_losses(&losses)?,
+            lambdas: members.iter().map(|member| member.setting.lambda()).collect(),
+            members,
+            batches,
+            seconds,
+            keep_snapshots,
             evaluates: true,
             timings: Timings::default(),
         })
     }
 
-    /// Evaluates no split after an epoch, so that nothing but training takes time.
+    /// The same training without evaluation after each epoch.
     pub fn without_evaluation(mut self) -> Self {
         self.evaluates = false;
         self
     }
 
-    /// Keeps a snapshot of each setting's weights after each epoch. To be called before the first.
+    /// The same training, which keeps a snapshot of each setting's weights after each epoch. Call it before the first.
     pub fn keep_snapshots(mut self) -> Self {
-        self.state.keep_snapshots = true;
+        self.keep_snapshots = true;
         self
     }
 
-    /// Whether the schedule's last epoch is complete.
-    pub fn is_done(&self) -> bool {
-        self.state.epochs() == self.schedule.epochs
+    /// Number of complete epochs.
+    pub fn epochs(&self) -> usize {
+        self.members[0].epochs.len()
     }
 
-    /// Trains to the end of the epoch that is begun or, if none is, of the next one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Interrupted`] when `observer` asks for it: the state is then that after the last batch.
-    /// [`Error::Shape`] when features or classes differ between the parameters and the data.
+    /// The wall time of the first epoch, in seconds.
     ///
     /// # Panics
     ///
-    /// When training [is done](Self::is_done).
+    /// If it is not complete.
+    pub fn first_epoch_seconds(&self) -> f64 {
+        self.members.iter().map(|member| member.epochs[0].seconds).sum()
+    }
+
+    /// True if the last epoch of the schedule is complete.
+    pub fn is_done(&self) -> bool {
+        self.epochs() == self.schedule.epochs
+    }
+
+    /// Trains to the end of the current epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] if `observer` asks for it; the state is that after the last batch. [`Error::Shape`] if
+    /// features or classes differ between the parameters and the data.
+    ///
+    /// # Panics
+    ///
+    /// If training [is done](Self::is_done).
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<()> {
         assert!(!self.is_done(), "there is no epoch left");
         let began = Instant::now();
         let trained = self.batches(observer);
         let elapsed = began.elapsed();
         self.timings.train += elapsed;
-        self.state.seconds += elapsed.as_secs_f64();
+        self.seconds += elapsed.as_secs_f64();
         trained?;
 
         let began = Instant::now();
         let scores = self.evaluate()?;
         let elapsed = began.elapsed();
         self.timings.evaluate += elapsed;
-        self.state.seconds += elapsed.as_secs_f64();
+        self.seconds += elapsed.as_secs_f64();
         self.record(&scores, observer);
         Ok(())
     }
 
-    /// The batches of the epoch that are left.
+    /// Trains on the remaining batches of the epoch.
     fn batches(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let Data { train, normalizer, .. } = self.data;
-        let epoch = self.state.epochs() + 1;
-        let steps: Vec<_> = self.state.runs.iter().map(|run| Step::new(run.setting, epoch)).collect();
+        let epoch = self.epochs() + 1;
+        let steps: Vec<_> = self.members.iter().map(|member| Step::new(member.setting, epoch)).collect();
         let order = epoch_order(&self.schedule, epoch, train.len());
         let flips = epoch_flips(&self.schedule, epoch, train.len());
         let batches = order.chunks(self.schedule.batch_size);
         let total = batches.len();
-        for indices in batches.skip(self.state.batches) {
+        for indices in batches.skip(self.batches) {
             let examples = if self.schedule.flip == 0.0 {
                 Examples::Chosen(train, normalizer, indices)
             } else {
                 Examples::Flipped(train, normalizer, indices, &flips)
             };
             self.group.step(examples, &steps)?;
-            self.state.batches += 1;
+            self.batches += 1;
             self.check_losses(epoch);
-            observer.batch_done(epoch, self.state.batches, total);
+            observer.batch_done(epoch, self.batches, total);
             if observer.interrupted() {
                 return Err(Error::Interrupted);
             }
@@ -189,86 +230,89 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Notes the settings whose loss on the last batch is not finite.
+    /// Records the divergence of settings whose loss on the last batch is not finite.
     fn check_losses(&mut self, epoch: usize) {
-        for (run, loss) in self.state.runs.iter_mut().zip(self.group.batch_losses()) {
-            if !loss.is_finite() && run.divergence.is_none() {
-                let quantity = format!("the loss of batch {}", self.state.batches);
-                run.divergence = Some(Divergence { epoch, quantity });
+        for (member, loss) in self.members.iter_mut().zip(self.group.batch_losses()) {
+            if !loss.is_finite() && member.divergence.is_none() {
+                let quantity = format!("the loss of batch {}", self.batches);
+                member.divergence = Some(Divergence { epoch, quantity });
             }
         }
     }
 
-    /// The scores of each member on the training and, unless it is empty, on the validation split, if they are wanted.
-    fn evaluate(&self) -> Result<Vec<[Option<Scores>; 2]>> {
-        let mut scores = vec![[None; 2]; self.state.runs.len()];
+    /// The scores of each member on the splits that are not empty, if they are wanted.
+    fn evaluate(&self) -> Result<Vec<SplitScores>> {
+        let mut scores = vec![SplitScores::default(); self.members.len()];
         if !self.evaluates {
             return Ok(scores);
         }
-        for (i, split) in [self.data.train, self.data.validation].iter().enumerate() {
-            if !split.is_empty() {
-                let found = evaluate_group(&self.group, &self.lambdas, split, self.data.normalizer)?;
-                for (scores, found) in scores.iter_mut().zip(found) {
-                    scores[i] = Some(found);
-                }
+        let Data { train, validation, normalizer } = self.data;
+        let of = |split| evaluate_group(&self.group, &self.lambdas, split, normalizer);
+        for (scores, found) in scores.iter_mut().zip(of(train)?) {
+            scores.train = Some(found);
+        }
+        if !validation.is_empty() {
+            for (scores, found) in scores.iter_mut().zip(of(validation)?) {
+                scores.validation = Some(found);
             }
         }
         Ok(scores)
     }
 
-    /// Adds the epoch to the runs.
-    fn record(&mut self, scores: &[[Option<Scores>; 2]], observer: &mut dyn Observer) {
-        let number = self.state.epochs() + 1;
-        let seconds = self.state.seconds / self.state.runs.len() as f64;
-        (self.state.batches, self.state.seconds) = (0, 0.0);
-        for (member, (run, scores)) in self.state.runs.iter_mut().zip(scores).enumerate() {
-            let parameters = self.group.member(member);
-            if run.divergence.is_none() {
-                run.divergence = not_finite(scores, &parameters).map(|quantity| Divergence { epoch: number, quantity });
+    /// Adds the epoch to the members.
+    fn record(&mut self, scores: &[SplitScores], observer: &mut dyn Observer) {
+        let number = self.epochs() + 1;
+        let seconds = self.seconds / self.members.len() as f64;
+        (self.batches, self.seconds) = (0, 0.0);
+        for (j, (member, scores)) in self.members.iter_mut().zip(scores).enumerate() {
+            let parameters = self.group.member(j);
+            if member.divergence.is_none() {
+                let quantity = not_finite(scores, &parameters);
+                member.divergence = quantity.map(|quantity| Divergence { epoch: number, quantity });
             }
-            if self.state.keep_snapshots {
-                run.snapshots.push(snapshot(&parameters));
+            if self.keep_snapshots {
+                member.snapshots.push(snapshot(&parameters));
             }
             let epoch = Epoch {
                 number,
-                learning_rate: run.setting.learning_rate(number),
-                scores: run.divergence.is_none().then_some(*scores),
+                learning_rate: member.setting.learning_rate(number),
+                scores: member.divergence.is_none().then_some(*scores),
                 seconds,
             };
-            run.epochs.push(epoch);
-            observer.epoch_done(member, &epoch);
+            member.epochs.push(epoch);
+            observer.epoch_done(j, &epoch);
         }
     }
 
-    /// How far training has got.
-    pub fn state(&mut self) -> &State {
-        for (member, run) in self.state.runs.iter_mut().enumerate() {
-            run.parameters = self.group.member(member);
+    /// The progress so far, from which [`Trainer::resume`] continues.
+    pub fn state(&self) -> State {
+        let run = |(j, member): (usize, Member)| member.into_run(self.group.member(j));
+        State {
+            runs: self.members.iter().cloned().enumerate().map(run).collect(),
+            batches: self.batches,
+            seconds: self.seconds,
+            keep_snapshots: self.keep_snapshots,
         }
-        &self.state
     }
 
-    /// The settings, trained, and the time that this trainer took.
-    pub fn finish(mut self) -> (Vec<Run>, Timings) {
-        self.state();
-        (self.state.runs, self.timings)
+    /// The trained settings, and the time that this trainer took.
+    pub fn finish(self) -> (Vec<Run>, Timings) {
+        (self.state().runs, self.timings)
     }
 }
 
-/// The first of the scores on the training and the validation split and the parameters that is not finite.
-fn not_finite(scores: &[Option<Scores>; 2], parameters: &Parameters) -> Option<String> {
+/// The first of the parameters and the scores that is not finite.
+fn not_finite(scores: &SplitScores, parameters: &Parameters) -> Option<String> {
     let element = |name: &str, values: &[f32]| {
         let index = values.iter().position(|v| !v.is_finite())?;
         Some(format!("{name} element {index}"))
     };
-    let splits = ["training", "validation"].into_iter().zip(scores);
-    let mut scores = splits.filter_map(|(split, scores)| Some((split, scores.as_ref()?)));
-    let score = |(split, scores): (&str, &Scores)| {
-        let values = [("loss", scores.loss), ("cost", scores.cost)];
-        let (name, _) = values.into_iter().find(|(_, value)| !value.is_finite())?;
-        Some(format!("the {split} {name}"))
-    };
+    let splits = [("training", scores.train), ("validation", scores.validation)];
+    let mut scores = splits
+        .into_iter()
+        .filter_map(|(split, scores)| Some((split, scores?)))
+        .flat_map(|(split, s)| [(s.loss, format!("the {split} loss")), (s.cost, format!("the {split} cost"))]);
     element("weight", &parameters.weight)
         .or_else(|| element("bias", &parameters.bias))
-        .or_else(|| scores.find_map(score))
+        .or_else(|| Some(scores.find(|(value, _)| !value.is_finite())?.1))
 }

@@ -12,13 +12,13 @@ use onelayer::figures::snapshots;
 use onelayer::files::csv::{Dialect, Row};
 use onelayer::files::npz::{self, Data};
 use onelayer::gradcheck::table::GradcheckRow;
-use onelayer::hyperparameters::Loss;
+use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::network::Parameters;
 use onelayer::replicate::{self, ReplicationRow, VerdictRow};
 use onelayer::search::table::SearchRow;
-use onelayer::train::config::Config;
-use onelayer::train::model::{ModelFile, Provenance};
-use onelayer::train::provenance::{Commit, JobProvenance};
+use onelayer::train::config::{Config, Images};
+use onelayer::train::model::ModelFile;
+use onelayer::train::provenance::{Commit, Provenance};
 use onelayer::train::table::{CurveRow, SummaryRow};
 
 use super::common::{png_of, tar_of};
@@ -67,21 +67,10 @@ pub fn model() -> Vec<u8> {
         parameters: Parameters::new(DIMS, vec![0.5; 6], vec![0.25; 2]).unwrap(),
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
-        provenance: Provenance {
-            setting: "lambda0.1_eta0.001".into(),
-            lambda: 0.1,
-            eta: 0.001,
-            batch_size: 100,
-            epochs: 40,
-            seed: 42,
-            loss: Loss::default(),
-            decay: None,
-            flip: 0.0,
-            train_split: "data_batch_1.bin".into(),
-            validation_split: "data_batch_2.bin".into(),
-            test_split: "test_batch.bin".into(),
-            version: "0.1.0".into(),
-        },
+        setting: "lambda0.1_eta0.001".into(),
+        hyperparameters: Hyperparameters { lambda: 0.1, ..Hyperparameters::default() },
+        splits: ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from),
+        version: "0.1.0".into(),
     }
     .to_bytes()
     .unwrap()
@@ -112,6 +101,8 @@ pub fn csv() -> [Vec<u8>; 8] {
         let field = |column: &&str| match *column {
             "shard" => "1/1",
             "loss" => "softmax",
+            "shuffle" => "chacha8",
+            "start" => "random",
             "reported_in_run_95" => "true",
             _ => "1",
         };
@@ -134,29 +125,34 @@ pub fn csv() -> [Vec<u8>; 8] {
 /// A training job as `search` writes it.
 pub fn config() -> Vec<u8> {
     let config = Config {
-        lambda: Some(0.001),
-        eta: Some(0.01),
-        loss: Some(Loss::Bce),
-        decay_every: Some(10),
-        decay_factor: Some(0.5),
-        flip: Some(0.5),
-        batch_size: Some(100),
-        epochs: Some(30),
-        seed: Some(42),
-        dataset: Some("cifar10".into()),
-        train_batches: Some(vec![1, 2, 3, 4, 5]),
-        validation_size: Some(0),
+        hyperparameters: Hyperparameters {
+            lambda: 0.001,
+            eta: 0.01,
+            loss: Loss::Bce,
+            decay_every: Some(10),
+            decay_factor: Some(0.5),
+            flip: 0.5,
+            epochs: 30,
+            ..Hyperparameters::default()
+        },
+        images: Images {
+            dataset: Some("cifar10".into()),
+            train_batches: Some(vec![1, 2, 3, 4, 5]),
+            validation_size: Some(0),
+        },
+        ..Config::default()
     };
     config.to_toml(&["the best of 8 trials".into()]).unwrap()
 }
 
 /// What the page says about a training.
 pub fn provenance() -> Vec<u8> {
-    JobProvenance {
+    Provenance {
         version: "0.1.0".into(),
         commit: Some(Commit { id: "01e2383aa".into(), modified: true }),
         command: vec!["onelayer".into(), "train".into()],
         seed: 42,
+        hyperparameters: vec![Hyperparameters::default()],
         data: vec![RecordFile::from(BatchFile::Test).into()],
         processor: "a processor".into(),
         threads: 2,

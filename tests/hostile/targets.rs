@@ -25,12 +25,12 @@ use onelayer::network::Parameters;
 use onelayer::replicate::{self, ReplicationRow, VerdictRow};
 use onelayer::search::table::SearchRow;
 use onelayer::shape::Dims;
-use onelayer::train::checkpoint::{Checkpoints, Job};
+use onelayer::train::checkpoint::Checkpoints;
 use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
-use onelayer::train::provenance::JobProvenance;
+use onelayer::train::provenance::Provenance;
 use onelayer::train::table::{CurveRow, SummaryRow};
-use onelayer::train::{Data, State, Trainer, start_from_npz};
+use onelayer::train::{Data, Job, Start, State, Trainer, start_from_npz};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -167,9 +167,9 @@ pub fn config(bytes: &[u8]) -> Outcome {
 /// What the page says about a training.
 pub fn provenance(bytes: &[u8]) -> Outcome {
     let path = Path::new("x.json");
-    let provenance = JobProvenance::from_json(bytes, path);
+    let provenance = Provenance::from_json(bytes, path);
     if let Ok(provenance) = &provenance {
-        let again = JobProvenance::from_json(&provenance.to_json(), path).unwrap();
+        let again = Provenance::from_json(&provenance.to_json(), path).unwrap();
         assert_eq!(&again, provenance);
     }
     outcome(&provenance)
@@ -227,7 +227,7 @@ pub static JOB: LazyLock<TinyJob> = LazyLock::new(|| {
         splits: Splits { train: examples.clone(), validation: examples.clone(), test: examples },
         settings: [0.0, 0.1].map(|lambda| Setting::new(lambda, 0.01).unwrap()),
         schedule: Schedule { epochs: 3, batch_size: 2, ..Schedule::REPORT },
-        start: Parameters::new(DIMS, vec![0.5; 6], vec![0.25; 2]).unwrap(),
+        start: Start::from_file(Parameters::new(DIMS, vec![0.5; 6], vec![0.25; 2]).unwrap()),
         names: ["train", "validation", "test"].map(str::to_owned),
     }
 });
@@ -236,7 +236,7 @@ pub static JOB: LazyLock<TinyJob> = LazyLock::new(|| {
 pub struct TinyJob {
     settings: [Setting; 2],
     schedule: Schedule,
-    start: Parameters,
+    start: Start,
     splits: Splits,
     names: [String; 3],
     normalizer: Normalizer,
@@ -254,19 +254,20 @@ impl TinyJob {
             start: &self.start,
             splits: &self.splits,
             names: &self.names,
+            files: &[],
             normalizer: &self.normalizer,
         })
     }
 
     /// The checkpoint after `epochs`.
     pub fn checkpoint(&self, epochs: usize) -> Vec<u8> {
-        let state = State::new(&self.settings, &self.start);
+        let state = State::new(&self.settings, &self.start.parameters);
         let trainer = Trainer::resume(self.data(), &self.schedule, state).unwrap();
         let mut trainer = trainer.keep_snapshots();
         for _ in 0..epochs {
             trainer.epoch(&mut ()).unwrap();
         }
-        self.checkpoints().to_bytes(trainer.state())
+        self.checkpoints().to_bytes(&trainer.state())
     }
 }
 

@@ -8,8 +8,7 @@ use onelayer::dataset::cifar10::{self, BatchFile};
 use onelayer::dataset::fetch::Source;
 use onelayer::dataset::store::RecordFile;
 use onelayer::dataset::{Splits, sample, store};
-use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::train::config::Config;
+use onelayer::train::config::Images;
 
 use crate::cli::fetch;
 
@@ -61,18 +60,6 @@ pub struct Loaded {
     pub names: [String; 3],
     /// The files that they were read from, each of which has its published digest.
     pub files: Vec<RecordFile>,
-}
-
-impl Loaded {
-    /// The test accuracy that the report states for each setting, if it is trained as the report did.
-    pub fn reported(&self, settings: &[Setting], schedule: &Schedule) -> Vec<Option<f64>> {
-        let as_reported = self.names == ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"]
-            && schedule.epochs == Schedule::REPORT.epochs
-            && schedule.batch_size == Schedule::REPORT.batch_size
-            && schedule.flip == Schedule::REPORT.flip;
-        let reported = |setting: &Setting| setting.reported_test_accuracy().filter(|_| as_reported);
-        settings.iter().map(reported).collect()
-    }
 }
 
 impl Loaded {
@@ -141,8 +128,8 @@ impl DataArgs {
         self.dataset.unwrap_or(Name::Cifar10)
     }
 
-    /// With what `config` says where no argument says anything.
-    pub fn or(self, config: &Config) -> anyhow::Result<Self> {
+    /// With the images of a configuration file where no argument names any.
+    pub fn or(self, config: &Images) -> anyhow::Result<Self> {
         let named = |name: &String| {
             Name::from_str(name, false)
                 .map_err(|_| anyhow::anyhow!("dataset must be cifar10 or sample, but is {name:?} in the file"))
@@ -185,12 +172,13 @@ impl DataArgs {
         }
     }
 
-    /// Writes the options of `self` into `config`.
-    pub fn describe(&self, config: &mut Config) {
-        config.dataset = self.name().to_possible_value().map(|value| value.get_name().to_owned());
-        config.validation_size = self.validation_size;
-        if self.name() == Name::Cifar10 {
-            config.train_batches.clone_from(&self.train_batches);
+    /// The images as a configuration file describes them.
+    pub fn describe(&self) -> Images {
+        let cifar10 = self.name() == Name::Cifar10;
+        Images {
+            dataset: self.name().to_possible_value().map(|value| value.get_name().to_owned()),
+            train_batches: self.train_batches.clone().filter(|_| cifar10),
+            validation_size: self.validation_size,
         }
     }
 

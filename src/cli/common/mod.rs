@@ -1,6 +1,5 @@
 //! Shared by several commands.
 
-pub mod checkpoints;
 pub mod data;
 pub mod input;
 pub mod observer;

@@ -1,4 +1,4 @@
-//! How training is shown while it runs, on stderr: a bar a setting on a terminal, plain lines elsewhere.
+//! The progress of training on stderr: one bar per setting on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use onelayer::hyperparameters::Setting;
 use onelayer::statistics::percent;
-use onelayer::train::{Epoch, Observer};
+use onelayer::train::{Epoch, Observer, SplitScores};
 
 use crate::cli::common::signals::{self, Quiet};
 use crate::cli::common::table;
 
-/// The observer that suits where stderr leads.
+/// The observer for the kind of stderr.
 pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn Observer> {
     if quiet {
         Box::new(Quiet)
@@ -24,7 +24,7 @@ pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn
 
 /// The scores of an epoch, short enough for a bar in 80 columns.
 fn scores(epoch: &Epoch) -> String {
-    let Some([train, validation]) = epoch.scores else {
+    let Some(SplitScores { train, validation }) = epoch.scores else {
         return "diverged".into();
     };
     let mut text = String::new();
@@ -47,7 +47,7 @@ struct Lines {
 impl Observer for Lines {
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
         let mut line = format!("{} epoch {}/{}:", self.names[member], epoch.number, self.epochs);
-        let Some([train, validation]) = epoch.scores else {
+        let Some(SplitScores { train, validation }) = epoch.scores else {
             say!("{line} diverged");
             return;
         };
@@ -61,17 +61,26 @@ impl Observer for Lines {
         say!("{line}");
     }
 
+    fn message(&mut self, text: &str) {
+        say!("{text}");
+    }
+
+    fn warning(&mut self, text: &str) {
+        say!("{text}");
+    }
+
     fn interrupted(&self) -> bool {
         signals::received()
     }
 }
 
-/// A setting's name in 18 columns, those of the report's; of a longer one the beginning.
+/// A setting's name in 18 columns, the width of the report's; a longer one is cut.
 fn prefix(name: &str) -> String {
     if name.len() <= 18 { format!("{name:18}") } else { format!("{name:.17}…") }
 }
 
 struct Bars {
+    all: MultiProgress,
     bars: Vec<ProgressBar>,
     epochs: usize,
 }
@@ -88,7 +97,8 @@ impl Bars {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { bars: bars.collect(), epochs }
+        let bars = bars.collect();
+        Self { all, bars, epochs }
     }
 }
 
@@ -108,26 +118,33 @@ impl Observer for Bars {
         }
     }
 
+    fn message(&mut self, text: &str) {
+        self.all.suspend(|| say!("{text}"));
+    }
+
+    fn warning(&mut self, text: &str) {
+        self.message(text);
+    }
+
     fn interrupted(&self) -> bool {
         signals::received()
     }
 }
 
-/// Several trainings, one after the other, of which the work is known beforehand: a bar on a terminal, what is said in
-/// between elsewhere.
+/// The progress of several trainings with a known amount of work: a bar on a terminal, messages elsewhere.
 pub struct Work {
     bar: ProgressBar,
     quiet: bool,
     begun: Instant,
-    /// Batches of all settings together.
+    /// Batches of all settings.
     total: u64,
     done: u64,
-    /// The settings that are trained at the moment.
+    /// Number of settings that are being trained.
     pub members: usize,
 }
 
 impl Work {
-    /// Work of `total` batches, those of each setting counted.
+    /// Work of `total` batches, summed over the settings.
     pub fn new(total: usize, quiet: bool) -> Self {
         let bar = if quiet || !stderr().is_terminal() {
             ProgressBar::hidden()
@@ -140,7 +157,7 @@ impl Work {
         Self { bar, quiet, begun: Instant::now(), total: total as u64, done: 0, members: 1 }
     }
 
-    /// Says `text`, and how long the rest will take.
+    /// Prints `text` and the remaining time.
     pub fn say(&self, text: &str) {
         if !self.quiet {
             self.bar.suspend(|| say!("{text}, {} left", HumanDuration(self.left())));

@@ -59,10 +59,14 @@ fn resuming_command() -> String {
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 
-/// Shows nothing; stops on a signal.
+/// Shows nothing but warnings; stops on a signal.
 pub struct Quiet;
 
 impl Observer for Quiet {
+    fn warning(&mut self, text: &str) {
+        say!("{text}");
+    }
+
     fn interrupted(&self) -> bool {
         received()
     }

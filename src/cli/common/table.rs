@@ -21,8 +21,8 @@ pub fn results(rows: &[SummaryRow]) -> String {
         });
         table += &line([
             &row.setting,
-            &short(row.lambda),
-            &short(row.eta),
+            &short(row.hyperparameters.lambda),
+            &short(row.hyperparameters.eta),
             &loss(row.train_loss),
             &accuracy(row.train_accuracy),
             &loss(row.validation_loss),
@@ -99,16 +99,14 @@ fn seconds(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use onelayer::hyperparameters::Hyperparameters;
+
     use super::*;
 
     fn row() -> SummaryRow {
         SummaryRow {
             setting: "lambda0.1_eta0.001".into(),
-            lambda: 0.1,
-            eta: 0.001,
-            batch_size: 100,
-            epochs: 40,
-            seed: 42,
+            hyperparameters: Hyperparameters { lambda: 0.1, ..Hyperparameters::default() },
             train_loss: Some(1.65432),
             train_cost: Some(1.7),
             train_accuracy: Some(0.4321),
@@ -145,8 +143,7 @@ mod tests {
     fn no_line_is_wider_than_80_columns_whatever_the_numbers() {
         for number in [0.0, 1e-300, 0.123_456_789, 99.999, 123.456, 99_999.6, 1e99] {
             let extreme = SummaryRow {
-                lambda: number,
-                eta: number,
+                hyperparameters: Hyperparameters { lambda: number, eta: number, ..Hyperparameters::default() },
                 train_loss: Some(number),
                 validation_loss: Some(number),
                 test_loss: Some(number),

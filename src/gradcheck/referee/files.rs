@@ -113,7 +113,7 @@ fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
 }
 
 fn valid_lambda(lambda: f64) -> Result<f64> {
-    Ok(Setting::new(lambda, Setting::DEFAULT_ETA)?.lambda())
+    Ok(Setting::new(lambda, Setting::REPORT[1].eta())?.lambda())
 }
 
 /// The array `name` if there is one, a single finite number.
