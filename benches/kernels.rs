@@ -1,5 +1,5 @@
-//! Each kernel on one thread, beside a loop of multiply-adds: an *item* is a floating-point operation, so that
-//! "Gitem/s" reads GFLOP/s. `normalise` counts pixels, `softmax` and `sigmoid` logits.
+//! Each kernel on one thread, beside a loop of multiply-adds. An *item* is a floating-point operation, so that
+//! "Gitem/s" means GFLOP/s; for `normalise` it is a pixel, for `softmax` and `sigmoid` a logit.
 
 #[path = "support/fma.rs"]
 mod fma;
@@ -13,12 +13,12 @@ use onelayer::network::kernels::{
 };
 use pulp::Arch;
 
-/// d = 3072 and a stride that is odd.
+/// d = 3072, and an odd stride.
 const PANELS: usize = 48;
 const STRIDE: usize = PANELS + 1;
-/// A mini-batch.
+/// Examples of a mini-batch.
 const N: usize = 100;
-/// The rows of a group of one, and of four.
+/// Class rows of a group of one and of four.
 const ROWS: [usize; 2] = [10, 40];
 
 fn main() {
@@ -56,7 +56,7 @@ fn forward(bencher: Bencher, rows: usize) {
 #[divan::bench(args = ROWS)]
 fn backward_and_update(bencher: Bencher, rows: usize) {
     let arch = Arch::new();
-    // One panel of all examples, which the pass normalises just before.
+    // One panel of all examples; training normalises it just before.
     let (x, mut weight) = (panels(N), panels(PANELS * rows));
     let dlogits = vec![1e-3; N * rows];
     let steps = vec![RowStep { learning_rate: 1e-3, two_lambda: 0.1 }; rows];
@@ -103,7 +103,7 @@ fn sigmoid(bencher: Bencher) {
     });
 }
 
-/// All panels of eight images for the forward pass; none, every other one, or all are mirrored.
+/// All panels of eight images, as for the forward pass; with 0, 1 or 2 of every two images mirrored.
 #[divan::bench(args = [0, 1, 2])]
 fn normalise(bencher: Bencher, flips: usize) {
     let pixels = vec![100; CHUNK * PANELS * 64];
@@ -114,7 +114,7 @@ fn normalise(bencher: Bencher, flips: usize) {
         .bench_local(|| run_normalise(black_box(&images), 0..PANELS, &mut x, STRIDE));
 }
 
-/// One panel after the other of a mini-batch for the backward pass.
+/// One panel of a mini-batch after another, as for the backward pass.
 #[divan::bench]
 fn normalise_by_panels(bencher: Bencher) {
     let pixels = vec![100; N * PANELS * 64];

@@ -1,7 +1,7 @@
-//! Loading, one epoch and the whole job of the report on the real data: an *item* is one epoch of one setting, so that
-//! "item/s" shows what a larger group or another thread gains.
+//! Loading, one epoch, and the report's whole job on the real data. An *item* is one epoch of one setting, so that
+//! "item/s" shows the gain of a larger group or another thread.
 //!
-//! `onelayer fetch` gets the data.
+//! `onelayer fetch` downloads the data.
 
 #[path = "support/cifar10.rs"]
 mod cifar10;
@@ -21,7 +21,7 @@ fn main() {
     divan::main();
 }
 
-/// 1, 2 and all threads there are.
+/// 1, 2 and all threads of the machine.
 fn threads() -> Vec<usize> {
     let mut threads = vec![1, 2, all_threads()];
     threads.sort_unstable();
@@ -29,13 +29,13 @@ fn threads() -> Vec<usize> {
     threads
 }
 
-/// m settings of the same stability, none equal to another.
+/// m different settings, all stable.
 fn settings(m: usize) -> Vec<Setting> {
     let setting = |j| Setting::new(0.05 * j as f64, 0.001).expect("a valid setting");
     (0..m).map(setting).collect()
 }
 
-/// The three files of the protocol, their digests known.
+/// The three files of the protocol, with their digests verified before.
 #[divan::bench(sample_count = 5, args = threads())]
 fn load(bencher: Bencher, threads: usize) {
     let pool = pool(threads);
@@ -47,7 +47,7 @@ fn load(bencher: Bencher, threads: usize) {
     });
 }
 
-/// Mini-batches and the evaluation of both splits, by the number of settings in the group.
+/// One epoch and the evaluation of both splits, by the number of settings in the group.
 #[divan::bench(sample_count = 5, sample_size = 1, args = [1, 2, 4, 8, 16])]
 fn epoch_by_settings(bencher: Bencher, settings: usize) {
     epochs(bencher, &self::settings(settings), 1, all_threads());
@@ -59,14 +59,13 @@ fn epoch_by_threads(bencher: Bencher, threads: usize) {
     epochs(bencher, &settings(1), 1, threads);
 }
 
-/// The four settings over 40 epochs, without loading and without writing.
+/// The report's four settings over 40 epochs, without loading and writing.
 #[divan::bench(sample_count = 3, sample_size = 1, args = threads())]
 fn report(bencher: Bencher, threads: usize) {
     epochs(bencher, &Setting::REPORT, 40, threads);
 }
 
-/// What a pass costs besides its arithmetic: handing out the tasks of a mini-batch and waiting for the last of them. An
-/// item is a pass.
+/// The overhead of a pass: distributing the tasks of a mini-batch and waiting for the last of them. An item is a pass.
 #[divan::bench(args = threads())]
 fn empty_passes(bencher: Bencher, threads: usize) {
     const PASSES: usize = 1000;

@@ -1,11 +1,11 @@
-//! Cuts `data/sample` from the full data set again:
+//! Recreates `data/sample` from the full data set:
 //!
 //! ```text
 //! cargo run --release -- fetch
 //! cargo run --release --example cut_sample [FOLDER_OF_THE_DATA [FOLDER_OF_THE_SAMPLE]]
 //! ```
 //!
-//! Ends with an error when a file that it cut has another digest than the one the library expects.
+//! Fails if the digest of a file differs from the one that the library expects.
 
 use std::path::PathBuf;
 

@@ -1,15 +1,15 @@
-//! Writes `tests/golden/autograd.json` again: small problems with the loss, the cost and the gradients that PyTorch's
-//! autograd finds for them in `f64`; and `autograd_bce.json`, the same problems with the binary cross-entropy of sigmoids
-//! in place of the cross-entropy of a softmax.
+//! Recreates `tests/golden/autograd.json`: small problems with their loss, cost and gradients, computed in `f64` by
+//! PyTorch's autograd; and `autograd_bce.json`, the same problems with the binary cross-entropy of sigmoids instead of
+//! the cross-entropy of a softmax.
 //!
 //! ```text
 //! cargo run --features autograd-check --example golden_values [FOLDER]
 //! ```
 //!
-//! The files are for everyone, in any language: each problem has `name`, `x` (n,d), `y` (n), `W` (k,d), `b` (k) and
-//! `lambda`, and of the cost `mean (binary) cross-entropy + lambda · Σ W²` the values `loss` (without the penalty), `cost`,
-//! `grad_W` (k,d) and `grad_b` (k). Matrices are lists of rows. `x`, `W` and `b` are multiples of 1/256, which `f32`
-//! holds exactly, so that every number format starts from the same problem; the results have all digits of `f64`.
+//! The files can be used from any language. Each problem has `name`, `x` (n,d), `y` (n), `W` (k,d), `b` (k) and
+//! `lambda`; its results are `loss` (the mean (binary) cross-entropy), `cost` (`loss + lambda · Σ W²`), `grad_W` (k,d)
+//! and `grad_b` (k). Matrices are lists of rows. `x`, `W` and `b` are multiples of 1/256, which `f32` represents
+//! exactly, so that the problem is the same in any number format. The results have all digits of `f64`.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
 use onelayer::shape::Dims;
 
-/// Where the files are committed.
+/// The folder of the committed files.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 fn main() -> onelayer::Result<()> {
@@ -35,7 +35,7 @@ fn main() -> onelayer::Result<()> {
     Ok(())
 }
 
-/// The whole file of a loss.
+/// The contents of the file for `loss`.
 pub fn document(loss: Loss) -> onelayer::Result<String> {
     let entries: Vec<_> =
         problems()?.into_iter().map(|(name, problem, lambda)| entry(name, &problem.with_loss(loss), lambda)).collect();
@@ -78,7 +78,7 @@ fn saturated() -> onelayer::Result<Problem> {
     Problem::new(vec![2.0, 2.0], vec![0, 1], parameters)
 }
 
-/// Logits up to ±30,000: their exponentials overflow `f64` unless each row's maximum is taken out first.
+/// Logits up to ±30,000: their exponentials overflow `f64` unless the maximum of each row is subtracted first.
 fn overflowing() -> onelayer::Result<Problem> {
     let dims = Dims { features: 2, classes: 3 };
     let weight = vec![10_000.0, 0.0, 0.0, -10_000.0, 8.0, 8.0];
@@ -86,7 +86,7 @@ fn overflowing() -> onelayer::Result<Problem> {
     Problem::new(vec![1.0, 2.0, 3.0, -1.0, 0.0, 0.0], vec![0, 2, 1], parameters)
 }
 
-/// A problem and its results as a JSON object, a matrix row a line.
+/// A problem and its results as a JSON object, with one line per matrix row.
 fn entry(name: &str, problem: &Problem, lambda: f64) -> String {
     let Parameters { dims, weight, bias } = problem.parameters();
     let found = derivatives(problem, lambda, Terms::Both, Precision::F64);
@@ -108,18 +108,18 @@ fn entry(name: &str, problem: &Problem, lambda: f64) -> String {
     format!("  {{\n{}\n  }}", fields.join(",\n"))
 }
 
-/// `[1, 2.5]`: each number in the fewest digits that give it back.
+/// `[1, 2.5]`: each number in the fewest digits that round-trip.
 fn vector(values: &[f64]) -> String {
     let values: Vec<_> = values.iter().map(|&v| number(v)).collect();
     format!("[{}]", values.join(", "))
 }
 
-/// As [`vector`], with an exponent where plain digits would be long.
+/// The fewest digits that round-trip, with an exponent if the number is small.
 fn number(value: f64) -> String {
     if value != 0.0 && value.abs() < 1e-4 { format!("{value:e}") } else { value.to_string() }
 }
 
-/// Rows of `columns` numbers, each on a line.
+/// Rows of `columns` numbers, one per line.
 fn matrix(values: &[f64], columns: usize) -> String {
     let mut text = String::from("[");
     for (i, row) in values.chunks(columns).enumerate() {

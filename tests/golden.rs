@@ -1,5 +1,5 @@
-//! What PyTorch's autograd found for small problems, `tests/golden/autograd.json` and `autograd_bce.json`, written by
-//! `examples/golden_values.rs`: the test against PyTorch for those who don't have it.
+//! Tests against stored results of PyTorch's autograd, which need no PyTorch: `tests/golden/autograd.json` and
+//! `autograd_bce.json`, written by `examples/golden_values.rs`.
 
 use onelayer::gradcheck::{Comparison, Derivatives, KERNELS, PASSES, Problem, TOLERANCE, Terms, reference};
 use onelayer::hyperparameters::Loss;
@@ -7,7 +7,7 @@ use onelayer::network::Parameters;
 use onelayer::shape::Dims;
 use serde::Deserialize;
 
-/// A problem of the file.
+/// A problem of a file, with its results.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Golden {
@@ -24,13 +24,13 @@ struct Golden {
     dweight: Vec<Vec<f64>>,
     #[serde(rename = "grad_b")]
     dbias: Vec<f64>,
-    /// That of the file it stands in.
+    /// The loss of the file that it is from.
     #[serde(skip)]
     minimised: Loss,
 }
 
 impl Golden {
-    /// Those of both files.
+    /// The problems of both files.
     fn all() -> Vec<Self> {
         let softmax = Self::read(Loss::Softmax, include_str!("golden/autograd.json"));
         let bce = Self::read(Loss::Bce, include_str!("golden/autograd_bce.json"));
@@ -63,7 +63,7 @@ impl Golden {
 }
 
 #[test]
-fn the_file_covers_what_goes_wrong_easily() {
+fn the_files_cover_the_difficult_cases() {
     let all = Golden::all();
     let has = |property: &dyn Fn(&Golden) -> bool| all.iter().any(property);
     assert!(has(&|g| g.y.len() == 1) && has(&|g| g.b.len() == 2));
@@ -73,7 +73,7 @@ fn the_file_covers_what_goes_wrong_easily() {
     }
     // Probabilities of 0 and 1, and logits whose exponentials overflow.
     assert!(has(&|g| g.dbias[..2] == [0.5, -0.5]) && has(&|g| g.loss > 1000.0));
-    // Two losses of one problem differ.
+    // The two losses of one problem differ.
     let (softmax, bce) = all.split_at(all.len() / 2);
     for (softmax, bce) in softmax.iter().zip(bce) {
         assert_eq!((&softmax.name, &softmax.x), (&bce.name, &bce.x));
@@ -82,7 +82,7 @@ fn the_file_covers_what_goes_wrong_easily() {
 }
 
 #[test]
-fn both_backward_passes_find_what_autograd_found() {
+fn both_backward_passes_agree_with_autograd() {
     for golden in Golden::all() {
         for implementation in [KERNELS, PASSES] {
             let found = (implementation.derivatives)(&golden.problem(), golden.lambda);
@@ -94,7 +94,7 @@ fn both_backward_passes_find_what_autograd_found() {
 }
 
 #[test]
-fn the_f64_reference_finds_what_autograd_found_to_twelve_digits() {
+fn the_f64_reference_agrees_with_autograd_to_twelve_digits() {
     for golden in Golden::all() {
         let found = reference::derivatives(&golden.problem(), golden.lambda, Terms::Both);
         let difference = golden.difference(&found);
@@ -103,7 +103,7 @@ fn the_f64_reference_finds_what_autograd_found_to_twelve_digits() {
 }
 
 #[test]
-fn other_values_than_autograds_are_told_apart() {
+fn wrong_gradients_are_detected() {
     for golden in Golden::all() {
         let problem = golden.problem();
         let right = (KERNELS.derivatives)(&problem, golden.lambda);
@@ -125,7 +125,7 @@ mod golden_values;
 
 #[cfg(feature = "autograd-check")]
 #[test]
-fn autograd_still_gives_the_file() {
+fn autograd_reproduces_the_files() {
     let again = Loss::ALL.into_iter().flat_map(|loss| Golden::read(loss, &golden_values::document(loss).unwrap()));
     let again: Vec<_> = again.collect();
     let committed = Golden::all();
@@ -137,7 +137,7 @@ fn autograd_still_gives_the_file() {
             dweight: again.dweight.concat(),
             dbias: again.dbias.clone(),
         };
-        // Another processor may add in another order; everything else is equal.
+        // Another processor may sum in another order; everything else must be equal.
         let difference = committed.difference(&found);
         assert!(difference <= 1e-14, "{}: {difference:e}", committed.name);
         let inputs = Golden {

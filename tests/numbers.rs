@@ -1,5 +1,5 @@
-//! Numbers that are not finite are named where they appear, saturated probabilities keep the loss finite, and equal seeds
-//! give equal bits.
+//! Numbers that are not finite are reported, saturated probabilities give a finite loss, and equal seeds give equal
+//! bits.
 
 mod common;
 #[path = "common/results.rs"]
@@ -28,7 +28,7 @@ fn dataset() -> Dataset {
 }
 
 #[test]
-fn a_parameter_that_is_not_finite_is_named_wherever_it_enters() {
+fn a_parameter_that_is_not_finite_is_an_error_that_names_it() {
     let dataset = dataset();
     let normalizer = Normalizer::fit(&dataset).unwrap();
     let data = Data { train: &dataset, validation: &dataset, normalizer: &normalizer };
@@ -56,12 +56,12 @@ fn a_parameter_that_is_not_finite_is_named_wherever_it_enters() {
         let expected = format!("x must be finite, but element 1 is {value}");
         assert_eq!(refused.to_string(), expected);
     }
-    // Control: what is finite is taken.
+    // Control: finite parameters are accepted.
     evaluate(&Parameters::zeros(DIMS), Loss::Softmax, 0.0, &dataset, &normalizer).unwrap();
 }
 
 #[test]
-fn saturated_probabilities_keep_the_loss_and_the_gradient_finite() {
+fn saturated_probabilities_give_a_finite_loss_and_gradient() {
     let x = [1.0, 2.0, 3.0];
     for size in [1e3_f32, 1e6, 1e18, 1e30] {
         // The logit of class 0 is larger by `size`, so that its probability is 1 and the other one 0.
@@ -77,8 +77,8 @@ fn saturated_probabilities_keep_the_loss_and_the_gradient_finite() {
                 let logits = passes::forward(&parameters, &x);
                 let (plain, dlogits) = passes::loss(loss, &logits, &[label]);
                 assert!(dlogits.iter().all(|d| d.is_finite()), "{loss} {size}");
-                // Of the right class, the loss is 0, of the wrong one the difference of the logits. The two sigmoids share
-                // that; the one of the other class, whose logit is 0, adds ln 2.
+                // The loss is 0 for the right class and the difference of the logits for the wrong one. With sigmoids
+                // it is the mean over both; the one of class 1, whose logit is 0, adds ln 2.
                 let expected = match loss {
                     Loss::Softmax => f64::from(difference),
                     Loss::Bce => (f64::from(difference) + LN_2) / 2.0,
@@ -94,7 +94,7 @@ fn saturated_probabilities_keep_the_loss_and_the_gradient_finite() {
 }
 
 #[test]
-fn equal_seeds_give_equal_files_run_after_run_and_at_any_number_of_threads() {
+fn equal_seeds_give_equal_files_in_every_run_and_with_any_number_of_threads() {
     let run = |arguments: &[&str]| {
         let out = tempdir().unwrap();
         let mut command = onelayer(&["train", "--dataset", "sample", "--epochs", "3", "--quiet"]);
@@ -107,7 +107,7 @@ fn equal_seeds_give_equal_files_run_after_run_and_at_any_number_of_threads() {
         assert_same(run(&["--threads", threads]).path(), reference.path());
     }
     assert_same(run(&[]).path(), reference.path());
-    // Control: another seed is another model.
+    // Control: another seed gives another model.
     let other = run(&["--seed", "7"]);
     let model = "model_lambda0_eta0.001.safetensors";
     let read = |folder: &tempfile::TempDir| fs::read(folder.path().join(model)).unwrap();

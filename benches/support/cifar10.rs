@@ -37,12 +37,12 @@ impl Cifar10 {
     }
 }
 
-/// The threads of this machine.
+/// Number of threads of this machine.
 pub fn all_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// A pool of so many threads.
+/// A pool of this many threads.
 pub fn pool(threads: usize) -> ThreadPool {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     pool.build().expect("threads can be started")

@@ -1,15 +1,15 @@
-//! What the kernels are measured against: a loop of multiply-adds.
+//! A loop of multiply-adds, which the kernels are compared with.
 
 use std::hint::black_box;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// The floating-point operations of one [`run`]; a multiply-add counts as two.
+/// Number of floating-point operations of one [`run`]; a multiply-add counts as two.
 pub fn flops() -> usize {
     2 * ROUNDS * ACCUMULATORS * Arch::new().dispatch(LaneCount)
 }
 
-/// Multiply-adds on registers only, on this thread: the rate that no kernel can exceed.
+/// Multiply-adds on registers only, on this thread: the upper limit of any kernel's rate.
 pub fn run() {
     Arch::new().dispatch(FmaLoop);
 }
