@@ -1,4 +1,4 @@
-//! The gradient check passes on what this crate computes, and fails on each of the mistakes that are made.
+//! The gradient check passes for this crate's gradients and fails for each planted mistake.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,7 @@ const fn some_weights(weights: usize) -> Option<Sample> {
     Some(Sample { weights, seed: 3 })
 }
 
-/// What the implementations are held against: element by element, and at some of the elements.
+/// The methods that the implementations are compared with.
 const ORACLES: &[&str] = &[
     "f64 reference",
     "central differences",
@@ -66,12 +66,12 @@ fn failed(checks: &[Check]) -> Vec<&Check> {
 }
 
 #[test]
-fn both_backward_passes_agree_with_each_of_the_oracles_on_every_parameter_of_small_problems() {
+fn both_backward_passes_agree_with_every_oracle_on_every_parameter_of_small_problems() {
     for (n, features, classes) in [(1, 1, 1), (1, 1, 2), (5, 7, 3), (16, 33, 10), (3, 100, 4)] {
         for loss in Loss::ALL {
             let problem = Problem::random(Dims { features, classes }, n, 7).with_loss(loss);
             let checks = check(&problem, "small", &[KERNELS, PASSES], &LAMBDAS, EVERY_WEIGHT);
-            // 2 implementations, 5 parts of the cost, weight and bias each; the loss once and the cost twice in f64.
+            // 2 implementations, 5 parts of the cost, weight and bias for each; in f64, the loss once and the cost twice.
             let doubles = ORACLES.iter().filter(|o| o.contains("f64")).count();
             assert_eq!(checks.len(), 2 * (5 * ORACLES.len() * 2 + 3 * doubles));
             assert_eq!(failed(&checks), Vec::<&Check>::new());
@@ -90,7 +90,7 @@ fn both_backward_passes_agree_on_a_batch_of_real_images() {
     }
 }
 
-/// The mistakes, each as what it makes of correct derivatives.
+/// A mistake: turns correct derivatives into wrong ones.
 type Mistake = fn(&Problem, f64, Derivatives) -> Derivatives;
 
 fn scaled(derivatives: Derivatives, factor: f64) -> Derivatives {
@@ -101,7 +101,7 @@ fn scaled(derivatives: Derivatives, factor: f64) -> Derivatives {
     }
 }
 
-fn dropped_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Derivatives {
+fn missing_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Derivatives {
     let data = kernels(problem, 0.0);
     let both = kernels(problem, lambda);
     let n = problem.len() as f64;
@@ -113,7 +113,7 @@ fn dropped_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Deri
     }
 }
 
-fn lambda_for_2_lambda(problem: &Problem, lambda: f64, correct: Derivatives) -> Derivatives {
+fn lambda_instead_of_2_lambda(problem: &Problem, lambda: f64, correct: Derivatives) -> Derivatives {
     Derivatives { cost: correct.cost, ..kernels(problem, lambda / 2.0) }
 }
 
@@ -156,8 +156,8 @@ fn a_nan(_: &Problem, _: f64, mut correct: Derivatives) -> Derivatives {
 }
 
 const MISTAKES: [(&str, Mistake); 9] = [
-    ("a dropped 1/n", dropped_division_by_n),
-    ("λ for 2λ", lambda_for_2_lambda),
+    ("a missing 1/n", missing_division_by_n),
+    ("λ instead of 2λ", lambda_instead_of_2_lambda),
     ("a flipped sign", flipped_sign),
     ("swapped classes", swapped_classes),
     ("a forgotten bias", forgotten_bias),
@@ -167,7 +167,7 @@ const MISTAKES: [(&str, Mistake); 9] = [
     ("a NaN", a_nan),
 ];
 
-/// The mistakes that are made with sigmoids only.
+/// Mistakes that are possible only with sigmoids.
 const BCE_MISTAKES: [(&str, Mistake); 4] = [
     ("a missing 1/k", |problem, lambda, _| {
         let k = problem.dims().classes as f32;
@@ -183,7 +183,7 @@ const BCE_MISTAKES: [(&str, Mistake); 4] = [
     }),
 ];
 
-/// The derivatives of sigmoids whose `dlogits`, times k·n, are `dlogit(p, onehot)`.
+/// The derivatives of sigmoids whose `dlogits`, multiplied by k·n, are `dlogit(p, onehot)`.
 fn sigmoids(problem: &Problem, lambda: f64, dlogit: impl Fn(f32, f32) -> f32) -> Derivatives {
     let (parameters, labels) = (problem.parameters(), problem.labels());
     let mut dlogits = passes::forward(parameters, problem.x());
@@ -210,7 +210,7 @@ fn sigmoids_without_a_mistake_pass() {
     assert_eq!(failed(&checks), Vec::<&Check>::new());
 }
 
-/// The mistakes that can be made with `loss`.
+/// The mistakes that are possible with `loss`.
 fn mistakes(loss: Loss) -> Vec<(&'static str, Mistake)> {
     match loss {
         Loss::Softmax => MISTAKES.to_vec(),
@@ -219,7 +219,7 @@ fn mistakes(loss: Loss) -> Vec<(&'static str, Mistake)> {
 }
 
 #[test]
-fn every_mistake_fails_against_each_of_the_oracles() {
+fn every_mistake_fails_against_every_oracle() {
     for loss in Loss::ALL {
         let problem = small_problem().with_loss(loss);
         for (name, mistake) in mistakes(loss) {
@@ -236,7 +236,7 @@ fn every_mistake_fails_against_each_of_the_oracles() {
 }
 
 #[test]
-fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
+fn every_mistake_that_a_zero_bias_does_not_hide_also_fails_on_real_images() {
     let sample = some_weights(20);
     for loss in Loss::ALL {
         let problem = image_problem().with_loss(loss);
@@ -252,7 +252,7 @@ fn every_mistake_but_those_of_a_zero_bias_fails_on_real_images_too() {
 fn a_mistake_in_the_penalty_leaves_the_data_term_passing() {
     let checks = check_with(
         &small_problem(),
-        &|problem, lambda| lambda_for_2_lambda(problem, lambda, kernels(problem, lambda)),
+        &|problem, lambda| lambda_instead_of_2_lambda(problem, lambda, kernels(problem, lambda)),
         EVERY_WEIGHT,
     );
     assert!(failed(&checks).iter().all(|c| c.terms.name() != "data" && c.quantity == "weight"));
@@ -279,5 +279,5 @@ fn the_command_passes_on_the_sample_and_writes_its_table() {
     assert!(rows.iter().any(|row| row.problem.ends_with("the start, bce")));
     let whole = rows.iter().find(|r| r.problem.contains("images") && r.quantity == "weight").unwrap();
     assert_eq!(whole.elements, 30_720);
-    assert!(whole.channel.is_some() && whole.row.is_some() && whole.column.is_some());
+    assert!(whole.location.channel.is_some() && whole.location.row.is_some() && whole.location.column.is_some());
 }

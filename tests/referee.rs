@@ -1,5 +1,5 @@
-//! Somebody else's gradients, through real files and the real program: right ones are never accused, and each mistake
-//! that the program claims to know is planted and named.
+//! The referee for gradients that were computed elsewhere, with real files and the real program: right gradients always
+//! pass, and each known mistake is planted and named.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ struct Desk {
     problem: Arrays,
 }
 
-/// The arrays of a problem file, read as any other program would.
+/// The arrays of a problem file, read as another program would.
 struct Arrays {
     x: Vec<f64>,
     y: Vec<usize>,
@@ -69,7 +69,7 @@ impl Arrays {
         f64::from(u8::from(self.y[i] == c))
     }
 
-    /// The gradients of Σ over examples and classes of `dlogit` · logit.
+    /// The gradients of the sum of `dlogit` · logit over examples and classes.
     fn pulled_back(&self, dlogit: impl Fn(usize, usize) -> f64) -> Answer {
         let mut answer = Answer { weight: vec![0.0; self.k * self.d], bias: vec![0.0; self.k], ..Answer::default() };
         for (i, x) in self.x.chunks(self.d).enumerate() {
@@ -111,7 +111,7 @@ impl Arrays {
         }
     }
 
-    /// `data` times a factor and the penalty times another; 1/n and 1 are right.
+    /// The data term and the penalty, each multiplied by a factor; 1/n and 1 are right.
     fn answer(&self, data: f64, penalty: f64) -> Answer {
         self.data().times(data).plus(&self.penalty().times(penalty))
     }
@@ -120,14 +120,14 @@ impl Arrays {
         self.answer(1.0 / self.n(), 1.0)
     }
 
-    /// The right penalty with the gradient that `dlogit` makes.
+    /// The right penalty with the gradient of `dlogit`.
     fn by(&self, dlogit: impl Fn(usize, usize) -> f64) -> Answer {
         let gradient = self.pulled_back(|i, c| dlogit(i, c) / self.n());
         gradient.plus(&self.penalty())
     }
 }
 
-/// What a student hands in. `cost` counts what comes on top of `loss`.
+/// A submission. `cost` is the part in addition to `loss`.
 #[derive(Clone, Default)]
 struct Answer {
     weight: Vec<f64>,
@@ -156,7 +156,7 @@ impl Answer {
     }
 }
 
-/// How the arrays of a file look.
+/// Shapes and type of the arrays of a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Layout {
     RowsF64,
@@ -225,19 +225,19 @@ impl Desk {
         self.referee("student.npz")
     }
 
-    /// The referee's words on `answer` are, for every quantity in `guilty`, `words`, and the others agree.
+    /// The referee names the mistake `words` for every quantity in `guilty`, and the others agree.
     fn expect(&self, answer: &Answer, guilty: &[&str], words: &str) {
         for layout in [Layout::RowsF64, Layout::ColumnsF32] {
             let output = self.judge(answer, layout);
             let said = text(&output);
             assert_eq!(output.status.code(), Some(1), "{words}, {layout:?}: {said}");
-            // The first line names a file, wherever it is.
+            // The first line contains a path of any length.
             let mut lines = said.lines().skip(1);
             assert!(lines.all(|line| line.chars().count() <= 80), "{said}");
             for quantity in ["grad_W", "grad_b", "loss", "cost"] {
                 let of_quantity = section(&said, quantity);
                 if guilty.contains(&quantity) {
-                    let named = of_quantity.contains(&format!("looks like: {words}"));
+                    let named = of_quantity.contains(&format!("looks like: {words}")) && of_quantity.contains("fix: ");
                     assert!(of_quantity.contains("DIFFERS") && named, "{words}, {layout:?}, {quantity}: {said}");
                 } else {
                     assert!(of_quantity.contains("agrees"), "{words}, {layout:?}, {quantity}: {said}");
@@ -253,7 +253,7 @@ fn text(output: &Output) -> String {
     String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap()
 }
 
-/// The lines on one quantity: one with its name, and those that are further in.
+/// The lines about one quantity: the one with its name, and the more deeply indented ones that follow.
 fn section(said: &str, quantity: &str) -> String {
     let mut lines = said.lines();
     let first = lines.find(|line| line.starts_with(&format!("  {quantity} ")));
@@ -290,18 +290,18 @@ fn wrong_factors_are_named() {
     let n = problem.n();
     let case = |data: f64, penalty: f64| problem.answer(data / n, penalty);
     for (answer, guilty, words) in [
-        (case(n, 1.0), &ALL[..], "missing 1/n: the sum over"),
-        (case(n, n), &ALL, "missing 1/n: everything"),
+        (case(n, 1.0), &ALL[..], "missing 1/n: the examples are summed"),
+        (case(n, n), &ALL, "missing 1/n: every term"),
         (case(1.0 / n, 1.0), &ALL, "1/n twice: the mean"),
-        (case(1.0 / n, 1.0 / n), &ALL, "1/n twice: everything"),
+        (case(1.0 / n, 1.0 / n), &ALL, "1/n twice: every term"),
         (case(0.1, 1.0), &ALL, "1/(n k)"),
         (case(1.0, 1.0 / n), &["grad_W", "cost"], "1/n on the penalty"),
-        (case(1.0, 0.5), &["grad_W", "cost"], "λ for 2λ"),
+        (case(1.0, 0.5), &["grad_W", "cost"], "λ instead of 2λ"),
         (case(1.0, 0.0), &["grad_W", "cost"], "missing penalty"),
         (case(1.0, -1.0), &["grad_W", "cost"], "the penalty is subtracted"),
         (case(-1.0, -1.0), &ALL, "wrong sign"),
         (case(-1.0, 1.0), &ALL, "wrong sign of the data term"),
-        (case(0.0, 1.0), &ALL, "the penalty alone"),
+        (case(0.0, 1.0), &ALL, "only the penalty"),
         (case(0.0, 0.0), &ALL, "all zero"),
     ] {
         desk.expect(&answer, guilty, words);
@@ -341,13 +341,13 @@ fn mistakes_before_the_gradient_are_named() {
 
     let p = problem.probabilities(0.0);
     let biasless = problem.by(|i, c| p[i][c] - problem.onehot(i, c));
-    desk.expect(&gradients_of(biasless), gradients, "the bias is left out");
+    desk.expect(&gradients_of(biasless), gradients, "the bias is missing");
 
     let p = problem.probabilities(1.0);
     for (offset, words) in [(9, "next lower class"), (1, "next higher class")] {
         let label = |i: usize| (problem.y[i] + offset) % 10;
         let off = problem.by(|i, c| p[i][c] - f64::from(u8::from(label(i) == c)));
-        let words = format!("labels off by one: each taken for the {words}");
+        let words = format!("labels off by one: each is taken for the {words}");
         desk.expect(&gradients_of(off), gradients, &words);
     }
 }
@@ -359,7 +359,7 @@ fn matrices_in_the_wrong_order_are_named() {
     let with_weight = |weight| Answer { weight, ..right.clone() };
     for columns in [3072, 10] {
         let reshaped = with_weight(transposed(&right.weight, columns));
-        desk.expect(&reshaped, &["grad_W"], "reshaped in place of transposed");
+        desk.expect(&reshaped, &["grad_W"], "reshaped instead of transposed");
     }
     let rows = [1, 0, 2, 3, 9, 5, 6, 7, 8, 4];
     let row = |c: usize| right.weight[c * 3072..][..3072].to_vec();
@@ -376,16 +376,16 @@ fn wrong_losses_are_named() {
     let right = desk.problem.right();
     let with_loss = |loss: f64, cost: f64| Answer { loss, cost, ..right.clone() };
     let total = right.loss + right.cost;
-    desk.expect(&with_loss(total, 0.0), &["loss"], "the loss with the penalty");
+    desk.expect(&with_loss(total, 0.0), &["loss"], "the loss includes the penalty");
     for (base, words) in [(2.0_f64, "base 2"), (10.0, "base 10")] {
         let answer = with_loss(right.loss / base.ln(), right.cost);
-        let words = format!("logarithm to the {words}");
+        let words = format!("logarithm to {words}");
         desk.expect(&answer, &["loss", "cost"], &words);
     }
 }
 
 #[test]
-fn a_right_weight_is_told_from_a_wrong_bias_and_two_mistakes_from_each_other() {
+fn each_quantity_is_judged_separately_and_two_different_mistakes_are_both_named() {
     let desk = Desk::new(&[]);
     let problem = &desk.problem;
     let right = problem.right();
@@ -394,12 +394,12 @@ fn a_right_weight_is_told_from_a_wrong_bias_and_two_mistakes_from_each_other() {
     let two =
         Answer { weight: problem.answer(1.0 / problem.n(), 0.5).weight, bias: right.clone().times(-1.0).bias, ..right };
     let said = text(&desk.judge(&two, Layout::RowsF64));
-    assert!(section(&said, "grad_W").contains("λ for 2λ"), "{said}");
+    assert!(section(&said, "grad_W").contains("λ instead of 2λ"), "{said}");
     assert!(section(&said, "grad_b").contains("wrong sign"), "{said}");
 }
 
 #[test]
-fn an_error_that_is_no_known_mistake_is_found_and_not_given_a_name() {
+fn an_unknown_mistake_is_detected_without_a_name() {
     let desk = Desk::new(&[]);
     let mut answer = desk.problem.right();
     answer.weight[3 * 3072 + 1024 + 33] += 0.01;
@@ -417,7 +417,7 @@ fn an_error_that_is_no_known_mistake_is_found_and_not_given_a_name() {
 }
 
 #[test]
-fn noise_of_any_size_is_never_given_the_name_of_a_mistake() {
+fn noise_of_any_size_is_never_called_a_mistake() {
     let desk = Desk::new(&[]);
     let right = desk.problem.right();
     let mut state = 1_u64;
@@ -442,7 +442,7 @@ fn noise_of_any_size_is_never_given_the_name_of_a_mistake() {
 }
 
 #[test]
-fn files_that_cannot_be_judged_are_refused_in_one_line() {
+fn invalid_submissions_are_refused_in_one_line() {
     let desk = Desk::new(&[]);
     let right = desk.problem.right();
     let (w, b) = (&right.weight[..], &right.bias[..]);
@@ -489,7 +489,7 @@ fn refused(output: &Output, words: &str) {
 }
 
 #[test]
-fn problems_that_are_none_are_refused_in_one_line() {
+fn invalid_problems_are_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("problem.npz");
     let (x, y, w, b, l) = ([0.5; 6], [0, 1], [0.25; 6], [0.0; 2], [0.1]);
@@ -542,7 +542,7 @@ fn problems_that_are_none_are_refused_in_one_line() {
 }
 
 #[test]
-fn an_export_that_cannot_be_is_refused_and_writes_nothing() {
+fn an_invalid_export_is_refused_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let refuse = |options: &[&str], words: &str| {
         let output = Command::cargo_bin("onelayer")
@@ -561,7 +561,7 @@ fn an_export_that_cannot_be_is_refused_and_writes_nothing() {
 }
 
 #[test]
-fn the_same_problem_is_exported_as_the_same_bytes_and_another_seed_as_others() {
+fn equal_options_export_equal_bytes_and_another_seed_exports_others() {
     let bytes = |options: &[&str]| fs::read(Desk::new(options).path("problem.npz")).unwrap();
     let few = bytes(&["--batch-size", "3"]);
     assert!(few == bytes(&["--batch-size", "3"]));
@@ -590,7 +590,7 @@ fn a_problem_at_a_model_has_its_parameters() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// The Python that runs examples/gradients.py, if there is one with NumPy.
+/// A Python with NumPy, to run examples/gradients.py.
 fn python_with_numpy() -> Option<&'static str> {
     let has_numpy = |python: &&str| {
         let run = Command::new(python).args(["-c", "import numpy"]).output();
@@ -659,7 +659,7 @@ proptest! {
 }
 
 #[test]
-fn a_nan_and_gradients_of_another_shape_are_not_let_pass() {
+fn a_nan_and_gradients_of_another_shape_never_pass() {
     let dims = Dims { features: 3, classes: 2 };
     let problem = Problem::random(dims, 4, 1);
     let right = submission((KERNELS.derivatives)(&problem, 0.1));

@@ -25,7 +25,6 @@ mod generate;
 mod gradcheck;
 mod merge;
 mod predict;
-mod referee;
 mod replicate;
 mod replication;
 mod report;
@@ -59,7 +58,7 @@ enum Command {
     Train(train::Args),
     /// Search the setting that does best on validation, and train it on all training images
     Search(search::Args),
-    /// Hold the hand-derived gradients against an f64 reference and central differences
+    /// Check the gradients against an f64 reference, central differences and PyTorch
     Gradcheck(gradcheck::Args),
     /// Train with many seeds, and say which of the report's conclusions hold
     Replicate(replicate::Args),

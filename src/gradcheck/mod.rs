@@ -12,6 +12,7 @@ mod finite_differences;
 mod problem;
 pub mod referee;
 pub mod reference;
+mod suite;
 pub mod table;
 #[cfg(feature = "autograd-check")]
 pub mod trajectory;
@@ -19,6 +20,7 @@ pub mod trajectory;
 pub use comparison::{Comparison, TOLERANCE, Worst};
 pub use finite_differences::Sample;
 pub use problem::Problem;
+pub use suite::{Point, Suite};
 
 use crate::network::{Examples, Gradients, Group, passes};
 use crate::shape::Dims;

@@ -1,58 +1,87 @@
-//! The table `gradcheck.csv`: a row a comparison.
+//! The table `gradcheck.csv`, one row per comparison, and its summary.
 
-use crate::dataset::cifar10::{DIMS, PLANE, SIDE};
+use std::fmt;
+
+use crate::dataset::cifar10::{CLASS_NAMES, DIMS, PLANE, SIDE};
 use crate::files::csv::row;
 use crate::gradcheck::Check;
 use crate::shape::Dims;
 
-/// The colour planes, in the order in which a record has them.
-const CHANNELS: [&str; 3] = ["red", "green", "blue"];
+/// Name of the table's file.
+pub const FILE: &str = "gradcheck.csv";
 
-/// Where in a parameter an element lies. A field is `None` where it doesn't apply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Location {
-    /// The class whose weight or bias it is.
-    pub class: Option<usize>,
-    /// The feature that a weight multiplies.
-    pub feature: Option<usize>,
-    /// The colour of the pixel that a weight of CIFAR-10 multiplies,
-    pub channel: Option<&'static str>,
-    /// its row from the top,
-    pub row: Option<usize>,
-    /// and its column from the left.
-    pub column: Option<usize>,
+/// Names of the colour planes, in the order of a record.
+const CHANNEL_NAMES: [&str; 3] = ["red", "green", "blue"];
+
+row! {
+    /// The location of an element of `weight` or `bias`. A field that does not apply is `None`.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Location {
+        /// The class whose weight or bias it is.
+        pub class: Option<usize>,
+        /// The feature that a weight multiplies.
+        pub feature: Option<usize>,
+        /// Colour of the pixel that a weight of CIFAR-10 multiplies.
+        pub channel: Option<String>,
+        /// The pixel's row, from the top.
+        pub row: Option<usize>,
+        /// The pixel's column, from the left.
+        pub column: Option<usize>,
+    }
 }
 
 impl Location {
-    /// The location of element `index` of `quantity`: `weight`, `bias`, or a single number.
-    pub fn new(quantity: &str, index: usize, dims: Dims) -> Self {
-        match quantity {
-            "weight" => {
-                let feature = index % dims.features;
-                let pixel = (dims == DIMS).then_some(feature);
-                Self {
-                    class: Some(index / dims.features),
-                    feature: Some(feature),
-                    channel: pixel.map(|p| CHANNELS[p / PLANE]),
-                    row: pixel.map(|p| p % PLANE / SIDE),
-                    column: pixel.map(|p| p % SIDE),
-                }
-            }
-            "bias" => Self { class: Some(index), ..Self::default() },
+    /// The location of element `index` of `weight`.
+    pub fn of_weight(index: usize, dims: Dims) -> Self {
+        let (class, feature) = (index / dims.features, index % dims.features);
+        let pixel = (dims == DIMS).then_some(feature);
+        Self {
+            class: Some(class),
+            feature: Some(feature),
+            channel: pixel.map(|p| CHANNEL_NAMES[p / PLANE].into()),
+            row: pixel.map(|p| p % PLANE / SIDE),
+            column: pixel.map(|p| p % SIDE),
+        }
+    }
+
+    /// The location of element `index` of `bias`.
+    pub fn of_bias(index: usize) -> Self {
+        Self { class: Some(index), ..Self::default() }
+    }
+
+    fn of_worst(check: &Check) -> Self {
+        match (check.quantity, check.comparison.worst) {
+            ("weight", Some(worst)) => Self::of_weight(worst.index, check.dims),
+            ("bias", Some(worst)) => Self::of_bias(worst.index),
             _ => Self::default(),
         }
     }
 }
 
+/// `, class 3 cat, red, row 5, column 9`, to follow the name of the quantity; nothing for a single number.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.class, self.feature, &self.channel, self.row, self.column) {
+            (Some(class), _, Some(channel), Some(row), Some(column)) => {
+                let name = CLASS_NAMES.get(class).unwrap_or(&"");
+                write!(f, ", class {class} {name}, {channel}, row {row}, column {column}")
+            }
+            (Some(class), Some(feature), ..) => write!(f, ", class {class}, feature {feature}"),
+            (Some(class), ..) => write!(f, ", class {class}"),
+            _ => Ok(()),
+        }
+    }
+}
+
 row! {
-    /// A comparison, and its worst element.
+    /// A comparison and its worst element, the one with the largest absolute difference.
     #[derive(Clone, Debug, PartialEq)]
     pub struct GradcheckRow {
-        /// What gradients were computed of.
+        /// Name of the problem whose cost is differentiated.
         pub problem: String,
         /// The hand-derived backward pass.
         pub implementation: String,
-        /// What it was held against.
+        /// The method that it is compared with.
         pub against: String,
         /// λ.
         pub lambda: f64,
@@ -60,25 +89,17 @@ row! {
         pub terms: String,
         /// `weight`, `bias`, `loss` or `cost`.
         pub quantity: String,
-        /// How many elements were compared.
+        /// Number of elements compared.
         pub elements: usize,
-        /// The largest |hand − other|.
+        /// The largest |hand − other|; `None` if it is not finite.
         pub max_absolute_difference: Option<f64>,
-        /// The largest |hand − other| / max(10⁻⁶, |hand| + |other|).
+        /// The largest |hand − other| / max(10⁻⁶, |hand| + |other|); `None` if it is not finite.
         pub max_relative_difference: Option<f64>,
-        /// The class of the element with the largest absolute difference; likewise the fields that follow.
-        pub class: Option<usize>,
-        /// Its feature.
-        pub feature: Option<usize>,
-        /// Its colour channel.
-        pub channel: Option<String>,
-        /// Its row in the image.
-        pub row: Option<usize>,
-        /// Its column in the image.
-        pub column: Option<usize>,
-        /// Its hand-derived value.
+        /// Location of the worst element.
+        pub location: Location,
+        /// Hand-derived value of the worst element; `None` if it is not finite.
         pub hand: Option<f64>,
-        /// The value it was held against.
+        /// The value that it is compared with; `None` if it is not finite.
         pub other: Option<f64>,
         /// The largest absolute difference that passes.
         pub tolerance: f64,
@@ -87,13 +108,17 @@ row! {
     }
 }
 
+impl GradcheckRow {
+    /// True if the comparison passed.
+    pub fn passed(&self) -> bool {
+        self.verdict == "PASS"
+    }
+}
+
 impl From<&Check> for GradcheckRow {
     fn from(check: &Check) -> Self {
         let comparison = &check.comparison;
         let finite = |value: f64| value.is_finite().then_some(value);
-        let location = comparison
-            .worst
-            .map_or(Location::default(), |worst| Location::new(check.quantity, worst.index, check.dims));
         Self {
             problem: check.problem.clone(),
             implementation: check.implementation.clone(),
@@ -104,11 +129,7 @@ impl From<&Check> for GradcheckRow {
             elements: comparison.elements,
             max_absolute_difference: finite(comparison.max_absolute),
             max_relative_difference: finite(comparison.max_relative),
-            class: location.class,
-            feature: location.feature,
-            channel: location.channel.map(Into::into),
-            row: location.row,
-            column: location.column,
+            location: Location::of_worst(check),
             hand: comparison.worst.and_then(|w| finite(w.hand)),
             other: comparison.worst.and_then(|w| finite(w.other)),
             tolerance: comparison.tolerance,
@@ -117,30 +138,138 @@ impl From<&Check> for GradcheckRow {
     }
 }
 
+/// Summary of rows that belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary<'a> {
+    /// The first row, which has the values that all rows have in common.
+    pub first: &'a GradcheckRow,
+    /// Number of rows.
+    pub checks: usize,
+    /// Number of elements compared.
+    pub values: usize,
+    /// Number of rows that failed.
+    pub failed: usize,
+    /// The row whose difference is largest relative to its tolerance.
+    pub worst: &'a GradcheckRow,
+}
+
+impl<'a> Summary<'a> {
+    /// Groups `rows` by `key`, in the order in which the keys first appear, and summarises each group.
+    pub fn by<K: PartialEq>(rows: &'a [GradcheckRow], key: impl Fn(&'a GradcheckRow) -> K) -> Vec<Self> {
+        let mut groups: Vec<Vec<&GradcheckRow>> = Vec::new();
+        for row in rows {
+            match groups.iter_mut().find(|group| key(group[0]) == key(row)) {
+                Some(group) => group.push(row),
+                None => groups.push(vec![row]),
+            }
+        }
+        groups.iter().map(|group| Self::of_group(group)).collect()
+    }
+
+    fn of_group(rows: &[&'a GradcheckRow]) -> Self {
+        // A missing difference is not finite: worse than any other.
+        let excess = |row: &GradcheckRow| {
+            row.max_absolute_difference.map_or(f64::INFINITY, |difference| difference / row.tolerance)
+        };
+        Self {
+            first: rows[0],
+            checks: rows.len(),
+            values: rows.iter().map(|row| row.elements).sum(),
+            failed: rows.iter().filter(|row| !row.passed()).count(),
+            worst: rows.iter().max_by(|a, b| excess(a).total_cmp(&excess(b))).expect("a group has a row"),
+        }
+    }
+
+    /// True if every row passed.
+    pub fn passed(&self) -> bool {
+        self.failed == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_element_is_named_by_class_channel_row_and_column() {
+    fn an_element_is_located_by_class_channel_row_and_column() {
         let index = 7 * 3072 + 2 * 1024 + 5 * 32 + 9;
-        let location = Location::new("weight", index, DIMS);
+        let location = Location::of_weight(index, DIMS);
         assert_eq!(
             location,
             Location {
                 class: Some(7),
                 feature: Some(2 * 1024 + 5 * 32 + 9),
-                channel: Some("blue"),
+                channel: Some("blue".into()),
                 row: Some(5),
                 column: Some(9),
             }
         );
+        assert_eq!(location.to_string(), ", class 7 horse, blue, row 5, column 9");
+        let small = Location::of_weight(7, Dims { features: 4, classes: 2 });
+        assert_eq!(small.to_string(), ", class 1, feature 3");
     }
 
     #[test]
-    fn a_bias_has_a_class_alone_and_a_loss_no_place_at_all() {
-        let bias = Location::new("bias", 3, DIMS);
+    fn a_bias_has_only_a_class_and_a_single_number_has_no_location() {
+        let bias = Location::of_bias(3);
         assert_eq!((bias.class, bias.feature), (Some(3), None));
-        assert_eq!(Location::new("loss", 0, DIMS), Location::default());
+        assert_eq!(bias.to_string(), ", class 3");
+        assert_eq!(Location::default().to_string(), "");
+    }
+
+    /// A comparison of 10 elements, with tolerance 10⁻⁶.
+    fn row(problem: &str, against: &str, difference: Option<f64>, verdict: &str) -> GradcheckRow {
+        GradcheckRow {
+            problem: problem.into(),
+            implementation: "kernels".into(),
+            against: against.into(),
+            lambda: 0.1,
+            terms: "both".into(),
+            quantity: "weight".into(),
+            elements: 10,
+            max_absolute_difference: difference,
+            max_relative_difference: difference,
+            location: Location::of_bias(3),
+            hand: Some(0.5),
+            other: Some(0.5),
+            tolerance: 1e-6,
+            verdict: verdict.into(),
+        }
+    }
+
+    fn by_comparison(rows: &[GradcheckRow]) -> Vec<Summary<'_>> {
+        Summary::by(rows, |row| (&row.against, &row.implementation))
+    }
+
+    #[test]
+    fn checks_are_summarised_by_comparison_or_by_problem() {
+        let rows = [
+            row("a", "reference", Some(1e-9), "PASS"),
+            row("a", "central differences", Some(1e-8), "PASS"),
+            row("b", "reference", Some(3e-9), "PASS"),
+        ];
+        let summaries = by_comparison(&rows);
+        let found: Vec<_> = summaries.iter().map(|s| (&s.first.against[..], s.checks, s.values, s.failed)).collect();
+        assert_eq!(found, [("reference", 2, 20, 0), ("central differences", 1, 10, 0)]);
+        assert_eq!(summaries[0].worst.problem, "b");
+        assert_eq!(Summary::by(&rows, |row| (&row.against, &row.problem)).len(), 3);
+    }
+
+    #[test]
+    fn a_failure_is_counted_and_a_missing_difference_is_the_worst() {
+        let rows = [
+            row("a", "reference", Some(1.0), "FAIL"),
+            row("b", "reference", None, "FAIL"),
+            row("c", "reference", Some(1e-9), "PASS"),
+        ];
+        let summary = by_comparison(&rows)[0];
+        assert_eq!((summary.failed, summary.worst.problem.as_str()), (2, "b"));
+        assert!(!summary.passed());
+    }
+
+    #[test]
+    fn a_verdict_other_than_pass_is_a_failure() {
+        let rows = [row("a", "reference", Some(0.0), "pass?")];
+        assert!(!by_comparison(&rows)[0].passed());
     }
 }

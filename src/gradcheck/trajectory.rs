@@ -9,7 +9,7 @@ use super::autograd::{AutogradTrainer, Tensors};
 use super::{Check, Comparison, Problem, Terms};
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_group;
 use crate::hyperparameters::{Decay, Loss, Schedule, Setting};
 use crate::network::{Examples, Group, Parameters, Step};
 use crate::train::{Data, epoch_order};
@@ -113,10 +113,8 @@ impl Pair {
     }
 
     fn compare_losses(&self, after: &str, data: Data, [train, validation]: [&Tensors; 2]) -> Result<[Check; 2]> {
-        let (loss, lambda) = (self.setting.loss(), self.setting.lambda());
-        let hand = self.group.member(0);
         let compare = |split: &Dataset, tensors: &Tensors| -> Result<Comparison> {
-            let ours = evaluate(&hand, loss, lambda, split, data.normalizer)?.loss;
+            let ours = evaluate_group(&self.group, &[self.setting.lambda()], split, data.normalizer)?[0].loss;
             let theirs = self.autograd.scores(tensors).loss;
             Ok(Comparison::of_arrays(&[ours], &[theirs], LOSS_FACTOR * bounds(self.setting).1))
         };

@@ -12,7 +12,7 @@ use crate::evaluate::Confusion;
 use crate::evaluate::table::confusion_csv;
 use crate::figures::snapshots::to_jpeg;
 use crate::files::csv::{Dialect, to_csv};
-use crate::gradcheck::table::GradcheckRow;
+use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::replicate::Replication;
 use crate::replicate::testing::rows;
@@ -33,11 +33,7 @@ pub fn gradcheck_row(problem: &str, against: &str, difference: Option<f64>, verd
         elements: 10,
         max_absolute_difference: difference,
         max_relative_difference: difference,
-        class: Some(3),
-        feature: None,
-        channel: None,
-        row: None,
-        column: None,
+        location: Location::of_bias(3),
         hand: Some(0.5),
         other: Some(0.5),
         tolerance: 1e-6,

@@ -1,21 +1,26 @@
-//! What often goes wrong in a backward pass, each mistake as the derivatives that it leads to.
+//! Common mistakes in a backward pass, each with the derivatives that it leads to.
 
 use super::{Quantity, Submission, compare};
 use crate::gradcheck::reference::{self, Parameters64};
 use crate::gradcheck::{Derivatives, Problem, Terms};
 use crate::network::Parameters;
 
-/// A mistake with what it leads to.
-pub(super) type Suspect = (String, Derivatives);
+/// A mistake and its consequences for a given problem.
+pub(super) struct Suspect {
+    pub(super) name: String,
+    pub(super) fix: &'static str,
+    pub(super) leads_to: Derivatives,
+}
 
-/// Every mistake of the list, and those that only what was submitted can tell.
+/// All mistakes of the list, and those that depend on the submission.
 pub(super) fn suspects(case: &Case, submission: &Submission) -> Vec<Suspect> {
-    let listed = MISTAKES.iter().map(|(name, leads_to)| ((*name).to_owned(), leads_to(case)));
+    let listed =
+        MISTAKES.iter().map(|&(name, fix, leads_to)| Suspect { name: name.into(), fix, leads_to: leads_to(case) });
     listed.chain(permutations(case, submission)).collect()
 }
 
-/// A problem, and the terms that right and wrong gradients are put together from. In each of them, loss and cost are
-/// what the term adds to the two.
+/// A problem, and the terms of which right and wrong gradients are sums. The loss and cost of a term are its share of the
+/// two.
 pub(super) struct Case<'a> {
     problem: &'a Problem,
     lambda: f64,
@@ -41,7 +46,7 @@ impl<'a> Case<'a> {
         self.problem.dims().classes
     }
 
-    /// `data` and `penalty`, each times a factor.
+    /// `data` and `penalty`, each multiplied by a factor.
     fn scaled(&self, data: f64, penalty: f64) -> Derivatives {
         sum(&[(data, &self.data), (penalty, &self.penalty)])
     }
@@ -62,7 +67,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The data term where each label is `offset` higher, the largest followed by 0.
+    /// The data term with each label increased by `offset`, modulo k.
     fn with_labels_moved(&self, offset: usize) -> Derivatives {
         let k = self.classes();
         let moved = |&y: &u8| ((usize::from(y) + offset) % k) as u8;
@@ -70,7 +75,7 @@ impl<'a> Case<'a> {
         self.data_of(labels, self.problem.parameters().clone())
     }
 
-    /// The data term of logits to which no bias was added.
+    /// The data term of logits without the bias.
     fn without_bias(&self) -> Derivatives {
         let mut parameters = self.problem.parameters().clone();
         parameters.bias.fill(0.0);
@@ -83,7 +88,7 @@ impl<'a> Case<'a> {
         reference::derivatives(&problem, 0.0, Terms::Data)
     }
 
-    /// The data term with the probabilities of each class adding up to 1 over the examples, not those of each example
+    /// The data term if the probabilities of each class add up to 1 over the examples, instead of those of each example
     /// over the classes.
     fn softmax_over_examples(&self) -> Derivatives {
         let (n, k) = (self.problem.len(), self.classes());
@@ -119,14 +124,14 @@ impl<'a> Case<'a> {
         gradient
     }
 
-    /// The right gradient by `weight`, element (i, j) of it being what lies at `index(i, j)` in its buffer.
+    /// The right gradients, with element (i, j) of `dweight` read from `index(i, j)` of its buffer.
     fn misread(&self, index: impl Fn(usize, usize) -> usize) -> Derivatives {
         let d = self.problem.dims().features;
         let element = |flat: usize| self.right.dweight[index(flat / d, flat % d)];
         Derivatives { dweight: (0..self.right.dweight.len()).map(element).collect(), ..self.right.clone() }
     }
 
-    /// The right gradients, row c of each being that of class `rows[c]`.
+    /// The right gradients, with row c of each taken from class `rows[c]`.
     fn permuted(&self, rows: &[usize]) -> Derivatives {
         let d = self.problem.dims().features;
         Derivatives {
@@ -155,81 +160,121 @@ fn sum(terms: &[(f64, &Derivatives)]) -> Derivatives {
     }
 }
 
-/// A mistake's name, and what it leads to.
-type Mistake = (&'static str, fn(&Case) -> Derivatives);
+/// A mistake's name, its correction, and the derivatives that it leads to.
+type Mistake = (&'static str, &'static str, fn(&Case) -> Derivatives);
 
 /// The mistakes, likelier ones first: where two lead to the same numbers, the first is named.
 const MISTAKES: &[Mistake] = &[
-    ("missing 1/n: the sum over the examples in place of their mean", |case| case.scaled(case.n(), 1.0)),
-    ("missing 1/n: everything, the penalty too, is n times too large", |case| case.scaled(case.n(), case.n())),
-    ("1/n twice: the mean is divided by n again", |case| case.scaled(1.0 / case.n(), 1.0)),
-    ("1/n twice: everything, the penalty too, is n times too small", |case| {
-        case.scaled(1.0 / case.n(), 1.0 / case.n())
+    (
+        "missing 1/n: the examples are summed instead of averaged",
+        "divide the data term by the number of examples n",
+        |case| case.scaled(case.n(), 1.0),
+    ),
+    (
+        "missing 1/n: every term, also the penalty, is n times too large",
+        "average the data term over the n examples; the penalty is not summed",
+        |case| case.scaled(case.n(), case.n()),
+    ),
+    ("1/n twice: the mean is divided by n again", "divide the data term by n once", |case| {
+        case.scaled(1.0 / case.n(), 1.0)
     }),
-    ("1/n on the penalty, which is no mean", |case| case.scaled(1.0, 1.0 / case.n())),
-    ("1/(n k): the mean is over the classes too", |case| case.scaled(1.0 / case.classes() as f64, 1.0)),
-    ("λ for 2λ: the penalty is λ Σ W² without ½, its gradient 2λ W", |case| case.scaled(1.0, 0.5)),
-    ("missing penalty", |case| case.scaled(1.0, 0.0)),
-    ("the penalty is subtracted", |case| case.scaled(1.0, -1.0)),
-    ("penalty on the bias: λ Σ b² or its gradient 2λ b is added", |case| {
+    (
+        "1/n twice: every term, also the penalty, is n times too small",
+        "divide the data term by n once, and the penalty not at all",
+        |case| case.scaled(1.0 / case.n(), 1.0 / case.n()),
+    ),
+    ("1/n on the penalty, which is not a mean", "divide only the data term by n", |case| {
+        case.scaled(1.0, 1.0 / case.n())
+    }),
+    ("1/(n k): the mean is taken over the classes too", "divide the data term by n only", |case| {
+        case.scaled(1.0 / case.classes() as f64, 1.0)
+    }),
+    (
+        "λ instead of 2λ: the penalty is half as large as it should be",
+        "the penalty is λ Σ W² without a factor ½; its gradient is 2λ W",
+        |case| case.scaled(1.0, 0.5),
+    ),
+    ("missing penalty", "add λ Σ W² to the cost and 2λ W to its gradient", |case| case.scaled(1.0, 0.0)),
+    ("the penalty is subtracted", "add λ Σ W² to the cost and 2λ W to its gradient", |case| case.scaled(1.0, -1.0)),
+    ("penalty on the bias: λ Σ b² or its gradient 2λ b is added", "penalise only W", |case| {
         sum(&[(1.0, &case.right), (1.0, &case.bias_penalty())])
     }),
-    ("wrong sign", |case| case.scaled(-1.0, -1.0)),
-    ("wrong sign of the data term: onehot − probabilities", |case| case.scaled(-1.0, 1.0)),
-    ("the penalty alone: the data term is missing", |case| case.scaled(0.0, 1.0)),
-    ("all zero: it was never computed", |case| case.scaled(0.0, 0.0)),
-    ("the onehot labels are not subtracted from the probabilities", |case| {
+    ("wrong sign", "return the gradient itself; only the update subtracts it", |case| case.scaled(-1.0, -1.0)),
+    ("wrong sign of the data term: onehot − probabilities", "use probabilities − onehot", |case| {
+        case.scaled(-1.0, 1.0)
+    }),
+    ("only the penalty: the data term is missing", "add the mean cross-entropy and its gradient", |case| {
+        case.scaled(0.0, 1.0)
+    }),
+    ("all zero: nothing was computed", "save the computed arrays, not freshly initialised ones", |case| {
+        case.scaled(0.0, 0.0)
+    }),
+    ("the onehot labels are not subtracted from the probabilities", "use probabilities − onehot", |case| {
         let labels = case.pulled_back(|_, _, target| target / case.n());
         sum(&[(1.0, &case.right), (1.0, &labels)])
     }),
-    ("softmax over the examples in place of the classes", |case| case.with_data(&case.softmax_over_examples())),
-    ("the bias is left out of the logits", |case| case.with_data(&case.without_bias())),
-    ("labels off by one: each taken for the next lower class", |case| {
-        case.with_data(&case.with_labels_moved(case.classes() - 1))
-    }),
-    ("labels off by one: each taken for the next higher class", |case| case.with_data(&case.with_labels_moved(1))),
-    (TRANSPOSED, |case| {
+    (
+        "softmax over the examples instead of the classes",
+        "the k probabilities of each example must add up to 1",
+        |case| case.with_data(&case.softmax_over_examples()),
+    ),
+    ("the bias is missing from the logits", "use logits = x Wᵀ + b", |case| case.with_data(&case.without_bias())),
+    (
+        "labels off by one: each is taken for the next lower class",
+        "the classes in y are counted from 0: do not subtract 1",
+        |case| case.with_data(&case.with_labels_moved(case.classes() - 1)),
+    ),
+    (
+        "labels off by one: each is taken for the next higher class",
+        "the classes in y are counted from 0: do not add 1",
+        |case| case.with_data(&case.with_labels_moved(1)),
+    ),
+    (RESHAPED, TRANSPOSE, |case| {
         let k = case.classes();
         let d = case.problem.dims().features;
-        // A (d,k) buffer read as (k,d): number i·d + j of it is element (that / k, that % k) of the transpose.
+        // A (d,k) buffer read as (k,d): its element i·d + j is element (that / k, that % k) of the transpose.
         case.misread(|i, j| (i * d + j) % k * d + (i * d + j) / k)
     }),
-    (TRANSPOSED, |case| {
+    (RESHAPED, TRANSPOSE, |case| {
         let k = case.classes();
         // A (k,d) buffer read as (d,k).
         case.misread(|i, j| j * k + i)
     }),
-    ("the loss with the penalty in it: loss is cross-entropy alone", |case| Derivatives {
-        loss: case.right.cost,
-        ..case.right.clone()
+    ("the loss includes the penalty", "loss is the mean cross-entropy; only cost includes the penalty", |case| {
+        Derivatives { loss: case.right.cost, ..case.right.clone() }
     }),
-    ("logarithm to the base 2: the loss is in nats", |case| logarithm(case, std::f64::consts::LN_2)),
-    ("logarithm to the base 10: the loss is in nats", |case| logarithm(case, std::f64::consts::LN_10)),
+    ("logarithm to base 2: the loss must be in nats", "use the natural logarithm", |case| {
+        logarithm(case, std::f64::consts::LN_2)
+    }),
+    ("logarithm to base 10: the loss must be in nats", "use the natural logarithm", |case| {
+        logarithm(case, std::f64::consts::LN_10)
+    }),
 ];
 
-const TRANSPOSED: &str = "reshaped in place of transposed: the numbers are right";
+const RESHAPED: &str = "reshaped instead of transposed: right numbers, wrong order";
+const TRANSPOSE: &str = "transpose (.T in NumPy, .' in MATLAB) instead of reshaping";
 
-/// A loss whose logarithm has the base e^`ln_base`.
+/// The loss and cost with logarithms to the base e^`ln_base`.
 fn logarithm(case: &Case, ln_base: f64) -> Derivatives {
     let loss = case.data.loss / ln_base;
     Derivatives { loss, cost: loss + case.penalty.cost, ..case.right.clone() }
 }
 
-/// The permutations of the classes that the rows of what was submitted come closest to.
+/// The permutations of the classes that explain the rows of the submission best.
 fn permutations(case: &Case, submission: &Submission) -> Vec<Suspect> {
     let found = [Quantity::Weight, Quantity::Bias].map(|quantity| {
         let submitted = submission.of(quantity)?;
         closest_rows(submitted, quantity.of(&case.right), case.classes())
     });
-    let named = |rows: Vec<usize>| {
-        let name = format!("permuted classes: its rows are {rows:?}");
-        (name, case.permuted(&rows))
+    let named = |rows: Vec<usize>| Suspect {
+        name: format!("permuted classes: its rows are {rows:?}"),
+        fix: "row c must belong to class c, in the order of W and of the labels",
+        leads_to: case.permuted(&rows),
     };
     found.into_iter().flatten().map(named).collect()
 }
 
-/// For each of the `k` rows of `submitted` the row of `right` that is closest, if that is a permutation, and one that
-/// moves something.
+/// For each of the `k` rows of `submitted`, the closest row of `right`, if that is a permutation other than the identity.
 fn closest_rows(submitted: &[f64], right: &[f64], k: usize) -> Option<Vec<usize>> {
     let length = right.len() / k;
     let closest = |r: usize| {

@@ -1,7 +1,8 @@
-//! Somebody else's gradients: do they agree with the `f64` reference and, where not, which mistake do they look like?
+//! The referee: compares gradients that were computed elsewhere with the `f64` reference and, where they differ, names the
+//! mistake that they look like.
 //!
-//! A mistake that is often made is a function which gives the loss, the cost and the gradients that it leads to. What
-//! was submitted is held against each of them: the mistake is named when it explains the difference.
+//! Each common mistake is a function that returns the loss, the cost and the gradients that it leads to. A mistake is named
+//! if what it leads to is what was submitted.
 
 pub mod files;
 mod mistakes;
@@ -11,15 +12,14 @@ use crate::gradcheck::{Comparison, Derivatives, Problem, TOLERANCE};
 use crate::network::Parameters;
 use crate::shape::{Dims, check_shape};
 use crate::train::random_start;
-
 use mistakes::{Case, Suspect, suspects};
 
-/// What is compared.
+/// A quantity that can be submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
-    /// The gradient of the cost by `weight`.
+    /// The gradient of the cost with respect to `weight`.
     Weight,
-    /// The gradient of the cost by `bias`.
+    /// The gradient of the cost with respect to `bias`.
     Bias,
     /// The mean cross-entropy.
     Loss,
@@ -28,10 +28,10 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// All, in the order in which they are reported.
+    /// All quantities, in the order in which they are reported.
     pub const ALL: [Quantity; 4] = [Quantity::Weight, Quantity::Bias, Quantity::Loss, Quantity::Cost];
 
-    /// The name of the array that it is submitted in.
+    /// Name of the array in a submission.
     pub fn name(self) -> &'static str {
         match self {
             Quantity::Weight => "grad_W",
@@ -51,16 +51,16 @@ impl Quantity {
     }
 }
 
-/// What somebody computed for a problem.
+/// The solution of a problem, computed elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
-    /// The gradient of the cost by `weight`: (k,d), row-major.
+    /// The gradient of the cost with respect to `weight`, (k,d), row-major.
     pub dweight: Vec<f64>,
-    /// The gradient of the cost by `bias`: (k).
+    /// The gradient of the cost with respect to `bias`, (k).
     pub dbias: Vec<f64>,
-    /// The mean cross-entropy, if it was submitted.
+    /// The mean cross-entropy, if submitted.
     pub loss: Option<f64>,
-    /// loss + λ · Σ weight², if it was submitted.
+    /// loss + λ · Σ weight², if submitted.
     pub cost: Option<f64>,
 }
 
@@ -75,14 +75,14 @@ impl Submission {
     }
 }
 
-/// What came out for one quantity.
+/// The result for one quantity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// The quantity.
     pub quantity: Quantity,
-    /// What was submitted (`hand`) held against the `f64` reference (`other`).
+    /// The submission (`hand`) compared with the `f64` reference (`other`).
     pub comparison: Comparison,
-    /// The mistake that a difference looks like, if it looks like one.
+    /// The mistake that explains the difference, if one does.
     pub mistake: Option<Diagnosis>,
     /// The largest absolute value of the reference.
     pub largest: f64,
@@ -91,44 +91,46 @@ pub struct Finding {
 /// A mistake that explains a difference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnosis {
-    /// What was done, and what belongs there.
+    /// The mistake.
     pub mistake: String,
-    /// The largest absolute difference that is left to what this mistake would give.
+    /// The correction.
+    pub fix: &'static str,
+    /// The largest absolute difference between the submission and what the mistake leads to.
     pub left: f64,
 }
 
 impl Finding {
-    /// Whether something was compared and either the largest absolute difference or the largest relative one,
+    /// True if something was compared and the largest absolute difference or the largest relative one,
     /// |a − b| / max(10⁻⁶, |a| + |b|), is at most [`TOLERANCE`]. NaN never agrees.
     pub fn agrees(&self) -> bool {
         let relative = self.comparison.max_relative <= TOLERANCE;
         self.comparison.passed() || (self.comparison.elements > 0 && relative)
     }
 
-    /// Whether a difference is as small as the rounding of `f32` may leave where gradients or logits are large.
+    /// True if the difference is as small as the rounding errors of `f32` where gradients or logits are large.
     pub fn may_be_rounding(&self) -> bool {
         !self.agrees() && self.comparison.max_absolute <= ROUNDING * self.largest
     }
 }
 
-/// The largest difference, in units of the largest value, that is put down to the rounding of `f32`.
+/// The largest difference, relative to the largest value, that `f32` rounding may explain.
 const ROUNDING: f64 = 1e-5;
 
-/// The largest part of a difference that a mistake may leave unexplained.
+/// The largest fraction of a difference that a mistake may leave unexplained.
 const UNEXPLAINED: f64 = 0.1;
 
-/// The parameters at which a submission is asked for at the start: the weights of [`random_start`], but a bias drawn
-/// like them instead of zeros, or else a penalty on the bias would go unnoticed.
+/// Random parameters for a problem: the weights of [`random_start`], and biases drawn in the same way instead of zeros,
+/// at which a penalty on the bias would go unnoticed.
 pub fn start(dims: Dims, seed: u64) -> Parameters {
     let one_feature = Dims { features: 1, ..dims };
     Parameters { bias: random_start(one_feature, !seed).weight, ..random_start(dims, seed) }
 }
 
-/// Holds `submission` against the `f64` reference: a finding for each quantity that was submitted.
+/// Compares `submission` with the `f64` reference: one finding for each submitted quantity.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`](crate::Error::Shape) when `dweight` is not (k,d) or `dbias` not (k) for the problem's dimensions.
+/// [`Error::Shape`](crate::Error::Shape) if `dweight` is not (k,d) or `dbias` not (k) for the problem's dimensions.
 pub fn judge(problem: &Problem, lambda: f64, submission: &Submission) -> Result<Vec<Finding>> {
     let dims = problem.dims();
     let shape = [dims.classes, dims.features];
@@ -136,18 +138,12 @@ pub fn judge(problem: &Problem, lambda: f64, submission: &Submission) -> Result<
     check_shape("grad_b", submission.dbias.len(), &shape[..1])?;
 
     let case = Case::new(problem, lambda);
-    let mut findings: Vec<Finding> = Quantity::ALL
-        .into_iter()
-        .filter_map(|quantity| {
-            let right = quantity.of(&case.right);
-            Some(Finding {
-                quantity,
-                comparison: compare(submission.of(quantity)?, right),
-                mistake: None,
-                largest: largest(right),
-            })
-        })
-        .collect();
+    let finding = |quantity: Quantity| {
+        let right = quantity.of(&case.right);
+        let comparison = compare(submission.of(quantity)?, right);
+        Some(Finding { quantity, comparison, mistake: None, largest: largest(right) })
+    };
+    let mut findings: Vec<Finding> = Quantity::ALL.into_iter().filter_map(finding).collect();
     if findings.iter().any(|f| !f.agrees()) {
         diagnose(&mut findings, submission, &suspects(&case, submission));
     }
@@ -162,27 +158,27 @@ fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |m, v| v.abs().max(m))
 }
 
-/// Names the mistake of each quantity that differs: one that already explains another quantity if it can, otherwise the
-/// one that leaves least.
+/// Names the mistake of each quantity that differs: preferably one that already explains another quantity, otherwise the
+/// one that leaves the smallest difference.
 fn diagnose(findings: &mut [Finding], submission: &Submission, suspects: &[Suspect]) {
     let mut convicted = Vec::new();
     for finding in findings.iter_mut().filter(|f| !f.agrees()) {
         let submitted = submission.of(finding.quantity).expect("it was compared");
-        let explanations = suspects.iter().enumerate().filter_map(|(i, (_, leads_to))| {
-            let expected = finding.quantity.of(leads_to);
+        let explanations = suspects.iter().enumerate().filter_map(|(i, suspect)| {
+            let expected = finding.quantity.of(&suspect.leads_to);
             let left = compare(submitted, expected).max_absolute;
             let explained = left <= UNEXPLAINED * finding.comparison.max_absolute
                 && left <= TOLERANCE.max(ROUNDING * largest(expected));
             explained.then_some((i, left))
         });
-        // The first of several that leave the same.
+        // Of several that leave the same difference, the first.
         let best = explanations.min_by(|(i, a), (j, b)| {
-            let known = |i| !convicted.contains(i);
-            known(i).cmp(&known(j)).then(a.total_cmp(b))
+            let is_new = |i| !convicted.contains(i);
+            is_new(i).cmp(&is_new(j)).then(a.total_cmp(b))
         });
         finding.mistake = best.map(|(i, left)| {
             convicted.push(i);
-            Diagnosis { mistake: suspects[i].0.clone(), left }
+            Diagnosis { mistake: suspects[i].name.clone(), fix: suspects[i].fix, left }
         });
     }
 }
