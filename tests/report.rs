@@ -102,6 +102,7 @@ fn a_file_that_is_cut_short_is_refused_by_name_and_the_old_page_stays() {
         "provenance.json".into(),
         format!("curves_{SETTING}.csv"),
         format!("confusion_{SETTING}.csv"),
+        format!("probabilities_{SETTING}.csv"),
         format!("snapshots_{SETTING}.jpg"),
     ] {
         let path = out.path().join(&name);
@@ -269,7 +270,7 @@ fn on_paper_there_is_no_control_and_everything_else() {
     };
     assert_eq!((shown("nav"), shown(".epoch-control")), (json!(0), json!(0)));
     assert_eq!((shown(".chart"), shown(".weights li svg")), (json!(8), json!(40)));
-    assert_eq!((shown(".matrix"), shown("dl")), (json!(4), json!(1)));
+    assert_eq!((shown(".matrix"), shown(".histogram"), shown("dl")), (json!(4), json!(4), json!(1)));
     let paper = browser.run("return getComputedStyle(document.body).backgroundColor");
     assert_eq!(paper, json!("rgb(255, 255, 255)"));
 }

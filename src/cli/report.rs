@@ -7,24 +7,24 @@ use std::process::ExitCode;
 use onelayer::files::folder::Folder;
 use onelayer::page;
 
-const EXAMPLES: &str = "\
+const AFTER_HELP: &str = "\
 Examples:
   onelayer report --out results";
 
-/// What `report` takes.
+/// Arguments of `report`.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Folder of the results, in which report.html is written
+    /// Results folder to read, and to write report.html to
     #[arg(long, value_name = "DIR", default_value = "results")]
     out: PathBuf,
 }
 
-/// Reads the folder, writes the page, says where it is.
+/// Builds the page, writes it and prints its path.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let page = page::page(&args.out)?;
     Folder::open(&args.out)?.write(&[(page::FILE.into(), page)])?;
-    // Nobody to read it is no failure: the page is there.
+    // A closed stdout is no failure: the page is written.
     let _ = writeln!(stdout(), "{}", args.out.join(page::FILE).display());
     Ok(ExitCode::SUCCESS)
 }

@@ -243,9 +243,14 @@ impl Confusion {
         (0..self.classes).map(|t| self.count(t, predicted)).sum()
     }
 
+    /// The fraction of the examples of class `truth` that were predicted as `predicted`; `None` without examples.
+    pub fn share(&self, truth: usize, predicted: usize) -> Option<f64> {
+        fraction(self.count(truth, predicted), self.examples(truth))
+    }
+
     /// Fraction of the examples of `class` that were predicted as `class`; `None` without examples.
     pub fn recall(&self, class: usize) -> Option<f64> {
-        fraction(self.count(class, class), self.examples(class))
+        self.share(class, class)
     }
 
     /// Fraction of the predictions of `class` that are correct; `None` without predictions.

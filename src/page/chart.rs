@@ -1,4 +1,4 @@
-//! A panel of learning curves as the geometry of an SVG, with the axes of the PNG.
+//! Learning curves as the geometry of an SVG, with the axes of the PNG.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -6,10 +6,10 @@ use std::ops::Range;
 use crate::figures::{Curves, Point, decimals, format_tick, ticks};
 use crate::page::filters::nats;
 
-/// Of the drawing, in its own units; a browser scales it to the place there is.
+/// Size of the drawing, in its own units; a browser scales it.
 pub const WIDTH: f64 = 340.0;
 pub const HEIGHT: f64 = 216.0;
-/// Where the axes are.
+/// Edges of the area between the axes.
 pub const LEFT: f64 = 46.0;
 pub const RIGHT: f64 = WIDTH - 10.0;
 pub const TOP: f64 = 10.0;
@@ -19,32 +19,32 @@ pub const BOTTOM: f64 = HEIGHT - 36.0;
 pub struct Chart {
     /// `loss` or `cost`.
     pub quantity: &'static str,
-    /// What is seen, for those who don't see it.
+    /// A summary for readers who do not see the drawing.
     pub description: String,
     pub epoch_ticks: Vec<Tick>,
     pub value_ticks: Vec<Tick>,
-    /// The path of each line, by the split that it shows.
+    /// The split that each line shows, and its path.
     pub lines: [(&'static str, String); 2],
     pub epochs: Vec<EpochMark>,
     /// The first epoch without a value.
     pub diverged: Option<i32>,
 }
 
-/// A number at an axis.
+/// A number on an axis.
 pub struct Tick {
     pub at: f64,
     pub label: String,
 }
 
-/// What is shown when an epoch is pointed at.
+/// Shown when an epoch is pointed at.
 pub struct EpochMark {
     /// The epoch and its values.
     pub text: String,
-    /// The strip of the drawing that belongs to the epoch, and its middle.
+    /// The part of the drawing that belongs to the epoch.
     pub left: f64,
     pub width: f64,
     pub middle: f64,
-    /// Where its values are, by the split that has them.
+    /// The splits that have a value, and its place.
     pub dots: Vec<(&'static str, f64)>,
 }
 
@@ -64,7 +64,7 @@ impl Chart {
     }
 }
 
-/// From epochs and values to places in the drawing.
+/// Maps epochs and values to places in the drawing.
 struct Scale {
     last: i32,
     range: Range<f64>,
@@ -84,7 +84,7 @@ impl Scale {
     }
 
     fn epoch_ticks(&self) -> Vec<Tick> {
-        // A step of 1, 2 or 5 times a power of ten, with at most eight numbers.
+        // The smallest step of 1, 2 or 5 times a power of ten that gives at most nine numbers.
         let steps = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10i32.pow(power)));
         let step = steps.into_iter().find(|step| self.last / step <= 8);
         let ticks = (0..=self.last).step_by(step.unwrap_or(i32::MAX) as usize);
@@ -99,7 +99,7 @@ impl Scale {
             .collect()
     }
 
-    /// Joins neighbouring values; one without a neighbour is a line of no length, which round ends make a dot.
+    /// Joins neighbouring values. One without a neighbour is a line of length 0, drawn as a dot by its round ends.
     fn path(&self, points: &[Point]) -> String {
         let mut path = String::new();
         for run in points.split(|point| point.1.is_none()) {
@@ -175,8 +175,8 @@ fn description(curves: &Curves) -> String {
     )
 }
 
-/// `value` with one decimal: less than a pixel.
-fn tenths(value: f64) -> f64 {
+/// `value` with one decimal, which is finer than a pixel.
+pub fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 

@@ -1,15 +1,13 @@
-//! `report.html`: the whole of a results folder on one page, in one file that needs nothing besides.
+//! `report.html`: the page that shows a results folder, in a single file.
 //!
-//! The page is a function of the folder alone. A part whose file isn't there is left out, and the page says so; a file
-//! that can't be understood is refused. The page fetches nothing: its pictures are in it, and its own policy forbids
-//! the browser everything else. It is whole without its script, which only lets an epoch be chosen.
+//! The page depends on the folder alone. A part whose file is missing is left out, and the page lists the file; a malformed
+//! file is an error. The page fetches nothing: its pictures are embedded, and its own policy forbids the browser everything
+//! else. It is complete without its script, which only chooses the epoch shown.
 
 mod chart;
+mod contents;
 mod gradients;
-mod matrix;
-mod parts;
-#[cfg(test)]
-mod samples;
+mod histogram;
 #[cfg(test)]
 mod tests;
 
@@ -19,96 +17,56 @@ use askama::Template;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use sha2::{Digest, Sha256};
 
-use self::chart::Chart;
+use self::contents::{Contents, Missing};
 use self::gradients::Gradients;
-use self::matrix::MatrixRow;
-use self::parts::{Parts, SettingPart};
 use crate::dataset::cifar10::{CLASS_NAMES, SIDE};
 use crate::error::Result;
-use crate::train::table::CurveRow;
 
-/// The file's name.
+/// File name of the page.
 pub const FILE: &str = "report.html";
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// The page of the results folder `folder`.
+/// The page of the results folder `folder`, as HTML.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) when the folder or a file in it can't be read, [`Error::Format`](crate::Error::Format)
-/// for a file that is not what its name says, and for a folder in which there is nothing to show.
+/// [`Error::Io`](crate::Error::Io) if the folder or a file in it cannot be read, [`Error::Format`](crate::Error::Format)
+/// if a file is not what its name says or the folder has nothing to show.
 pub fn page(folder: &Path) -> Result<Vec<u8>> {
-    Ok(render(&Parts::read(folder)?))
-}
-
-fn render(parts: &Parts) -> Vec<u8> {
+    let contents = Contents::read(folder)?;
     let page = Page {
-        parts,
-        settings: parts.settings.iter().map(SettingView::new).collect(),
-        gradients: parts.gradcheck.as_deref().map(Gradients::new),
+        missing: contents.missing(),
+        gradients: contents.gradcheck.as_deref().map(Gradients::new),
         script_digest: BASE64_STANDARD.encode(Sha256::digest(SCRIPT)),
+        contents: &contents,
     };
-    let html = page.render().expect("writing to memory cannot fail");
-    html.into_bytes()
+    Ok(page.render().expect("writing to memory cannot fail").into_bytes())
 }
 
-/// What the template is filled with.
+/// The values of the template.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
-    parts: &'a Parts,
-    settings: Vec<SettingView<'a>>,
+    contents: &'a Contents,
+    missing: Vec<Missing>,
     gradients: Option<Gradients<'a>>,
-    /// What the policy of the page allows to run.
+    /// The digest of the only script that the page's policy lets run.
     script_digest: String,
 }
 
-/// A setting, ready to be shown.
-struct SettingView<'a> {
-    part: &'a SettingPart,
-    /// The losses and the costs; none without their table.
-    charts: Vec<Chart>,
-    /// The confusion matrix; empty without its table.
-    matrix: Vec<MatrixRow>,
-}
-
-impl<'a> SettingView<'a> {
-    fn new(part: &'a SettingPart) -> Self {
-        let curves = part.curves.iter().flat_map(|rows| CurveRow::curves(rows));
-        Self {
-            part,
-            charts: curves.map(|curves| Chart::new(&curves)).collect(),
-            matrix: part.confusion.iter().flat_map(matrix::rows).collect(),
-        }
-    }
-
-    /// How many epochs the slider goes over.
-    fn steps(&self) -> usize {
-        let curves = self.part.curves.as_ref().map(Vec::len);
-        let snapshots = self.part.snapshots.as_ref().map(|sheet| sheet.epochs);
-        curves.or(snapshots).unwrap_or(0)
-    }
-
-    /// The epoch that is shown at first.
-    fn last_epoch(&self) -> usize {
-        let last = self.part.curves.as_ref().and_then(|rows| rows.last());
-        last.map_or(self.steps(), |row| row.epoch)
-    }
-}
-
-/// How the template writes values.
+/// Formats of the values in the template.
 mod filters {
     use askama::{Result, Values, filter_fn};
 
     use super::{BASE64_STANDARD, Engine};
     use crate::{hyperparameters, statistics};
 
-    /// What stands where there is no value.
+    /// Stands for a missing value.
     const MISSING: &str = "–";
 
-    /// A loss or cost; the unit stands beside it.
+    /// A loss or cost in nats, without the unit.
     pub fn nats(value: Option<f64>) -> String {
         value.map_or(MISSING.into(), |v| if v.abs() < 1e5 { format!("{v:.4}") } else { format!("{v:.3e}") })
     }
@@ -124,7 +82,7 @@ mod filters {
         Ok(value.map_or(MISSING.into(), |v| statistics::percent(v) + "\u{a0}%"))
     }
 
-    /// A difference: only its order of magnitude matters. One that is missing was not finite.
+    /// A difference, of which only the order of magnitude matters; a missing one was not finite.
     #[filter_fn]
     pub fn scientific(value: &(impl Copy + Into<Option<f64>>), _: &dyn Values) -> Result<String> {
         let value: Option<f64> = (*value).into();
@@ -137,17 +95,17 @@ mod filters {
         Ok(hyperparameters::short(*value))
     }
 
-    /// A fraction, as a style has it.
+    /// A fraction for a style sheet; a missing one is 0.
     #[filter_fn]
     pub fn share(value: &(impl Copy + Into<Option<f64>>), _: &dyn Values) -> Result<String> {
         Ok(format!("{:.3}", (*value).into().unwrap_or(0.0)))
     }
 
-    /// A command line that a shell would understand as it was typed.
+    /// A command line, quoted for a shell.
     #[filter_fn]
     pub fn shell(words: &[String], _: &dyn Values) -> Result<String> {
         let words = words.iter().map(String::as_str);
-        // What can't be written for a shell holds a NUL, which no argument does.
+        // Only a NUL cannot be quoted, and no argument contains one.
         shlex::try_join(words).map_err(askama::Error::custom)
     }
 

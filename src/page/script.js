@@ -1,5 +1,5 @@
 "use strict";
-// Lets an epoch of a setting be chosen, by its slider or by pointing at a curve. Everything else is there without it.
+// Chooses the epoch of a setting with its slider or by pointing at a curve. The page is complete without this script.
 for (const setting of document.querySelectorAll(".setting")) {
   const slider = setting.querySelector(".epoch-control input");
   if (!slider) continue;
@@ -18,7 +18,7 @@ for (const setting of document.querySelectorAll(".setting")) {
       readout.textContent = epochs[step - 1].querySelector("title").textContent;
       values.push(readout.textContent);
     }
-    // Where curves leave out epochs, their texts say which one this is.
+    // The curves may show a selection of the epochs; their texts name the epoch.
     const epoch = values.length ? values[0].match(/\d+/)[0] : String(step);
     for (const name of names) name.textContent = epoch;
     slider.setAttribute("aria-valuetext", values.join("; ") || `Epoch ${epoch}`);

@@ -1,9 +1,25 @@
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 
+use image::{ImageFormat, RgbImage};
+use tempfile::TempDir;
+
+use crate::dataset::cifar10::{BatchFile, DIMS};
+use crate::dataset::store::RecordFile;
+use crate::evaluate::table::{confusion_csv, probability_rows};
+use crate::evaluate::{Confusion, ProbabilityHistogram};
+use crate::figures::snapshots::to_jpeg;
 use crate::files::csv::{Dialect, to_csv};
-use crate::page::samples::{curve_row, folder, gradcheck_row, summary_row};
+use crate::gradcheck::table::{GradcheckRow, Location};
+use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::page::*;
+use crate::replicate::Replication;
+use crate::replicate::testing::rows;
+use crate::search::table::SearchRow;
+use crate::shard::Shard;
+use crate::train::provenance::{Commit, Provenance};
+use crate::train::table::{CurveRow, SummaryRow};
 
 const REPORT: [&str; 4] = ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"];
 
@@ -57,6 +73,8 @@ fn every_part_of_a_full_folder_is_on_the_page() {
     let html = html(folder(&REPORT).path());
     assert_eq!(count(&html, "<figure class=\"chart\">"), 8);
     assert_eq!(count(&html, "<g class=\"epoch\">"), 16);
+    assert_eq!(count(&html, "<figure class=\"histogram\">"), 4);
+    assert_eq!(count(&html, "<g class=\"bin\">"), 80);
     assert_eq!(count(&html, "data:image/jpeg;base64,"), 4);
     assert_eq!(count(&html, "aria-label=\"Weights of the class "), 40);
     assert_eq!(count(&html, "<table class=\"matrix\">"), 4);
@@ -68,7 +86,8 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "1.7607",
         "Epoch 2: training 1.5000, validation 2.5000 nats",
         "Epoch 2: training 3.0000, validation 3.5000 nats",
-        "All 1 checks pass.",
+        "Probability 0.05 to 0.10: 1 correct, 38 wrong",
+        "All checks pass (1).",
         "2.5e−8",
         "× 0.5 every 10 epochs",
         "38.00\u{a0}% ± 0.49\u{a0}%",
@@ -127,7 +146,7 @@ fn what_a_file_says_is_text_whatever_it_is() {
     let out = folder(&[hostile]);
     let write = |name: &str, bytes: Vec<u8>| fs::write(out.path().join(name), bytes).unwrap();
     write("gradcheck.csv", to_csv(&[gradcheck_row(hostile, hostile, None, hostile)], Dialect::Comma));
-    let mut provenance = crate::page::samples::provenance();
+    let mut provenance = provenance();
     provenance.processor = hostile.into();
     provenance.command = vec![hostile.into()];
     write("provenance.json", provenance.to_json());
@@ -160,13 +179,14 @@ fn a_part_that_is_missing_is_left_out_and_named_with_the_command_that_writes_it(
         ("summary.csv", "id=\"accuracies\"", "train"),
         ("curves_lambda0_eta0.1.csv", "class=\"charts\"", "train"),
         ("snapshots_lambda0_eta0.1.jpg", "class=\"weights\"", "train"),
+        ("probabilities_lambda0_eta0.1.csv", "class=\"histogram\"", "train"),
         ("confusion_lambda0_eta0.1.csv", "class=\"matrix\"", "train"),
     ] {
         let out = folder(&REPORT[..1]);
         fs::remove_file(out.path().join(name)).unwrap();
         let html = html(out.path());
         assert!(full.contains(part) && !html.contains(part), "{name}");
-        let said = format!("<code>{name}</code>, which <code>onelayer {command}</code> writes");
+        let said = format!("<code>{name}</code>, written by <code>onelayer {command}</code>");
         assert!(html.contains(&said), "{name}");
         elements(&html);
     }
@@ -184,6 +204,27 @@ fn without_snapshots_the_weights_at_the_end_are_shown() {
     assert!(!html.contains("id=\"missing\""));
     fs::write(&path, &figure[..figure.len() / 2]).unwrap();
     assert!(error(out.path()).contains("weights_lambda0_eta0.1.png: must be a PNG"));
+}
+
+#[test]
+fn the_reported_accuracy_is_shown_only_for_settings_trained_as_in_the_report() {
+    let page_of = |reported: [Option<f64>; 2]| {
+        let out = folder(&REPORT[..2]);
+        let row = |(name, reported): (&&str, Option<f64>)| {
+            let mut row = summary_row(name);
+            row.reported_test_accuracy = reported;
+            row
+        };
+        let rows: Vec<_> = REPORT[..2].iter().zip(reported).map(row).collect();
+        fs::write(out.path().join("summary.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
+        fs::remove_file(out.path().join("replication_summary.csv")).unwrap();
+        html(out.path())
+    };
+    let mentions = |html: &str| [">reported<", ">difference<", "the report that"].map(|text| html.contains(text));
+    assert_eq!(mentions(&page_of([None, None])), [false; 3]);
+    let mixed = page_of([Some(0.394), None]);
+    assert!(mixed.contains("<td>39.40\u{a0}%</td><td>−0.05</td>") && mixed.contains("<td>–</td><td>–</td>"));
+    assert_eq!(mentions(&page_of([Some(0.394); 2])), [true; 3]);
 }
 
 #[test]
@@ -206,7 +247,9 @@ fn a_setting_that_diverged_says_so_and_misses_nothing() {
     write("summary.csv", to_csv(&[row], Dialect::Comma));
     write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), second], Dialect::Comma));
     fs::remove_file(out.path().join(format!("snapshots_{name}.jpg"))).unwrap();
-    fs::remove_file(out.path().join(format!("confusion_{name}.csv"))).unwrap();
+    for part in ["confusion", "probabilities"] {
+        fs::remove_file(out.path().join(format!("{part}_{name}.csv"))).unwrap();
+    }
     let html = html(out.path());
     assert!(html.contains("diverged in epoch 2") && html.contains("Epoch 2: diverged"));
     assert!(!html.contains("id=\"missing\"") && !html.contains("NaN"));
@@ -239,7 +282,7 @@ fn of_very_many_epochs_some_are_shown_and_the_last() {
     fs::write(out.path().join("curves_lambda0_eta0.1.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
     let html = html(out.path());
     assert_eq!(count(&html, "<g class=\"epoch\">"), 2 * 167);
-    assert!(html.contains("Epoch 1001: ") && html.contains("of 2 epochs, some"));
+    assert!(html.contains("Epoch 1001: ") && html.contains("a selection of the 2 epochs"));
 }
 
 #[test]
@@ -258,6 +301,143 @@ fn the_best_setting_is_the_one_with_the_highest_test_accuracy() {
 #[test]
 fn a_folder_without_anything_to_show_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    assert!(error(out.path()).contains("there is nothing to show"));
+    assert!(error(out.path()).contains("must contain summary.csv (run `onelayer train`)"));
     assert!(error(&out.path().join("nowhere")).starts_with("cannot read the folder"));
+}
+
+/// A check of 10 numbers, tolerance 10⁻⁶.
+pub fn gradcheck_row(problem: &str, against: &str, difference: Option<f64>, verdict: &str) -> GradcheckRow {
+    GradcheckRow {
+        problem: problem.into(),
+        implementation: "kernels".into(),
+        against: against.into(),
+        lambda: 0.1,
+        terms: "both".into(),
+        quantity: "weight".into(),
+        elements: 10,
+        max_absolute_difference: difference,
+        max_relative_difference: difference,
+        location: Location::of_bias(3),
+        hand: Some(0.5),
+        other: Some(0.5),
+        tolerance: 1e-6,
+        verdict: verdict.into(),
+    }
+}
+
+/// A folder with every part, of `settings`, two epochs each.
+pub fn folder(settings: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
+    let rows: Vec<_> = settings.iter().map(|name| summary_row(name)).collect();
+    write("summary.csv", to_csv(&rows, Dialect::Comma));
+    write("gradcheck.csv", to_csv(&[gradcheck_row("images", "reference", Some(2.5e-8), "PASS")], Dialect::Comma));
+    write(
+        "search.csv",
+        to_csv(&[search_row(0.5, None), search_row(0.001, Some(0.37)), search_row(0.01, Some(0.38))], Dialect::Comma),
+    );
+    write("search.png", png());
+    for (name, bytes) in crate::replicate::table::files(&replication(), Dialect::Comma) {
+        write(&name, bytes);
+    }
+    write("provenance.json", provenance().to_json());
+    for name in settings.iter().filter(|name| !name.contains('/')) {
+        write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), curve_row(2)], Dialect::Comma));
+        let snapshot = vec![128; DIMS.classes * DIMS.features];
+        write(&format!("snapshots_{name}.jpg"), to_jpeg(&[snapshot.clone(), snapshot]));
+        let confusion = Confusion::from_counts(10, (0..100).collect());
+        write(&format!("confusion_{name}.csv"), confusion_csv(&confusion, Dialect::Comma));
+        write(&format!("probabilities_{name}.csv"), to_csv(&probability_rows(&histogram()), Dialect::Comma));
+    }
+    folder
+}
+
+/// Bin i has i correct and twice as many wrong images fewer than 40.
+pub fn histogram() -> ProbabilityHistogram {
+    ProbabilityHistogram { right: std::array::from_fn(|i| i), wrong: std::array::from_fn(|i| 40 - 2 * i) }
+}
+
+/// Two seeds of two settings, the first of which diverges once.
+pub fn replication() -> Replication {
+    let mut rows = rows(&[("lambda0_eta0.001", &[390, 391]), ("lambda0.1_eta0.001", &[393, 392])]);
+    rows[0].correct_test_images = None;
+    Replication::new(&rows).unwrap()
+}
+
+pub fn summary_row(setting: &str) -> SummaryRow {
+    SummaryRow {
+        setting: setting.into(),
+        hyperparameters: Hyperparameters { lambda: 0.1, epochs: 2, ..Hyperparameters::default() },
+        train_loss: Some(1.6436),
+        train_cost: Some(1.7593),
+        train_accuracy: Some(0.4482),
+        validation_loss: Some(1.7875),
+        validation_cost: Some(1.9032),
+        validation_accuracy: Some(0.3902),
+        test_loss: Some(1.7607),
+        test_accuracy: Some(0.3935),
+        reported_test_accuracy: Some(0.394),
+        train_seconds: 0.68,
+    }
+}
+
+pub fn search_row(eta: f64, accuracy: Option<f64>) -> SearchRow {
+    SearchRow {
+        trial: 1,
+        trials: 3,
+        search: "00".into(),
+        shard: Shard::WHOLE,
+        setting: "a".into(),
+        hyperparameters: Hyperparameters {
+            lambda: 0.1,
+            eta,
+            loss: Loss::Bce,
+            decay_every: Some(10),
+            decay_factor: Some(0.5),
+            flip: 0.5,
+            ..Hyperparameters::default()
+        },
+        validation_split: "data_batch_2.bin".into(),
+        validation_images: 10_000,
+        validation_loss: accuracy,
+        validation_cost: accuracy,
+        validation_accuracy: accuracy,
+        validation_standard_error: accuracy.map(|_| 0.0049),
+        train_seconds: 0.5,
+    }
+}
+
+/// A small picture.
+pub fn png() -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    RgbImage::new(2, 3).write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+pub fn curve_row(epoch: usize) -> CurveRow {
+    CurveRow {
+        epoch,
+        learning_rate: 0.001,
+        train_loss: Some(1.0 + 1.0 / epoch as f64),
+        train_cost: Some(3.0),
+        train_accuracy: Some(0.25),
+        validation_loss: Some(2.5),
+        validation_cost: Some(3.5),
+        validation_accuracy: Some(0.2),
+        epoch_seconds: 0.01,
+    }
+}
+
+pub fn provenance() -> Provenance {
+    Provenance {
+        version: "0.1.0".into(),
+        commit: Some(Commit { id: "01e2383aa".into(), modified: true }),
+        command: vec!["onelayer".into(), "train".into(), "--init".into(), "a file".into()],
+        seed: 42,
+        hyperparameters: vec![Hyperparameters::default()],
+        data: vec![RecordFile::from(BatchFile::Test).into()],
+        processor: "A processor".into(),
+        threads: 2,
+        platform: "linux x86_64".into(),
+    }
 }

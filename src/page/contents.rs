@@ -1,0 +1,278 @@
+//! Reads what the page shows from a results folder.
+
+use std::fs;
+use std::io::{Cursor, ErrorKind};
+use std::path::Path;
+
+use image::{ImageFormat, ImageReader};
+use rayon::prelude::*;
+
+use crate::dataset::cifar10::SIDE;
+use crate::error::{Error, Result};
+use crate::evaluate::Confusion;
+use crate::evaluate::table::read_confusion;
+use crate::figures::snapshots;
+use crate::files::csv::{Row, from_csv};
+use crate::gradcheck::table::GradcheckRow;
+use crate::hyperparameters::short;
+use crate::page::chart::Chart;
+use crate::page::histogram::Histogram;
+use crate::replicate::{SummaryRow as ReplicatedSetting, VerdictRow};
+use crate::search::table::SearchRow;
+use crate::statistics::points;
+use crate::train::provenance::{self, Provenance};
+use crate::train::table::{CurveRow, SummaryRow};
+
+/// Maximum number of epochs of a setting that are shown one by one; of more, a selection is shown.
+const MAX_EPOCHS: usize = snapshots::MAX_EPOCHS;
+
+/// The contents of a results folder. A part without its file is `None`.
+pub struct Contents {
+    /// Those of `summary.csv`, in its order.
+    pub settings: Vec<SettingPart>,
+    /// `gradcheck.csv`.
+    pub gradcheck: Option<Vec<GradcheckRow>>,
+    pub replication: Option<ReplicationPart>,
+    pub search: Option<SearchPart>,
+    /// `provenance.json`.
+    pub provenance: Option<Provenance>,
+}
+
+/// A setting and its files.
+pub struct SettingPart {
+    pub summary: SummaryRow,
+    /// `curves_<setting>.csv`, at most [`MAX_EPOCHS`] rows of it.
+    pub curves: Option<Vec<CurveRow>>,
+    /// True if `curves` is a selection of the epochs.
+    pub thinned: bool,
+    /// The losses and the costs of `curves`.
+    pub charts: Vec<Chart>,
+    /// `snapshots_<setting>.jpg`.
+    pub snapshots: Option<Sheet>,
+    /// `weights_<setting>.png`, which shows the same as the last snapshot; not read if there are snapshots.
+    pub weights: Option<Vec<u8>>,
+    /// `probabilities_<setting>.csv`.
+    pub histogram: Option<Histogram>,
+    /// `confusion_<setting>.csv`.
+    pub confusion: Option<Confusion>,
+}
+
+/// The picture of a setting's weights after each epoch.
+pub struct Sheet {
+    pub bytes: Vec<u8>,
+    pub epochs: usize,
+}
+
+impl Sheet {
+    /// The vertical offset, in pixels, at which the last line of the picture is seen.
+    pub fn last_offset(&self) -> i64 {
+        -((self.epochs.saturating_sub(1) * SIDE) as i64)
+    }
+}
+
+/// The same settings with many seeds.
+pub struct ReplicationPart {
+    /// `replication_summary.csv`: one row per setting.
+    pub settings: Vec<ReplicatedSetting>,
+    /// `replication_verdicts.csv`: one row per conclusion of the course report.
+    pub verdicts: Option<Vec<VerdictRow>>,
+    /// `replication.png`.
+    pub figure: Option<Vec<u8>>,
+}
+
+/// A search of hyperparameters.
+pub struct SearchPart {
+    /// `search.csv`, the trial with the highest validation accuracy first.
+    pub trials: Vec<SearchRow>,
+    /// `search.png`.
+    pub figure: Option<Vec<u8>>,
+}
+
+/// A file that is not in the folder.
+pub struct Missing {
+    /// The part that it would show.
+    pub part: &'static str,
+    pub file: String,
+    /// The command that writes it.
+    pub command: &'static str,
+}
+
+impl Contents {
+    /// Reads the folder `path`.
+    pub fn read(path: &Path) -> Result<Self> {
+        fs::read_dir(path).map_err(Error::io("read the folder", path))?;
+        let folder = Reader { folder: path };
+        let summary: Vec<SummaryRow> = folder.table("summary.csv")?.unwrap_or_default();
+        let contents = Self {
+            settings: summary.into_par_iter().map(|row| SettingPart::read(&folder, row)).collect::<Result<_>>()?,
+            gradcheck: folder.table("gradcheck.csv")?,
+            replication: ReplicationPart::read(&folder)?,
+            search: SearchPart::read(&folder)?,
+            provenance: folder.file(provenance::FILE, Provenance::from_json)?,
+        };
+        if contents.settings.is_empty() && contents.gradcheck.is_none() {
+            return Err(Error::format(
+                path,
+                "must contain summary.csv (run `onelayer train`) or gradcheck.csv (run `onelayer gradcheck`), but has \
+                 neither",
+            ));
+        }
+        Ok(contents)
+    }
+
+    /// The setting with the highest test accuracy.
+    pub fn best(&self) -> Option<&SummaryRow> {
+        let rows = self.settings.iter().map(|setting| &setting.summary);
+        let tested = rows.filter_map(|row| Some((row.test_accuracy?, row)));
+        tested.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, row)| row)
+    }
+
+    /// True if the course report states an accuracy for a setting, trained as here.
+    pub fn is_comparable(&self) -> bool {
+        self.settings.iter().any(|setting| setting.summary.reported_test_accuracy.is_some())
+    }
+
+    /// The files that are not in the folder.
+    pub fn missing(&self) -> Vec<Missing> {
+        let mut parts = vec![
+            ("Accuracies", "summary.csv".into(), "train", self.settings.is_empty()),
+            ("Gradient check", "gradcheck.csv".into(), "gradcheck", self.gradcheck.is_none()),
+            ("Replication", "replication_summary.csv".into(), "replicate", self.replication.is_none()),
+            ("Search", "search.csv".into(), "search", self.search.is_none()),
+            ("Provenance", provenance::FILE.into(), "train", self.provenance.is_none()),
+        ];
+        for setting in &self.settings {
+            let name = &setting.summary.setting;
+            // A setting that diverged has neither weights nor predictions to show.
+            let trained = setting.summary.train_loss.is_some();
+            let weights = setting.snapshots.is_some() || setting.weights.is_some();
+            let (histogram, confusion) = (setting.histogram.is_some(), setting.confusion.is_some());
+            parts.extend([
+                ("Curves", format!("curves_{name}.csv"), "train", setting.curves.is_none()),
+                ("Weights", format!("snapshots_{name}.jpg"), "train", trained && !weights),
+                ("Probabilities", format!("probabilities_{name}.csv"), "train", trained && !histogram),
+                ("Confusion matrix", format!("confusion_{name}.csv"), "train", trained && !confusion),
+            ]);
+        }
+        let missing = parts.into_iter().filter(|(.., is_missing)| *is_missing);
+        missing.map(|(part, file, command, _)| Missing { part, file, command }).collect()
+    }
+}
+
+impl SettingPart {
+    fn read(folder: &Reader, summary: SummaryRow) -> Result<Self> {
+        let name = &summary.setting;
+        let all: Option<Vec<CurveRow>> = folder.table(&format!("curves_{name}.csv"))?;
+        let snapshots = folder.file(&format!("snapshots_{name}.jpg"), |bytes, path| {
+            let epochs = snapshots::epochs(bytes, path)?;
+            match &all {
+                Some(rows) if rows.len() != epochs => Err(Error::format(
+                    path,
+                    format!("must show the {} epochs of curves_{name}.csv, but shows {epochs}", rows.len()),
+                )),
+                _ => Ok(Sheet { bytes: bytes.to_vec(), epochs }),
+            }
+        })?;
+        let shown = all.as_ref().map(|rows| thin(rows));
+        let curves = shown.iter().flat_map(|rows| CurveRow::curves(rows));
+        Ok(Self {
+            thinned: shown.as_ref().map(Vec::len) != all.as_ref().map(Vec::len),
+            charts: curves.map(|curves| Chart::new(&curves)).collect(),
+            curves: shown,
+            weights: match snapshots {
+                Some(_) => None,
+                None => folder.file(&format!("weights_{name}.png"), picture)?,
+            },
+            snapshots,
+            histogram: folder.table(&format!("probabilities_{name}.csv"))?.map(|rows| Histogram::new(&rows)),
+            confusion: folder.file(&format!("confusion_{name}.csv"), read_confusion)?,
+            summary,
+        })
+    }
+
+    /// `λ = 0, η = 0.1`.
+    pub fn title(&self) -> String {
+        let [lambda, eta] = [self.summary.hyperparameters.lambda, self.summary.hyperparameters.eta].map(short);
+        format!("λ\u{a0}=\u{a0}{lambda}, η\u{a0}=\u{a0}{eta}")
+    }
+
+    /// The test accuracy minus the reported one, in percentage points.
+    pub fn difference(&self) -> String {
+        let both = self.summary.test_accuracy.zip(self.summary.reported_test_accuracy);
+        both.map_or("–".into(), |(ours, theirs)| points(ours - theirs).replace('-', "−"))
+    }
+
+    /// Number of steps of the slider.
+    pub fn steps(&self) -> usize {
+        let snapshots = self.snapshots.as_ref().map(|sheet| sheet.epochs);
+        self.curves.as_ref().map(Vec::len).or(snapshots).unwrap_or(0)
+    }
+
+    /// The epoch that is shown at first.
+    pub fn last_epoch(&self) -> usize {
+        let last = self.curves.as_ref().and_then(|rows| rows.last());
+        last.map_or(self.steps(), |row| row.epoch)
+    }
+}
+
+impl ReplicationPart {
+    fn read(folder: &Reader) -> Result<Option<Self>> {
+        let Some(settings) = folder.table("replication_summary.csv")? else {
+            return Ok(None);
+        };
+        let verdicts = folder.table("replication_verdicts.csv")?;
+        Ok(Some(Self { settings, verdicts, figure: folder.file("replication.png", picture)? }))
+    }
+}
+
+impl SearchPart {
+    fn read(folder: &Reader) -> Result<Option<Self>> {
+        let Some(mut trials) = folder.table::<SearchRow>("search.csv")? else {
+            return Ok(None);
+        };
+        let accuracy = |row: &SearchRow| row.validation_accuracy.unwrap_or(f64::NEG_INFINITY);
+        trials.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
+        Ok(Some(Self { trials, figure: folder.file("search.png", picture)? }))
+    }
+}
+
+/// At most [`MAX_EPOCHS`] of `rows`, evenly spaced, including the last.
+fn thin(rows: &[CurveRow]) -> Vec<CurveRow> {
+    let every = rows.len().div_ceil(MAX_EPOCHS).max(1);
+    let mut rows: Vec<_> = rows.iter().rev().step_by(every).cloned().collect();
+    rows.reverse();
+    rows
+}
+
+/// `bytes`, if they are a complete PNG.
+fn picture(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
+    ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png)
+        .decode()
+        .map_err(|e| Error::format(path, format!("must be a PNG, but {e}")))?;
+    Ok(bytes.to_vec())
+}
+
+/// Reads the files of a folder that are there.
+struct Reader<'a> {
+    folder: &'a Path,
+}
+
+impl Reader<'_> {
+    fn table<R: Row>(&self, name: &str) -> Result<Option<Vec<R>>> {
+        self.file(name, from_csv)
+    }
+
+    /// The content of the file `name`, as `read` returns it; `None` if the folder has no such file.
+    fn file<T>(&self, name: &str, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<Option<T>> {
+        // A name contains that of a setting, which comes from a file: it must not lead out of the folder.
+        if name.contains(['/', '\\', ':', '\0']) {
+            return Ok(None);
+        }
+        let path = self.folder.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => read(&bytes, &path).map(Some),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", &path)(e)),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The histogram of the probability of the true class as the geometry of an SVG.
+
+use crate::evaluate::table::ProbabilityRow;
+use crate::figures::ticks;
+use crate::page::chart::{BOTTOM, LEFT, RIGHT, TOP, Tick, tenths};
+
+pub struct Histogram {
+    /// A summary for readers who do not see the drawing.
+    pub description: String,
+    pub probability_ticks: Vec<Tick>,
+    pub count_ticks: Vec<Tick>,
+    pub bins: Vec<Bin>,
+}
+
+/// The two bars of a bin.
+pub struct Bin {
+    /// The probabilities and both counts, shown when the bin is pointed at.
+    pub text: String,
+    /// The part of the drawing that belongs to the bin.
+    pub left: f64,
+    pub width: f64,
+    pub bar_width: f64,
+    pub bars: [Bar; 2],
+}
+
+pub struct Bar {
+    /// `right` or `wrong`.
+    pub class: &'static str,
+    pub left: f64,
+    pub top: f64,
+    pub height: f64,
+}
+
+impl Histogram {
+    pub fn new(rows: &[ProbabilityRow]) -> Self {
+        let most = rows.iter().map(|row| row.right.max(row.wrong)).max().unwrap_or(0);
+        let top = most.max(1) as f64 * 1.05;
+        let x = |probability: f64| tenths(LEFT + (RIGHT - LEFT) * probability);
+        let y = |count: f64| tenths(BOTTOM - (BOTTOM - TOP) * count / top);
+        let bin = |row: &ProbabilityRow| {
+            let (left, width) = (x(row.lower), x(row.upper) - x(row.lower));
+            let bar = |class, share, count: usize| {
+                let top = y(count as f64);
+                Bar { class, left: tenths(left + share * width), top, height: tenths(BOTTOM - top) }
+            };
+            Bin {
+                text: format!(
+                    "Probability {:.2} to {:.2}: {} correct, {} wrong",
+                    row.lower, row.upper, row.right, row.wrong
+                ),
+                left,
+                width: tenths(width),
+                bar_width: tenths(0.4 * width),
+                bars: [bar("right", 0.1, row.right), bar("wrong", 0.5, row.wrong)],
+            }
+        };
+        let tenth = |i: u32| Tick { at: x(f64::from(i) / 10.0), label: format!("{:.1}", f64::from(i) / 10.0) };
+        Self {
+            description: description(rows),
+            probability_ticks: (0..=10).step_by(2).map(tenth).collect(),
+            count_ticks: ticks(&(0.0..top)).into_iter().map(|at| Tick { at: y(at), label: at.to_string() }).collect(),
+            bins: rows.iter().map(bin).collect(),
+        }
+    }
+}
+
+/// The number of images, and how many have a low and a high probability of the true class.
+fn description(rows: &[ProbabilityRow]) -> String {
+    let images = |are_counted: fn(&&ProbabilityRow) -> bool| {
+        rows.iter().filter(are_counted).map(|row| row.right + row.wrong).sum::<usize>()
+    };
+    format!(
+        "Histogram of {} test images. The probability of the true class is below 0.1 for {} images and at least 0.5 for {}.",
+        images(|_| true),
+        images(|row| row.upper <= 0.1),
+        images(|row| row.lower >= 0.5),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram() -> Histogram {
+        let counts = |bin: usize| match bin {
+            1 => (0, 80),
+            10 => (40, 20),
+            _ => (0, 0),
+        };
+        let row = |bin: usize| {
+            let (lower, upper, (right, wrong)) = (bin as f64 / 20.0, (bin + 1) as f64 / 20.0, counts(bin));
+            ProbabilityRow { lower, upper, right, wrong }
+        };
+        Histogram::new(&(0..20).map(row).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_bar_is_as_high_as_its_count_and_stands_in_its_bin() {
+        let histogram = histogram();
+        let height = |bin: usize, bar: usize| histogram.bins[bin].bars[bar].height;
+        assert_eq!((height(0, 0), height(0, 1), height(1, 0)), (0.0, 0.0, 0.0));
+        assert!((BOTTOM - TOP) * 0.9 < height(1, 1) && height(1, 1) < BOTTOM - TOP);
+        assert!((height(10, 0) - height(1, 1) / 2.0).abs() < 0.11 && (height(10, 1) - height(1, 1) / 4.0).abs() < 0.11);
+        for pair in histogram.bins.windows(2) {
+            assert!((pair[0].left + pair[0].width - pair[1].left).abs() < 0.11);
+            let [right, wrong] = pair[0].bars.each_ref().map(|bar| bar.left);
+            assert!(pair[0].left < right && right < wrong && wrong + pair[0].bar_width < pair[1].left + 0.1);
+        }
+        let last = &histogram.bins[19];
+        assert_eq!((histogram.bins[0].left, tenths(last.left + last.width)), (LEFT, RIGHT));
+    }
+
+    #[test]
+    fn the_counts_are_in_the_texts() {
+        let histogram = histogram();
+        assert_eq!(histogram.bins[10].text, "Probability 0.50 to 0.55: 40 correct, 20 wrong");
+        assert_eq!(
+            histogram.description,
+            "Histogram of 140 test images. The probability of the true class is below 0.1 for 80 images and at least \
+             0.5 for 60."
+        );
+    }
+
+    #[test]
+    fn a_histogram_without_images_is_drawn() {
+        let histogram = Histogram::new(&[ProbabilityRow { lower: 0.0, upper: 1.0, right: 0, wrong: 0 }]);
+        assert_eq!(histogram.bins[0].bars.each_ref().map(|bar| (bar.top, bar.height)), [(BOTTOM, 0.0); 2]);
+        assert_eq!(Histogram::new(&[]).bins.len(), 0);
+    }
+}
