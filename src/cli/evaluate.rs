@@ -9,7 +9,7 @@ use onelayer::dataset::Dataset;
 use onelayer::dataset::cifar10::CLASS_NAMES;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::table::{class_rows, confusion_csv};
-use onelayer::evaluate::{Confusion, Outcomes, Prediction, Scores, outcomes};
+use onelayer::evaluate::{Confusion, Outcomes, Scores, outcomes};
 use onelayer::figures::{ClassifiedImage, IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv::{Dialect, to_csv};
 use onelayer::statistics::percent;
@@ -132,8 +132,7 @@ impl Evaluation<'_> {
             _ => format!("{setting}_{split}"),
         };
         let title = format!("{setting}, {split} split");
-        let [right, wrong] = [true, false].map(|right| self.outcomes.most_confident(right, IMAGES));
-        let [right, wrong] = [&right, &wrong].map(|predictions| self.classified(predictions));
+        let [right, wrong] = [true, false].map(|right| self.most_confident(right));
         Ok(vec![
             (format!("confusion_{name}.csv"), confusion_csv(&self.confusion, dialect)),
             (format!("classes_{name}.csv"), to_csv(&class_rows(&self.confusion), dialect)),
@@ -142,16 +141,15 @@ impl Evaluation<'_> {
         ])
     }
 
-    /// The images of `predictions`, as the figure shows them.
-    fn classified(&self, predictions: &[Prediction]) -> Vec<ClassifiedImage<'_>> {
-        let name = |class: u8| CLASS_NAMES[usize::from(class)];
-        let image = |prediction: &Prediction| ClassifiedImage {
-            pixels: self.images.image(prediction.index),
-            class: name(prediction.label),
-            predicted: name(prediction.class),
-            probability: prediction.probability,
+    /// The images with the most confident predictions that are `right`, or wrong.
+    fn most_confident(&self, right: bool) -> Vec<ClassifiedImage<'_>> {
+        let image = |index: usize| ClassifiedImage {
+            pixels: self.images.image(index),
+            class: CLASS_NAMES[usize::from(self.outcomes.labels[index])],
+            predicted: CLASS_NAMES[usize::from(self.outcomes.predicted[index])],
+            probability: self.outcomes.confidence(index),
         };
-        predictions.iter().map(image).collect()
+        self.outcomes.most_confident(right, IMAGES).into_iter().map(image).collect()
     }
 
     fn text(&self, source: &str) -> String {

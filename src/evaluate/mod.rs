@@ -60,8 +60,8 @@ impl Outcomes {
     /// The scores, with a penalty of weight `lambda` in the cost; NaN without examples.
     pub fn scores(&self, lambda: f64) -> Scores {
         let mut totals = Totals::default();
-        for (&loss, is_right) in self.losses.iter().zip(self.is_right()) {
-            totals.add(loss, is_right);
+        for (index, &loss) in self.losses.iter().enumerate() {
+            totals.add(loss, self.is_right(index));
         }
         Scores::new(totals, self.labels.len(), lambda * self.squared_norm)
     }
@@ -75,36 +75,36 @@ impl Outcomes {
     /// The histogram of the probabilities that the model gives the true classes.
     pub fn histogram(&self) -> ProbabilityHistogram {
         let mut histogram = ProbabilityHistogram::default();
-        for (index, (&label, is_right)) in self.labels.iter().zip(self.is_right()).enumerate() {
+        for (index, &label) in self.labels.iter().enumerate() {
             let bin = (f64::from(self.probability(index, label)) * BINS as f64) as usize;
-            let counts = if is_right { &mut histogram.right } else { &mut histogram.wrong };
+            let counts = if self.is_right(index) { &mut histogram.right } else { &mut histogram.wrong };
             counts[bin.min(BINS - 1)] += 1;
         }
         histogram
     }
 
-    /// The `count` predictions with the highest probability among those that are `right`, or among those that are wrong,
-    /// the most confident first; of equal ones the first in the split.
-    pub fn most_confident(&self, right: bool, count: usize) -> Vec<Prediction> {
-        let prediction = |index: usize| {
-            let (label, class) = (self.labels[index], self.predicted[index]);
-            Prediction { index, label, class, probability: self.probability(index, class) }
-        };
-        let predictions = (0..self.labels.len()).map(prediction);
-        let mut chosen: Vec<_> = predictions.filter(|p| (p.class == p.label) == right).collect();
-        chosen.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    /// The indices of the `count` examples whose predicted class has the highest probability, the highest first (of equal
+    /// ones the first in the split), among the examples that are classified correctly, if `right`, or among the others.
+    pub fn most_confident(&self, right: bool, count: usize) -> Vec<usize> {
+        let mut chosen: Vec<_> = (0..self.labels.len()).filter(|&index| self.is_right(index) == right).collect();
+        chosen.sort_by(|&a, &b| self.confidence(b).total_cmp(&self.confidence(a)));
         chosen.truncate(count);
         chosen
+    }
+
+    /// The probability of the class that is predicted for example `index`.
+    pub fn confidence(&self, index: usize) -> f32 {
+        self.probability(index, self.predicted[index])
     }
 
     fn probability(&self, index: usize, class: u8) -> f32 {
         self.probabilities[index * self.classes + usize::from(class)]
     }
 
-    /// True for each example that is classified correctly. The largest probability cannot tell: two can be equal to the
-    /// last bit where the logits differ.
-    fn is_right(&self) -> impl Iterator<Item = bool> {
-        self.labels.iter().zip(&self.predicted).map(|(label, predicted)| label == predicted)
+    /// True if example `index` is classified correctly. The largest probability cannot tell: two can be equal to the last
+    /// bit where the logits differ.
+    fn is_right(&self, index: usize) -> bool {
+        self.predicted[index] == self.labels[index]
     }
 }
 
@@ -172,19 +172,6 @@ pub struct ProbabilityHistogram {
     pub wrong: [usize; BINS],
 }
 
-/// The prediction of a model for one example.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prediction {
-    /// Place of the example in its split, from 0.
-    pub index: usize,
-    /// Its true class.
-    pub label: u8,
-    /// The predicted class.
-    pub class: u8,
-    /// The probability of the predicted class.
-    pub probability: f32,
-}
-
 /// A confusion matrix: how many examples of each class were predicted as each class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
@@ -223,11 +210,6 @@ impl Confusion {
         &self.counts
     }
 
-    /// The number of classes, k.
-    pub fn classes(&self) -> usize {
-        self.classes
-    }
-
     /// Number of examples of class `truth` that were predicted as `predicted`.
     pub fn count(&self, truth: usize, predicted: usize) -> usize {
         self.counts[truth * self.classes + predicted]
@@ -256,12 +238,6 @@ impl Confusion {
     /// Fraction of the predictions of `class` that are correct; `None` without predictions.
     pub fn precision(&self, class: usize) -> Option<f64> {
         fraction(self.count(class, class), self.predictions(class))
-    }
-
-    /// Fraction of all examples that were classified correctly; `None` without examples.
-    pub fn accuracy(&self) -> Option<f64> {
-        let correct = (0..self.classes).map(|c| self.count(c, c)).sum();
-        fraction(correct, self.counts.iter().sum())
     }
 }
 
@@ -320,7 +296,8 @@ mod tests {
         for (j, lambda) in [0.0, 0.1, 1.0].into_iter().enumerate() {
             assert_eq!(found[j], outcomes(&pairs[j..=j], &dataset, &normalizer).unwrap()[0]);
             assert_eq!(found[j].scores(lambda), scores[j]);
-            assert_eq!(found[j].confusion().accuracy(), Some(scores[j].accuracy));
+            let correct: usize = found[j].confusion().counts().iter().step_by(4).sum();
+            assert_eq!(correct as f64 / 20.0, scores[j].accuracy);
         }
         assert_ne!(found[0].predicted, found[1].predicted, "two models differ");
         assert_eq!(outcomes(&[], &dataset, &normalizer).unwrap(), []);
@@ -344,13 +321,11 @@ mod tests {
         let matrix = Confusion::new(2, [(0, 0), (0, 0), (0, 0), (0, 1), (1, 0), (1, 1)]);
         assert_eq!((matrix.recall(0), matrix.precision(0)), (Some(0.75), Some(0.75)));
         assert_eq!((matrix.recall(1), matrix.precision(1)), (Some(0.5), Some(0.5)));
-        assert_eq!(matrix.accuracy(), Some(4.0 / 6.0));
     }
 
     #[test]
     fn a_fraction_of_nothing_is_missing() {
         assert_eq!((matrix().recall(2), matrix().precision(2)), (None, None));
-        assert_eq!(Confusion::new(2, []).accuracy(), None);
     }
 
     #[test]
@@ -364,11 +339,8 @@ mod tests {
             classes: 2,
             squared_norm: 0.0,
         };
-        let index = |right, count| -> Vec<_> {
-            let found = outcomes.most_confident(right, count);
-            found.iter().map(|p| (p.index, p.probability)).collect()
-        };
-        assert_eq!(index(true, 3), [(1, 1.0), (3, 1.0), (2, 0.7)]);
-        assert_eq!(index(false, 9), [(5, 0.9), (4, 0.2)]);
+        assert_eq!(outcomes.most_confident(true, 3), [1, 3, 2]);
+        assert_eq!(outcomes.most_confident(false, 9), [5, 4]);
+        assert_eq!([5, 4].map(|index| outcomes.confidence(index)), [0.9, 0.2]);
     }
 }
