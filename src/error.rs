@@ -184,6 +184,11 @@ impl Error {
         Self::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
     }
 
+    /// An [`Error::FileLength`].
+    pub(crate) fn file_length(path: &Path, expected: impl fmt::Display, found: u64) -> Self {
+        Self::FileLength { path: path.to_owned(), expected: expected.to_string(), found }
+    }
+
     /// An [`Error::Format`].
     pub fn format(path: &Path, reason: impl Into<String>) -> Self {
         Self::Format { path: path.to_owned(), reason: reason.into() }

@@ -13,14 +13,14 @@ use common::*;
 use flate2::Compression;
 use onelayer::Error;
 use onelayer::dataset::cifar10::{BatchFile, FILE_BYTES};
-use onelayer::dataset::fetch::{Catalog, Progress, Report, Source, fetch};
+use onelayer::dataset::fetch::{Catalog, Fetched, Progress, Source, fetch};
 use onelayer::dataset::{sample, store};
 use proptest::prelude::*;
 use store::Trust;
 use tempfile::{TempDir, tempdir};
 
 /// Fetches into `dir`; the archive of the catalogue is `archive` at `url`.
-fn get(dir: &Path, url: &str, archive: &[u8], source: &Source) -> (Result<Report, Error>, Recorder) {
+fn get(dir: &Path, url: &str, archive: &[u8], source: &Source) -> (Result<Fetched, Error>, Recorder) {
     let mut recorder = Recorder::default();
     let catalog = catalog(url, archive);
     let report = fetch(dir, &catalog, source, Trust::Remembered, &mut recorder);
@@ -28,7 +28,7 @@ fn get(dir: &Path, url: &str, archive: &[u8], source: &Source) -> (Result<Report
 }
 
 /// Fetches from a file that holds `archive`.
-fn get_file(dir: &Path, archive: &[u8]) -> Result<Report, Error> {
+fn get_file(dir: &Path, archive: &[u8]) -> Result<Fetched, Error> {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a copy under any name");
     fs::write(&path, archive).unwrap();
@@ -36,7 +36,7 @@ fn get_file(dir: &Path, archive: &[u8]) -> Result<Report, Error> {
 }
 
 /// The message of a failure that must name each of `parts`; nothing may have been written.
-fn assert_refused(result: Result<Report, Error>, dir: &Path, parts: &[&str]) {
+fn assert_refused(result: Result<Fetched, Error>, dir: &Path, parts: &[&str]) {
     let error = result.unwrap_err().to_string();
     assert!(!error.contains('\n'), "{error}");
     for part in parts {
@@ -263,7 +263,7 @@ fn a_source_that_is_no_ordinary_file_is_refused() {
     for path in [pipe, "/dev/zero".into()] {
         let dir = tempdir().unwrap();
         let (result, _) = get(dir.path(), "", b"", &Source::Path(path));
-        assert_refused(result, dir.path(), &["is no ordinary file"]);
+        assert_refused(result, dir.path(), &["is not a regular file"]);
     }
 }
 
@@ -422,8 +422,8 @@ fn a_client_that_hangs_or_never_has_enough_is_stopped() {
     let server = Server::start(move |_, _| Reply::Send(ok(&served)));
     let cases = [
         // It is the process itself that must end, so no other one may stand between.
-        ("exec sleep 600", "brought nothing for 1 s"),
-        ("exec yes 'npm ERR! again' >&2", "complained in more than 67108864 bytes"),
+        ("exec sleep 600", "downloaded nothing for 1 s"),
+        ("exec yes 'npm ERR! again' >&2", "wrote more than 67108864 bytes of errors"),
         ("mkdir -p $6; truncate -s 2G $6/a; exec sleep 600", "downloaded more than 1073741824 bytes"),
     ];
     for (script, reason) in cases {
@@ -829,7 +829,7 @@ fn the_program_resumes_a_lost_connection_by_itself_and_says_so() {
     let mut command = program(dir.path());
     let assert = command.args(["--source", &server.url]).assert().code(1);
     let stderr = String::from_utf8_lossy(&assert.get_output().stderr);
-    assert!(stderr.contains("kept to go on from; resuming"), "{stderr}");
+    assert!(stderr.contains("which are kept; resuming"), "{stderr}");
     assert!(range_start(&server.requests()[1]).unwrap() > 900_000);
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use onelayer::Error;
 use onelayer::dataset::cifar10::BatchFile;
-use onelayer::dataset::fetch::{self, Catalog, Report, Source};
+use onelayer::dataset::fetch::{self, Catalog, Fetched, Source};
 use onelayer::dataset::store::Trust;
 
 use super::common::data::Name;
@@ -96,7 +96,7 @@ pub fn ensure(dir: &Path, files: &[BatchFile], source: &Source, quiet: bool) -> 
 }
 
 /// Fetches, until a signal asks to stop.
-fn get(dir: &Path, catalog: &Catalog, source: &Source, trust: Trust, quiet: bool) -> anyhow::Result<Report> {
+fn get(dir: &Path, catalog: &Catalog, source: &Source, trust: Trust, quiet: bool) -> anyhow::Result<Fetched> {
     signals::listen()?;
     fetch::fetch(dir, catalog, source, trust, &mut *progress(quiet)).map_err(|error| match error {
         Error::Interrupted => {

@@ -103,11 +103,7 @@ impl fmt::Display for BatchFile {
 /// above 9.
 pub fn from_records(bytes: &[u8], path: &Path) -> Result<Dataset> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(RECORD_BYTES) {
-        return Err(Error::FileLength {
-            path: path.to_owned(),
-            expected: format!("a positive multiple of {RECORD_BYTES}"),
-            found: bytes.len() as u64,
-        });
+        return Err(Error::file_length(path, format!("a positive multiple of {RECORD_BYTES}"), bytes.len() as u64));
     }
     let count = bytes.len() / RECORD_BYTES;
     let mut pixels = Vec::with_capacity(count * DIMS.features);

