@@ -1,19 +1,24 @@
-//! A job split over several processes: which runs are whose, and how their tables become one.
+//! Jobs whose runs can be interrupted, resumed and split over several processes: which runs belong to a shard, which of
+//! them are left, and how the tables of the shards become one.
 //!
-//! The runs of a job are numbered from 0; shard I of N does the runs whose number leaves the remainder I − 1 when divided
-//! by N. So what a shard does depends on nothing but the job and I/N, and all shards have about the same work.
+//! The runs of a job are numbered from 0; shard I of N has those whose number leaves the remainder I − 1 when divided by
+//! N. So the work of a shard depends only on the job and on I/N, and all shards have about the same amount of it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::files::csv::Cell;
+use crate::files::csv::{Cell, Row, from_csv, to_csv, to_fields};
+use crate::files::folder::Folder;
 
-/// At most so many missing shards are named.
+/// The largest number of missing shards that an error names.
 const NAMED: usize = 10;
+/// What to do if a job cannot be resumed.
+const ADVICE: &str = "give the options it was started with or another --out, or leave out --resume to start over";
 
 /// Shard I of N, 1 ≤ I ≤ N, written `I/N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,26 +32,26 @@ impl Shard {
     /// The only shard of a job that is not split.
     pub const WHOLE: Shard = Shard { of: 1, index: 1 };
 
-    /// Whether run number `run` (from 0) is one of this shard's.
-    pub fn holds(self, run: usize) -> bool {
+    /// True if run number `run` (from 0) belongs to this shard.
+    pub fn has(self, run: usize) -> bool {
         run % self.of == self.index - 1
     }
 
-    /// The name of this shard's table `stem`: `stem.csv` for a whole job, else such as `stem_shard2of4.csv`, so that the
-    /// tables of a job can lie in one folder.
-    pub fn file_name(self, stem: &str) -> String {
+    /// The name of this shard's table of a `job`: `search.csv` for a whole search, otherwise such as
+    /// `search_shard2of4.csv`, so that one folder can hold the tables of all shards.
+    pub fn table(self, job: &str) -> String {
         match self {
-            Shard::WHOLE => format!("{stem}.csv"),
-            Shard { of, index } => format!("{stem}_shard{index}of{of}.csv"),
+            Shard::WHOLE => format!("{job}.csv"),
+            Shard { of, index } => format!("{job}_shard{index}of{of}.csv"),
         }
     }
 
-    /// How many of `runs` runs are this shard's.
-    fn share(self, runs: usize) -> usize {
+    /// The number of runs of this shard in a job of `runs` runs.
+    pub fn share(self, runs: usize) -> usize {
         runs.saturating_add(self.of - self.index) / self.of
     }
 
-    /// All the shards of the job that this is a shard of.
+    /// All shards of the job that this is a shard of.
     fn siblings(self) -> impl Iterator<Item = Shard> {
         let of = self.of;
         (1..=of).map(move |index| Shard { of, index })
@@ -83,30 +88,166 @@ impl Cell for Shard {
     }
 }
 
-/// A row of a table that the shards of a job write.
-pub trait Sharded {
-    /// What the rows of a job have in common, in words; rows of two jobs differ in it.
+/// A row of a table that the shards of a job write: one or more rows per run.
+pub trait Sharded: Row + Clone + PartialEq {
+    /// The kind of job, which also names its tables, such as `search`.
+    const JOB: &'static str;
+    /// The word for several runs, such as `trials`.
+    const RUNS: &'static str;
+
+    /// The job in words; rows of two jobs differ in it.
     fn job(&self) -> String;
 
-    /// How many runs the job has, over all its shards.
+    /// The number of runs of the job, over all shards.
     fn runs(&self) -> usize;
 
-    /// The number of the run that the row is about, from 0.
+    /// The number of the row's run, from 0.
     fn run(&self) -> usize;
 
-    /// The shard that the row was written by.
+    /// The name of the row, different from that of every other row of the job, such as `trial 3`.
+    fn name(&self) -> String;
+
+    /// The shard that wrote the row.
     fn shard(&self) -> Shard;
 
-    /// Makes [`Shard::WHOLE`] the shard of the row.
-    fn set_whole(&mut self);
+    /// The row, written by `shard`.
+    fn in_shard(self, shard: Shard) -> Self;
+
+    /// The row if its job had the runs of the job of `other`: itself, unless a job can be resumed with more runs.
+    fn with_runs_of(self, _other: &Self) -> Self {
+        self
+    }
+
+    /// The row with the measurements of `other`.
+    fn with_measurements_of(self, other: &Self) -> Self;
 }
 
-/// The rows of a whole job, in the order of its runs, from the tables of its shards, each with the path it was read from.
+/// The table of one shard of a job, as far as its runs are done.
+#[derive(Debug)]
+pub struct ShardTable<'a, R> {
+    folder: &'a Folder,
+    shard: Shard,
+    runs: usize,
+    /// By run.
+    rows: Vec<R>,
+}
+
+impl<'a, R: Sharded> ShardTable<'a, R> {
+    /// The table of `shard` of a job of `runs` runs, in `folder`: with the runs of the table that is there if `resume`,
+    /// empty otherwise. `planned` gives the rows of a run without measurements. The second value is a remark for a person.
+    ///
+    /// Apart from its measurements, each row of the table must be a planned one. A run that lacks a row is not done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if the file is another table, or one of another job or shard, or has a row twice.
+    pub fn open(
+        folder: &'a Folder,
+        shard: Shard,
+        runs: usize,
+        resume: bool,
+        planned: impl Fn(usize) -> Vec<R>,
+    ) -> Result<(Self, Option<String>)> {
+        let mut table = Self { folder, shard, runs, rows: Vec::new() };
+        let path = folder.path().join(table.name());
+        let name = path.display();
+        let remark = match (resume, path.exists()) {
+            (true, true) => {
+                let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+                let rows = table.resumed(from_csv(&bytes, &path)?, planned);
+                table.rows = rows.map_err(|e| Error::format(&path, format!("cannot resume: {e}; {ADVICE}")))?;
+                Some(format!("{name}: {} are done", table.progress()))
+            }
+            (true, false) => Some(format!("there is no {name}: starting over")),
+            (false, true) => {
+                Some(format!("{name} belongs to an earlier {}; --resume would continue it; starting over", R::JOB))
+            }
+            (false, false) => None,
+        };
+        Ok((table, remark))
+    }
+
+    /// The rows of complete runs among `found`; the error says why the job cannot be resumed with them.
+    fn resumed(&self, found: Vec<R>, planned: impl Fn(usize) -> Vec<R>) -> Result<Vec<R>, String> {
+        let (mut rows, mut names, first) = (Vec::new(), BTreeSet::new(), &planned(0)[0]);
+        for row in found {
+            let (job, name, row) = (R::JOB, row.name(), row.with_runs_of(first));
+            if row.run() >= self.runs || !self.shard.has(row.run()) {
+                return Err(format!(
+                    "{name} is not in shard {} of this {job} of {} {}",
+                    self.shard,
+                    self.runs,
+                    R::RUNS
+                ));
+            }
+            let planned = planned(row.run()).into_iter().map(|planned| planned.with_measurements_of(&row));
+            let closest = planned.map(|planned| differences(&planned, &row)).min_by_key(Vec::len);
+            if let Some((column, expected, found)) = closest.unwrap_or_default().first() {
+                return Err(format!("{name} has the {column} {found:?}, but this {job} has {expected:?}"));
+            }
+            if !names.insert(name.clone()) {
+                return Err(format!("{name} is there twice"));
+            }
+            rows.push(row);
+        }
+        rows.sort_by_key(R::run);
+        let is_complete = |rows: &&[R]| rows.len() == planned(rows[0].run()).len();
+        Ok(rows.chunk_by(|a, b| a.run() == b.run()).filter(is_complete).flatten().cloned().collect())
+    }
+
+    /// The runs of the shard that are not done.
+    pub fn left(&self) -> Vec<usize> {
+        let done: BTreeSet<usize> = self.rows.iter().map(R::run).collect();
+        (0..self.runs).filter(|run| self.shard.has(*run) && !done.contains(run)).collect()
+    }
+
+    /// Adds the rows of runs that are done, and writes the table.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Folder::write`].
+    pub fn add(&mut self, rows: Vec<R>) -> Result<()> {
+        self.rows.extend(rows);
+        self.rows.sort_by_key(R::run);
+        self.folder.write(&[(self.name(), to_csv(&self.rows, self.folder.dialect()))])
+    }
+
+    /// How far the job is, such as `4 of 8 trials`.
+    pub fn progress(&self) -> String {
+        let done: BTreeSet<usize> = self.rows.iter().map(R::run).collect();
+        format!("{} of {} {}", done.len(), self.shard.share(self.runs), R::RUNS)
+    }
+
+    /// `error`, with how far the job is if training was interrupted.
+    pub fn stopped(&self, error: Error) -> Error {
+        match error {
+            Error::Interrupted => Error::Stopped { after: self.progress() },
+            error => error,
+        }
+    }
+
+    /// The rows, by run.
+    pub fn rows(&self) -> &[R] {
+        &self.rows
+    }
+
+    fn name(&self) -> String {
+        self.shard.table(R::JOB)
+    }
+}
+
+/// The columns in which two rows differ, each with the field of `a` and that of `b`.
+fn differences<R: Row>(a: &R, b: &R) -> Vec<(&'static str, String, String)> {
+    let fields = to_fields(a).into_iter().zip(to_fields(b));
+    fields.filter(|(a, b)| a != b).map(|((column, a), (_, b))| (column, a, b)).collect()
+}
+
+/// The rows of a whole job, by run, from the tables of its shards, each with the path that it was read from.
 ///
 /// # Errors
 ///
-/// [`Error::Merge`] when there is no table or an empty one, tables of two jobs or of two ways to split one, a shard twice
-/// or not at all, or a table without all the runs of its shard.
+/// [`Error::Merge`] if there is no table or an empty one, if tables are from different jobs or from different ways to split
+/// one, if a row or a shard is there twice or missing.
 pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
     for (path, rows) in &tables {
         check_table(&path.display().to_string(), rows)?;
@@ -114,14 +255,13 @@ pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
     check_siblings(&tables)?;
     let mut rows: Vec<R> = tables.into_iter().flat_map(|(_, rows)| rows).collect();
     rows.sort_by_key(R::run);
-    rows.iter_mut().for_each(R::set_whole);
-    Ok(rows)
+    Ok(rows.into_iter().map(|row| row.in_shard(Shard::WHOLE)).collect())
 }
 
-/// Whether all rows are of one shard of one job, and all its runs are there.
+/// Checks that all rows are from one shard of one job, each there once, and that no run is missing.
 fn check_table<R: Sharded>(name: &str, rows: &[R]) -> Result<()> {
     let Some(first) = rows.first() else {
-        return refuse(format!("{name} has no row"));
+        return refuse(format!("{name} has no rows"));
     };
     let (job, shard) = (first.job(), first.shard());
     if let Some(other) = rows.iter().find(|row| row.job() != job) {
@@ -132,23 +272,29 @@ fn check_table<R: Sharded>(name: &str, rows: &[R]) -> Result<()> {
         let other = other.shard();
         return refuse(format!("{name} has rows of two shards: {shard} and {other}"));
     }
+    let mut names = BTreeSet::new();
+    if let Some(twin) = rows.iter().map(R::name).find(|row| !names.insert(row.clone())) {
+        return refuse(format!("{name}: {twin} is there twice"));
+    }
     let (found, all) = (rows.iter().map(R::run).collect::<BTreeSet<_>>(), first.runs());
-    if let Some(run) = found.iter().find(|&&run| run >= all || !shard.holds(run)) {
+    if let Some(run) = found.iter().find(|&&run| run >= all || !shard.has(run)) {
         return refuse(format!(
-            "{name} is shard {shard} of {all} runs, to which number {} does not belong",
+            "{name} is shard {shard} of {all} {}, but number {} is not in that shard",
+            R::RUNS,
             run.saturating_add(1)
         ));
     }
     let (found, expected) = (found.len(), shard.share(all));
     if found != expected {
         return refuse(format!(
-            "{name}, shard {shard}, must have {expected} runs, but has {found}: finish it with --resume first"
+            "{name}, shard {shard}, must have {expected} {}, but has {found}: finish it with --resume first",
+            R::RUNS
         ));
     }
     Ok(())
 }
 
-/// Whether the tables are the shards of one job, each there once. Each table has passed [`check_table`].
+/// Checks that the tables are all shards of one job, each there once. Each table has passed [`check_table`].
 fn check_siblings<R: Sharded>(tables: &[(PathBuf, Vec<R>)]) -> Result<()> {
     let Some((first_path, first_rows)) = tables.first() else {
         return refuse("no table was given".into());
@@ -158,10 +304,10 @@ fn check_siblings<R: Sharded>(tables: &[(PathBuf, Vec<R>)]) -> Result<()> {
         let (other_job, other) = (rows[0].job(), rows[0].shard());
         let (a, b) = (first_path.display(), path.display());
         if other_job != job {
-            return refuse(format!("{a} and {b} are of different jobs: {job}; and {other_job}"));
+            return refuse(format!("{a} and {b} are from different jobs: {job}; and {other_job}"));
         }
         if other.of != shard.of {
-            return refuse(format!("{a} is shard {shard}, but {b} is shard {other}: one job, split in two ways"));
+            return refuse(format!("{a} is shard {shard}, but {b} is shard {other}: the job was split in two ways"));
         }
         let twin = tables[..i].iter().find(|(_, rows)| rows[0].shard() == other);
         if let Some((twin, _)) = twin {
@@ -191,20 +337,28 @@ fn refuse(reason: String) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::csv::row;
     use proptest::prelude::*;
 
-    #[derive(Clone, Debug, PartialEq)]
-    struct Row {
-        job: &'static str,
-        runs: usize,
-        run: usize,
-        shard: Shard,
-        member: char,
+    row! {
+        /// A row of a job with two rows per run.
+        #[derive(Clone, Debug, PartialEq)]
+        struct ExampleRow {
+            job: String,
+            runs: usize,
+            run: usize,
+            shard: Shard,
+            member: String,
+            measured: usize,
+        }
     }
 
-    impl Sharded for Row {
+    impl Sharded for ExampleRow {
+        const JOB: &'static str = "example";
+        const RUNS: &'static str = "runs";
+
         fn job(&self) -> String {
-            self.job.into()
+            self.job.clone()
         }
         fn runs(&self) -> usize {
             self.runs
@@ -215,8 +369,14 @@ mod tests {
         fn shard(&self) -> Shard {
             self.shard
         }
-        fn set_whole(&mut self) {
-            self.shard = Shard::WHOLE;
+        fn name(&self) -> String {
+            format!("run {} of {}", self.run, self.member)
+        }
+        fn in_shard(self, shard: Shard) -> Self {
+            Self { shard, ..self }
+        }
+        fn with_measurements_of(self, other: &Self) -> Self {
+            Self { measured: other.measured, ..self }
         }
     }
 
@@ -224,18 +384,21 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// What shard `of` of a job of `runs` runs writes: two rows a run.
-    fn table(of: &str, runs: usize) -> (PathBuf, Vec<Row>) {
-        let shard = shard(of);
-        let row = |run, member| Row { job: "a job", runs, run, shard, member };
-        let rows = (0..runs).filter(|&run| shard.holds(run));
-        (
-            PathBuf::from(format!("table{}.csv", shard.index)),
-            rows.flat_map(|run| [row(run, 'x'), row(run, 'y')]).collect(),
-        )
+    /// The rows of run `run`.
+    fn rows(shard: Shard, runs: usize, run: usize) -> Vec<ExampleRow> {
+        let row =
+            |member: &str| ExampleRow { job: "a job".into(), runs, run, shard, member: member.into(), measured: 0 };
+        vec![row("x"), row("y")]
     }
 
-    fn refusal(tables: Vec<(PathBuf, Vec<Row>)>) -> String {
+    /// The table of shard `of` of a job of `runs` runs.
+    fn table(of: &str, runs: usize) -> (PathBuf, Vec<ExampleRow>) {
+        let shard = shard(of);
+        let all = (0..runs).filter(|&run| shard.has(run)).flat_map(|run| rows(shard, runs, run));
+        (PathBuf::from(format!("table{}.csv", shard.index)), all.collect())
+    }
+
+    fn refusal(tables: Vec<(PathBuf, Vec<ExampleRow>)>) -> String {
         merge(tables).unwrap_err().to_string()
     }
 
@@ -252,8 +415,8 @@ mod tests {
 
     #[test]
     fn only_the_table_of_a_split_job_names_its_shard() {
-        assert_eq!(Shard::WHOLE.file_name("search"), "search.csv");
-        assert_eq!(shard("2/4").file_name("search"), "search_shard2of4.csv");
+        assert_eq!(Shard::WHOLE.table("search"), "search.csv");
+        assert_eq!(shard("2/4").table("search"), "search_shard2of4.csv");
     }
 
     proptest! {
@@ -261,7 +424,7 @@ mod tests {
         fn every_run_belongs_to_exactly_one_shard_and_the_work_is_even(runs in 0usize..200, of in 1usize..20) {
             let counts: Vec<usize> = Shard { of, index: 1 }
                 .siblings()
-                .map(|shard| (0..runs).filter(|&run| shard.holds(run)).count())
+                .map(|shard| (0..runs).filter(|&run| shard.has(run)).count())
                 .collect();
             let shares: Vec<usize> = Shard { of, index: 1 }.siblings().map(|shard| shard.share(runs)).collect();
             prop_assert_eq!(&counts, &shares);
@@ -304,25 +467,80 @@ mod tests {
     #[test]
     fn shards_of_different_jobs_or_splits_are_refused() {
         let mut other = table("2/2", 4);
-        other.1.iter_mut().for_each(|row| row.job = "another job");
+        other.1.iter_mut().for_each(|row| row.job = "another job".into());
         let message = refusal(vec![table("1/2", 4), other]);
-        assert!(message.contains("different jobs: a job; and another job"));
+        assert!(message.contains("from different jobs: a job; and another job"));
         let message = refusal(vec![table("1/2", 4), table("3/3", 4)]);
         assert!(message.contains("split in two ways"), "{message}");
     }
 
     #[test]
     fn a_table_that_is_not_all_of_one_shard_is_refused() {
-        let with = |change: fn(&mut Vec<Row>)| {
+        let with = |change: fn(&mut Vec<ExampleRow>)| {
             let mut first = table("1/2", 4);
             change(&mut first.1);
             refusal(vec![first, table("2/2", 4)])
         };
-        assert!(with(Vec::clear).contains("table1.csv has no row"));
+        assert!(with(Vec::clear).contains("table1.csv has no rows"));
         assert!(with(|rows| rows.truncate(2)).contains("must have 2 runs, but has 1"));
-        assert!(with(|rows| rows[1].job = "b").contains("two jobs: a job; and b"));
+        assert!(with(|rows| rows[1].job = "b".into()).contains("two jobs: a job; and b"));
         assert!(with(|rows| rows[1].shard = Shard::WHOLE).contains("two shards: 1/2 and 1/1"));
-        assert!(with(|rows| rows[1].run = 1).contains("4 runs, to which number 2 does not belong"));
-        assert!(with(|rows| rows[1].run = 4).contains("4 runs, to which number 5 does not belong"));
+        assert!(with(|rows| rows[1].run = 1).contains("shard 1/2 of 4 runs, but number 2 is not in that shard"));
+        assert!(with(|rows| rows[1].run = 4).contains("shard 1/2 of 4 runs, but number 5 is not in that shard"));
+        assert!(with(|rows| rows[1].member = "x".into()).contains("table1.csv: run 0 of x is there twice"));
+    }
+
+    /// Opens the table of shard 1/2 of 6 runs in `folder`.
+    fn open(folder: &Folder, resume: bool) -> Result<(ShardTable<'_, ExampleRow>, Option<String>)> {
+        let shard = shard("1/2");
+        ShardTable::open(folder, shard, 6, resume, |run| rows(shard, 6, run))
+    }
+
+    #[test]
+    fn a_job_is_resumed_with_its_complete_runs_or_starts_over() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let (mut table, remark) = open(&folder, false).unwrap();
+        assert_eq!((remark, table.left()), (None, vec![0, 2, 4]));
+        assert!(open(&folder, true).unwrap().1.unwrap().ends_with("example_shard1of2.csv: starting over"));
+
+        let mut measured = rows(shard("1/2"), 6, 2);
+        measured[1].measured = 7;
+        table.add(measured.clone()).unwrap();
+        table.add(rows(shard("1/2"), 6, 0)[..1].to_vec()).unwrap();
+        let (table, remark) = open(&folder, true).unwrap();
+        assert_eq!(table.rows(), measured, "run 0 lacks a row");
+        assert_eq!((table.left(), table.progress()), (vec![0, 4], "1 of 3 runs".into()));
+        assert!(remark.unwrap().ends_with("example_shard1of2.csv: 1 of 3 runs are done"));
+        assert_eq!(table.stopped(Error::Interrupted).to_string(), "stopped after 1 of 3 runs");
+
+        let (table, remark) = open(&folder, false).unwrap();
+        assert_eq!(table.left(), [0, 2, 4]);
+        let expected = "belongs to an earlier example; --resume would continue it; starting over";
+        assert!(remark.unwrap().ends_with(expected));
+    }
+
+    #[test]
+    fn a_job_is_not_resumed_with_other_rows() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let refusal = |change: fn(&mut Vec<ExampleRow>)| {
+            let mut rows = table("1/2", 6).1;
+            change(&mut rows);
+            folder.write(&[("example_shard1of2.csv".into(), to_csv(&rows, folder.dialect()))]).unwrap();
+            open(&folder, true).map(|_| ()).unwrap_err().to_string()
+        };
+        let message = refusal(|rows| rows[3].job = "another".into());
+        let expected = "example_shard1of2.csv: cannot resume: run 2 of y has the job \"another\", but this example has \
+                        \"a job\"; give the options";
+        assert!(message.contains(expected), "{message}");
+        assert!(refusal(|rows| rows[0].runs = 7).contains("the runs \"7\", but this example has \"6\""));
+        assert!(
+            refusal(|rows| rows[0].shard = Shard::WHOLE).contains("the shard \"1/1\", but this example has \"1/2\"")
+        );
+        assert!(refusal(|rows| rows[0].member = "z".into()).contains("run 0 of z has the member \"z\""));
+        assert!(refusal(|rows| rows[0].run = 1).contains("run 1 of x is not in shard 1/2 of this example of 6 runs"));
+        assert!(refusal(|rows| rows[0].run = 6).contains("run 6 of x is not in shard 1/2"));
+        assert!(refusal(|rows| rows.push(rows[0].clone())).contains("run 0 of x is there twice"));
     }
 }

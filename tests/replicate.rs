@@ -12,7 +12,7 @@ use onelayer::dataset::sample;
 use onelayer::evaluate::evaluate;
 use onelayer::files::csv;
 use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::replicate::{PairRow, ReplicationRow, SummaryRow, VerdictRow};
+use onelayer::replicate::table::{PairRow, ReplicationRow, SettingRow, VerdictRow};
 use onelayer::train::{Data, random_start, train};
 
 /// What a whole replication writes.
@@ -119,7 +119,7 @@ fn the_tables_and_the_words_say_what_the_runs_show() {
     let out = tempfile::tempdir().unwrap();
     let text = replicate(out.path(), &["--seeds", "6"]);
     let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
-    let summary: Vec<SummaryRow> = read(&out.path().join("replication_summary.csv"));
+    let summary: Vec<SettingRow> = read(&out.path().join("replication_summary.csv"));
     for (row, setting) in summary.iter().zip(Setting::REPORT) {
         let of = rows.iter().filter(|run| run.setting == setting.name());
         let accuracies: Vec<f64> = of.map(|run| run.test_accuracy.unwrap()).collect();
@@ -178,8 +178,8 @@ fn shards_that_make_no_whole_are_refused_by_name_and_nothing_is_written() {
     assert!(refusal(&[&first]).contains("shard 2/2 is missing"));
     assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
-    assert!(refusal(&[&first, &other_job]).contains("different jobs"));
-    assert!(refusal(&[&first, &strange]).contains("summary.csv is none of them"));
+    assert!(refusal(&[&first, &other_job]).contains("from different jobs"));
+    assert!(refusal(&[&first, &strange]).contains("summary.csv is of neither"));
     assert!(refusal(&[&first, &other.path().join("none.csv")]).contains("none.csv"));
     assert!(names(merged.path()).is_empty());
 }
@@ -226,7 +226,7 @@ fn a_signal_stops_after_the_seeds_that_are_done_and_resume_goes_on_to_the_same_b
     assert_eq!(running.wait().unwrap().code(), Some(130));
     let done = read::<ReplicationRow>(&table).len();
     assert!((1..60).contains(&done), "{done}");
-    assert_eq!(read::<SummaryRow>(&part.path().join("replication_summary.csv"))[0].n, done);
+    assert_eq!(read::<SettingRow>(&part.path().join("replication_summary.csv"))[0].n, done);
     replicate(part.path(), &[&job[..], &["--resume"]].concat());
     assert_same(whole.path(), part.path());
 }
@@ -257,7 +257,7 @@ fn runs_that_diverge_are_counted_and_leave_empty_fields() {
     let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
     assert_eq!((rows[0].diverged_in_epoch, rows[0].test_accuracy), (Some(1), None));
     assert_eq!(rows[1].diverged_in_epoch, None);
-    let summary: Vec<SummaryRow> = read(&out.path().join("replication_summary.csv"));
+    let summary: Vec<SettingRow> = read(&out.path().join("replication_summary.csv"));
     assert_eq!((summary[0].n, summary[0].diverged, summary[0].mean), (0, 2, None));
     assert_eq!((summary[1].n, summary[1].diverged), (2, 0));
     let pairs: Vec<PairRow> = read(&out.path().join("replication_pairs.csv"));
@@ -276,7 +276,7 @@ fn one_seed_tells_nothing_and_two_tell_no_conclusion() {
         assert!(!text.contains("NaN"), "{text}");
         let verdicts: Vec<VerdictRow> = read(&out.path().join("replication_verdicts.csv"));
         assert_eq!(verdicts.len(), 3);
-        assert!(verdicts.iter().all(|row| row.verdict == "can't be told"));
+        assert!(verdicts.iter().all(|row| row.verdict == "undecided"));
     }
 }
 

@@ -89,7 +89,7 @@ fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
     let test = scores(&refit, &splits.test).accuracy;
     let error = (test * (1.0 - test) / 500.0).sqrt();
     for expected in [
-        format!("Trained again on all 1000 images, it has a test accuracy of {:.2} %,", 100.0 * test),
+        format!("Retrained on all 1000 images, it has a test accuracy of {:.2} %,", 100.0 * test),
         format!("with a standard error of {:.2} points. The 500 test images", 100.0 * error),
     ] {
         assert!(words.contains(&expected), "{expected} {words}");

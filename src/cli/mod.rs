@@ -26,7 +26,6 @@ mod gradcheck;
 mod merge;
 mod predict;
 mod replicate;
-mod replication;
 mod report;
 mod search;
 mod train;
@@ -56,15 +55,15 @@ pub struct Cli {
 enum Command {
     /// Train the report's four settings, or one of your own, and write tables, figures and models
     Train(train::Args),
-    /// Search the setting that does best on validation, and train it on all training images
+    /// Search hyperparameters on the validation split, then retrain the best on all images
     Search(search::Args),
     /// Check the gradients against an f64 reference, central differences and PyTorch
     Gradcheck(gradcheck::Args),
-    /// Train with many seeds, and say which of the report's conclusions hold
+    /// Train with many seeds and test the report's conclusions
     Replicate(replicate::Args),
     /// Compare two models on the test images (McNemar's test)
     Compare(compare::Args),
-    /// Join the tables that the shards of `replicate` or `search` wrote
+    /// Join the tables of the shards of `replicate` or `search`
     Merge(merge::Args),
     /// Put a folder of results on one page, report.html
     Report(report::Args),

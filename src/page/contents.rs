@@ -17,7 +17,7 @@ use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::short;
 use crate::page::chart::Chart;
 use crate::page::histogram::Histogram;
-use crate::replicate::{SummaryRow as ReplicatedSetting, VerdictRow};
+use crate::replicate::table::{SettingRow, VerdictRow};
 use crate::search::table::SearchRow;
 use crate::statistics::points;
 use crate::train::provenance::{self, Provenance};
@@ -73,7 +73,7 @@ impl Sheet {
 /// The same settings with many seeds.
 pub struct ReplicationPart {
     /// `replication_summary.csv`: one row per setting.
-    pub settings: Vec<ReplicatedSetting>,
+    pub settings: Vec<SettingRow>,
     /// `replication_verdicts.csv`: one row per conclusion of the course report.
     pub verdicts: Option<Vec<VerdictRow>>,
     /// `replication.png`.

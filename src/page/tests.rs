@@ -91,7 +91,7 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "2.5e−8",
         "× 0.5 every 10 epochs",
         "38.00\u{a0}% ± 0.49\u{a0}%",
-        "“λ = 0.1 is slightly better than 0” <strong>can't be told</strong>",
+        "“λ = 0.1 is slightly better than 0” <strong>undecided</strong>",
         "1 + 1 diverged",
         "<strong>39.25\u{a0}%</strong>",
         "onelayer 0.1.0, commit <code>01e2383aa</code>, modified",

@@ -1,85 +1,16 @@
-//! From the rows of a replication to what they say about each setting and each pair of settings.
+//! Analysis of a replication: each setting, and each pair of settings, over all seeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
-use crate::files::csv::row;
-use crate::replicate::ReplicationRow;
-use crate::statistics::{Interval, Summary, holm, sign_flip_p};
+use crate::replicate::table::{PairRow, ReplicationRow, SettingRow};
+use crate::shard::Sharded;
+use crate::statistics::{Summary, holm, sign_flip_p};
 
-/// The largest test split that is taken: the sign-flip test needs memory in proportion to it.
-const MOST_TEST_IMAGES: usize = 1_000_000;
+/// The largest test split that is accepted: the sign-flip test needs memory in proportion to it.
+const MAX_TEST_IMAGES: usize = 1_000_000;
 
-row! {
-    /// A row of `replication_summary.csv`: one setting over all seeds. Every value but the first five is a test
-    /// accuracy, a fraction; `None` where there are too few runs for it.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct SummaryRow {
-        /// The setting's name.
-        pub setting: String,
-        /// λ, the weight of the penalty.
-        pub lambda: f64,
-        /// η, the learning rate.
-        pub eta: f64,
-        /// The runs that ended with an accuracy; the rest of the row is about them.
-        pub n: usize,
-        /// The runs that diverged.
-        pub diverged: usize,
-        /// The mean.
-        pub mean: Option<f64>,
-        /// The standard deviation, with the divisor n − 1.
-        pub sd: Option<f64>,
-        /// The smallest.
-        pub min: Option<f64>,
-        /// The largest.
-        pub max: Option<f64>,
-        /// The lower end of the 95 % interval of the mean.
-        pub mean_95_low: Option<f64>,
-        /// Its upper end.
-        pub mean_95_high: Option<f64>,
-        /// The lower end of the interval in which one further run lies with 95 % confidence.
-        pub run_95_low: Option<f64>,
-        /// Its upper end.
-        pub run_95_high: Option<f64>,
-        /// What the report states for this setting, if it is trained as the report did.
-        pub reported: Option<f64>,
-        /// Whether that lies in the interval of one further run.
-        pub reported_in_run_95: Option<bool>,
-    }
-}
-
-row! {
-    /// A row of `replication_pairs.csv`: two settings, compared seed by seed over the seeds with which both ended.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct PairRow {
-        /// The setting A.
-        pub setting_a: String,
-        /// The setting B.
-        pub setting_b: String,
-        /// The seeds.
-        pub n: usize,
-        /// The mean of A's test accuracy minus B's, a fraction.
-        pub mean_difference: Option<f64>,
-        /// The standard deviation of these differences.
-        pub sd_difference: Option<f64>,
-        /// The lower end of the 95 % interval of the mean difference.
-        pub difference_95_low: Option<f64>,
-        /// Its upper end.
-        pub difference_95_high: Option<f64>,
-        /// The seeds with which A classified more test images correctly,
-        pub wins: usize,
-        /// as many,
-        pub ties: usize,
-        /// and fewer.
-        pub losses: usize,
-        /// The two-sided p-value of the exact sign-flip test.
-        pub sign_flip_p: Option<f64>,
-        /// The same, adjusted by Holm's method for the number of pairs.
-        pub sign_flip_p_holm: Option<f64>,
-    }
-}
-
-/// A replication, its runs paired by seed.
+/// The runs of a whole replication, paired by seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replication {
     settings: Vec<Runs>,
@@ -93,91 +24,62 @@ struct Runs {
     lambda: f64,
     eta: f64,
     reported: Option<f64>,
-    /// The test images classified correctly, a run; `None` where it diverged. The seeds are the same for all settings.
-    correct: Vec<Option<usize>>,
-}
-
-/// Two settings, seed by seed.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Pair {
-    /// The differences in images, of the seeds with which both settings ended.
-    images: Vec<i64>,
-    /// The same as fractions; `None` without any.
-    pub sample: Option<Summary>,
-    /// The seeds that are left out.
-    pub left_out: usize,
+    /// For each seed, the number of test images that are classified correctly; `None` if training diverged. All settings
+    /// have the same seeds.
+    correct: BTreeMap<u64, Option<usize>>,
 }
 
 impl Replication {
-    /// Takes the rows of a whole job.
+    /// Takes the rows of a whole replication.
     ///
     /// # Errors
     ///
-    /// [`Error::Merge`] when a seed lacks a setting that another has, has one twice, or the counts of images contradict
-    /// each other.
+    /// [`Error::Merge`] if a row is there twice, a seed lacks a setting, or the numbers of images contradict each other.
     pub fn new(rows: &[ReplicationRow]) -> Result<Self> {
         let refuse = |reason: String| Err(Error::Merge { reason });
         let test_images = rows.first().map_or(0, |row| row.test_images);
-        let mut by_run = BTreeMap::new();
+        let mut settings: Vec<Runs> = Vec::new();
         for row in rows {
-            let place = format!("seed {} of {}", row.hyperparameters.seed, row.setting);
-            if row.test_images != test_images
-                || !(1..=MOST_TEST_IMAGES).contains(&test_images)
-                || row.correct_test_images.unwrap_or(0) > test_images
-            {
+            let (found, correct) = (row.test_images, row.correct_test_images);
+            if found != test_images || !(1..=MAX_TEST_IMAGES).contains(&found) || correct > Some(found) {
+                let correct = correct.map_or("none".into(), |correct| correct.to_string());
                 return refuse(format!(
-                    "{place} has {:?} of {} test images right, among runs with {test_images}",
-                    row.correct_test_images, row.test_images
+                    "{} has {correct} of {found} test images right, among runs with {test_images}",
+                    row.name()
                 ));
             }
-            if by_run.insert((&row.setting, row.hyperparameters.seed), row).is_some() {
-                return refuse(format!("{place} is there twice"));
+            let place = settings.iter().position(|runs| runs.name == row.setting).unwrap_or_else(|| {
+                settings.push(Runs::without_runs(row));
+                settings.len() - 1
+            });
+            if settings[place].correct.insert(row.hyperparameters.seed, correct).is_some() {
+                return refuse(format!("{} is there twice", row.name()));
             }
         }
         let seeds: BTreeSet<u64> = rows.iter().map(|row| row.hyperparameters.seed).collect();
-        let mut settings: Vec<Runs> = Vec::new();
-        for first in rows {
-            if settings.iter().any(|runs| runs.name == first.setting) {
-                continue;
+        for Runs { name, correct, .. } in &settings {
+            if let Some(seed) = seeds.iter().find(|seed| !correct.contains_key(seed)) {
+                return refuse(format!("seed {seed} of {name} is missing"));
             }
-            let run = |seed: &u64| by_run.get(&(&first.setting, *seed));
-            if let Some(seed) = seeds.iter().find(|seed| run(seed).is_none()) {
-                return refuse(format!("seed {seed} of {} is missing", first.setting));
-            }
-            settings.push(Runs {
-                name: first.setting.clone(),
-                lambda: first.hyperparameters.lambda,
-                eta: first.hyperparameters.eta,
-                reported: first.reported_test_accuracy,
-                correct: seeds.iter().map(|seed| run(seed).and_then(|row| row.correct_test_images)).collect(),
-            });
         }
         Ok(Self { settings, test_images })
     }
 
-    /// The test accuracies of each setting, without the runs that diverged, in the order of [`Self::summary`].
+    /// The test accuracies of each setting, without the runs that diverged, in the order of [`Self::settings`].
     pub fn accuracies(&self) -> Vec<Vec<f64>> {
-        let of = |runs: &Runs| -> Vec<f64> {
-            let counts = runs.correct.iter().flatten();
-            counts.map(|&count| self.fraction(count as f64)).collect()
-        };
-        self.settings.iter().map(of).collect()
+        let fraction = |&correct: &usize| self.fraction(correct as f64);
+        self.settings.iter().map(|runs| runs.correct.values().flatten().map(fraction).collect()).collect()
     }
 
-    /// The rows of `replication_summary.csv`.
-    pub fn summary(&self) -> Vec<SummaryRow> {
-        let accuracies = self.accuracies();
-        let settings = self.settings.iter().zip(&accuracies);
-        settings.map(|(runs, accuracies)| summary_row(runs, accuracies)).collect()
+    /// The rows of `replication_summary.csv`, one per setting.
+    pub fn settings(&self) -> Vec<SettingRow> {
+        self.settings.iter().zip(self.accuracies()).map(|(runs, accuracies)| runs.row(&accuracies)).collect()
     }
 
-    /// The rows of `replication_pairs.csv`: every setting with each that comes after it.
+    /// The rows of `replication_pairs.csv`, one for each setting with each that follows it.
     pub fn pairs(&self) -> Vec<PairRow> {
-        let settings = &self.settings;
-        let mut rows: Vec<PairRow> = (0..settings.len())
-            .flat_map(|a| (a + 1..settings.len()).map(move |b| (&settings[a], &settings[b])))
-            .map(|(a, b)| self.pair_of(a, b).row(&a.name, &b.name))
-            .collect();
+        let with_following = |(i, a)| self.settings[i + 1..].iter().map(move |b| self.compare(a, b));
+        let mut rows: Vec<PairRow> = self.settings.iter().enumerate().flat_map(with_following).collect();
         let p: Vec<f64> = rows.iter().filter_map(|row| row.sign_flip_p).collect();
         let tested = rows.iter_mut().filter(|row| row.sign_flip_p.is_some());
         for (row, adjusted) in tested.zip(holm(&p)) {
@@ -186,20 +88,42 @@ impl Replication {
         rows
     }
 
-    /// The settings with the names `a` and `b`, seed by seed; `None` unless both are there.
-    pub(super) fn pair(&self, a: &str, b: &str) -> Option<Pair> {
+    /// The comparison of the settings with the names `a` and `b`; `None` unless both are there. Its p-value is not
+    /// adjusted.
+    pub(super) fn pair(&self, a: &str, b: &str) -> Option<PairRow> {
         let runs = |name: &str| self.settings.iter().find(|runs| runs.name == name);
-        Some(self.pair_of(runs(a)?, runs(b)?))
+        Some(self.compare(runs(a)?, runs(b)?))
     }
 
-    fn pair_of(&self, a: &Runs, b: &Runs) -> Pair {
-        let both = a.correct.iter().zip(&b.correct);
-        let images: Vec<i64> = both.filter_map(|(a, b)| Some((*a)? as i64 - (*b)? as i64)).collect();
-        let fractions: Vec<f64> = images.iter().map(|&d| self.fraction(d as f64)).collect();
-        Pair { sample: Summary::new(&fractions), left_out: a.correct.len() - images.len(), images }
+    fn compare(&self, a: &Runs, b: &Runs) -> PairRow {
+        let both = a.correct.values().zip(b.correct.values());
+        let differences: Vec<i64> = both.filter_map(|(a, b)| Some((*a)? as i64 - (*b)? as i64)).collect();
+        let fractions: Vec<f64> = differences.iter().map(|&images| self.fraction(images as f64)).collect();
+        let summary = Summary::new(&fractions);
+        let interval = summary.and_then(|s| s.mean_interval());
+        let count = |sign: i64| differences.iter().filter(|d| d.signum() == sign).count();
+        PairRow {
+            setting_a: a.name.clone(),
+            setting_b: b.name.clone(),
+            n: differences.len(),
+            mean_difference: summary.map(|s| s.mean),
+            sd_difference: summary.and_then(|s| s.sd),
+            difference_95_low: interval.map(|i| i.low),
+            difference_95_high: interval.map(|i| i.high),
+            wins: count(1),
+            ties: count(0),
+            losses: count(-1),
+            sign_flip_p: sign_flip_p(&differences),
+            sign_flip_p_holm: None,
+        }
     }
 
-    /// Whether the report states a figure for every setting, trained as here.
+    /// Number of seeds.
+    pub(super) fn seeds(&self) -> usize {
+        self.settings.first().map_or(0, |runs| runs.correct.len())
+    }
+
+    /// True if the report states an accuracy for every setting, trained as here.
     pub(super) fn is_as_reported(&self) -> bool {
         self.settings.iter().all(|runs| runs.reported.is_some())
     }
@@ -209,67 +133,38 @@ impl Replication {
     }
 }
 
-fn summary_row(runs: &Runs, accuracies: &[f64]) -> SummaryRow {
-    let sample = Summary::new(accuracies);
-    let mean = sample.and_then(|s| s.mean_interval());
-    let run = sample.and_then(|s| s.prediction_interval());
-    SummaryRow {
-        setting: runs.name.clone(),
-        lambda: runs.lambda,
-        eta: runs.eta,
-        n: accuracies.len(),
-        diverged: runs.correct.len() - accuracies.len(),
-        mean: sample.map(|s| s.mean),
-        sd: sample.and_then(|s| s.sd),
-        min: sample.map(|s| s.min),
-        max: sample.map(|s| s.max),
-        mean_95_low: mean.map(|i| i.low),
-        mean_95_high: mean.map(|i| i.high),
-        run_95_low: run.map(|i| i.low),
-        run_95_high: run.map(|i| i.high),
-        reported: runs.reported,
-        reported_in_run_95: run.zip(runs.reported).map(|(i, r)| i.contains(r)),
-    }
-}
-
-impl Pair {
-    /// The seeds with which both settings ended.
-    pub fn n(&self) -> usize {
-        self.images.len()
+impl Runs {
+    /// The setting of `row`, without a run.
+    fn without_runs(row: &ReplicationRow) -> Self {
+        Self {
+            name: row.setting.clone(),
+            lambda: row.hyperparameters.lambda,
+            eta: row.hyperparameters.eta,
+            reported: row.reported_test_accuracy,
+            correct: BTreeMap::new(),
+        }
     }
 
-    /// The 95 % interval of the mean difference.
-    pub fn interval(&self) -> Option<Interval> {
-        self.sample.and_then(|s| s.mean_interval())
-    }
-
-    /// The two-sided p-value of the exact sign-flip test.
-    pub fn p(&self) -> Option<f64> {
-        sign_flip_p(&self.images)
-    }
-
-    /// The seeds with which A did better, as well and worse.
-    pub fn outcomes(&self) -> [usize; 3] {
-        let count = |sign: i64| self.images.iter().filter(|d| d.signum() == sign).count();
-        [count(1), count(0), count(-1)]
-    }
-
-    fn row(&self, a: &str, b: &str) -> PairRow {
-        let interval = self.interval();
-        let [wins, ties, losses] = self.outcomes();
-        PairRow {
-            setting_a: a.into(),
-            setting_b: b.into(),
-            n: self.n(),
-            mean_difference: self.sample.map(|s| s.mean),
-            sd_difference: self.sample.and_then(|s| s.sd),
-            difference_95_low: interval.map(|i| i.low),
-            difference_95_high: interval.map(|i| i.high),
-            wins,
-            ties,
-            losses,
-            sign_flip_p: self.p(),
-            sign_flip_p_holm: None,
+    fn row(&self, accuracies: &[f64]) -> SettingRow {
+        let summary = Summary::new(accuracies);
+        let mean = summary.and_then(|s| s.mean_interval());
+        let run = summary.and_then(|s| s.prediction_interval());
+        SettingRow {
+            setting: self.name.clone(),
+            lambda: self.lambda,
+            eta: self.eta,
+            n: accuracies.len(),
+            diverged: self.correct.len() - accuracies.len(),
+            mean: summary.map(|s| s.mean),
+            sd: summary.and_then(|s| s.sd),
+            min: summary.map(|s| s.min),
+            max: summary.map(|s| s.max),
+            mean_95_low: mean.map(|i| i.low),
+            mean_95_high: mean.map(|i| i.high),
+            run_95_low: run.map(|i| i.low),
+            run_95_high: run.map(|i| i.high),
+            reported: self.reported,
+            reported_in_run_95: run.zip(self.reported).map(|(i, r)| i.contains(r)),
         }
     }
 }
@@ -280,9 +175,9 @@ mod tests {
     use crate::replicate::testing::{replication, row, rows};
 
     #[test]
-    fn each_setting_is_summed_up_over_the_seeds() {
+    fn each_setting_is_summarised_over_the_seeds() {
         let replication = replication(&[("a", &[390, 400, 410]), ("b", &[380, 385, 420])]);
-        let a = &replication.summary()[0];
+        let a = &replication.settings()[0];
         assert_eq!((a.setting.as_str(), a.n, a.diverged), ("a", 3, 0));
         assert_eq!((a.min, a.max), (Some(0.39), Some(0.41)));
         assert!((a.mean.unwrap() - 0.4).abs() < 1e-15);
@@ -291,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn the_reported_figure_is_held_against_the_interval_of_one_run() {
+    fn the_reported_accuracy_is_compared_with_the_prediction_interval() {
         let mut rows = rows(&[("a", &[390, 400, 410])]);
         let mut reported = |figure| {
             rows.iter_mut().for_each(|row| row.reported_test_accuracy = Some(figure));
-            Replication::new(&rows).unwrap().summary()[0].clone()
+            Replication::new(&rows).unwrap().settings()[0].clone()
         };
-        // 0.4 ± 4.30 · 0.01 · √(4/3) = 0.4 ± 0.0497: outside the interval of the mean, 0.4 ± 0.0248, but in this.
+        // 0.4 ± 4.30 · 0.01 · √(4/3) = 0.4 ± 0.0497: in the prediction interval, but outside that of the mean, 0.4 ± 0.0248.
         assert_eq!(reported(0.44).reported_in_run_95, Some(true));
         assert_eq!(reported(0.46).reported_in_run_95, Some(false));
         assert_eq!(reported(0.35).reported_in_run_95, Some(false));
@@ -328,21 +223,21 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_diverged_is_counted_and_its_seed_left_out_of_pairs() {
+    fn a_run_that_diverged_is_counted_and_its_seed_omitted_from_pairs() {
         let mut rows = rows(&[("a", &[390, 400, 410]), ("b", &[380, 400, 420])]);
         rows[0].correct_test_images = None;
         let replication = Replication::new(&rows).unwrap();
-        let summary = replication.summary();
+        let summary = replication.settings();
         assert_eq!((summary[0].n, summary[0].diverged), (2, 1));
         assert_eq!((summary[1].n, summary[1].diverged), (3, 0));
         assert_eq!(replication.pairs()[0].n, 2);
-        assert_eq!(replication.pair("a", "b").unwrap().left_out, 1);
+        assert_eq!(replication.seeds(), 3);
     }
 
     #[test]
-    fn one_seed_or_none_that_ended_leaves_fields_empty() {
+    fn fields_are_empty_with_one_seed_or_when_every_run_diverged() {
         let one = replication(&[("a", &[390]), ("b", &[380])]);
-        let (summary, pair) = (&one.summary()[0], &one.pairs()[0]);
+        let (summary, pair) = (&one.settings()[0], &one.pairs()[0]);
         assert_eq!((summary.mean, summary.sd, summary.run_95_low), (Some(0.39), None, None));
         assert_eq!((pair.sd_difference, pair.difference_95_low), (None, None));
         assert_eq!(pair.sign_flip_p, Some(1.0));
@@ -350,14 +245,14 @@ mod tests {
         let mut rows = rows(&[("a", &[0]), ("b", &[0])]);
         rows[0].correct_test_images = None;
         let none = Replication::new(&rows).unwrap();
-        let (summary, pair) = (&none.summary()[0], &none.pairs()[0]);
+        let (summary, pair) = (&none.settings()[0], &none.pairs()[0]);
         assert_eq!((summary.n, summary.mean, summary.max), (0, None, None));
         assert_eq!((pair.n, pair.mean_difference, pair.sign_flip_p), (0, None, None));
         assert_eq!(pair.sign_flip_p_holm, None);
     }
 
     #[test]
-    fn rows_that_contradict_each_other_are_refused() {
+    fn contradictory_rows_are_refused() {
         let refusal = |change: fn(&mut Vec<ReplicationRow>)| {
             let mut rows = rows(&[("a", &[1, 2]), ("b", &[3, 4])]);
             change(&mut rows);

@@ -1,26 +1,25 @@
-//! The conclusions of the report, held against a replication.
+//! The conclusions of the report, tested on a replication.
 
 use std::fmt;
 
-use crate::files::csv::row;
 use crate::hyperparameters::Setting;
 use crate::replicate::Replication;
-use crate::replicate::analysis::Pair;
+use crate::replicate::table::{PairRow, VerdictRow};
 use crate::statistics::{p_text, pairs_needed, points};
 
-/// The fewest seeds for a verdict: with fewer, the sign-flip test can't give a p-value below 0.05 whatever the runs are,
-/// and an interval rests on the normal distribution alone.
-const FEWEST_SEEDS: usize = 6;
+/// The smallest number of seeds for a verdict: with fewer, the p-value of the sign-flip test is above 0.05 whatever the
+/// runs are, and an interval relies on the normal distribution alone.
+const MIN_SEEDS: usize = 6;
 
-/// Whether a conclusion holds.
+/// Result of testing a conclusion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The 95 % intervals lie where the conclusion says.
+    /// The 95 % interval of each claim lies inside its range.
     Holds,
-    /// One of them lies where the conclusion says that it doesn't.
+    /// The 95 % interval of a claim lies outside its range.
     DoesNotHold,
     /// Neither.
-    CannotBeTold,
+    Undecided,
 }
 
 impl fmt::Display for Verdict {
@@ -28,33 +27,20 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Verdict::Holds => "holds",
             Verdict::DoesNotHold => "does not hold",
-            Verdict::CannotBeTold => "can't be told",
+            Verdict::Undecided => "undecided",
         })
     }
 }
 
-row! {
-    /// A row of `replication_verdicts.csv`.
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct VerdictRow {
-        /// The conclusion, in words.
-        pub conclusion: String,
-        /// `holds`, `does not hold` or `can't be told`.
-        pub verdict: String,
-        /// The numbers, and by what they are judged.
-        pub explanation: String,
-    }
-}
-
-/// A sentence of the report: all its claims together.
+/// A conclusion of the report, which holds if all its claims hold.
 struct Conclusion {
     words: &'static str,
-    /// What its words mean in numbers.
+    /// The claims in words.
     criterion: &'static str,
     claims: &'static [Claim],
 }
 
-/// The mean of the test accuracy of `a` minus that of `b` lies between `low` and `high`.
+/// The mean difference of the test accuracies, `a` minus `b`, lies between `low` and `high`.
 struct Claim {
     a: Setting,
     b: Setting,
@@ -67,22 +53,22 @@ const NO_PENALTY: Setting = Setting::REPORT[1];
 const SMALL_PENALTY: Setting = Setting::REPORT[2];
 const LARGE_PENALTY: Setting = Setting::REPORT[3];
 
-/// What the report concludes from one run a setting.
+/// The report's conclusions from one run per setting.
 const CONCLUSIONS: [Conclusion; 3] = [
     Conclusion {
         words: "η = 0.1 is far worse",
-        criterion: "far worse is more than 5 points lower than with η = 0.001: ten standard errors of a test accuracy on \
-                    10,000 images",
+        criterion: "far worse means more than 5 points lower than with η = 0.001, which is ten standard errors of a test \
+                    accuracy on 10,000 images",
         claims: &[Claim { a: UNSTABLE, b: NO_PENALTY, low: f64::NEG_INFINITY, high: -0.05 }],
     },
     Conclusion {
         words: "λ = 0.1 is slightly better than 0",
-        criterion: "slightly better is higher, by less than 1 point",
+        criterion: "slightly better means higher by less than 1 point",
         claims: &[Claim { a: SMALL_PENALTY, b: NO_PENALTY, low: 0.0, high: 0.01 }],
     },
     Conclusion {
         words: "λ = 1 is worse",
-        criterion: "worse is lower than with λ = 0.1 and than with λ = 0",
+        criterion: "worse means lower than with λ = 0.1 and lower than with λ = 0",
         claims: &[
             Claim { a: LARGE_PENALTY, b: SMALL_PENALTY, low: f64::NEG_INFINITY, high: 0.0 },
             Claim { a: LARGE_PENALTY, b: NO_PENALTY, low: f64::NEG_INFINITY, high: 0.0 },
@@ -90,102 +76,89 @@ const CONCLUSIONS: [Conclusion; 3] = [
     },
 ];
 
-/// The rows of `replication_verdicts.csv`: those conclusions of the report whose settings were all trained.
+/// The rows of `replication_verdicts.csv`: the conclusions of the report whose settings were all trained.
 ///
-/// Each interval has a confidence of 95 % on its own; nothing is corrected for there being several conclusions.
+/// Each interval has a confidence level of 95 %, without a correction for the number of conclusions.
 pub fn verdicts(replication: &Replication) -> Vec<VerdictRow> {
-    let rows = CONCLUSIONS.iter();
-    rows.filter_map(|conclusion| conclusion.row(replication)).collect()
+    CONCLUSIONS.iter().filter_map(|conclusion| conclusion.row(replication)).collect()
 }
 
 impl Conclusion {
     fn row(&self, replication: &Replication) -> Option<VerdictRow> {
-        let pair = |claim: &Claim| replication.pair(&claim.a.name(), &claim.b.name());
-        let pairs: Vec<Pair> = self.claims.iter().map(pair).collect::<Option<_>>()?;
-        let judged = || self.claims.iter().zip(&pairs);
-        let verdicts: Vec<Verdict> = judged().map(|(claim, pair)| claim.verdict(pair)).collect();
-        let mut parts: Vec<String> = judged().map(|(claim, pair)| claim.numbers(pair)).collect();
-        let verdict = if verdicts.contains(&Verdict::DoesNotHold) {
+        let test = |claim: &'static Claim| Some((claim, replication.pair(&claim.a.name(), &claim.b.name())?));
+        let tested: Vec<Tested> = self.claims.iter().map(test).collect::<Option<_>>()?;
+        let with = |verdict| tested.iter().filter(move |(claim, pair)| claim.verdict(pair) == verdict);
+        let mut parts: Vec<String> = tested.iter().map(|(_, pair)| numbers(pair, replication.seeds())).collect();
+        let verdict = if with(Verdict::DoesNotHold).next().is_some() {
             Verdict::DoesNotHold
-        } else if verdicts.contains(&Verdict::CannotBeTold) {
-            parts.insert(0, self.what_would_tell(&pairs, &verdicts));
-            Verdict::CannotBeTold
+        } else if with(Verdict::Undecided).next().is_some() {
+            parts.insert(0, seeds_needed(&with(Verdict::Undecided).collect::<Vec<_>>()));
+            Verdict::Undecided
         } else {
             Verdict::Holds
         };
         parts.push(self.criterion.into());
         if !replication.is_as_reported() {
-            parts.push("not all is trained and tested as in the report".into());
+            parts.push("not every setting is trained and tested as in the report".into());
         }
         Some(VerdictRow { conclusion: self.words.into(), verdict: verdict.to_string(), explanation: parts.join("; ") })
     }
+}
 
-    /// At which number of seeds nothing can be told, and which number would tell all that is open.
-    fn what_would_tell(&self, pairs: &[Pair], verdicts: &[Verdict]) -> String {
-        let open = || {
-            let judged = self.claims.iter().zip(pairs).zip(verdicts);
-            judged.filter_map(|(judged, verdict)| (*verdict == Verdict::CannotBeTold).then_some(judged))
-        };
-        let n = open().map(|(_, pair)| pair.n()).min().unwrap_or(0);
-        let at = format!("this can't be told at N = {n}");
-        if n < 2 {
-            return format!("{at}: at least N = {FEWEST_SEEDS} is needed");
+/// A claim, and the comparison of its two settings.
+type Tested = (&'static Claim, PairRow);
+
+impl Claim {
+    fn verdict(&self, pair: &PairRow) -> Verdict {
+        match (pair.difference_95_low, pair.difference_95_high) {
+            _ if pair.n < MIN_SEEDS => Verdict::Undecided,
+            (Some(low), Some(high)) if self.low < low && high < self.high => Verdict::Holds,
+            (Some(low), Some(high)) if high < self.low || self.high < low => Verdict::DoesNotHold,
+            _ => Verdict::Undecided,
         }
-        let needed = open().map(|(claim, pair)| claim.seeds_needed(pair));
-        match needed.collect::<Option<Vec<_>>>() {
-            None => format!("{at}, nor at any N that could be trained"),
-            Some(needed) => {
-                let most = needed.into_iter().max().unwrap_or(FEWEST_SEEDS);
-                format!("{at}, but about N = {most} would tell")
-            }
-        }
+    }
+
+    /// Number of seeds needed to distinguish the mean difference from the closest bound.
+    fn seeds_needed(&self, pair: &PairRow) -> Option<usize> {
+        let mean = pair.mean_difference?;
+        let distance = (mean - self.low).abs().min((mean - self.high).abs());
+        Some(pairs_needed(pair.sd_difference?, distance)?.max(MIN_SEEDS))
     }
 }
 
-impl Claim {
-    fn verdict(&self, pair: &Pair) -> Verdict {
-        match pair.interval() {
-            Some(i) if pair.n() >= FEWEST_SEEDS => {
-                if self.low < i.low && i.high < self.high {
-                    Verdict::Holds
-                } else if i.high < self.low || self.high < i.low {
-                    Verdict::DoesNotHold
-                } else {
-                    Verdict::CannotBeTold
-                }
-            }
-            _ => Verdict::CannotBeTold,
-        }
+/// The number of seeds at which the claims are undecided, and the number that would decide them all.
+fn seeds_needed(undecided: &[&Tested]) -> String {
+    let n = undecided.iter().map(|(_, pair)| pair.n).min().unwrap_or(0);
+    if n < 2 {
+        return format!("undecided at N = {n} seeds: at least N = {MIN_SEEDS} are needed");
     }
+    let needed: Option<Vec<usize>> = undecided.iter().map(|(claim, pair)| claim.seeds_needed(pair)).collect();
+    match needed.and_then(|needed| needed.into_iter().max()) {
+        None => format!("undecided at N = {n} seeds, and no feasible N would decide it"),
+        Some(needed) => format!("undecided at N = {n} seeds; about N = {needed} would decide it"),
+    }
+}
 
-    /// How many seeds it takes to tell the mean difference from the bound that is closest to it.
-    fn seeds_needed(&self, pair: &Pair) -> Option<usize> {
-        let sample = pair.sample?;
-        let distances = [self.low, self.high].map(|bound| (sample.mean - bound).abs());
-        let needed = pairs_needed(sample.sd?, distances[0].min(distances[1]))?;
-        Some(needed.max(FEWEST_SEEDS))
-    }
-
-    fn numbers(&self, pair: &Pair) -> String {
-        let names = format!("{} minus {}", self.a.name(), self.b.name());
-        let (Some(sample), Some(p)) = (pair.sample, pair.p()) else {
-            return format!("{names}: no seed with which both ended");
-        };
-        let interval = pair
-            .interval()
-            .map_or(String::new(), |i| format!(", 95 % interval {} to {}", points(i.low), points(i.high)));
-        let left_out = match pair.left_out {
-            0 => String::new(),
-            n => format!(", {n} left out where a run diverged"),
-        };
-        let [wins, ties, losses] = pair.outcomes();
-        format!(
-            "{names}: {} points{interval} ({} seeds: {wins} wins, {ties} ties, {losses} losses{left_out}; sign-flip p = {})",
-            points(sample.mean),
-            sample.n,
-            p_text(p)
-        )
-    }
+/// The numbers of a comparison, over those of `seeds` seeds with which neither setting diverged.
+fn numbers(pair: &PairRow, seeds: usize) -> String {
+    let PairRow { setting_a, setting_b, n, wins, ties, losses, .. } = pair;
+    let names = format!("{setting_a} minus {setting_b}");
+    let (Some(mean), Some(p)) = (pair.mean_difference, pair.sign_flip_p) else {
+        return format!("{names}: a run diverged with every seed");
+    };
+    let interval = match (pair.difference_95_low, pair.difference_95_high) {
+        (Some(low), Some(high)) => format!(", 95 % interval {} to {}", points(low), points(high)),
+        _ => String::new(),
+    };
+    let omitted = match seeds - n {
+        0 => String::new(),
+        omitted => format!(", {omitted} omitted because a run diverged"),
+    };
+    format!(
+        "{names}: {} points{interval} ({n} seeds: {wins} wins, {ties} ties, {losses} losses{omitted}; sign-flip p = {})",
+        points(mean),
+        p_text(p)
+    )
 }
 
 #[cfg(test)]
@@ -193,7 +166,7 @@ mod tests {
     use super::*;
     use crate::replicate::testing::replication;
 
-    /// The verdicts when the four settings classify so many of 1,000 images correctly.
+    /// The verdicts if the four settings classify these numbers of 1,000 images correctly.
     fn judge(runs: [&[usize]; 4]) -> Vec<VerdictRow> {
         let names = Setting::REPORT.map(Setting::name);
         let settings: Vec<_> = names.iter().map(String::as_str).zip(runs).collect();
@@ -208,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_runs_show_clearly_holds() {
+    fn clear_differences_hold() {
         let rows = judge([
             &shifted(&[-110, -120, -100, -115, -105, -118]),
             NONE,
@@ -220,20 +193,20 @@ mod tests {
         assert_eq!(
             rows[1].explanation,
             "lambda0.1_eta0.001 minus lambda0_eta0.001: +0.28 points, 95 % interval +0.20 to +0.36 (6 seeds: 6 wins, 0 \
-             ties, 0 losses; sign-flip p = 0.031); slightly better is higher, by less than 1 point; not all is trained \
-             and tested as in the report"
+             ties, 0 losses; sign-flip p = 0.031); slightly better means higher by less than 1 point; not every \
+             setting is trained and tested as in the report"
         );
     }
 
     #[test]
-    fn the_contrary_does_not_hold() {
+    fn opposite_differences_do_not_hold() {
         let rows = judge([
             &shifted(&[-20, -21, -19, -20, -22, -18]),
             NONE,
             &shifted(&[-3, -2, -4, -3, -2, -3]),
             &shifted(&[3, 2, 4, 3, 2, 3]),
         ]);
-        // Two points lower is worse, but not far; a higher accuracy than that of only one of the two is not worse.
+        // Two points lower is worse, but not far worse; lower than only one of the two is not worse.
         let verdicts: Vec<_> = rows.iter().map(|r| r.verdict.as_str()).collect();
         assert_eq!(verdicts, ["does not hold"; 3]);
     }
@@ -245,28 +218,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_the_luck_of_the_seeds_cannot_be_told_and_the_number_that_would_tell_is_named() {
+    fn an_unclear_difference_is_undecided_and_the_number_of_seeds_that_would_decide_is_given() {
         let rows = judge([NONE, NONE, &shifted(&[5, -3, 4, -2, 3, -1]), NONE]);
-        assert_eq!(rows[1].verdict, "can't be told");
+        assert_eq!(rows[1].verdict, "undecided");
         // import numpy as np; from scipy import stats
         // d = np.array([5, -3, 4, -2, 3, -1]) / 1000; m, s = d.mean(), d.std(ddof=1)
         // next(n for n in range(2, 10**5) if n >= ((stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1)) * s / m)**2)
         assert!(
-            rows[1].explanation.starts_with("this can't be told at N = 6, but about N = 94 would tell; "),
+            rows[1].explanation.starts_with("undecided at N = 6 seeds; about N = 94 would decide it; "),
             "{}",
             rows[1].explanation
         );
     }
 
     #[test]
-    fn no_number_tells_settings_apart_that_are_equal() {
+    fn no_number_of_seeds_distinguishes_equal_settings() {
         let rows = judge([NONE, NONE, &shifted(&[5, -5, 4, -4, 3, -3]), NONE]);
         let text = &rows[1].explanation;
-        assert!(text.starts_with("this can't be told at N = 6, nor at any N"), "{text}");
+        assert!(text.starts_with("undecided at N = 6 seeds, and no feasible N"), "{text}");
     }
 
     #[test]
-    fn fewer_than_six_seeds_tell_nothing() {
+    fn fewer_than_six_seeds_decide_nothing() {
         for n in 1..=5 {
             let first = |runs: &[usize]| runs[..n].to_vec();
             let rows = judge([
@@ -276,7 +249,7 @@ mod tests {
                 &first(&shifted(&[-15, -14, -16, -15, -13, -15])),
             ]);
             for row in rows {
-                assert_eq!(row.verdict, "can't be told");
+                assert_eq!(row.verdict, "undecided");
                 assert!(row.explanation.contains("N = 6"), "{}", row.explanation);
                 assert!(!row.explanation.contains("NaN"), "{}", row.explanation);
             }
@@ -284,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conclusion_about_settings_that_were_not_trained_is_left_out() {
+    fn a_conclusion_about_settings_that_were_not_trained_is_omitted() {
         let names = [Setting::REPORT[1].name(), Setting::REPORT[2].name()];
         let rows = verdicts(&replication(&[(&names[0], NONE), (&names[1], NONE)]));
         let words: Vec<_> = rows.iter().map(|row| row.conclusion.as_str()).collect();

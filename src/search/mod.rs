@@ -1,290 +1,273 @@
-//! The search for the setting that does best on the validation split.
+//! Hyperparameter search: trials are compared on the validation split, and the best one is retrained on all images.
 //!
-//! A [`Plan`] is a list of trials, numbered from 0: every combination of a [`Space`], or some drawn from it at random.
-//! Trials with the same stream of batches are trained as one group. A trial's numbers depend neither on its group nor on
-//! what else is searched, so that the trials can be done in any order, in several goes and by several processes.
+//! A [`SearchPlan`] is a list of trials, numbered from 0: every combination of a [`Space`], or some drawn from it at random.
+//! Trials with the same stream of batches are trained as one group. The numbers of a trial depend neither on its group nor
+//! on the other trials, so the trials can be trained in any order, with interruptions, and by several processes.
 
+mod space;
 pub mod table;
+
+pub use space::{Space, Trial};
 
 use std::collections::BTreeMap;
 
-use rand::rngs::ChaCha8Rng;
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
-use crate::evaluate::Scores;
-use crate::hyperparameters::{Decay, Loss, Schedule, Setting};
-use crate::network::Parameters;
-use crate::train::{Data, Observer, Run, scores_of, train_unevaluated};
+use crate::dataset::Splits;
+use crate::dataset::normalizer::Normalizer;
+use crate::error::Result;
+use crate::files::folder::Folder;
+use crate::hyperparameters::{Hyperparameters, Origin, Schedule};
+use crate::search::table::{SearchRow, search_png};
+use crate::shard::{Shard, ShardTable};
+use crate::statistics::{percent, standard_error};
+use crate::train::config::{Config, Images};
+use crate::train::model::ModelFile;
+use crate::train::{Data, Observer, random_start, scores_of, train_unevaluated};
 
-/// The most trials of one group. More would save little time, and more work would be lost when the search is interrupted.
+/// The largest group. A larger one would save little time, and more work would be lost when the search is interrupted.
 const GROUP: usize = 8;
 
-/// The values of what is varied.
+/// The trials of a search, and what they share.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Space {
-    /// λ.
-    pub lambdas: Vec<f64>,
-    /// η.
-    pub etas: Vec<f64>,
-    /// The losses.
-    pub losses: Vec<Loss>,
-    /// How the learning rate falls.
-    pub decays: Vec<Option<Decay>>,
-    /// Images of a mini-batch.
-    pub batch_sizes: Vec<usize>,
-    /// Probabilities of a flip.
-    pub flips: Vec<f64>,
-}
-
-/// One setting to be tried, with its stream of batches.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trial {
-    /// λ, η, loss and decay.
-    pub setting: Setting,
-    /// Images of a mini-batch.
-    pub batch_size: usize,
-    /// The probability of a flip.
-    pub flip: f64,
-}
-
-/// All trials of a search, and what they share.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// The trials, by their number.
+pub struct SearchPlan {
+    /// The trials, by number.
     pub trials: Vec<Trial>,
-    /// Epochs, seed and shuffling; batch size and flip are each trial's own.
+    /// Epochs, seed and shuffling; each trial has its own batch size and flip probability.
     pub schedule: Schedule,
+    /// The shard whose trials are trained.
+    pub shard: Shard,
 }
 
-impl Space {
-    /// Every combination.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Setting::new`], and [`Error::InvalidValue`] when there is none.
-    pub fn grid(&self) -> Result<Vec<Trial>> {
-        let mut trials = Vec::new();
-        for &batch_size in &self.batch_sizes {
-            for &flip in &self.flips {
-                for &loss in &self.losses {
-                    for &decay in &self.decays {
-                        for &lambda in &self.lambdas {
-                            for &eta in &self.etas {
-                                let setting = Setting::new(lambda, eta)?;
-                                trials.push(Trial {
-                                    setting: setting.with_loss(loss).with_decay(decay),
-                                    batch_size,
-                                    flip,
-                                });
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        check_some(trials)
-    }
-
-    /// `count` trials: λ and η log-uniform between the smallest and the largest of their values, rounded to three digits;
-    /// the others each one of their values, all equally probable.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Space::grid`]; [`Error::InvalidValue`] when λ has the value 0, which has no logarithm.
-    pub fn random(&self, count: usize, seed: u64) -> Result<Vec<Trial>> {
-        self.grid()?;
-        if self.lambdas.contains(&0.0) {
-            return Err(Error::invalid("lambda", "above 0 where it is drawn log-uniformly", "0"));
-        }
-        // Training draws from the first streams of its seed.
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(u64::MAX);
-        let trial = |_| {
-            let setting = Setting::new(log_uniform(&mut rng, &self.lambdas), log_uniform(&mut rng, &self.etas))?;
-            Ok(Trial {
-                setting: setting.with_loss(one_of(&mut rng, &self.losses)).with_decay(one_of(&mut rng, &self.decays)),
-                batch_size: one_of(&mut rng, &self.batch_sizes),
-                flip: one_of(&mut rng, &self.flips),
-            })
-        };
-        check_some((0..count).map(trial).collect::<Result<_>>()?)
-    }
-}
-
-fn check_some(trials: Vec<Trial>) -> Result<Vec<Trial>> {
-    if trials.is_empty() {
-        return Err(Error::invalid("trials", "at least one", "none"));
-    }
-    Ok(trials)
-}
-
-fn one_of<T: Copy>(rng: &mut ChaCha8Rng, values: &[T]) -> T {
-    *values.choose(rng).expect("a space has a value of each")
-}
-
-/// A number between the smallest and the largest of `values`, all of them above 0.
-fn log_uniform(rng: &mut ChaCha8Rng, values: &[f64]) -> f64 {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(0.0, f64::max);
-    let drawn = low * (high / low).powf(rng.random::<f64>());
-    // The shortest text of three digits reads back as the number that it names, which a computed rounding might miss.
-    format!("{drawn:.2e}").parse().expect("a number was written")
-}
-
-impl Plan {
+impl SearchPlan {
     /// Checks that every trial can be trained on `examples` examples.
     ///
     /// # Errors
     ///
     /// Those of [`Schedule::validate`].
     pub fn validate(&self, examples: usize) -> Result<()> {
-        let mut trials = self.trials.iter();
-        trials.try_for_each(|trial| self.schedule(trial).validate(examples))
+        self.trials.iter().try_for_each(|trial| self.schedule(trial).validate(examples))
     }
 
-    /// How `trial` is trained.
+    /// The schedule of `trial`.
     pub fn schedule(&self, trial: &Trial) -> Schedule {
         Schedule { batch_size: trial.batch_size, flip: trial.flip, ..self.schedule }
     }
 
-    /// The batches of trial `number` on `examples` examples, over all epochs.
-    pub fn batches(&self, number: usize, examples: usize) -> usize {
-        self.schedule.epochs * examples.div_ceil(self.trials[number].batch_size)
-    }
-
-    /// Eight hexadecimal digits that two searches share only if all their trials are the same.
+    /// Eight hexadecimal digits that differ between searches with different trials.
     pub fn digest(&self) -> String {
-        let digest = Sha256::digest(format!("{self:?}"));
+        let Self { trials, schedule, .. } = self;
+        let digest = Sha256::digest(format!("Plan {{ trials: {trials:?}, schedule: {schedule:?} }}"));
         digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The trials of those `numbers`, in groups that share their stream of batches.
-    pub fn groups(&self, numbers: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
+    /// The hyperparameters of `trial`.
+    pub fn hyperparameters(&self, trial: &Trial) -> Hyperparameters {
+        Hyperparameters::new(trial.setting, &self.schedule(trial), &Origin::Random)
+    }
+
+    /// The number of batches of `trials` on `examples` examples, over all epochs.
+    fn batches<'a>(&self, trials: impl IntoIterator<Item = &'a usize>, examples: usize) -> usize {
+        let batches = |&number: &usize| self.schedule.epochs * examples.div_ceil(self.trials[number].batch_size);
+        trials.into_iter().map(batches).sum()
+    }
+
+    /// The trials with these `numbers`, in groups that share their stream of batches.
+    fn groups(&self, numbers: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
         let mut streams = BTreeMap::<_, Vec<usize>>::new();
         for number in numbers {
             let Trial { batch_size, flip, .. } = self.trials[number];
-            // A flip is at least 0, where the order of the bits is that of the numbers.
-            let stream = (batch_size, flip.to_bits());
-            streams.entry(stream).or_default().push(number);
+            // Bits of numbers that are not negative have the order of the numbers.
+            streams.entry((batch_size, flip.to_bits())).or_default().push(number);
         }
-        let groups = streams.values().flat_map(|numbers| numbers.chunks(GROUP));
-        groups.map(<[usize]>::to_vec).collect()
+        streams.values().flat_map(|numbers| numbers.chunks(GROUP)).map(<[usize]>::to_vec).collect()
     }
 
-    /// Trains the trials of a group, and gives each one's result on the validation split, in their order.
-    ///
-    /// # Errors
-    ///
-    /// As [`train_unevaluated`]; [`Error::Interrupted`] when `observer` asks for it.
-    ///
-    /// # Panics
-    ///
-    /// When the trials don't share their stream of batches, or there is none.
-    pub fn try_group(
+    /// Trains the trials of a group, and returns their `planned` rows with what was measured.
+    fn train(
         &self,
         group: &[usize],
         data: Data,
-        start: &Parameters,
+        planned: &[SearchRow],
         observer: &mut dyn Observer,
-    ) -> Result<Vec<Outcome>> {
+    ) -> Result<Vec<SearchRow>> {
         let trials: Vec<_> = group.iter().map(|&number| self.trials[number]).collect();
-        let schedule = self.schedule(&trials[0]);
-        for trial in &trials {
-            assert_eq!(self.schedule(trial), schedule, "one stream of batches");
-        }
         let settings: Vec<_> = trials.iter().map(|trial| trial.setting).collect();
-        let runs = train_unevaluated(data, &settings, &schedule, start, observer)?;
+        let start = random_start(data.train.dims(), self.schedule.seed);
+        let runs = train_unevaluated(data, &settings, &self.schedule(&trials[0]), &start, observer)?;
         let scores = scores_of(&runs, data.validation, data.normalizer)?;
-        let outcome =
-            |((&trial, run), validation): ((&usize, &Run), _)| Outcome { trial, validation, seconds: run.seconds() };
-        Ok(group.iter().zip(&runs).zip(scores).map(outcome).collect())
+        let rows = group.iter().map(|&number| planned[number].clone());
+        Ok(rows.zip(runs).zip(scores).map(|((row, run), scores)| row.measured(scores, run.seconds())).collect())
     }
 }
 
-/// What came out of a trial.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    /// The trial's number.
-    pub trial: usize,
-    /// Its scores on the validation split; `None` if it diverged.
-    pub validation: Option<Scores>,
-    /// Its share of the time that its group took, in seconds.
-    pub seconds: f64,
+/// The trials of a shard of a search, trained.
+#[derive(Clone, Debug)]
+pub struct Searched<'a> {
+    plan: &'a SearchPlan,
+    /// The rows of `search.csv`, by number.
+    pub rows: Vec<SearchRow>,
+    /// The number of training images.
+    train_images: usize,
 }
 
-/// The outcome with the highest validation accuracy, the first of equals; `None` when every trial diverged.
-pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
-    let accuracy = |outcome: &&Outcome| outcome.validation.map(|scores| scores.accuracy);
-    let finished = outcomes.iter().filter(|o| o.validation.is_some());
-    // `max_by` would give the last of equals.
-    finished.reduce(|best, other| if accuracy(&other) > accuracy(&best) { other } else { best })
+/// Trains the trials of the plan's shard, those that the table in `folder` lacks if `resume`, and evaluates them on the
+/// validation split. Writes the table after every group of trials and, for a whole search, `search.png`. `names` says what
+/// the three splits are made of.
+///
+/// # Errors
+///
+/// Those of [`SearchPlan::validate`], [`ShardTable::open`], [`train_unevaluated`] and [`Folder::write`];
+/// [`Error::Stopped`](crate::Error::Stopped) if `observer` interrupts training.
+pub fn run<'a>(
+    plan: &'a SearchPlan,
+    splits: &Splits,
+    names: &[String; 3],
+    folder: &Folder,
+    resume: bool,
+    observer: &mut dyn Observer,
+) -> Result<Searched<'a>> {
+    let [train, validation] = [&splits.train, &splits.validation].map(|split| split.len());
+    plan.validate(train)?;
+    let normalizer = Normalizer::fit(&splits.train)?;
+    let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+    let planned = SearchRow::planned(plan, &names[1], validation);
+    let row = |number: usize| vec![planned[number].clone()];
+    let (mut table, remark) = ShardTable::open(folder, plan.shard, planned.len(), resume, row)?;
+    if let Some(remark) = remark {
+        observer.message(&remark);
+    }
+    let whole = plan.shard == Shard::WHOLE;
+    // The best trial is not known yet; its batches may be larger or smaller than those of the first.
+    let retraining = if whole { plan.batches(&[0], train + validation) } else { 0 };
+    let groups = plan.groups(table.left());
+    for (i, group) in groups.iter().enumerate() {
+        observer.training(group.len(), plan.batches(groups[i..].iter().flatten(), train) + retraining);
+        let rows = plan.train(group, data, &planned, observer).map_err(|error| table.stopped(error))?;
+        table.add(rows)?;
+        if whole {
+            folder.write(&[search_png(table.rows())])?;
+        }
+        observer.message(&format!("{}: {}", table.progress(), best_so_far(table.rows())));
+    }
+    Ok(Searched { plan, rows: table.rows().to_vec(), train_images: train })
+}
+
+fn best(rows: &[SearchRow]) -> Option<&SearchRow> {
+    let finished = rows.iter().filter(|row| row.validation_accuracy.is_some());
+    // `max_by` would return the last of equals.
+    finished.reduce(|best, other| if other.validation_accuracy > best.validation_accuracy { other } else { best })
+}
+
+fn best_so_far(rows: &[SearchRow]) -> String {
+    match best(rows).and_then(|best| Some((best, best.validation_accuracy?))) {
+        None => "all diverged".into(),
+        Some((best, accuracy)) => format!("best {} % with {}", percent(accuracy), best.setting),
+    }
+}
+
+impl Searched<'_> {
+    /// The row with the highest validation accuracy, the first of equals; `None` if every trial diverged.
+    pub fn best(&self) -> Option<&SearchRow> {
+        best(&self.rows)
+    }
+
+    /// Retrains the trial of `best` on all images of `splits.train`, and evaluates it on the test split, which is used only
+    /// here. Writes `model_best.safetensors` and `best.toml`, in which `images` describes these images, and returns the
+    /// closing words, one line each.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`train_unevaluated`] and [`Folder::write`].
+    pub fn retrain(
+        &self,
+        best: &SearchRow,
+        splits: &Splits,
+        names: &[String; 3],
+        images: Images,
+        folder: &Folder,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<String>> {
+        let hyperparameters = best.hyperparameters.clone();
+        let (setting, schedule) = (hyperparameters.setting()?, hyperparameters.schedule());
+        let normalizer = Normalizer::fit(&splits.train)?;
+        let training = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+        let start = random_start(splits.train.dims(), schedule.seed);
+        observer.training(1, self.plan.batches(&[best.trial - 1], splits.train.len()));
+        let runs = train_unevaluated(training, &[setting], &schedule, &start, observer)?;
+        let accuracy = scores_of(&runs, &splits.test, &normalizer)?[0].map(|scores| scores.accuracy);
+        let mut words = self.words(best);
+        words.extend(retraining_words(splits, accuracy));
+        let model = ModelFile::of_run(&runs[0], &hyperparameters, &normalizer, names).to_bytes()?;
+        let toml = Config { hyperparameters, images, ..Config::default() }.to_toml(&words)?;
+        folder.write(&[("best.toml".into(), toml), ("model_best.safetensors".into(), model)])?;
+        Ok(words)
+    }
+
+    /// What was searched and found.
+    fn words(&self, best: &SearchRow) -> Vec<String> {
+        let (trials, images) = (self.rows.len(), best.validation_images);
+        let accuracy = best.validation_accuracy.unwrap_or(f64::NAN);
+        let mut words = vec![format!(
+            "{trials} trials were trained for {} epochs on {} images and compared on {images} others.",
+            self.plan.schedule.epochs, self.train_images
+        )];
+        match self.rows.iter().filter(|row| row.validation_accuracy.is_none()).count() {
+            0 => {}
+            diverged => words.push(format!("{diverged} of them diverged.")),
+        }
+        words.extend([
+            format!("The best is {},", best.setting),
+            format!(
+                "with batches of {} and a flip probability of {}.",
+                best.hyperparameters.batch_size, best.hyperparameters.flip
+            ),
+            format!(
+                "Its validation accuracy is {} %, with a standard error of {} points;",
+                percent(accuracy),
+                percent(standard_error(accuracy, images))
+            ),
+            "as the highest of many, it is probably a little too optimistic.".into(),
+        ]);
+        words
+    }
+}
+
+fn retraining_words(splits: &Splits, test_accuracy: Option<f64>) -> Vec<String> {
+    let (train, test) = (splits.train.len(), splits.test.len());
+    let Some(accuracy) = test_accuracy else {
+        return vec![format!("Retrained on all {train} images, it diverged.")];
+    };
+    vec![
+        format!("Retrained on all {train} images, it has a test accuracy of {} %,", percent(accuracy)),
+        format!(
+            "with a standard error of {} points. The {test} test images were used",
+            percent(standard_error(accuracy, test))
+        ),
+        "once, after everything was chosen.".into(),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hyperparameters::{Decay, Loss, Setting};
 
-    fn space() -> Space {
-        Space {
+    fn plan() -> SearchPlan {
+        let space = Space {
             lambdas: vec![0.001, 0.1],
             etas: vec![0.001, 0.01],
             losses: Loss::ALL.to_vec(),
             decays: vec![None, Some(Decay::new(2, 0.5).unwrap())],
             batch_sizes: vec![50, 100],
             flips: vec![0.0, 0.5],
-        }
-    }
-
-    fn plan(trials: Vec<Trial>) -> Plan {
-        Plan { trials, schedule: Schedule::REPORT }
-    }
-
-    #[test]
-    fn a_grid_has_every_combination_once() {
-        let trials = space().grid().unwrap();
-        assert_eq!(trials.len(), 64);
-        for (i, trial) in trials.iter().enumerate() {
-            assert!(!trials[..i].contains(trial), "{trial:?}");
-        }
-    }
-
-    #[test]
-    fn random_trials_are_drawn_log_uniformly_and_depend_on_the_seed_alone() {
-        let trials = space().random(2000, 1).unwrap();
-        assert_eq!(trials, space().random(2000, 1).unwrap());
-        assert_ne!(trials, space().random(2000, 2).unwrap());
-        assert_eq!(trials[..5], space().random(5, 1).unwrap());
-        let share = |property: &dyn Fn(&Trial) -> bool| trials.iter().filter(|t| property(t)).count() as f64 / 2000.0;
-        // Five standard deviations of a share of one half.
-        let half = |share: f64| (share - 0.5).abs() < 5.0 * 0.5 / 2000_f64.sqrt();
-        assert!(half(share(&|t| t.setting.lambda() < 0.01)));
-        assert!(half(share(&|t| t.setting.eta() < 0.01_f64.sqrt() * 0.001_f64.sqrt())));
-        assert!(half(share(&|t| t.setting.loss() == Loss::Bce)));
-        assert!(half(share(&|t| t.setting.decay().is_none())));
-        assert!(half(share(&|t| t.batch_size == 50)));
-        assert!(half(share(&|t| t.flip == 0.5)));
-        assert_eq!(share(&|t| (0.001..=0.1).contains(&t.setting.lambda())), 1.0);
-        assert_eq!(share(&|t| t.setting.name().len() < 60), 1.0);
-    }
-
-    #[test]
-    fn what_can_not_be_drawn_or_tried_is_refused() {
-        let message = |space: Space| space.random(3, 1).unwrap_err().to_string();
-        let zero = Space { lambdas: vec![0.0, 0.1], ..space() };
-        assert!(message(zero).starts_with("lambda must be above 0"));
-        let negative = Space { etas: vec![-0.1], ..space() };
-        assert!(message(negative).starts_with("eta must be"));
-        let nothing = Space { flips: Vec::new(), ..space() };
-        assert!(message(nothing).starts_with("trials must be at least one"));
-        assert!(space().random(0, 1).is_err());
+        };
+        SearchPlan { trials: space.grid().unwrap(), schedule: Schedule::REPORT, shard: Shard::WHOLE }
     }
 
     #[test]
     fn trials_of_one_stream_are_one_group_of_at_most_eight() {
-        let plan = plan(space().grid().unwrap());
+        let plan = plan();
         let groups = plan.groups(0..64);
         assert_eq!(groups.len(), 8);
         for group in &groups {
@@ -295,20 +278,27 @@ mod tests {
         let mut all = groups.concat();
         all.sort_unstable();
         assert_eq!(all, (0..64).collect::<Vec<_>>());
-        // What is left of a search, and two streams in one trial each.
+        // The last trials of a search: two streams with one trial each.
         assert_eq!(plan.groups([63, 0]), [[0], [63]]);
     }
 
     #[test]
     fn the_best_has_the_highest_accuracy_and_is_the_first_of_equals() {
-        let outcome = |trial, accuracy: Option<f64>| Outcome {
-            trial,
-            validation: accuracy.map(|accuracy| Scores { loss: 1.0, cost: 1.0, accuracy }),
-            seconds: 0.0,
-        };
-        let outcomes =
-            [outcome(0, None), outcome(1, Some(0.3)), outcome(2, Some(0.4)), outcome(3, Some(0.4)), outcome(4, None)];
-        assert_eq!(best(&outcomes).unwrap().trial, 2);
-        assert_eq!(best(&outcomes[..1]), None);
+        let accuracies = [None, Some(0.3), Some(0.4), Some(0.4), None];
+        let mut rows = SearchRow::planned(&plan(), "", 1);
+        rows.truncate(accuracies.len());
+        rows.iter_mut().zip(accuracies).for_each(|(row, accuracy)| row.validation_accuracy = accuracy);
+        assert_eq!(best(&rows).unwrap().trial, 3);
+        assert_eq!(best(&rows[..1]), None);
+    }
+
+    #[test]
+    fn the_digest_differs_between_searches_but_not_between_shards() {
+        let whole = plan();
+        assert_eq!(SearchPlan { shard: "1/2".parse().unwrap(), ..whole.clone() }.digest(), whole.digest());
+        let seed = SearchPlan { schedule: Schedule { seed: 1, ..whole.schedule }, ..whole.clone() };
+        let mut setting = whole.clone();
+        setting.trials[63].setting = Setting::REPORT[0];
+        assert!([seed, setting].iter().all(|other| other.digest() != whole.digest()));
     }
 }

@@ -145,6 +145,12 @@ pub trait Observer {
         let _ = (member, epoch);
     }
 
+    /// A job of several trainings begins one of `members` settings; `batches` are left of the whole job, each counted once
+    /// per setting.
+    fn training(&mut self, members: usize, batches: usize) {
+        let _ = (members, batches);
+    }
+
     /// A message for the user: where training resumes, for example.
     fn message(&mut self, text: &str) {
         let _ = text;

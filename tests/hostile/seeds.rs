@@ -14,7 +14,7 @@ use onelayer::files::npz::{self, Data};
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::network::Parameters;
-use onelayer::replicate::{self, ReplicationRow, VerdictRow};
+use onelayer::replicate::table::{ReplicationRow, SettingRow, VerdictRow};
 use onelayer::search::table::SearchRow;
 use onelayer::train::config::{Config, Images};
 use onelayer::train::model::ModelFile;
@@ -116,7 +116,7 @@ pub fn csv() -> [Vec<u8>; 8] {
         table::<SearchRow>(),
         table::<GradcheckRow>(),
         table::<ReplicationRow>(),
-        table::<replicate::SummaryRow>(),
+        table::<SettingRow>(),
         table::<VerdictRow>(),
         confusion_csv(&Confusion::from_counts(10, (0..100).collect()), Dialect::Comma),
     ]

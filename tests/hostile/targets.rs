@@ -22,7 +22,7 @@ use onelayer::gradcheck::referee::files;
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
-use onelayer::replicate::{self, ReplicationRow, VerdictRow};
+use onelayer::replicate::table::{ReplicationRow, SettingRow, VerdictRow};
 use onelayer::search::table::SearchRow;
 use onelayer::shape::Dims;
 use onelayer::train::checkpoint::Checkpoints;
@@ -140,7 +140,7 @@ pub fn csv(bytes: &[u8]) -> Outcome {
         table::<SearchRow>(bytes),
         table::<GradcheckRow>(bytes),
         table::<ReplicationRow>(bytes),
-        table::<replicate::SummaryRow>(bytes),
+        table::<SettingRow>(bytes),
         table::<VerdictRow>(bytes),
         outcome(&read_confusion(bytes, Path::new("x.csv"))),
     ])

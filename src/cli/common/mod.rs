@@ -5,6 +5,5 @@ pub mod input;
 pub mod observer;
 pub mod out;
 pub mod progress;
-pub mod shard;
 pub mod signals;
 pub mod table;

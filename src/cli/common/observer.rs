@@ -131,49 +131,56 @@ impl Observer for Bars {
     }
 }
 
-/// The progress of several trainings with a known amount of work: a bar on a terminal, messages elsewhere.
+/// A job of several trainings, one after the other: a bar on a terminal, only its messages elsewhere.
 pub struct Work {
     bar: ProgressBar,
     quiet: bool,
     begun: Instant,
-    /// Batches of all settings.
-    total: u64,
+    /// Batches that are done and batches that are left, each counted once per setting.
     done: u64,
-    /// Number of settings that are being trained.
-    pub members: usize,
+    total: u64,
+    /// The settings of the current training.
+    members: u64,
 }
 
 impl Work {
-    /// Work of `total` batches, summed over the settings.
-    pub fn new(total: usize, quiet: bool) -> Self {
+    /// A job that has not begun.
+    pub fn new(quiet: bool) -> Self {
         let bar = if quiet || !stderr().is_terminal() {
             ProgressBar::hidden()
         } else {
             let style = ProgressStyle::with_template("{wide_bar} {percent} %, {eta_precise} left");
-            let bar = ProgressBar::new(total as u64);
+            let bar = ProgressBar::new(0);
             bar.enable_steady_tick(Duration::from_millis(200));
             bar.with_style(style.expect("a valid template"))
         };
-        Self { bar, quiet, begun: Instant::now(), total: total as u64, done: 0, members: 1 }
+        Self { bar, quiet, begun: Instant::now(), done: 0, total: 0, members: 1 }
     }
 
-    /// Prints `text` and the remaining time.
-    pub fn say(&self, text: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| say!("{text}, {} left", HumanDuration(self.left())));
-        }
-    }
-
+    /// How long the rest will take.
     fn left(&self) -> Duration {
-        let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
-        self.begun.elapsed().mul_f64(rest)
+        self.begun.elapsed().mul_f64((self.total - self.done) as f64 / self.done as f64)
     }
 }
 
 impl Observer for Work {
+    fn training(&mut self, members: usize, batches: usize) {
+        (self.members, self.total) = (members as u64, self.done + batches as u64);
+        self.bar.set_length(self.total);
+    }
+
     fn batch_done(&mut self, _: usize, _: usize, _: usize) {
-        self.done += self.members as u64;
+        self.done += self.members;
+        self.total = self.total.max(self.done);
         self.bar.set_position(self.done);
+    }
+
+    fn message(&mut self, text: &str) {
+        match self.done {
+            _ if self.quiet => {}
+            0 => self.bar.suspend(|| say!("{text}")),
+            _ => self.bar.suspend(|| say!("{text}, {} left", HumanDuration(self.left()))),
+        }
     }
 
     fn interrupted(&self) -> bool {

@@ -1,0 +1,167 @@
+//! The trials of a search: every combination of a space of values, or some drawn from it at random.
+
+use rand::rngs::ChaCha8Rng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+use crate::error::{Error, Result};
+use crate::hyperparameters::{Decay, Loss, Setting};
+
+/// The values to try of each hyperparameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Space {
+    /// λ.
+    pub lambdas: Vec<f64>,
+    /// η.
+    pub etas: Vec<f64>,
+    /// Losses.
+    pub losses: Vec<Loss>,
+    /// Decays of the learning rate.
+    pub decays: Vec<Option<Decay>>,
+    /// Mini-batch sizes.
+    pub batch_sizes: Vec<usize>,
+    /// Probabilities of a flip.
+    pub flips: Vec<f64>,
+}
+
+/// One setting to try, with the hyperparameters of its stream of batches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// λ, η, loss and decay.
+    pub setting: Setting,
+    /// Examples per mini-batch.
+    pub batch_size: usize,
+    /// The probability of a flip.
+    pub flip: f64,
+}
+
+impl Space {
+    /// Every combination.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Setting::new`], and [`Error::InvalidValue`] if a hyperparameter has no value.
+    pub fn grid(&self) -> Result<Vec<Trial>> {
+        let mut trials = Vec::new();
+        for &batch_size in &self.batch_sizes {
+            for &flip in &self.flips {
+                for &loss in &self.losses {
+                    for &decay in &self.decays {
+                        for &lambda in &self.lambdas {
+                            for &eta in &self.etas {
+                                let setting = Setting::new(lambda, eta)?;
+                                trials.push(Trial {
+                                    setting: setting.with_loss(loss).with_decay(decay),
+                                    batch_size,
+                                    flip,
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        check_some(trials)
+    }
+
+    /// `count` random trials: λ and η log-uniform between the smallest and the largest of their values, rounded to three
+    /// digits; the others uniform over their values.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Space::grid`]; [`Error::InvalidValue`] if a value of λ is 0, which has no logarithm.
+    pub fn random(&self, count: usize, seed: u64) -> Result<Vec<Trial>> {
+        self.grid()?;
+        if self.lambdas.contains(&0.0) {
+            return Err(Error::invalid("lambda", "above 0 to be drawn log-uniformly", "0"));
+        }
+        // A stream of its own: training draws from the first streams of its seed.
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(u64::MAX);
+        let trial = |_| {
+            let setting = Setting::new(log_uniform(&mut rng, &self.lambdas), log_uniform(&mut rng, &self.etas))?;
+            Ok(Trial {
+                setting: setting.with_loss(one_of(&mut rng, &self.losses)).with_decay(one_of(&mut rng, &self.decays)),
+                batch_size: one_of(&mut rng, &self.batch_sizes),
+                flip: one_of(&mut rng, &self.flips),
+            })
+        };
+        check_some((0..count).map(trial).collect::<Result<_>>()?)
+    }
+}
+
+fn check_some(trials: Vec<Trial>) -> Result<Vec<Trial>> {
+    if trials.is_empty() {
+        return Err(Error::invalid("trials", "at least one", "none"));
+    }
+    Ok(trials)
+}
+
+fn one_of<T: Copy>(rng: &mut ChaCha8Rng, values: &[T]) -> T {
+    *values.choose(rng).expect("`grid` has refused empty lists")
+}
+
+/// A number between the smallest and the largest of `values`, all of them above 0.
+fn log_uniform(rng: &mut ChaCha8Rng, values: &[f64]) -> f64 {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(0.0, f64::max);
+    let drawn = low * (high / low).powf(rng.random::<f64>());
+    // Rounded as text, so that the value is exactly the number that tables and names show.
+    format!("{drawn:.2e}").parse().expect("a number was written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space() -> Space {
+        Space {
+            lambdas: vec![0.001, 0.1],
+            etas: vec![0.001, 0.01],
+            losses: Loss::ALL.to_vec(),
+            decays: vec![None, Some(Decay::new(2, 0.5).unwrap())],
+            batch_sizes: vec![50, 100],
+            flips: vec![0.0, 0.5],
+        }
+    }
+
+    #[test]
+    fn a_grid_has_every_combination_once() {
+        let trials = space().grid().unwrap();
+        assert_eq!(trials.len(), 64);
+        for (i, trial) in trials.iter().enumerate() {
+            assert!(!trials[..i].contains(trial), "{trial:?}");
+        }
+    }
+
+    #[test]
+    fn random_trials_are_drawn_log_uniformly_and_depend_on_the_seed_alone() {
+        let trials = space().random(2000, 1).unwrap();
+        assert_eq!(trials, space().random(2000, 1).unwrap());
+        assert_ne!(trials, space().random(2000, 2).unwrap());
+        assert_eq!(trials[..5], space().random(5, 1).unwrap());
+        let share = |property: &dyn Fn(&Trial) -> bool| trials.iter().filter(|t| property(t)).count() as f64 / 2000.0;
+        // Five standard deviations of a share of one half.
+        let half = |share: f64| (share - 0.5).abs() < 5.0 * 0.5 / 2000_f64.sqrt();
+        assert!(half(share(&|t| t.setting.lambda() < 0.01)));
+        assert!(half(share(&|t| t.setting.eta() < 0.01_f64.sqrt() * 0.001_f64.sqrt())));
+        assert!(half(share(&|t| t.setting.loss() == Loss::Bce)));
+        assert!(half(share(&|t| t.setting.decay().is_none())));
+        assert!(half(share(&|t| t.batch_size == 50)));
+        assert!(half(share(&|t| t.flip == 0.5)));
+        assert_eq!(share(&|t| (0.001..=0.1).contains(&t.setting.lambda())), 1.0);
+        assert_eq!(share(&|t| t.setting.name().len() < 60), 1.0);
+    }
+
+    #[test]
+    fn invalid_spaces_are_refused() {
+        let message = |space: Space| space.random(3, 1).unwrap_err().to_string();
+        let zero = Space { lambdas: vec![0.0, 0.1], ..space() };
+        assert!(message(zero).starts_with("lambda must be above 0"));
+        let negative = Space { etas: vec![-0.1], ..space() };
+        assert!(message(negative).starts_with("eta must be"));
+        let nothing = Space { flips: Vec::new(), ..space() };
+        assert!(message(nothing).starts_with("trials must be at least one"));
+        assert!(space().random(0, 1).is_err());
+    }
+}
