@@ -1,34 +1,34 @@
-//! The one error type of the library: each variant carries the values that a person needs to act on it.
+//! The error type of the library.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong, with the actual values in it.
+/// An error of the library, with the values that help to fix its cause.
 ///
-/// The message of a variant says what was expected and what was found; an underlying cause, where there is one, is
-/// the error's [`source`](std::error::Error::source) and not repeated in the message.
+/// The message says what was expected and what was found. The underlying cause, if there is one, is the error's
+/// [`source`](std::error::Error::source) and is not repeated in the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting is outside the range in which training is defined.
+    /// A value is outside its valid range.
     #[error("{name} must be {expected}, but is {found}")]
     InvalidValue {
-        /// The setting, as it is called on the command line.
+        /// The name of the value, as on the command line.
         name: &'static str,
-        /// The range that is allowed.
+        /// The valid range.
         expected: String,
-        /// The value that was given.
+        /// The value.
         found: String,
     },
 
-    /// An array has another shape than the computation needs.
+    /// An array has the wrong shape.
     #[error("{what} must have the shape {expected}, but has {found}")]
     Shape {
         /// The array.
         what: String,
-        /// The shape that is needed.
+        /// The required shape.
         expected: String,
-        /// The shape that was found.
+        /// Its shape.
         found: String,
     },
 
@@ -43,63 +43,63 @@ pub enum Error {
         found: f64,
     },
 
-    /// A data file is not there.
+    /// A data file does not exist.
     #[error("data file {} is missing", .path.display())]
     MissingFile {
-        /// Where it was looked for.
+        /// The file.
         path: PathBuf,
     },
 
-    /// A data file is longer or shorter than its format says.
+    /// A data file has the wrong length.
     #[error("data file {} must have {expected} bytes, but has {found}", .path.display())]
     FileLength {
         /// The file.
         path: PathBuf,
-        /// The length that was expected, in bytes.
+        /// The required length, in bytes.
         expected: String,
-        /// The length that was found, in bytes.
+        /// Its length, in bytes.
         found: u64,
     },
 
-    /// A data file has other bytes than the published ones.
+    /// A data file differs from the published one.
     #[error("data file {} must have the SHA-256 {expected}, but has {found}", .path.display())]
     Digest {
         /// The file.
         path: PathBuf,
         /// The published digest, in lower-case hexadecimal digits.
         expected: String,
-        /// The digest of the bytes found.
+        /// The digest of the file.
         found: String,
     },
 
-    /// A record's label byte names no class.
+    /// The label of a record is not a class.
     #[error("data file {}: the label at byte {offset} must be 0 to {largest}, but is {found}", .path.display())]
     Label {
         /// The file.
         path: PathBuf,
         /// The label byte's offset in the file.
         offset: usize,
-        /// The largest label there is.
+        /// The largest valid label.
         largest: usize,
-        /// The label that was found.
+        /// The label.
         found: u8,
     },
 
-    /// A data file can't be used as it is; `cause` says why, and has the file's path.
+    /// A data file cannot be used; `cause` contains its path.
     #[error("{cause}; {advice}")]
     DataFile {
         /// [`Error::MissingFile`], [`Error::FileLength`], [`Error::Digest`] or [`Error::Label`].
         cause: Box<Error>,
-        /// What to do about it.
+        /// Advice on how to replace it.
         advice: &'static str,
     },
 
-    /// A download did not give what was asked for.
+    /// A download failed.
     #[error("{url}: {reason}")]
     Download {
-        /// What was asked for.
+        /// The address.
         url: String,
-        /// What was expected, what came, and what becomes of it.
+        /// The reason, and what happens to the bytes that arrived.
         reason: String,
     },
 
@@ -108,35 +108,35 @@ pub enum Error {
     Command {
         /// The command line.
         command: String,
-        /// What it did, or what kept it from being started.
+        /// Its failure, as the end of a sentence.
         reason: String,
     },
 
     /// No source had the data files.
     #[error(
-        "cannot get {files} into {}: {tried}; to go on, run `onelayer fetch` again (a stopped download resumes), \
-         give a copy of the archive with `--source PATH`, or train with `--dataset sample`, which needs no network",
+        "cannot get {files} into {}: {tried}; run `onelayer fetch` again (it resumes a download), give a copy of the \
+         archive as `--source PATH`, or train with `--dataset sample`, which needs no network",
         .folder.display()
     )]
     Unavailable {
-        /// The files that are wanted.
+        /// The missing files.
         files: String,
-        /// The folder they are wanted in.
+        /// Their folder.
         folder: PathBuf,
-        /// Each source that was tried, with its failure.
+        /// The sources that were tried, and their failures.
         tried: String,
     },
 
-    /// A file's content can't be understood.
+    /// A file has an invalid format.
     #[error("{}: {reason}", .path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What was expected and what was found.
+        /// Expected and actual content.
         reason: String,
     },
 
-    /// Somebody asked the work to stop, and it did, at a place from which it can go on.
+    /// The work was asked to stop, and stopped where it can be resumed.
     #[error("stopped before the end")]
     Interrupted,
 
@@ -148,27 +148,27 @@ pub enum Error {
     },
 
     /// Another process is writing in the folder.
-    #[error("another process is writing in {}: wait until it has ended, or name another folder", .folder.display())]
+    #[error("another process is writing in {}: wait until it ends, or choose another folder", .folder.display())]
     InUse {
         /// The folder.
         folder: PathBuf,
     },
 
-    /// Tables of shards don't make one whole job.
+    /// The tables of shards do not make up one job.
     #[error("cannot merge: {reason}")]
     Merge {
-        /// Which tables, and what is wrong with them.
+        /// The tables, and the reason.
         reason: String,
     },
 
-    /// The operating system refused something.
+    /// An operation of the operating system failed.
     #[error("cannot {action} {}", .path.display())]
     Io {
-        /// What was tried: "read", "create", …
+        /// The operation, as a verb: "read", "create", …
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The operating system's reason.
+        /// The reason.
         source: std::io::Error,
     },
 }
@@ -201,5 +201,5 @@ impl Error {
     }
 }
 
-/// The library's result.
+/// The result type of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,4 +1,4 @@
-//! The sizes of a network, and the checks of shapes and of finiteness that every room shares.
+//! The sizes of a network, and checks of shapes and of finite values.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub(crate) fn check_finite(what: &str, values: &[f32]) -> Result<()> {
     }
 }
 
-/// `(10, 3072)`, as errors show a shape.
+/// A shape as errors show it, such as `(10, 3072)`.
 pub(crate) fn shape_text(shape: &[usize]) -> String {
     let shape: Vec<_> = shape.iter().map(usize::to_string).collect();
     format!("({})", shape.join(", "))

@@ -142,7 +142,7 @@ fn batches_that_there_are_not_or_that_overlap_are_refused() {
         assert!(words.iter().all(|w| stderr.contains(w)) && stderr.lines().count() == 1, "{stderr}");
     };
     refuse(&["--train-batches", "6"], &["training batch must be 1 to 5", "6"]);
-    refuse(&["--train-batches", "1,1"], &["1 is named twice"]);
+    refuse(&["--train-batches", "1,1"], &["batch 1 is given twice"]);
     refuse(&["--train-batches", "1,2"], &["data_batch_2.bin is in both"]);
     assert!(!Path::new("nowhere").exists(), "nothing is fetched before the arguments are checked");
 }

@@ -1,7 +1,7 @@
 //! Images as bytes, with their labels; where they come from.
 //!
-//! Images stay bytes for as long as they are stored: [`crate::dataset::normalizer`] turns a mini-batch into numbers when it is
-//! read, which needs a quarter of the memory and of the memory traffic of storing `f32`.
+//! Images stay bytes for as long as they are stored: [`crate::dataset::normalizer`] turns a mini-batch into numbers
+//! when it is read, which needs a quarter of the memory and of the memory traffic of storing `f32`.
 
 pub mod cifar10;
 pub mod fetch;

@@ -1,7 +1,8 @@
 //! From bytes to numbers: each feature minus its mean, divided by its standard deviation.
 //!
 //! With p = pixel / 255, the normalised feature is x = (p − mean) / std. Both statistics come **from the training split
-//! only**; the standard deviation is the population's (divisor n). A feature that never varies has std 1, so that x is 0.
+//! only**; the standard deviation is the population's (divisor n). A feature that never varies has std 1, so that x is
+//! 0.
 
 use rayon::prelude::*;
 

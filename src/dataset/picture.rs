@@ -1,9 +1,9 @@
 //! Pictures of any size, as images of CIFAR-10.
 //!
-//! A PNG or JPEG file is decoded and turned upright (as its EXIF orientation says); what is transparent lies on white, and
-//! of 16 bits a channel the upper 8 count. The square in its middle is cut out, so that shapes keep their proportions, and
-//! scaled to 32×32 with a triangle filter, which when it shrinks averages over all pixels that a new one covers. A picture
-//! that is 32×32 already keeps every pixel. Colour profiles are not looked at.
+//! A PNG or JPEG file is decoded and turned upright (as its EXIF orientation says); what is transparent lies on white,
+//! and of 16 bits a channel the upper 8 count. The square in its middle is cut out, so that shapes keep their
+//! proportions, and scaled to 32×32 with a triangle filter, which when it shrinks averages over all pixels that a new
+//! one covers. A picture that is 32×32 already keeps every pixel. Colour profiles are not looked at.
 //!
 //! The file may come from anywhere: its length and its number of pixels are limited before anything is decoded.
 

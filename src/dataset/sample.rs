@@ -1,8 +1,8 @@
 //! A small part of CIFAR-10 that is kept with the code, for tests and for training without a network.
 //!
-//! `train.bin`, `validation.bin` and `test.bin` hold the first 100, 50 and 50 images of each class of `data_batch_1.bin`,
-//! `data_batch_2.bin` and `test_batch.bin`, in the order of those files. [`cut()`] cut them; `cargo run --release
-//! --example cut_sample` does it again.
+//! `train.bin`, `validation.bin` and `test.bin` hold the first 100, 50 and 50 images of each class of
+//! `data_batch_1.bin`, `data_batch_2.bin` and `test_batch.bin`, in the order of those files. [`cut()`] cut them; `cargo
+//! run --release --example cut_sample` does it again.
 
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! Files of records on disk: every byte that is trained on is checked.
 //!
 //! The length and the range of the labels are checked whenever a file is loaded. The digest is computed the first time
-//! and remembered in `.verified` beside the files, one line a file: its name, length, time of modification (on Unix also
-//! the time of the last change of its inode, which nobody can set back) and digest. When any of them differs, the digest
-//! is computed again.
+//! and remembered in `.verified` beside the files, one line a file: its name, length, time of modification (on Unix
+//! also the time of the last change of its inode, which nobody can set back) and digest. When any of them differs, the
+//! digest is computed again.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};

@@ -1,7 +1,7 @@
-//! Files that are at every moment either their old or their new whole self.
+//! Replaces files atomically: at every moment a file has either its old or its new content.
 //!
-//! The bytes go to a temporary file in the same folder, which is flushed, synced and only then renamed to its real
-//! name; at last the folder is synced, so that the rename outlives a power cut too.
+//! The bytes go to a temporary file in the same folder, which is flushed, synced and then renamed to its real name.
+//! Finally the folder is synced, so that the rename survives a power failure.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -9,25 +9,25 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// What the name of every temporary file or folder of this program begins with.
+/// Beginning of the names of all temporary files and folders.
 const PREFIX: &str = ".onelayer-";
-/// What it ends with.
+/// End of their names.
 const SUFFIX: &str = ".tmp";
 
-/// Writes `bytes` to `path`, which keeps its old content if that fails. The folder must exist.
+/// Writes `bytes` to `path`, which keeps its old content on an error. The folder must exist.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the temporary file can't be created, written, synced or renamed.
+/// [`Error::Io`] if the temporary file cannot be created, written, synced or renamed.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
 
-/// Writes to `path` what `fill` writes; nothing changes on disk when `fill` fails.
+/// Replaces `path` with the bytes that `fill` writes. Nothing changes on disk if `fill` fails.
 ///
 /// # Errors
 ///
-/// The error of `fill`, otherwise those of [`write()`].
+/// The error of `fill`, and those of [`write()`].
 pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T>) -> Result<T> {
     let folder = folder_of(path);
     let mut temporary = builder().tempfile_in(&folder).map_err(Error::io("create a file in", &folder))?;
@@ -41,11 +41,11 @@ pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -
     Ok(value)
 }
 
-/// A temporary folder in `folder`, removed when the value is dropped.
+/// Creates a temporary folder in `folder`, which is removed when the value is dropped.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when it can't be created.
+/// [`Error::Io`] if it cannot be created.
 pub fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
     tempfile::Builder::new()
         .prefix(PREFIX)
@@ -54,12 +54,12 @@ pub fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
         .map_err(Error::io("create a folder in", folder))
 }
 
-/// Removes the temporary files and folders that a killed process left in `folder`. Only for a caller who knows that no
-/// other process is writing there. What can't be removed stays: it harms nobody.
+/// Removes the temporary files and folders that a killed process left in `folder`, as far as possible. No other process
+/// may be writing in the folder.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the folder can't be listed.
+/// [`Error::Io`] if the folder cannot be listed.
 pub fn remove_leftovers(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
         let path = entry.map_err(Error::io("list", folder))?.path();
@@ -72,7 +72,7 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Temporary files with the permissions of ordinary ones: `tempfile` alone would let only the owner read them.
+/// Temporary files with ordinary permissions: by default, `tempfile` lets only the owner read them.
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
@@ -93,7 +93,7 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Makes a rename in `folder` durable. Windows can't open a folder as a file, and needs no such step.
+/// Makes a rename in `folder` durable. Windows does not need this step.
 fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))?;

@@ -1,7 +1,7 @@
 //! Tables as CSV: a header line, then one line per row.
 //!
-//! Accuracies are fractions in \[0, 1\]; losses and costs are in nats; a missing value is an empty field, never 0; every
-//! number is written with the digits that give the same `f64` when read back.
+//! Accuracies are fractions in \[0, 1\]; losses and costs are in nats; a missing value is an empty field, never 0;
+//! every number is written with the digits that give the same `f64` when read back.
 //!
 //! [`row!`] declares the struct of a row, and its fields are the columns. A row can contain another one, whose columns
 //! then stand in its place:

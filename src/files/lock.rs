@@ -1,21 +1,21 @@
-//! One writer at a time: a lock that the operating system releases when the process ends, however it ends.
+//! A lock that admits one process at a time. The operating system releases it however the process ends.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Held until it is dropped.
+/// A lock, released when it is dropped.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Lock {
-    /// Locks `path`, a folder or a file that is made if need be; `None` while another process holds it. A file system
-    /// without locks is used without one.
+    /// Locks `path`, a folder or a file that is created if necessary; `None` if another process holds the lock. On a
+    /// file system without locks this always succeeds.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when `path` can't be opened.
+    /// [`Error::Io`] if `path` cannot be opened.
     pub fn acquire(path: &Path) -> Result<Option<Self>> {
         let file = if path.is_dir() { File::open(path) } else { File::create(path) };
         let file = file.map_err(Error::io("open", path))?;
@@ -25,8 +25,8 @@ impl Lock {
         }
     }
 
-    /// Whether what is locked is still what `path` names: the folder can be gone, or another one be there. Windows keeps
-    /// what is open where it is.
+    /// True if `path` is still the locked folder or file. It can have been removed or replaced, except on Windows,
+    /// which keeps open files in place.
     pub fn is_on(&self, path: &Path) -> bool {
         #[cfg(unix)]
         {
@@ -65,7 +65,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_lock_knows_when_its_folder_is_gone() {
+    fn a_lock_notices_that_its_folder_is_gone() {
         let outer = tempfile::tempdir().unwrap();
         let path = outer.path().join("results");
         fs::create_dir(&path).unwrap();
@@ -74,7 +74,7 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         assert!(!lock.is_on(&path));
         fs::create_dir(&path).unwrap();
-        // The new folder may get the old one's number once that is no longer open.
+        // The new folder could get the inode number of the old one if that were no longer open.
         assert!(!lock.is_on(&path));
         assert!(Lock::acquire(&path).unwrap().is_some());
     }

@@ -1,6 +1,5 @@
-//! Files and their formats: written whole or not at all, by one process at a time, and read with every size checked.
-//!
-//! Nothing here knows what a training is.
+//! Files and their formats. Files are written completely or not at all, by one process at a time, and every size in a
+//! file is checked when it is read.
 
 pub mod atomic;
 pub mod csv;

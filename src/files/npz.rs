@@ -1,8 +1,8 @@
 //! Arrays exchanged with NumPy: `.npz` files, which are ZIP archives of `.npy` files.
 //!
-//! Reads the `float32`, `float64` and `int64` arrays that `numpy.savez` and `numpy.savez_compressed` write, in C or Fortran
-//! order and either byte order. The bytes may come from anywhere: every size that they declare is checked before memory
-//! is allocated for it.
+//! Reads the `float32`, `float64` and `int64` arrays that `numpy.savez` and `numpy.savez_compressed` write, in C or
+//! Fortran order and either byte order. The bytes may come from anywhere: every size that they declare is checked
+//! before memory is allocated for it.
 
 use std::fmt::Display;
 use std::io::{Cursor, Read, Write};
@@ -147,7 +147,7 @@ impl<'a> Npz<'a> {
         if declared > MAX_ENTRY_BYTES {
             return Err(format!("must have at most {MAX_ENTRY_BYTES} bytes, but has {declared}"));
         }
-        // Grows with what is really there: a small file that declares much takes little memory.
+        // Grows as bytes are read: the declared size need not be true.
         let mut bytes = Vec::new();
         let found = file.take(declared + 1).read_to_end(&mut bytes);
         let found = found.map_err(|e| e.to_string())? as u64;
@@ -158,7 +158,7 @@ impl<'a> Npz<'a> {
     }
 }
 
-/// Reads an `.npy` file, which ends where `bytes` end; the error is the reason alone.
+/// Reads an `.npy` file, which must end where `bytes` end; the error is the reason alone.
 fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
     let (file, item_bytes) = open_npy(bytes, TypeChar::Float, &[4, 8], "float32 or float64")?;
     if item_bytes == 4 {
@@ -170,13 +170,13 @@ fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
     }
 }
 
-/// As [`parse_npy`], of integers.
+/// [`parse_npy`] for integers.
 fn parse_integers(bytes: &[u8]) -> Result<Array<i64>, String> {
     in_c_order(open_npy(bytes, TypeChar::Int, &[8], "int64")?.0)
 }
 
-/// The array in an `.npy` file, ready to be read, and the bytes of an element. They are of the type `kind` with one of
-/// `sizes`, or the error says what is `wanted`.
+/// Reads the header of an `.npy` file; also returns the size of an element. The elements must be of type `kind` and
+/// have one of `sizes`: the types that `wanted` names in the error.
 fn open_npy<'a>(
     bytes: &'a [u8],
     kind: TypeChar,
@@ -204,7 +204,7 @@ fn open_npy<'a>(
     Ok((NpyFile::with_header(header, data), item_bytes))
 }
 
-/// The elements of `file`, whatever order they are in.
+/// Reads the elements of `file`, in C or Fortran order.
 fn in_c_order<T: npyz::Deserialize + Copy>(file: NpyFile<&[u8]>) -> Result<Array<T>, String> {
     let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
     let order = file.order();
@@ -215,12 +215,12 @@ fn in_c_order<T: npyz::Deserialize + Copy>(file: NpyFile<&[u8]>) -> Result<Array
     })
 }
 
-/// Refuses a header that [`npyz`] must not be shown.
+/// Refuses a header that could exhaust [`npyz`].
 ///
-/// Before npyz looks at what is really there, it takes the memory that the header's length declares and multiplies
-/// the dimensions; and it descends into nested brackets. A header of the arrays read here, such as
-/// `{'descr': '<f4', 'fortran_order': False, 'shape': (10, 3072), }`, needs little of each. With at most 19 decimal digits
-/// the product of all numbers in it is below 10¹⁹ and so fits a `u64`.
+/// npyz allocates the declared length of the header, multiplies the dimensions, and descends into nested brackets, all
+/// without limits. A header of the arrays read here, such as
+/// `{'descr': '<f4', 'fortran_order': False, 'shape': (10, 3072), }`, needs little of each. With at most 19 decimal
+/// digits, the product of all its numbers is below 10¹⁹ and fits a `u64`.
 fn check_header(bytes: &[u8]) -> Result<(), String> {
     let ends_early = || "the header is cut short".to_owned();
     let version = *bytes.get(6).ok_or_else(ends_early)?;
@@ -238,10 +238,10 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
     let count = |wanted: fn(&u8) -> bool| text.iter().filter(|b| wanted(b)).count();
     let plain =
         count(u8::is_ascii_digit) <= 19 && count(|b| b"([{".contains(b)) <= 8 && count(|b| b"xX".contains(b)) == 0;
-    if plain { Ok(()) } else { Err("must be a plain array of numbers, but has an involved header".into()) }
+    if plain { Ok(()) } else { Err("must be a plain array of numbers, but has a complex header".into()) }
 }
 
-/// `values` of an array of `shape`, first index fastest, with the last index fastest.
+/// Reorders `values` of an array of `shape` from Fortran order (first index fastest) to C order (last index fastest).
 fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
     let mut ordered = Vec::with_capacity(values.len());
     let mut index = vec![0; shape.len()];
@@ -259,7 +259,7 @@ fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
     Array { shape, values: ordered }
 }
 
-/// The elements of an array to be written, in C order.
+/// The elements of an array to write, in C order.
 #[derive(Clone, Copy, Debug)]
 pub enum Data<'a> {
     /// `float32`.
@@ -270,14 +270,13 @@ pub enum Data<'a> {
     I64(&'a [i64]),
 }
 
-/// The content of an `.npz` file of `arrays` (name, shape, elements), as `numpy.savez` would write it.
-///
-/// Equal arrays give equal bytes: the entries carry no time.
+/// The content of an `.npz` file of `arrays` (name, shape, elements), as `numpy.savez` writes it, but without
+/// timestamps: equal arrays give equal bytes.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] when an array has another number of elements than its shape, [`Error::InvalidValue`] when two arrays
-/// have one name or one is larger than what is read.
+/// [`Error::Shape`] if the number of elements does not fit the shape, [`Error::InvalidValue`] if two arrays have the
+/// same name or one is too large to be read back.
 pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
@@ -285,7 +284,7 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (i, (name, shape, data)) in arrays.iter().enumerate() {
         if arrays[..i].iter().any(|(earlier, ..)| earlier == name) {
-            return Err(Error::invalid("array", "of a name of its own", format!("a second {name:?}")));
+            return Err(Error::invalid("array", "the only one of its name", format!("a second {name:?}")));
         }
         let npy = match data {
             Data::F32(values) => npy(name, shape, values)?,
@@ -455,7 +454,7 @@ mod tests {
         ];
         for shape in shapes {
             let error = parse_npy(&npy_file(1, &header(shape), &[])).unwrap_err();
-            assert!(error.contains("involved header"), "{error}");
+            assert!(error.contains("complex header"), "{error}");
         }
         let mut long = npy_file(2, &header("(2,)"), &[]);
         long[8..12].fill(0xff);

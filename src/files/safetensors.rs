@@ -1,4 +1,4 @@
-//! The safetensors format, written so that equal content is equal bytes, and read with every size checked.
+//! Reads and writes safetensors files. Equal content gives equal bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// The metadata: text under names.
+/// Metadata: texts by name.
 pub(crate) type Texts = BTreeMap<String, String>;
 
-/// A tensor to be written.
+/// A tensor to write.
 pub(crate) struct Tensor<'a> {
     pub name: String,
-    /// The product is the number of values.
+    /// Its product is the number of values.
     pub shape: Vec<usize>,
     pub values: Values<'a>,
 }
@@ -57,8 +57,8 @@ impl Values<'_> {
 
 /// The JSON at the start of the file.
 ///
-/// `safetensors::serialize` takes the metadata as a `HashMap` and writes it in that map's order, which changes from
-/// run to run. The header is therefore put together here.
+/// `safetensors::serialize` writes the metadata in the order of a `HashMap`, which changes from run to run. The header
+/// is therefore written here.
 #[derive(Serialize)]
 struct Header<'a> {
     #[serde(rename = "__metadata__")]
@@ -78,8 +78,8 @@ pub(crate) fn to_bytes(metadata: &Texts, tensors: &[Tensor]) -> Vec<u8> {
     });
     let infos = Metadata::new(None, infos.collect()).expect("the shapes fit the values");
     let header = Header { metadata, tensors: &infos };
-    let mut header = serde_json::to_vec(&header).expect("text and numbers are always JSON");
-    // The format aligns the first tensor to 8 bytes with spaces.
+    let mut header = serde_json::to_vec(&header).expect("text and numbers are valid JSON");
+    // Padding with spaces aligns the first tensor to 8 bytes, as the format recommends.
     header.resize(header.len().next_multiple_of(8), b' ');
 
     let mut bytes = Vec::with_capacity(8 + header.len() + end);
@@ -99,7 +99,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the header of `bytes`. `path` is what errors name.
+    /// Reads the header of `bytes`. Errors name `path` as the file.
     pub fn new(bytes: &'a [u8], path: &Path) -> Result<Self> {
         let unreadable = |e: SafeTensorError| Error::format(path, format!("not a safetensors file: {e}"));
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
@@ -110,12 +110,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The metadata under `name`, if there is any.
+    /// The text `name` of the metadata, if there is one.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.metadata.get(name).map(String::as_str)
     }
 
-    /// The metadata under `name` as a value, if there is any.
+    /// The text `name` of the metadata as a value, if there is one.
     pub fn optional<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>> {
         let parse = |text: &str| {
             text.parse().map_err(|e| self.format_error(format!("the metadata has {name:?} = {text:?}: {e}")))
@@ -123,11 +123,10 @@ impl<'a> Reader<'a> {
         self.text(name).map(parse).transpose()
     }
 
-    /// The metadata under `name` as a value.
+    /// The text `name` of the metadata as a value.
     pub fn field<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T> {
         self.optional(name)?.ok_or_else(|| {
-            let reason = "this is no such file of this program";
-            self.format_error(format!("the metadata lacks {name:?}: {reason}"))
+            self.format_error(format!("the metadata lacks {name:?}: the file was not written by this program"))
         })
     }
 
@@ -136,12 +135,12 @@ impl<'a> Reader<'a> {
         self.tensor(name, Dtype::F32, f32::from_le_bytes)
     }
 
-    /// As [`Reader::f32`].
+    /// [`Reader::f32`] for this type.
     pub fn f64(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
         self.tensor(name, Dtype::F64, f64::from_le_bytes)
     }
 
-    /// As [`Reader::f32`].
+    /// [`Reader::f32`] for this type.
     pub fn u8(&self, name: &str) -> Result<(Vec<usize>, Vec<u8>)> {
         self.tensor(name, Dtype::U8, u8::from_le_bytes)
     }

@@ -1,28 +1,28 @@
-//! Which images a command works on: the arguments that several commands share.
+//! The arguments that select the images, and their loading.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use onelayer::dataset::cifar10::{self, BatchFile};
-use onelayer::dataset::fetch::Source;
-use onelayer::dataset::store::RecordFile;
+use onelayer::dataset::fetch::{self, Catalog, Source};
+use onelayer::dataset::store::{RecordFile, Trust};
 use onelayer::dataset::{Splits, sample, store};
 use onelayer::train::config::Images;
 
-use crate::cli::fetch;
+use super::progress;
 
-/// A data set by its name.
+/// The name of a data set.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Name {
-    /// The published files, fetched if they are not there
+pub enum DatasetName {
+    /// The published files, which are downloaded if they are missing
     Cifar10,
-    /// 2,000 of its images, which come with this program and need no network
+    /// 2,000 of its images, which come with the source code and need no network
     Sample,
 }
 
-impl Name {
-    /// The folder of its files, unless told otherwise.
+impl DatasetName {
+    /// The default folder of its files.
     pub fn dir(self) -> PathBuf {
         match self {
             Self::Cifar10 => cifar10::DEFAULT_DIR.into(),
@@ -31,39 +31,38 @@ impl Name {
     }
 }
 
-/// Which images, and how they are split.
+/// The images and their splits.
 #[derive(Clone, clap::Args)]
 pub struct DataArgs {
     /// Data set [default: cifar10]
     #[arg(long, value_enum, help_heading = "Data")]
-    dataset: Option<Name>,
-    /// Folder of its files [default: data/cifar-10-batches-bin or data/sample]
+    dataset: Option<DatasetName>,
+    /// Folder with its files [default: data/cifar-10-batches-bin or data/sample]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
-    /// Training batches of CIFAR-10 to train on, such as 1,3,4 [default: 1]
+    /// Batches of CIFAR-10 to train on, such as 1,3,4 [default: 1]
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Data")]
     train_batches: Option<Vec<u8>>,
-    /// Images to hold out of the training images for validation, the last of each class, equally many; 0 trains on
-    /// all, without validation [default: validate on --validation-batches]
+    /// Hold out this many training images for validation, equally many per class; 0 trains on all images without
+    /// validation [default: validate on --validation-batches]
     #[arg(long, value_name = "N", conflicts_with = "validation_batches", help_heading = "Data")]
     validation_size: Option<usize>,
-    /// Training batches of CIFAR-10 to validate on [default: 2]
+    /// Batches of CIFAR-10 to validate on [default: 2]
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Data")]
     validation_batches: Option<Vec<u8>>,
 }
 
-/// The images, and what to call them.
+/// The loaded images.
 pub struct Loaded {
-    /// The images.
     pub splits: Splits,
-    /// What the training, the validation and the test split are made of.
+    /// Descriptions of the training, the validation and the test split.
     pub names: [String; 3],
-    /// The files that they were read from, each of which has its published digest.
+    /// The files that were read, each with its published digest.
     pub files: Vec<RecordFile>,
 }
 
 impl Loaded {
-    /// The same images, `size` of the training split being the validation split.
+    /// The same images, with `size` of the training images as the validation split.
     fn hold_out(self, size: usize) -> anyhow::Result<Self> {
         let Self { mut splits, mut names, files } = self;
         (splits.train, splits.validation) = splits.train.hold_out(size)?;
@@ -79,15 +78,15 @@ impl Loaded {
 }
 
 impl DataArgs {
-    /// Loads the splits, getting CIFAR-10 first if it is not there.
+    /// Loads the splits. Missing files of CIFAR-10 are downloaded first.
     pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
-        let loaded = match self.name() {
-            Name::Cifar10 => self.load_cifar10(quiet)?,
-            Name::Sample => {
+        let loaded = match self.dataset() {
+            DatasetName::Cifar10 => self.load_cifar10(quiet)?,
+            DatasetName::Sample => {
                 let dir = self.dir();
                 Loaded {
                     splits: sample::load(&dir).context(
-                        "the sample comes with this program's source: run it there, or name the folder by --data-dir",
+                        "the sample comes with the source code: run the program there, or give the folder as --data-dir",
                     )?,
                     names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
                     files: sample::PARTS.map(|part| part.0).to_vec(),
@@ -109,14 +108,14 @@ impl DataArgs {
         for file in &validation {
             ensure!(
                 !train.contains(file),
-                "--validation-batches must be others than --train-batches, but {file} is in both; \
-                 --validation-size holds out a part of the training batches"
+                "--train-batches and --validation-batches must differ, but {file} is in both; to hold out a part of the \
+                 training images, use --validation-size"
             );
         }
         let dir = self.dir();
         let mut files = [train.clone(), validation.clone()].concat();
         files.push(BatchFile::Test);
-        fetch::ensure(&dir, &files, &Source::Auto, quiet)?;
+        fetch_missing(&dir, &files, quiet)?;
         Ok(Loaded {
             names: [join(&train), join(&validation), BatchFile::Test.file_name().into()],
             splits: store::load_splits(&dir, &train, &validation)?,
@@ -124,15 +123,15 @@ impl DataArgs {
         })
     }
 
-    fn name(&self) -> Name {
-        self.dataset.unwrap_or(Name::Cifar10)
+    fn dataset(&self) -> DatasetName {
+        self.dataset.unwrap_or(DatasetName::Cifar10)
     }
 
-    /// With the images of a configuration file where no argument names any.
+    /// Fills in the images of a configuration file where no argument was given.
     pub fn or(self, config: &Images) -> anyhow::Result<Self> {
         let named = |name: &String| {
-            Name::from_str(name, false)
-                .map_err(|_| anyhow::anyhow!("dataset must be cifar10 or sample, but is {name:?} in the file"))
+            DatasetName::from_str(name, false)
+                .map_err(|_| anyhow::anyhow!("dataset must be cifar10 or sample, but the file has {name:?}"))
         };
         let dataset = config.dataset.as_ref().map(named).transpose()?;
         let split = self.validation_size.is_some() || self.validation_batches.is_some();
@@ -147,11 +146,11 @@ impl DataArgs {
         })
     }
 
-    /// With the defaults of `search`: all training batches, of which a part is held out.
+    /// Fills in the defaults of `search`: all training batches, of which a part is held out.
     pub fn or_of_search(self) -> Self {
-        let held_out = match self.name() {
-            Name::Cifar10 => 5000,
-            Name::Sample => 300,
+        let held_out = match self.dataset() {
+            DatasetName::Cifar10 => 5000,
+            DatasetName::Sample => 300,
         };
         let split = self.validation_size.is_some() || self.validation_batches.is_some();
         Self {
@@ -161,7 +160,7 @@ impl DataArgs {
         }
     }
 
-    /// The images that were trained on and those that were validated on, all to be trained on.
+    /// Trains on the images of both the training and the validation split.
     pub fn everything(&self) -> Self {
         let lists = [&self.train_batches, &self.validation_batches];
         Self {
@@ -174,25 +173,36 @@ impl DataArgs {
 
     /// The images as a configuration file describes them.
     pub fn describe(&self) -> Images {
-        let cifar10 = self.name() == Name::Cifar10;
+        let cifar10 = self.dataset() == DatasetName::Cifar10;
         Images {
-            dataset: self.name().to_possible_value().map(|value| value.get_name().to_owned()),
+            dataset: self.dataset().to_possible_value().map(|value| value.get_name().to_owned()),
             train_batches: self.train_batches.clone().filter(|_| cifar10),
             validation_size: self.validation_size,
         }
     }
 
     fn dir(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(|| self.name().dir())
+        self.data_dir.clone().unwrap_or_else(|| self.dataset().dir())
     }
 }
 
-/// The files of the batches `numbers`, none of them twice.
+/// Fetches those of `files` that are not in the folder `dir`. Files that are there are not checked: loading them does.
+fn fetch_missing(dir: &Path, files: &[BatchFile], quiet: bool) -> anyhow::Result<()> {
+    let missing: Vec<BatchFile> = files.iter().copied().filter(|f| !dir.join(f.file_name()).exists()).collect();
+    if missing.is_empty() {
+        fetch::tidy(dir);
+    } else {
+        progress::fetch(dir, &Catalog::published(&missing), &Source::Auto, Trust::Remembered, quiet)?;
+    }
+    Ok(())
+}
+
+/// The files of the batches `numbers`, each of which may occur once.
 fn batch_files(numbers: &[u8]) -> anyhow::Result<Vec<BatchFile>> {
     let mut files = Vec::new();
     for &number in numbers {
         let file = BatchFile::train(number)?;
-        ensure!(!files.contains(&file), "each batch can be named once, but {number} is named twice");
+        ensure!(!files.contains(&file), "batch {number} is given twice");
         files.push(file);
     }
     Ok(files)

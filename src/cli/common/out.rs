@@ -1,4 +1,4 @@
-//! Where a command puts its files, and in which dialect its tables are: the arguments that several commands share.
+//! The arguments for the results folder and the dialect of tables.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use clap::ValueEnum;
 use onelayer::files::csv::Dialect;
 use onelayer::files::folder::Folder;
 
-/// A folder for tables and whatever else a command makes.
+/// The results folder.
 #[derive(Clone, clap::Args)]
 pub struct OutArgs {
-    /// Folder that the results are written to
+    /// Folder for the results
     #[arg(long, value_name = "DIR", default_value = "results")]
     out: PathBuf,
     #[command(flatten)]
@@ -25,25 +25,25 @@ pub struct DialectArgs {
     csv_dialect: CsvDialect,
 }
 
-/// A dialect by its name.
+/// The name of a dialect.
 #[derive(Clone, Copy, ValueEnum)]
 enum CsvDialect {
-    /// `,` and a decimal point, as RFC 4180 has it
+    /// `,` and a decimal point, as in RFC 4180
     Comma,
-    /// `;` and a decimal comma, for spreadsheets in Swedish, German and the like
+    /// `;` and a decimal comma, for spreadsheets in Swedish, German and similar languages
     Semicolon,
 }
 
 impl OutArgs {
-    /// Makes the folder if need be; it can be written to.
+    /// Opens the folder, and creates it if necessary.
     pub fn open(&self) -> anyhow::Result<Folder> {
-        let folder = Folder::open(&self.out).context("the results need a folder to be written in (--out)")?;
+        let folder = Folder::open(&self.out).context("the results cannot be written to the folder of --out")?;
         Ok(folder.with_dialect(self.dialect.get()))
     }
 }
 
 impl DialectArgs {
-    /// The dialect that is asked for.
+    /// The chosen dialect.
     pub fn get(&self) -> Dialect {
         match self.csv_dialect {
             CsvDialect::Comma => Dialect::Comma,

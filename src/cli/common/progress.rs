@@ -1,18 +1,29 @@
-//! How a download is shown: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+//! Shows the progress of fetching: a bar on a terminal, a line every few seconds elsewhere, nothing when quiet.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
-use onelayer::dataset::fetch::Progress;
+use onelayer::Error;
+use onelayer::dataset::fetch::{self, Catalog, Fetched, Progress, Source};
+use onelayer::dataset::store::Trust;
 
 use crate::cli::common::signals::{self, Quiet};
 
-/// Between two lines about the same download.
+/// Time between two lines about the same download.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The progress of what `fetch` does, on stderr.
-pub fn progress(quiet: bool) -> Box<dyn Progress> {
+/// Fetches the files of `catalog`, with the progress on stderr, until a signal asks to stop.
+pub fn fetch(dir: &Path, catalog: &Catalog, source: &Source, trust: Trust, quiet: bool) -> anyhow::Result<Fetched> {
+    signals::listen()?;
+    fetch::fetch(dir, catalog, source, trust, &mut *progress(quiet)).map_err(|error| match error {
+        Error::Interrupted => anyhow::Error::new(error).context("stopped; run the same command again to resume"),
+        _ => error.into(),
+    })
+}
+
+fn progress(quiet: bool) -> Box<dyn Progress> {
     if quiet {
         Box::new(Quiet)
     } else if std::io::stderr().is_terminal() {
@@ -22,7 +33,7 @@ pub fn progress(quiet: bool) -> Box<dyn Progress> {
     }
 }
 
-/// A bar with bytes, speed and time left; a spinner when nobody knows how many bytes there will be.
+/// A bar with bytes, speed and time left; a spinner if the total is unknown.
 struct Bar(ProgressBar);
 
 impl Progress for Bar {
@@ -35,7 +46,7 @@ impl Progress for Bar {
             None => (ProgressBar::new_spinner(), "{spinner} {msg} {decimal_bytes} {elapsed}"),
         };
         let style = ProgressStyle::with_template(template).expect("the template is a constant");
-        // What was there before does not count towards the speed.
+        // Bytes that were there before do not count towards the speed.
         bar.set_position(done);
         bar.reset_eta();
         self.0 = bar.with_style(style.progress_chars("=> ")).with_message(what.to_owned());
@@ -59,12 +70,12 @@ impl Progress for Bar {
     }
 }
 
-/// A line now and then.
+/// A line every few seconds.
 #[derive(Default)]
 struct Lines {
     what: String,
     total: Option<u64>,
-    /// When it began, and how many bytes there were then.
+    /// Time and number of bytes at the beginning.
     begun: Option<(Instant, u64)>,
     last: Option<Instant>,
 }
@@ -101,7 +112,7 @@ impl Progress for Lines {
     }
 }
 
-/// `done` bytes of `total`, `new` of them in the time `elapsed`: with the speed and the time left, where they are known.
+/// `done` bytes of `total`, `new` of them in the time `elapsed`, with the speed and the time left if they are known.
 fn line(done: u64, new: u64, elapsed: Duration, total: Option<u64>) -> String {
     let Some(total) = total else {
         return format!("{}, {}", DecimalBytes(done), HumanDuration(elapsed));

@@ -135,8 +135,8 @@ fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Res
     let counter =
         Counter { inner: GzDecoder::new(BufReader::with_capacity(1 << 18, file)), count: Rc::clone(&unpacked) };
     let mut archive = tar::Archive::new(counter.take(MAX_UNPACKED_BYTES));
-    // Raw: entries that rename the next one (a long name) are ignored. They can be of any length, and all wanted names are
-    // short.
+    // Raw: entries that rename the next one (a long name) are ignored. They can be of any length, and all wanted names
+    // are short.
     for entry in archive.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(|e| match unpacked.get() {
             MAX_UNPACKED_BYTES.. => {

@@ -281,8 +281,8 @@ fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Checks that `Content-Range`, such as `bytes 100-999/1000`, begins at `start`; returns the total length if it is stated
-/// (RFC 9110, section 14.4).
+/// Checks that `Content-Range`, such as `bytes 100-999/1000`, begins at `start`; returns the total length if it is
+/// stated (RFC 9110, section 14.4).
 fn check_range(header: Option<&str>, start: u64) -> Result<Option<u64>, Failure> {
     parse_range(header.unwrap_or_default(), start).ok_or_else(|| {
         let found = header.unwrap_or("none");
@@ -311,8 +311,8 @@ mod tests {
     use rustls::{ServerConfig, ServerConnection, Stream};
     use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-    /// Answers each request on loopback with `response`, over TLS if `tls` is given; returns the address without the scheme
-    /// and the number of requests so far.
+    /// Answers each request on loopback with `response`, over TLS if `tls` is given; returns the address without the
+    /// scheme and the number of requests so far.
     fn server(
         tls: Option<Arc<ServerConfig>>,
         response: impl Fn(&str) -> String + Send + 'static,

