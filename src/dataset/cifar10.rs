@@ -10,7 +10,7 @@ use super::Dataset;
 use crate::error::{Error, Result};
 use crate::shape::Dims;
 
-/// Where the six files lie, seen from the project's folder.
+/// Default folder of the six files.
 pub const DEFAULT_DIR: &str = "data/cifar-10-batches-bin";
 /// Image width and height, in pixels.
 pub const SIDE: usize = 32;
@@ -95,11 +95,11 @@ impl fmt::Display for BatchFile {
     }
 }
 
-/// Reads `bytes`, a sequence of records, into a data set. `path` is what an error names.
+/// Reads `bytes`, a sequence of records, into a data set. Errors name `path` as the file.
 ///
 /// # Errors
 ///
-/// [`Error::FileLength`] when `bytes` is empty or no whole number of records, [`Error::Label`] at the first label
+/// [`Error::FileLength`] if `bytes` is empty or not a whole number of records, [`Error::Label`] for the first label
 /// above 9.
 pub fn from_records(bytes: &[u8], path: &Path) -> Result<Dataset> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(RECORD_BYTES) {
@@ -115,11 +115,11 @@ pub fn from_records(bytes: &[u8], path: &Path) -> Result<Dataset> {
     Dataset::new(DIMS, pixels, labels)
 }
 
-/// `label`, the byte at `offset` of the file `path`.
+/// Checks `label`, the byte at `offset` of the file `path`.
 ///
 /// # Errors
 ///
-/// [`Error::Label`] when it names no class.
+/// [`Error::Label`] if it is not a class.
 pub(super) fn checked_label(label: u8, offset: usize, path: &Path) -> Result<u8> {
     if usize::from(label) < DIMS.classes {
         return Ok(label);
@@ -127,7 +127,7 @@ pub(super) fn checked_label(label: u8, offset: usize, path: &Path) -> Result<u8>
     Err(Error::Label { path: path.to_owned(), offset, largest: DIMS.classes - 1, found: label })
 }
 
-/// Writes `dataset` as records: the inverse of [`from_records`].
+/// The records of `dataset`: the inverse of [`from_records`].
 pub fn to_records(dataset: &Dataset) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(dataset.len() * RECORD_BYTES);
     for (i, &label) in dataset.labels().iter().enumerate() {

@@ -1,7 +1,7 @@
-//! Images as bytes, with their labels; where they come from.
+//! Images as bytes with their labels, and their files.
 //!
-//! Images stay bytes for as long as they are stored: [`crate::dataset::normalizer`] turns a mini-batch into numbers
-//! when it is read, which needs a quarter of the memory and of the memory traffic of storing `f32`.
+//! Images are stored as bytes: the [`normalizer`] turns a mini-batch into numbers when it is needed, which takes a
+//! quarter of the memory and of the memory traffic of storing `f32`.
 
 pub mod cifar10;
 pub mod fetch;
@@ -15,7 +15,7 @@ use std::io::Read;
 use crate::error::{Error, Result};
 use crate::shape::Dims;
 
-/// n labelled examples of d features each, one byte a feature.
+/// n labelled examples of d features each, one byte per feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     dims: Dims,
@@ -28,7 +28,7 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when `pixels` does not hold d bytes a label, [`Error::InvalidValue`] when a label is k or more.
+    /// [`Error::Shape`] if `pixels` does not hold d bytes per label, [`Error::InvalidValue`] if a label is k or more.
     pub fn new(dims: Dims, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
         if pixels.len() != labels.len() * dims.features {
             return Err(Error::shape(
@@ -53,7 +53,7 @@ impl Dataset {
         self.labels.len()
     }
 
-    /// Whether there is no example.
+    /// True if there is no example.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -68,13 +68,12 @@ impl Dataset {
         &self.labels
     }
 
-    /// The examples without the last `size` / k of each class, and these, both in the order of `self`.
-    ///
-    /// The classes of the part that is held out are equally frequent, whatever they are in the whole.
+    /// Splits off the last `size` / k examples of each class; returns the other examples and these, both in the order
+    /// of `self`.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] when `size` is not a multiple of k, or leaves nothing of a class.
+    /// [`Error::InvalidValue`] if `size` is not a multiple of k, or no example of a class would be left.
     pub fn hold_out(&self, size: usize) -> Result<(Dataset, Dataset)> {
         let mut left = vec![0; self.dims.classes];
         for &label in &self.labels {
@@ -86,7 +85,7 @@ impl Dataset {
             return Err(Error::invalid(
                 "validation-size",
                 format!(
-                    "a multiple of {}, the number of classes, and at most {}, which leaves an image of each to train on",
+                    "a multiple of {}, the number of classes, and at most {}, to leave an image of each for training",
                     self.dims.classes,
                     rarest.saturating_sub(1) * self.dims.classes
                 ),
@@ -115,7 +114,7 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when the two differ in features or classes.
+    /// [`Error::Shape`] if the two differ in features or classes.
     pub fn concat(mut self, other: &Dataset) -> Result<Self> {
         if self.dims != other.dims {
             return Err(Error::shape("data set", self.dims, other.dims));
@@ -126,14 +125,14 @@ impl Dataset {
     }
 }
 
-/// The three parts that the protocol needs.
+/// The three splits of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
-    /// What the parameters and the normalisation are fitted on.
+    /// For fitting the parameters and the normalisation.
     pub train: Dataset,
-    /// What is evaluated after each epoch; may be empty.
+    /// Evaluated after each epoch; may be empty.
     pub validation: Dataset,
-    /// What is evaluated once, at the end.
+    /// Evaluated once, at the end.
     pub test: Dataset,
 }
 
@@ -141,7 +140,7 @@ pub struct Splits {
 mod tests {
     use super::*;
 
-    /// Twelve examples of three classes, of one feature each, which is their number.
+    /// Twelve examples of three classes; the only feature of each is its number.
     fn dataset() -> Dataset {
         let dims = Dims { features: 1, classes: 3 };
         let labels = vec![0, 1, 2, 2, 0, 1, 0, 0, 2, 1, 1, 0];
@@ -162,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_held_out_leaves_everything() {
+    fn holding_out_nothing_leaves_everything() {
         let (train, held_out) = dataset().hold_out(0).unwrap();
         assert_eq!(train, dataset());
         assert!(held_out.is_empty());
     }
 
     #[test]
-    fn classes_that_would_be_unequal_or_used_up_are_not_held_out() {
+    fn a_size_that_makes_classes_unequal_or_empty_is_refused() {
         for size in [1, 5, 9, 12, 300] {
             let message = dataset().hold_out(size).unwrap_err().to_string();
             let expected = "validation-size must be a multiple of 3, the number of classes, and at most 6";

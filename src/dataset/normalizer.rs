@@ -1,4 +1,4 @@
-//! From bytes to numbers: each feature minus its mean, divided by its standard deviation.
+//! Turns bytes into numbers: each feature minus its mean, divided by its standard deviation.
 //!
 //! With p = pixel / 255, the normalised feature is x = (p − mean) / std. Both statistics come **from the training split
 //! only**; the standard deviation is the population's (divisor n). A feature that never varies has std 1, so that x is
@@ -8,11 +8,12 @@ use rayon::prelude::*;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::shape::check_finite;
 
-/// The largest pixel value, which becomes 1.
+/// The largest pixel value; it becomes 1.
 const WHITE: f64 = 255.0;
 
-/// The per-feature statistics of a training split, and the affine map that they give.
+/// The per-feature statistics of a training split, and the resulting affine map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalizer {
     mean: Vec<f32>,
@@ -24,11 +25,11 @@ pub struct Normalizer {
 impl Normalizer {
     /// Mean and standard deviation of each feature of `train`.
     ///
-    /// The sums are taken over integers, so that they are exact, in whatever order the threads take them.
+    /// The sums are sums of integers, so they are exact and do not depend on the number of threads.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when `train` is empty.
+    /// [`Error::Shape`] if `train` is empty.
     pub fn fit(train: &Dataset) -> Result<Self> {
         if train.is_empty() {
             return Err(Error::shape("training split", "(1 or more examples)", "(0)"));
@@ -53,7 +54,7 @@ impl Normalizer {
             });
         let n = train.len() as u64;
         let mean = |&(sum, _): &(u64, u64)| (sum as f64 / n as f64 / WHITE) as f32;
-        // The variance is E[p²] − E[p]²; over the common denominator n², nothing cancels before it is exact.
+        // The variance is E[p²] − E[p]²; with the common denominator n², the difference is exact.
         let std = |&(sum, squares): &(u64, u64)| match n * squares - sum * sum {
             0 => 1.0,
             scaled => ((scaled as f64).sqrt() / n as f64 / WHITE) as f32,
@@ -61,26 +62,26 @@ impl Normalizer {
         Self::new(sums.iter().map(mean).collect(), sums.iter().map(std).collect())
     }
 
-    /// The map of a known `mean` and `std` (d each), in units of a pixel divided by 255.
+    /// The map for a known `mean` and `std` (d each) of pixels divided by 255.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when the two differ in length, [`Error::NonFinite`] for an element that is not finite or has no
+    /// [`Error::Shape`] if the two differ in length, [`Error::NonFinite`] for an element that is not finite or has no
     /// finite reciprocal, [`Error::InvalidValue`] for a std that is not above 0.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
         if mean.len() != std.len() {
             return Err(Error::shape("std", format!("({})", mean.len()), format!("({})", std.len())));
         }
-        crate::shape::check_finite("mean", &mean)?;
-        crate::shape::check_finite("std", &std)?;
+        check_finite("mean", &mean)?;
+        check_finite("std", &std)?;
         if let Some(&s) = std.iter().find(|&&s| s <= 0.0) {
             return Err(Error::invalid("std", "above 0", s));
         }
         let scale = std.iter().map(|&s| (1.0 / (WHITE * f64::from(s))) as f32).collect::<Vec<_>>();
         let offset = mean.iter().zip(&std).map(|(&m, &s)| (-f64::from(m) / f64::from(s)) as f32).collect::<Vec<_>>();
-        // A std that is all but 0 has no reciprocal as an `f32`.
-        crate::shape::check_finite("1 / (255 std)", &scale)?;
-        crate::shape::check_finite("mean / std", &offset)?;
+        // The reciprocal of a tiny std is not a finite `f32`.
+        check_finite("1 / (255 std)", &scale)?;
+        check_finite("mean / std", &offset)?;
         Ok(Self { mean, std, scale, offset })
     }
 
@@ -94,12 +95,12 @@ impl Normalizer {
         &self.std
     }
 
-    /// 1 / (255 · std), (d): what a pixel is multiplied by.
+    /// 1 / (255 · std), (d): the factor of a pixel.
     pub(crate) fn scale(&self) -> &[f32] {
         &self.scale
     }
 
-    /// −mean / std, (d): what is then added.
+    /// −mean / std, (d): added to the product.
     pub(crate) fn offset(&self) -> &[f32] {
         &self.offset
     }

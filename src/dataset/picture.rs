@@ -1,11 +1,11 @@
-//! Pictures of any size, as images of CIFAR-10.
+//! Turns pictures of any size into images of CIFAR-10.
 //!
-//! A PNG or JPEG file is decoded and turned upright (as its EXIF orientation says); what is transparent lies on white,
-//! and of 16 bits a channel the upper 8 count. The square in its middle is cut out, so that shapes keep their
-//! proportions, and scaled to 32×32 with a triangle filter, which when it shrinks averages over all pixels that a new
-//! one covers. A picture that is 32×32 already keeps every pixel. Colour profiles are not looked at.
+//! A PNG or JPEG file is decoded and rotated as its EXIF orientation says; transparent parts become white, and 16-bit
+//! channels are reduced to their upper 8 bits. The square in the middle is cropped, so that shapes keep their
+//! proportions, and scaled to 32×32 with a triangle filter, which averages over all pixels that a smaller one covers. A
+//! picture of 32×32 keeps every pixel. Colour profiles are ignored.
 //!
-//! The file may come from anywhere: its length and its number of pixels are limited before anything is decoded.
+//! The file may come from anywhere: its length and its number of pixels are limited before it is decoded.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -17,18 +17,18 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, R
 use super::cifar10::{CHANNELS, PLANE, SIDE};
 use crate::error::{Error, Result};
 
-/// The longest file that is read: 64 MiB.
+/// Maximum length of a file: 64 MiB.
 pub const MAX_BYTES: u64 = 64 << 20;
-/// The largest picture that is decoded: as many pixels as 8192×8192 has.
+/// Maximum number of pixels of a picture: 8192×8192.
 pub const MAX_PIXELS: u64 = 1 << 26;
-/// Of the four channels of 16 bits that a PNG may have.
+/// Size of a pixel with four channels of 16 bits, the most that a PNG has.
 const MAX_PIXEL_BYTES: u64 = 8;
 
 /// Reads the picture in the file `path`: 3072 bytes, the planes red, green and blue, each row by row.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file can't be read; [`Error::Format`] when it is longer than [`MAX_BYTES`], has more than
+/// [`Error::Io`] if the file cannot be read; [`Error::Format`] if it is longer than [`MAX_BYTES`], has more than
 /// [`MAX_PIXELS`], is not a PNG or JPEG image, or is damaged.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::io("open", path))?;
@@ -36,22 +36,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > MAX_BYTES {
         let limit = MAX_BYTES >> 20;
-        return Err(format_error(path, format!("a picture must have at most {limit} MiB, but this file is longer")));
+        return Err(Error::format(path, format!("a picture must have at most {limit} MiB, but this file is longer")));
     }
     decode(&bytes, path)
 }
 
-/// The picture in `bytes`, as [`read`] has it; `path` is what errors name.
+/// Decodes the picture in `bytes` as [`read`] does. Errors name `path` as the file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] as [`read`].
+/// [`Error::Format`], as for [`read`].
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
-    let upright = decode_upright(bytes).map_err(|reason| format_error(path, reason))?;
+    let upright = decode_upright(bytes).map_err(|reason| Error::format(path, reason))?;
     Ok(planes(&shrink(&on_white(upright))))
 }
 
-/// The picture as it was meant to be looked at; the error is the reason alone.
+/// Decodes and rotates the picture; the error is the reason alone.
 fn decode_upright(bytes: &[u8]) -> Result<DynamicImage, String> {
     let format = match image::guess_format(bytes) {
         Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
@@ -77,11 +77,11 @@ fn decode_upright(bytes: &[u8]) -> Result<DynamicImage, String> {
     Ok(image)
 }
 
-/// Whether a JPEG file ends without the marker of its end, D9: the decoder would fill in grey what is missing.
+/// True if a JPEG file lacks its end marker, D9: the decoder would fill the missing part with grey.
 fn is_cut_short(jpeg: &[u8]) -> bool {
     let mut rest = jpeg;
     loop {
-        // Among the data of a scan there are FF 00, which stands for FF, and the markers of its restarts, D0 to D7.
+        // The data of a scan contains FF 00, which stands for FF, and the restart markers D0 to D7.
         let marker = |w: &[u8]| w[0] == 0xff && !matches!(w[1], 0x00 | 0x01 | 0xff | 0xd0..=0xd8);
         let Some(at) = rest.windows(2).position(marker) else {
             return true;
@@ -89,14 +89,14 @@ fn is_cut_short(jpeg: &[u8]) -> bool {
         if rest[at + 1] == 0xd9 {
             return false;
         }
-        // Any other begins a segment, which has its length.
+        // Any other marker begins a segment, which states its length.
         let length = rest.get(at + 2..at + 4).and_then(|b| b.first_chunk());
         let length = length.map_or(0, |&bytes| usize::from(u16::from_be_bytes(bytes)));
         rest = rest.get(at + 2 + length..).unwrap_or_default();
     }
 }
 
-/// Without transparency.
+/// Blends transparent parts with white.
 fn on_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();
@@ -107,7 +107,7 @@ fn on_white(image: DynamicImage) -> RgbImage {
         let [.., alpha] = source.0;
         let over = |c: u8| {
             let (c, alpha) = (u32::from(c), u32::from(alpha));
-            // Rounded to the nearest.
+            // Rounded to the nearest integer.
             ((c * alpha + 255 * (255 - alpha) + 127) / 255) as u8
         };
         *target = Rgb([0, 1, 2].map(|channel| over(source.0[channel])));
@@ -115,7 +115,7 @@ fn on_white(image: DynamicImage) -> RgbImage {
     opaque
 }
 
-/// The square in the middle, 32×32.
+/// Crops the square in the middle, and scales it to 32×32.
 fn shrink(image: &RgbImage) -> RgbImage {
     let (width, height) = image.dimensions();
     let side = width.min(height);
@@ -124,17 +124,13 @@ fn shrink(image: &RgbImage) -> RgbImage {
     imageops::resize(&*square, SIDE as u32, SIDE as u32, FilterType::Triangle)
 }
 
-/// The channels one after the other, as a record of CIFAR-10 has them.
+/// The channels one after the other, as in a record of CIFAR-10.
 fn planes(image: &RgbImage) -> Vec<u8> {
     let mut planes = Vec::with_capacity(CHANNELS * PLANE);
     for channel in 0..CHANNELS {
         planes.extend(image.pixels().map(|pixel| pixel.0[channel]));
     }
     planes
-}
-
-fn format_error(path: &Path, reason: String) -> Error {
-    Error::format(path, reason)
 }
 
 #[cfg(test)]
@@ -164,7 +160,7 @@ mod tests {
         [0, 1, 2].map(|channel| planes[channel * PLANE + row * SIDE + column])
     }
 
-    /// Where the golden pixels are.
+    /// Positions of the golden pixels.
     const PLACES: [(usize, usize); 6] = [(0, 0), (0, 31), (10, 20), (16, 16), (31, 0), (31, 31)];
 
     fn assert_near(planes: &[u8], golden: [[u8; 3]; 6]) {
@@ -211,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pixel_and_a_line_of_them_are_pictures_too() {
+    fn a_picture_can_be_a_pixel_or_a_line() {
         let red = Rgb([200, 1, 2]);
         for (width, height) in [(1, 1), (1, 500), (500, 1)] {
             let planes = read(&png(RgbImage::from_pixel(width, height, red)));
@@ -220,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transparent_lies_on_white() {
+    fn transparent_parts_become_white() {
         let hidden = RgbaImage::from_pixel(64, 64, Rgba([0, 50, 100, 0]));
         assert!(read(&png(hidden)).iter().all(|&byte| byte == 255));
         let half = RgbaImage::from_pixel(64, 64, Rgba([0, 50, 100, 128]));
@@ -239,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_refused_by_what_it_is() {
+    fn other_files_are_refused_by_their_format() {
         for bytes in [&b""[..], b"P", b"name,age\n", b"%PDF-1.7"] {
             assert!(message(bytes).ends_with("but begins like neither"));
         }

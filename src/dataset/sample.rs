@@ -1,8 +1,8 @@
-//! A small part of CIFAR-10 that is kept with the code, for tests and for training without a network.
+//! A small part of CIFAR-10 that comes with the source code, for tests and for training without a network.
 //!
 //! `train.bin`, `validation.bin` and `test.bin` hold the first 100, 50 and 50 images of each class of
-//! `data_batch_1.bin`, `data_batch_2.bin` and `test_batch.bin`, in the order of those files. [`cut()`] cut them; `cargo
-//! run --release --example cut_sample` does it again.
+//! `data_batch_1.bin`, `data_batch_2.bin` and `test_batch.bin`, in the order of those files. `cargo run --release
+//! --example cut_sample` creates them again with [`cut()`].
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ use super::store::{self, RecordFile, Trust};
 use super::{Dataset, Splits};
 use crate::error::{Error, Result};
 
-/// Where the sample lies, seen from the project's folder.
+/// Default folder of the sample.
 pub const DEFAULT_DIR: &str = "data/sample";
 
-const ADVICE: &str = "the sample is kept with the code in data/sample: `git checkout data/sample` restores it, and \
-                      `--data-dir` names it from elsewhere";
+const ADVICE: &str = "the sample comes with the source code: `git checkout data/sample` restores it, and `--data-dir` gives \
+                      its path from another folder";
 
-/// A part of the sample: its file, what it was cut from, and how many images of each class.
+/// The parts of the sample: the file, the file that it was cut from, and the number of images per class.
 pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
     (
         RecordFile {
@@ -51,7 +51,7 @@ pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
     ),
 ];
 
-/// Loads the sample from the folder `dir` ([`DEFAULT_DIR`]); its digests are computed each time.
+/// Loads the sample from the folder `dir` ([`DEFAULT_DIR`]), and computes its digests each time.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub fn load(dir: &Path) -> Result<Splits> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidValue`] when a class has fewer.
+/// [`Error::InvalidValue`] if a class has fewer.
 pub fn cut(dataset: &Dataset, per_class: usize) -> Result<Dataset> {
     let dims = dataset.dims();
     let mut taken = vec![0; dims.classes];

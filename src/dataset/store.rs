@@ -1,9 +1,9 @@
-//! Files of records on disk: every byte that is trained on is checked.
+//! Loads files of records, and checks every byte.
 //!
 //! The length and the range of the labels are checked whenever a file is loaded. The digest is computed the first time
-//! and remembered in `.verified` beside the files, one line a file: its name, length, time of modification (on Unix
-//! also the time of the last change of its inode, which nobody can set back) and digest. When any of them differs, the
-//! digest is computed again.
+//! and remembered in `.verified` beside the files, one line per file: name, length, time of modification (on Unix also
+//! the time of the last change of the inode, which cannot be set back) and digest. If any of them differs, the digest
+//! is computed again.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
@@ -19,23 +19,23 @@ use super::{Dataset, Splits};
 use crate::error::{Error, Result};
 use crate::files::atomic;
 
-/// The file, beside the data, that remembers what was verified.
+/// The file, beside the data, that remembers the verified files.
 const MEMORY: &str = ".verified";
-/// The longest such file that is read: a longer one is not ours.
-const MEMORY_BYTES: u64 = 64 * 1024;
-/// Records read at once: little enough to stay in the processor's cache.
+/// Maximum size of this file. A longer one was not written by this program.
+const MAX_MEMORY_BYTES: u64 = 64 * 1024;
+/// Number of records that are read at once: few enough to stay in the processor's cache.
 const RECORDS_AT_ONCE: usize = 64;
 
-/// A file of records as it was published.
+/// A published file of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordFile {
-    /// Its name, without a folder.
+    /// Its name, without the folder.
     pub name: &'static str,
-    /// How many records it holds.
+    /// Number of records.
     pub records: usize,
     /// Its SHA-256, in lower-case hexadecimal digits.
     pub sha256: &'static str,
-    /// What a person can do when it is missing or altered.
+    /// Advice for the user if it is missing or altered.
     pub advice: &'static str,
 }
 
@@ -60,26 +60,26 @@ impl From<BatchFile> for RecordFile {
             name: file.file_name(),
             records: cifar10::RECORDS_PER_FILE,
             sha256: file.sha256(),
-            advice: "`onelayer fetch` gets it, and `--dataset sample` trains without it",
+            advice: "run `onelayer fetch` to get it, or use `--dataset sample` instead",
         }
     }
 }
 
-/// Whether a digest that was verified before is taken on trust.
+/// Treatment of digests that were verified before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// A file that has not changed since its digest was verified is not digested again.
+    /// The digest of a file that has not changed since is not computed again.
     Remembered,
-    /// Every digest is computed, and nothing is written.
+    /// Every digest is computed, and none is remembered.
     Nothing,
 }
 
-/// Loads `files` of the folder `dir`, one after the other, into one data set. The files are read in parallel.
+/// Loads `files` of the folder `dir`, in this order, into one data set. The files are read in parallel.
 ///
 /// # Errors
 ///
-/// [`Error::DataFile`] for the first file that is missing, of another length, with a label above 9 or with another
-/// digest; [`Error::Io`] when one can't be read.
+/// [`Error::DataFile`] for the first file that is missing or has a wrong length, a label above 9 or a wrong digest;
+/// [`Error::Io`] if a file cannot be read.
 pub fn load<F: Copy + Into<RecordFile>>(dir: &Path, files: &[F], trust: Trust) -> Result<Dataset> {
     let files: Vec<RecordFile> = files.iter().map(|&f| f.into()).collect();
     let known = Memory::read(dir, trust);
@@ -103,7 +103,7 @@ pub fn load<F: Copy + Into<RecordFile>>(dir: &Path, files: &[F], trust: Trust) -
     Dataset::new(DIMS, pixels, labels)
 }
 
-/// Loads the three parts of the protocol, each with [`load`].
+/// Loads the three splits of the protocol, each with [`load`].
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ pub fn load_splits(dir: &Path, train: &[BatchFile], validation: &[BatchFile]) ->
 ///
 /// # Errors
 ///
-/// Those of [`load`], except that labels are not looked at.
+/// Those of [`load`], except that labels are not checked.
 pub fn check(dir: &Path, file: impl Into<RecordFile>, trust: Trust) -> Result<()> {
     let file = file.into();
     let known = Memory::read(dir, trust);
@@ -132,7 +132,7 @@ pub fn check(dir: &Path, file: impl Into<RecordFile>, trust: Trust) -> Result<()
     Ok(())
 }
 
-/// The SHA-256 of all that `reader` gives, in lower-case hexadecimal digits.
+/// The SHA-256 of all bytes of `reader`, in lower-case hexadecimal digits.
 ///
 /// # Errors
 ///
@@ -148,7 +148,7 @@ pub fn sha256(mut reader: impl Read) -> io::Result<String> {
     }
 }
 
-/// The digest of what `hasher` was given, in lower-case hexadecimal digits.
+/// The digest of `hasher`, in lower-case hexadecimal digits.
 pub(super) fn hex(hasher: Sha256) -> String {
     use std::fmt::Write;
     hasher.finalize().iter().fold(String::new(), |mut s, b| {
@@ -157,7 +157,7 @@ pub(super) fn hex(hasher: Sha256) -> String {
     })
 }
 
-/// Reads one file into its part of the data set; gives its line for the memory.
+/// Reads one file into its part of the data set; returns its line of [`MEMORY`].
 fn load_one(dir: &Path, file: &RecordFile, known: &Memory, pixels: &mut [u8], labels: &mut [u8]) -> Result<String> {
     let line = examine(dir, file)?;
     let path = dir.join(file.name);
@@ -174,7 +174,7 @@ fn load_one(dir: &Path, file: &RecordFile, known: &Memory, pixels: &mut [u8], la
     Ok(line)
 }
 
-/// Checks that `file` is there and has its length; gives its line for the memory.
+/// Checks that `file` exists and has its length; returns its line of [`MEMORY`].
 fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
     let path = dir.join(file.name);
     match fs::metadata(&path) {
@@ -186,7 +186,7 @@ fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
     .map_err(|e| advise(e, file))
 }
 
-/// Reads the file in pieces of whole records, which `look` gets, and checks its digest if `digest` asks for it.
+/// Reads the file in pieces of whole records, calls `look` with each, and checks the digest if `digest` is true.
 fn scan(path: &Path, file: &RecordFile, digest: bool, mut look: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut hasher = digest.then(Sha256::new);
     let mut reader = File::open(path).map_err(Error::io("read", path))?;
@@ -204,7 +204,7 @@ fn scan(path: &Path, file: &RecordFile, digest: bool, mut look: impl FnMut(&[u8]
     hasher.map_or(Ok(()), |hasher| file.check_digest(hex(hasher), path))
 }
 
-/// Adds the file's advice to an error that the advice helps against.
+/// Adds the file's advice to an error for which it helps.
 fn advise(error: Error, file: &RecordFile) -> Error {
     match error {
         Error::Io { .. } => error,
@@ -212,7 +212,7 @@ fn advise(error: Error, file: &RecordFile) -> Error {
     }
 }
 
-/// What [`MEMORY`] says about a file while it is what it was.
+/// The line of [`MEMORY`] for a file, which changes with the file.
 fn memory_line(file: &RecordFile, metadata: &Metadata) -> String {
     let modified = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_nanos());
     #[cfg(unix)]
@@ -233,20 +233,20 @@ struct Memory {
 }
 
 impl Memory {
-    /// Reads what is remembered in `dir`; what can't be read is not remembered.
+    /// Reads the memory of `dir`; an unreadable one counts as empty.
     fn read(dir: &Path, trust: Trust) -> Self {
         let mut text = String::new();
         if trust == Trust::Remembered
             && let Ok(file) = File::open(dir.join(MEMORY))
-            && file.take(MEMORY_BYTES).read_to_string(&mut text).is_err()
+            && file.take(MAX_MEMORY_BYTES).read_to_string(&mut text).is_err()
         {
             text.clear();
         }
         Self { lines: text.lines().map(str::to_owned).collect(), trust }
     }
 
-    /// Replaces what is known of the files in `verified`. A folder that can't be written to costs a digest next time,
-    /// no more, so that is no error.
+    /// Replaces the lines of the files in `verified`. If the folder cannot be written to, the digests are computed
+    /// again next time, so that is not an error.
     fn remember(mut self, dir: &Path, verified: Vec<String>) {
         if self.trust == Trust::Nothing || verified.iter().all(|line| self.lines.contains(line)) {
             return;
