@@ -12,13 +12,16 @@ use onelayer::dataset::{Dataset, Splits, sample};
 use onelayer::evaluate::table::{ProbabilityRow, read_confusion};
 use onelayer::evaluate::{evaluate, outcomes};
 use onelayer::files::csv;
+use onelayer::files::folder::Folder;
 use onelayer::files::npz;
-use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Schedule, Setting};
+use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Schedule, Setting, Shuffle};
 use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
+use onelayer::train::provenance::Provenance;
 use onelayer::train::table::{CurveRow, SummaryRow};
 use onelayer::train::{
-    Data, Epoch, Observer, Run, SplitScores, State, Trainer, random_start, snapshot, start_from_npz, train,
+    Data, Epoch, Job, Observer, Options, Run, SplitScores, Start, State, Trainer, random_start, snapshot,
+    start_from_npz, train,
 };
 use tempfile::TempDir;
 
@@ -583,4 +586,64 @@ fn everything_is_trained_on_when_nothing_is_held_out_and_validation_is_missing()
     let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
     assert_eq!(model.mean, sample.normalizer.mean());
     assert_eq!(model.splits[1], "none");
+}
+
+/// The report's protocol for its third setting, on the sample under the names of the report's files: the accuracy that
+/// `summary.csv` has as the report's, and whether the page shows it.
+fn reported(schedule: Schedule, start: &Start, names: &[String; 3]) -> (Option<f64>, bool) {
+    let sample = Sample::load();
+    let out = tempfile::tempdir().unwrap();
+    let job = Job {
+        settings: &Setting::REPORT[2..3],
+        schedule: &schedule,
+        start,
+        splits: &sample.splits,
+        names,
+        files: &[],
+        normalizer: &sample.normalizer,
+    };
+    let folder = Folder::open(out.path()).unwrap();
+    let trained = onelayer::train::run(&job, &folder, &Options::default(), &mut ()).unwrap();
+    let rows = summary(out.path());
+    assert_eq!(rows, trained.summary);
+    let page = String::from_utf8(onelayer::page::page(out.path()).unwrap()).unwrap();
+    (rows[0].reported_test_accuracy, page.contains("39.40"))
+}
+
+#[test]
+fn only_the_reports_protocol_is_compared_with_its_accuracy() {
+    let dims = onelayer::dataset::cifar10::DIMS;
+    let names = ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from);
+    let random = Start::random(dims, Schedule::REPORT.seed);
+    assert_eq!(reported(Schedule::REPORT, &random, &names), (Some(0.394), true));
+    for schedule in [
+        Schedule { shuffle: false, ..Schedule::REPORT },
+        Schedule { flip: 0.5, ..Schedule::REPORT },
+        Schedule { epochs: 2, ..Schedule::REPORT },
+    ] {
+        assert_eq!(reported(schedule, &random, &names), (None, false), "{schedule:?}");
+    }
+    let from_file = Start::from_file(random.parameters.clone());
+    assert_eq!(reported(Schedule::REPORT, &from_file, &names), (None, false));
+    let sample = ["train.bin", "validation.bin", "test.bin"].map(String::from);
+    assert_eq!(reported(Schedule::REPORT, &random, &sample), (None, false));
+}
+
+#[test]
+fn model_and_provenance_say_how_the_order_was_shuffled_and_where_the_start_came_from() {
+    let first = succeed(&["--epochs", "1", "--lambda", "0.1"]);
+    let name = "model_lambda0.1_eta0.001.safetensors";
+    let start = first.path().join(name);
+    let second = succeed(&["--epochs", "1", "--lambda", "0.1", "--no-shuffle", "--init", start.to_str().unwrap()]);
+    let read = |out: &TempDir| {
+        let model = ModelFile::from_bytes(&fs::read(out.path().join(name)).unwrap(), &start).unwrap();
+        let provenance = Provenance::from_json(&fs::read(out.path().join("provenance.json")).unwrap(), &start).unwrap();
+        assert_eq!(provenance.hyperparameters, [model.hyperparameters.clone()]);
+        assert_eq!(summary(out.path())[0].hyperparameters, model.hyperparameters);
+        model
+    };
+    let (first, second) = (read(&first), read(&second));
+    assert_eq!((first.hyperparameters.shuffle, first.hyperparameters.start), (Shuffle::ChaCha8, Origin::Random));
+    let digest = Start::from_file(first.parameters).origin;
+    assert_eq!((second.hyperparameters.shuffle, second.hyperparameters.start), (Shuffle::None, digest));
 }
