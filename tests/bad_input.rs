@@ -86,7 +86,7 @@ fn decays_and_configurations_that_make_no_sense_are_refused() {
     for (text, words) in [
         ("eta = 0.1\nepochs_ = 3\n", &["best.toml: line 2", "epochs_"][..]),
         ("eta = -1\n", &["eta must be"]),
-        ("decay_every = 3\n", &["decay_every and decay_factor belong together"]),
+        ("decay_every = 3\n", &["decay-factor must be given together with decay-every"]),
         ("eta = \n", &["best.toml: line 1"]),
         ("dataset = \"mnist\"\n", &["dataset must be cifar10 or sample", "mnist"]),
     ] {
