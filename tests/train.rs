@@ -638,7 +638,7 @@ fn model_and_provenance_say_how_the_order_was_shuffled_and_where_the_start_came_
     let read = |out: &TempDir| {
         let model = ModelFile::from_bytes(&fs::read(out.path().join(name)).unwrap(), &start).unwrap();
         let provenance = Provenance::from_json(&fs::read(out.path().join("provenance.json")).unwrap(), &start).unwrap();
-        assert_eq!(provenance.hyperparameters, [model.hyperparameters.clone()]);
+        assert_eq!(provenance.hyperparameters, std::slice::from_ref(&model.hyperparameters));
         assert_eq!(summary(out.path())[0].hyperparameters, model.hyperparameters);
         model
     };
