@@ -164,7 +164,7 @@ fn training_that_is_stopped_after_any_batch_goes_on_to_the_same_bits() {
                     Err(error) => panic!("{error}"),
                 }
             }
-            state = trainer.state();
+            state = trainer.state().clone();
         }
         assert_eq!(stops, 30 / stride);
         for (run, whole) in state.runs.iter().zip(&whole) {
@@ -191,7 +191,7 @@ fn a_state_that_the_schedule_never_passes_through_is_refused() {
     let start = random_start(sample.splits.train.dims(), 0);
     let mut trainer = Trainer::new(sample.data(), &Setting::REPORT, &SCHEDULE, &start).unwrap();
     trainer.epoch(&mut ()).unwrap();
-    let state = trainer.state();
+    let state = trainer.state().clone();
     let refuse = |state, schedule: &Schedule| Trainer::resume(sample.data(), schedule, state).unwrap_err().to_string();
     let mut further = state.clone();
     further.batches = 11;

@@ -321,10 +321,10 @@ mod tests {
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let trainer = Trainer::new(data, &settings, &SCHEDULE, &start.parameters).unwrap();
         let mut trainer = trainer.keep_snapshots();
-        let mut states = vec![trainer.state()];
+        let mut states = vec![trainer.state().clone()];
         while !trainer.is_done() {
             trainer.epoch(&mut ()).unwrap();
-            states.push(trainer.state());
+            states.push(trainer.state().clone());
         }
         assert!(states[1].runs[1].divergence.is_some());
         (Checkpoints::of(&job), states)

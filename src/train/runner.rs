@@ -116,7 +116,7 @@ impl Saver<'_> {
         let shown = path.display();
         if resume {
             if let Some(state) = self.checkpoints().read(&path)? {
-                observer.message(&format!("{shown}: resuming after {}", self.place(state.epochs(), state.batches)));
+                observer.message(&format!("{shown}: resuming after {}", self.place(&state)));
                 return Ok(state);
             }
             observer.message(&format!("there is no {shown}: training starts over"));
@@ -133,18 +133,17 @@ impl Saver<'_> {
     fn train(&self, trainer: &mut Trainer, observer: &mut dyn Observer) -> Result<()> {
         while !trainer.is_done() {
             match trainer.epoch(observer) {
-                Ok(()) if self.is_due(trainer) => {
+                Ok(()) if self.is_due(trainer.state()) => {
                     // The results may still fit on the disk, so a failure does not end the training.
-                    if let Err(error) = self.write(&trainer.state()) {
+                    if let Err(error) = self.write(trainer.state()) {
                         let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
                         observer.warning(&format!("no checkpoint: {error}{cause}"));
                     }
                 }
                 Ok(()) => {}
                 Err(Error::Interrupted) => {
-                    let state = trainer.state();
-                    self.write(&state)?;
-                    return Err(Error::Stopped { after: self.place(state.epochs(), state.batches) });
+                    self.write(trainer.state())?;
+                    return Err(Error::Stopped { after: self.place(trainer.state()) });
                 }
                 Err(error) => return Err(error),
             }
@@ -152,11 +151,14 @@ impl Saver<'_> {
         Ok(())
     }
 
-    fn is_due(&self, trainer: &Trainer) -> bool {
-        let epochs = self.job.schedule.epochs;
+    fn is_due(&self, state: &State) -> bool {
+        let (done, epochs) = (state.epochs(), self.job.schedule.epochs);
         match self.every {
-            Some(every) => trainer.epochs().is_multiple_of(every) || trainer.is_done(),
-            None => trainer.first_epoch_seconds() * epochs as f64 > LONG,
+            Some(every) => done.is_multiple_of(every) || done == epochs,
+            None => {
+                let first: f64 = state.runs.iter().map(|run| run.epochs[0].seconds).sum();
+                first * epochs as f64 > LONG
+            }
         }
     }
 
@@ -164,10 +166,10 @@ impl Saver<'_> {
         self.folder.write(&[(checkpoint::NAME.into(), self.checkpoints().to_bytes(state))])
     }
 
-    /// Progress in words.
-    fn place(&self, done: usize, batches: usize) -> String {
-        let epochs = self.job.schedule.epochs;
-        match batches {
+    /// The progress in words.
+    fn place(&self, state: &State) -> String {
+        let (done, epochs) = (state.epochs(), self.job.schedule.epochs);
+        match state.batches {
             0 => format!("epoch {done} of {epochs}"),
             n => format!("batch {n} of epoch {} of {epochs}", done + 1),
         }

@@ -69,40 +69,15 @@ impl State {
     }
 }
 
-/// A [`Run`] without its parameters, which are in the group during training.
-#[derive(Clone, Debug)]
-struct Member {
-    setting: Setting,
-    epochs: Vec<Epoch>,
-    snapshots: Vec<Vec<u8>>,
-    divergence: Option<Divergence>,
-}
-
-impl Member {
-    fn new(run: Run) -> (Self, Parameters) {
-        let Run { setting, epochs, parameters, snapshots, divergence } = run;
-        (Self { setting, epochs, snapshots, divergence }, parameters)
-    }
-
-    fn into_run(self, parameters: Parameters) -> Run {
-        let Self { setting, epochs, snapshots, divergence } = self;
-        Run { setting, epochs, parameters, snapshots, divergence }
-    }
-}
-
 /// Trains a group of settings, epoch by epoch.
 #[derive(Debug)]
 pub struct Trainer<'a> {
     data: Data<'a>,
     schedule: Schedule,
-    /// Holds the parameters.
+    /// Holds the parameters during an epoch; `state` gets them at its end.
     group: Group,
-    members: Vec<Member>,
     lambdas: Vec<f64>,
-    /// Batches of the next epoch that are done, and the seconds they took.
-    batches: usize,
-    seconds: f64,
-    keep_snapshots: bool,
+    state: State,
     evaluates: bool,
     timings: Timings,
 }
@@ -128,18 +103,14 @@ impl<'a> Trainer<'a> {
     pub fn resume(data: Data<'a>, schedule: &Schedule, state: State) -> Result<Self> {
         schedule.validate(data.train.len())?;
         state.validate(schedule, data.train.len())?;
-        let State { runs, batches, seconds, keep_snapshots } = state;
-        let (members, parameters): (Vec<_>, Vec<_>) = runs.into_iter().map(Member::new).unzip();
-        let losses: Vec<_> = members.iter().map(|member| member.setting.loss()).collect();
+        let parameters: Vec<_> = state.runs.iter().map(|run| &run.parameters).collect();
+        let losses: Vec<_> = state.runs.iter().map(|run| run.setting.loss()).collect();
         Ok(Self {
             data,
             schedule: *schedule,
-            group: Group::new(&parameters.iter().collect::<Vec<_>>())?.with_losses(&losses)?,
-            lambdas: members.iter().map(|member| member.setting.lambda()).collect(),
-            members,
-            batches,
-            seconds,
-            keep_snapshots,
+            group: Group::new(&parameters)?.with_losses(&losses)?,
+            lambdas: state.runs.iter().map(|run| run.setting.lambda()).collect(),
+            state,
             evaluates: true,
             timings: Timings::default(),
         })
@@ -153,27 +124,13 @@ impl<'a> Trainer<'a> {
 
     /// The same training, which keeps a snapshot of each setting's weights after each epoch. Call it before the first.
     pub fn keep_snapshots(mut self) -> Self {
-        self.keep_snapshots = true;
+        self.state.keep_snapshots = true;
         self
-    }
-
-    /// Number of complete epochs.
-    pub fn epochs(&self) -> usize {
-        self.members[0].epochs.len()
-    }
-
-    /// The wall time of the first epoch, in seconds.
-    ///
-    /// # Panics
-    ///
-    /// If it is not complete.
-    pub fn first_epoch_seconds(&self) -> f64 {
-        self.members.iter().map(|member| member.epochs[0].seconds).sum()
     }
 
     /// True if the last epoch of the schedule is complete.
     pub fn is_done(&self) -> bool {
-        self.epochs() == self.schedule.epochs
+        self.state.epochs() == self.schedule.epochs
     }
 
     /// Trains to the end of the current epoch.
@@ -188,41 +145,46 @@ impl<'a> Trainer<'a> {
     /// If training [is done](Self::is_done).
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<()> {
         assert!(!self.is_done(), "there is no epoch left");
+        let trained = self.train_and_evaluate(observer);
+        for (j, run) in self.state.runs.iter_mut().enumerate() {
+            run.parameters = self.group.member(j);
+        }
+        self.record(&trained?, observer);
+        Ok(())
+    }
+
+    fn train_and_evaluate(&mut self, observer: &mut dyn Observer) -> Result<Vec<SplitScores>> {
         let began = Instant::now();
         let trained = self.batches(observer);
-        let elapsed = began.elapsed();
-        self.timings.train += elapsed;
-        self.seconds += elapsed.as_secs_f64();
+        self.timings.train += began.elapsed();
+        self.state.seconds += began.elapsed().as_secs_f64();
         trained?;
-
         let began = Instant::now();
         let scores = self.evaluate()?;
-        let elapsed = began.elapsed();
-        self.timings.evaluate += elapsed;
-        self.seconds += elapsed.as_secs_f64();
-        self.record(&scores, observer);
-        Ok(())
+        self.timings.evaluate += began.elapsed();
+        self.state.seconds += began.elapsed().as_secs_f64();
+        Ok(scores)
     }
 
     /// Trains on the remaining batches of the epoch.
     fn batches(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let Data { train, normalizer, .. } = self.data;
-        let epoch = self.epochs() + 1;
-        let steps: Vec<_> = self.members.iter().map(|member| Step::new(member.setting, epoch)).collect();
+        let epoch = self.state.epochs() + 1;
+        let steps: Vec<_> = self.state.runs.iter().map(|run| Step::new(run.setting, epoch)).collect();
         let order = epoch_order(&self.schedule, epoch, train.len());
         let flips = epoch_flips(&self.schedule, epoch, train.len());
         let batches = order.chunks(self.schedule.batch_size);
         let total = batches.len();
-        for indices in batches.skip(self.batches) {
+        for indices in batches.skip(self.state.batches) {
             let examples = if self.schedule.flip == 0.0 {
                 Examples::Chosen(train, normalizer, indices)
             } else {
                 Examples::Flipped(train, normalizer, indices, &flips)
             };
             self.group.step(examples, &steps)?;
-            self.batches += 1;
+            self.state.batches += 1;
             self.check_losses(epoch);
-            observer.batch_done(epoch, self.batches, total);
+            observer.batch_done(epoch, self.state.batches, total);
             if observer.interrupted() {
                 return Err(Error::Interrupted);
             }
@@ -232,17 +194,17 @@ impl<'a> Trainer<'a> {
 
     /// Records the divergence of settings whose loss on the last batch is not finite.
     fn check_losses(&mut self, epoch: usize) {
-        for (member, loss) in self.members.iter_mut().zip(self.group.batch_losses()) {
-            if !loss.is_finite() && member.divergence.is_none() {
-                let quantity = format!("the loss of batch {}", self.batches);
-                member.divergence = Some(Divergence { epoch, quantity });
+        for (run, loss) in self.state.runs.iter_mut().zip(self.group.batch_losses()) {
+            if !loss.is_finite() && run.divergence.is_none() {
+                let quantity = format!("the loss of batch {}", self.state.batches);
+                run.divergence = Some(Divergence { epoch, quantity });
             }
         }
     }
 
     /// The scores of each member on the splits that are not empty, if they are wanted.
     fn evaluate(&self) -> Result<Vec<SplitScores>> {
-        let mut scores = vec![SplitScores::default(); self.members.len()];
+        let mut scores = vec![SplitScores::default(); self.state.runs.len()];
         if !self.evaluates {
             return Ok(scores);
         }
@@ -259,45 +221,38 @@ impl<'a> Trainer<'a> {
         Ok(scores)
     }
 
-    /// Adds the epoch to the members.
+    /// Adds the epoch to the runs.
     fn record(&mut self, scores: &[SplitScores], observer: &mut dyn Observer) {
-        let number = self.epochs() + 1;
-        let seconds = self.seconds / self.members.len() as f64;
-        (self.batches, self.seconds) = (0, 0.0);
-        for (j, (member, scores)) in self.members.iter_mut().zip(scores).enumerate() {
-            let parameters = self.group.member(j);
-            if member.divergence.is_none() {
-                let quantity = not_finite(scores, &parameters);
-                member.divergence = quantity.map(|quantity| Divergence { epoch: number, quantity });
+        let number = self.state.epochs() + 1;
+        let seconds = self.state.seconds / self.state.runs.len() as f64;
+        (self.state.batches, self.state.seconds) = (0, 0.0);
+        for (member, (run, scores)) in self.state.runs.iter_mut().zip(scores).enumerate() {
+            if run.divergence.is_none() {
+                let quantity = not_finite(scores, &run.parameters);
+                run.divergence = quantity.map(|quantity| Divergence { epoch: number, quantity });
             }
-            if self.keep_snapshots {
-                member.snapshots.push(snapshot(&parameters));
+            if self.state.keep_snapshots {
+                run.snapshots.push(snapshot(&run.parameters));
             }
             let epoch = Epoch {
                 number,
-                learning_rate: member.setting.learning_rate(number),
-                scores: member.divergence.is_none().then_some(*scores),
+                learning_rate: run.setting.learning_rate(number),
+                scores: run.divergence.is_none().then_some(*scores),
                 seconds,
             };
-            member.epochs.push(epoch);
-            observer.epoch_done(j, &epoch);
+            run.epochs.push(epoch);
+            observer.epoch_done(member, &epoch);
         }
     }
 
     /// The progress so far, from which [`Trainer::resume`] continues.
-    pub fn state(&self) -> State {
-        let run = |(j, member): (usize, Member)| member.into_run(self.group.member(j));
-        State {
-            runs: self.members.iter().cloned().enumerate().map(run).collect(),
-            batches: self.batches,
-            seconds: self.seconds,
-            keep_snapshots: self.keep_snapshots,
-        }
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// The trained settings, and the time that this trainer took.
     pub fn finish(self) -> (Vec<Run>, Timings) {
-        (self.state().runs, self.timings)
+        (self.state.runs, self.timings)
     }
 }
 

@@ -267,7 +267,7 @@ impl TinyJob {
         for _ in 0..epochs {
             trainer.epoch(&mut ()).unwrap();
         }
-        self.checkpoints().to_bytes(&trainer.state())
+        self.checkpoints().to_bytes(trainer.state())
     }
 }
 

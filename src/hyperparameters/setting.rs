@@ -1,0 +1,276 @@
+//! Settings: the hyperparameters of one run in a group.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::files::csv::Cell;
+
+/// The loss, to which the penalty is added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Loss {
+    /// The cross-entropy of a softmax.
+    #[default]
+    Softmax,
+    /// The binary cross-entropy of k sigmoids, one per class.
+    Bce,
+}
+
+impl Loss {
+    /// All losses.
+    pub const ALL: [Loss; 2] = [Loss::Softmax, Loss::Bce];
+
+    /// Its name in options, tables and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Loss::Softmax => "softmax",
+            Loss::Bce => "bce",
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Loss {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Loss::ALL.into_iter().find(|loss| loss.name() == text);
+        named.ok_or_else(|| Error::invalid("loss", Self::EXPECTED, text))
+    }
+}
+
+/// A learning rate that falls in steps: in epoch e, counted from 1, it is η · factor^⌊(e − 1) / every⌋.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decay {
+    every: usize,
+    factor: f64,
+}
+
+impl Decay {
+    /// A decay that multiplies the learning rate by `factor` after every `every` epochs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] unless `every` is at least 1 and 0 < `factor` < 1.
+    pub fn new(every: usize, factor: f64) -> Result<Self> {
+        if every == 0 {
+            return Err(Error::invalid("decay-every", "at least 1", every));
+        }
+        if !(factor > 0.0 && factor < 1.0) {
+            return Err(Error::invalid("decay-factor", "above 0 and below 1", factor));
+        }
+        Ok(Self { every, factor })
+    }
+
+    /// Epochs per step.
+    pub fn every(self) -> usize {
+        self.every
+    }
+
+    /// Factor of the learning rate at each step.
+    pub fn factor(self) -> f64 {
+        self.factor
+    }
+}
+
+/// As in names: `20x0.5` halves the learning rate every 20 epochs.
+impl fmt::Display for Decay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.every, self.factor)
+    }
+}
+
+impl FromStr for Decay {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('x');
+        let numbers = parts.and_then(|(e, f)| Some((e.parse().ok()?, f.parse().ok()?)));
+        match numbers {
+            Some((every, factor)) => Self::new(every, factor),
+            None => Err(Error::invalid("decay", "epochs and factor, such as 20x0.5", text)),
+        }
+    }
+}
+
+/// The hyperparameters that differ between the members of a group: λ, η, the loss and the decay of the learning rate.
+///
+/// λ multiplies Σ weight² without a ½. PyTorch's `weight_decay` is therefore 2λ, and `alpha` of linfa's logistic
+/// regression, which sums the loss over the examples, is 2nλ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    pub(super) lambda: f64,
+    pub(super) eta: f64,
+    pub(super) loss: Loss,
+    pub(super) decay: Option<Decay>,
+}
+
+impl Setting {
+    /// The four settings of the report, in its order.
+    pub const REPORT: [Setting; 4] = [
+        Setting::of_report(0.0, 0.1),
+        Setting::of_report(0.0, 0.001),
+        Setting::of_report(0.1, 0.001),
+        Setting::of_report(1.0, 0.001),
+    ];
+
+    const fn of_report(lambda: f64, eta: f64) -> Self {
+        Self { lambda, eta, loss: Loss::Softmax, decay: None }
+    }
+
+    /// A setting with the penalty λ · Σ weight², the constant learning rate η and [`Loss::Softmax`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] unless 0 ≤ 2λ < ∞ and 0 < η < ∞ as `f32`, the type that training computes in.
+    pub fn new(lambda: f64, eta: f64) -> Result<Self> {
+        if !(lambda >= 0.0 && (2.0 * lambda as f32).is_finite()) {
+            return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", lambda));
+        }
+        if !(eta as f32 > 0.0 && (eta as f32).is_finite()) {
+            return Err(Error::invalid("eta", "a finite number above 0", eta));
+        }
+        // Adding 0 turns -0 into 0, so that one setting has one name.
+        Ok(Self::of_report(lambda + 0.0, eta))
+    }
+
+    /// The same setting with another loss.
+    pub fn with_loss(self, loss: Loss) -> Self {
+        Self { loss, ..self }
+    }
+
+    /// The same setting with another decay; `None` keeps the learning rate constant.
+    pub fn with_decay(self, decay: Option<Decay>) -> Self {
+        Self { decay, ..self }
+    }
+
+    /// λ, the weight of the penalty.
+    pub fn lambda(self) -> f64 {
+        self.lambda
+    }
+
+    /// η, the learning rate of the first epoch.
+    pub fn eta(self) -> f64 {
+        self.eta
+    }
+
+    /// The loss.
+    pub fn loss(self) -> Loss {
+        self.loss
+    }
+
+    /// The decay of the learning rate; `None` if it is constant.
+    pub fn decay(self) -> Option<Decay> {
+        self.decay
+    }
+
+    /// The learning rate in `epoch`, counted from 1.
+    pub fn learning_rate(self, epoch: usize) -> f64 {
+        match self.decay {
+            None => self.eta,
+            Some(Decay { every, factor }) => {
+                let steps = epoch.saturating_sub(1) / every;
+                self.eta * factor.powi(i32::try_from(steps).unwrap_or(i32::MAX))
+            }
+        }
+    }
+
+    /// The setting's name in file names and tables, such as `lambda0.1_eta0.001`. A loss or decay that the report does
+    /// not use follows, as in `lambda0.001_eta0.01_bce_decay20x0.5`.
+    pub fn name(self) -> String {
+        let mut name = format!("lambda{}_eta{}", self.lambda, self.eta);
+        if self.loss != Loss::default() {
+            name += &format!("_{}", self.loss);
+        }
+        if let Some(decay) = self.decay {
+            name += &format!("_decay{decay}");
+        }
+        name
+    }
+
+    /// The setting's title in figures, such as `λ = 0.1   η = 0.001`; a loss or decay that the report does not use follows.
+    pub fn title(self) -> String {
+        let mut title = title(self.lambda, self.eta);
+        if let Some(decay) = self.decay {
+            title += &format!(", × {} every {} epochs", short(decay.factor()), decay.every());
+        }
+        if self.loss != Loss::default() {
+            title += &format!("   {}", self.loss);
+        }
+        title
+    }
+}
+
+/// `λ = 0.1   η = 0.001`.
+pub fn title(lambda: f64, eta: f64) -> String {
+    format!("λ = {}   η = {}", short(lambda), short(eta))
+}
+
+/// `value` with all its digits, but without long runs of zeros: `0.001`, `1e-9`.
+pub fn short(value: f64) -> String {
+    if value == 0.0 || (1e-5..1e6).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_of_the_report_are_valid_and_named_as_its_files() {
+        let names: Vec<_> = Setting::REPORT.iter().map(|s| Setting::new(s.lambda, s.eta).unwrap().name()).collect();
+        assert_eq!(names, ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"]);
+    }
+
+    #[test]
+    fn settings_outside_their_range_are_refused() {
+        for lambda in [-0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3e38, 1e39] {
+            let message = Setting::new(lambda, 0.1).unwrap_err().to_string();
+            assert!(message.starts_with("lambda must be"), "{message}");
+        }
+        for eta in [0.0, -0.0, -0.1, f64::NAN, f64::INFINITY, 1e39, 1e-60] {
+            let message = Setting::new(0.0, eta).unwrap_err().to_string();
+            assert!(message.starts_with("eta must be"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_title_has_the_numbers_as_they_are_and_what_the_report_does_not_have() {
+        assert_eq!(title(0.0, 0.001), "λ = 0   η = 0.001");
+        assert_eq!(title(1e-9, 1e300), "λ = 1e-9   η = 1e300");
+        assert_eq!(Setting::REPORT[1].title(), title(0.0, 0.001));
+        let other = Setting::new(0.0, 0.01).unwrap().with_loss(Loss::Bce);
+        let other = other.with_decay(Some("10x0.3".parse().unwrap()));
+        assert_eq!(other.title(), "λ = 0   η = 0.01, × 0.3 every 10 epochs   bce");
+    }
+
+    #[test]
+    fn a_negative_zero_is_the_setting_zero() {
+        assert_eq!(Setting::new(-0.0, 0.1).unwrap().name(), Setting::REPORT[0].name());
+    }
+
+    #[test]
+    fn a_learning_rate_falls_at_the_first_epoch_of_each_step() {
+        let constant = Setting::new(0.1, 0.8).unwrap();
+        assert_eq!((constant.learning_rate(1), constant.learning_rate(99)), (0.8, 0.8));
+        let falling = constant.with_decay(Some(Decay::new(3, 0.5).unwrap()));
+        let rates: Vec<_> = (1..=7).map(|e| falling.learning_rate(e)).collect();
+        assert_eq!(rates, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]);
+        assert_eq!(falling.learning_rate(usize::MAX), 0.0);
+    }
+
+    #[test]
+    fn a_loss_or_decay_that_the_report_lacks_is_at_the_end_of_the_name() {
+        let setting = Setting::new(0.001, 0.01).unwrap().with_loss(Loss::Bce);
+        assert_eq!(setting.name(), "lambda0.001_eta0.01_bce");
+        let setting = setting.with_decay(Some("20x0.5".parse().unwrap()));
+        assert_eq!(setting.name(), "lambda0.001_eta0.01_bce_decay20x0.5");
+    }
+}
