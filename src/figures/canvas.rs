@@ -34,7 +34,7 @@ pub const OVERSAMPLING: u32 = 2;
 
 /// Width and height of an enlarged image of CIFAR-10.
 pub const TILE: u32 = SIDE as u32 * ZOOM;
-const ZOOM: u32 = 6;
+pub const ZOOM: u32 = 6;
 pub const TILES_PER_LINE: u32 = 5;
 pub const TILE_GAP: u32 = 16;
 /// Width of a figure of enlarged images.
@@ -243,14 +243,14 @@ fn average_down(pixels: Vec<u8>, width: usize, factor: usize) -> Vec<u8> {
     means
 }
 
-/// Enlarges `image` (3072 bytes: three planes, row-major) into the `pixels` of a figure of enlarged images, its upper
-/// left corner at (`left`, `top`).
-pub fn paste_tile(pixels: &mut [u8], (left, top): (u32, u32), image: &[u8]) {
-    let (width, left, top, zoom) = (TILES_WIDTH as usize, left as usize, top as usize, ZOOM as usize);
+/// Copies `image` (3072 bytes: three planes, row-major), enlarged `zoom` times, into the `pixels` of a picture of this
+/// `width`, its upper left corner at (`left`, `top`).
+pub fn paste_image(pixels: &mut [u8], width: u32, (left, top): (u32, u32), zoom: u32, image: &[u8]) {
+    let [width, left, top, zoom] = [width, left, top, zoom].map(|number| number as usize);
     for y in 0..SIDE * zoom {
         for x in 0..SIDE * zoom {
             let source = y / zoom * SIDE + x / zoom;
-            let target = ((top + y) * width + left + x) * 3;
+            let target = ((top + y) * width + left + x) * CHANNELS;
             for channel in 0..CHANNELS {
                 pixels[target + channel] = image[channel * PLANE + source];
             }
@@ -275,36 +275,8 @@ pub fn encode_png((width, height): (u32, u32), pixels: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// A decoded PNG.
-    pub struct Image {
-        pub width: usize,
-        pub height: usize,
-        pixels: Vec<u8>,
-    }
-
-    impl Image {
-        pub fn decode(bytes: &[u8]) -> Self {
-            let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
-            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-            let info = reader.next_frame(&mut pixels).unwrap();
-            assert_eq!(info.color_type, png::ColorType::Rgb);
-            Self { width: info.width as usize, height: info.height as usize, pixels }
-        }
-
-        pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
-            let start = (y * self.width + x) * 3;
-            self.pixels[start..start + 3].try_into().unwrap()
-        }
-
-        /// The pixels of `color`.
-        pub fn places(&self, RGBColor(r, g, b): RGBColor) -> Vec<(usize, usize)> {
-            let places = (0..self.height).flat_map(|y| (0..self.width).map(move |x| (x, y)));
-            places.filter(|&(x, y)| self.at(x, y) == [r, g, b]).collect()
-        }
-    }
 
     #[test]
     fn the_letters_of_the_title_are_in_the_font() {

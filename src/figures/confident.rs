@@ -5,7 +5,7 @@ use plotters::style::text_anchor::HPos;
 use crate::dataset::cifar10::{CHANNELS, PLANE};
 use crate::error::Result;
 use crate::figures::canvas::{
-    Canvas, Drawn, HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, draw, encode_png, paste_tile,
+    Canvas, Drawn, HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, ZOOM, draw, encode_png, paste_image,
 };
 use crate::shape::check_shape;
 
@@ -39,7 +39,7 @@ pub struct ClassifiedImage<'a> {
 ///
 /// [`Error::Shape`](crate::Error::Shape) when an image is not one of 32×32 pixels.
 pub fn confident_figure(title: &str, right: &[ClassifiedImage], wrong: &[ClassifiedImage]) -> Result<Vec<u8>> {
-    let kinds = [("Right, with the highest probabilities", right), ("Wrong, with the highest probabilities", wrong)];
+    let kinds = [("Most confident correct predictions", right), ("Most confident wrong predictions", wrong)];
     let images = || {
         let kinds = (0..).zip(kinds);
         kinds.flat_map(|(kind, (_, images))| {
@@ -57,7 +57,7 @@ pub fn confident_figure(title: &str, right: &[ClassifiedImage], wrong: &[Classif
         images().try_for_each(|(corner, image)| image.label(canvas, corner))
     });
     for (corner, image) in images() {
-        paste_tile(&mut pixels, corner, image.pixels);
+        paste_image(&mut pixels, TILES_WIDTH, corner, ZOOM, image.pixels);
     }
     Ok(encode_png(SIZE, &pixels))
 }
@@ -83,7 +83,7 @@ impl ClassifiedImage<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::canvas::tests::Image;
+    use crate::figures::tests::Image;
 
     /// An image of one grey.
     fn grey(brightness: u8) -> Vec<u8> {

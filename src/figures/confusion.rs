@@ -35,7 +35,7 @@ pub fn confusion_figure(title: &str, names: &[&str], counts: &[usize]) -> Result
     let last = classes as u32;
     let size = (LEFT + (last + 1) * CELL.0 + MARGIN, HEAD + (last + 2) * CELL.1 + MARGIN);
     Ok(figure(size, 1, |canvas| {
-        let caption = "rows: the class of the image; columns: the class that was predicted";
+        let caption = "rows: true class; columns: predicted class";
         canvas.text(title, (size.0 / 2, 28), 28, HPos::Center)?;
         canvas.text(caption, (size.0 / 2, 64), 20, HPos::Center)?;
         for (class, name) in names.iter().enumerate() {
@@ -89,7 +89,7 @@ fn draw_cell(canvas: &Canvas, at: (u32, u32), count: usize, share: f64) -> Drawn
 mod tests {
     use super::*;
     use crate::dataset::cifar10::CLASS_NAMES;
-    use crate::figures::canvas::tests::Image;
+    use crate::figures::tests::Image;
 
     fn figure(pairs: &[(usize, usize)]) -> Image {
         let mut counts = [0; 100];

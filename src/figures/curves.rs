@@ -121,8 +121,8 @@ fn draw_line(canvas: &Canvas, chart: &mut Chart<RangedCoordi32>, points: &[Point
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::canvas::tests::Image;
     use crate::figures::canvas::{TICKS, ticks};
+    use crate::figures::tests::Image;
     use proptest::prelude::*;
 
     type Row = (usize, [Option<f64>; 2]);

@@ -180,7 +180,7 @@ impl HeatMap<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::canvas::tests::Image;
+    use crate::figures::tests::Image;
 
     fn trial(lambda: f64, eta: f64, accuracy: Option<f64>) -> HeatMapTrial {
         HeatMapTrial { lambda, eta, accuracy }

@@ -20,3 +20,36 @@ pub use heatmap::{HeatMapTrial, search_figure};
 pub use probabilities::probabilities_figure;
 pub use strips::{Strip, strips_figure};
 pub use weights::weights_figure;
+
+#[cfg(test)]
+mod tests {
+    use plotters::style::RGBColor;
+
+    /// A decoded PNG.
+    pub struct Image {
+        pub width: usize,
+        pub height: usize,
+        pixels: Vec<u8>,
+    }
+
+    impl Image {
+        pub fn decode(bytes: &[u8]) -> Self {
+            let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut pixels).unwrap();
+            assert_eq!(info.color_type, png::ColorType::Rgb);
+            Self { width: info.width as usize, height: info.height as usize, pixels }
+        }
+
+        pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
+            let start = (y * self.width + x) * 3;
+            self.pixels[start..start + 3].try_into().unwrap()
+        }
+
+        /// The pixels of `color`.
+        pub fn places(&self, RGBColor(r, g, b): RGBColor) -> Vec<(usize, usize)> {
+            let places = (0..self.height).flat_map(|y| (0..self.width).map(move |x| (x, y)));
+            places.filter(|&(x, y)| self.at(x, y) == [r, g, b]).collect()
+        }
+    }
+}

@@ -45,7 +45,7 @@ pub fn probabilities_figure(title: &str, right: &[usize], wrong: &[usize]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::canvas::tests::Image;
+    use crate::figures::tests::Image;
 
     #[test]
     fn the_bars_are_as_high_as_their_counts() {

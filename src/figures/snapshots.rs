@@ -1,9 +1,9 @@
-//! `snapshots_<setting>.jpg`: the weights after each epoch, as pictures.
+//! `snapshots_<setting>.jpg`: the weights after each epoch, as images.
 //!
-//! One picture, 320 pixels wide: for each epoch, from the top, a line of ten 32×32 pictures, the rows of `weight` in the
-//! order of the classes, as [`weights_figure`](crate::figures::weights_figure) shows them. It is there to be looked at:
-//! JPEG rounds a weight by a few grey levels and takes a tenth of the bytes of PNG. The pictures can't run into each
-//! other, since they begin and end where the 8×8 blocks of JPEG do.
+//! One picture, 320 pixels wide. From the top it has one line per epoch: the rows of `weight` as ten images of 32×32, in the
+//! order of the classes, as [`weights_figure`](crate::figures::weights_figure) shows them. JPEG changes a weight by a few
+//! grey levels and takes a tenth of the bytes of PNG. The images do not run into each other, since their edges are edges
+//! of the 8×8 blocks of JPEG.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -11,62 +11,51 @@ use std::path::Path;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
 
-use crate::dataset::cifar10::{CHANNELS, DIMS, PLANE, SIDE};
+use crate::dataset::cifar10::{CHANNELS, DIMS, SIDE};
 use crate::error::{Error, Result};
+use crate::figures::canvas::paste_image;
 
 /// Width of the picture, in pixels.
-pub const WIDTH: usize = DIMS.classes * SIDE;
-/// The most epochs that one picture is made of: a slider has no use for more, and the page grows with each.
+const WIDTH: usize = DIMS.classes * SIDE;
+/// Maximum number of epochs in a picture: a slider has no use for more, and each makes the page larger.
 pub const MAX_EPOCHS: usize = 200;
-/// From 1 to 100; here the largest errors are no longer seen beside the original.
+/// From 1 to 100. At 75 even the largest errors cannot be seen beside the original.
 const QUALITY: u8 = 75;
-/// The marker that a JPEG ends with.
+/// The marker at the end of a JPEG.
 const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
-/// The picture of `epochs`, each k·d bytes: the rows of `weight` in the classes' order, each byte a weight.
+/// The picture of `epochs`, each the rows of `weight` as (k,d) bytes.
 ///
 /// # Panics
 ///
 /// If an epoch has another number of bytes, or there are more than [`MAX_EPOCHS`].
 pub fn to_jpeg(epochs: &[Vec<u8>]) -> Vec<u8> {
     assert!(epochs.len() <= MAX_EPOCHS);
+    let (width, height) = (WIDTH as u32, (epochs.len() * SIDE) as u32);
     let mut pixels = vec![0; epochs.len() * WIDTH * SIDE * CHANNELS];
-    for (epoch, line) in epochs.iter().zip(pixels.chunks_exact_mut(WIDTH * SIDE * CHANNELS)) {
+    for (line, epoch) in epochs.iter().enumerate() {
         assert_eq!(epoch.len(), DIMS.classes * DIMS.features);
-        for (class, template) in epoch.chunks_exact(DIMS.features).enumerate() {
-            paste(line, class, template);
+        for (class, image) in epoch.chunks_exact(DIMS.features).enumerate() {
+            paste_image(&mut pixels, width, ((class * SIDE) as u32, (line * SIDE) as u32), 1, image);
         }
     }
     let mut bytes = Vec::new();
-    let height = (epochs.len() * SIDE) as u32;
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode(&pixels, WIDTH as u32, height, ExtendedColorType::Rgb8)
+        .encode(&pixels, width, height, ExtendedColorType::Rgb8)
         .expect("a picture of this size can be encoded into memory");
     bytes
 }
 
-/// Copies `template` (3072; three planes, row-major) to place number `class` of the line.
-fn paste(line: &mut [u8], class: usize, template: &[u8]) {
-    for y in 0..SIDE {
-        for x in 0..SIDE {
-            let target = (y * WIDTH + class * SIDE + x) * CHANNELS;
-            for channel in 0..CHANNELS {
-                line[target + channel] = template[channel * PLANE + y * SIDE + x];
-            }
-        }
-    }
-}
-
-/// How many epochs the picture shows. `path` is what an error names.
+/// Number of epochs in the picture `bytes`. Errors name `path` as the file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] when `bytes` are no whole JPEG, or one of another width or height.
+/// [`Error::Format`] if `bytes` are not a complete JPEG of the width and height described above.
 pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
     let format = |reason: String| Error::format(path, reason);
-    // The decoder takes what is missing at the end for grey.
+    // The decoder fills a missing end with grey.
     if !bytes.ends_with(&END_OF_IMAGE) {
-        return Err(format("must be a whole JPEG, but has no end".into()));
+        return Err(format("must be a complete JPEG, but has no end".into()));
     }
     let no_jpeg = |e| format(format!("must be a JPEG, but {e}"));
     let decoder = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg).into_decoder().map_err(no_jpeg)?;
@@ -85,6 +74,7 @@ pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::cifar10::PLANE;
 
     const PATH: &str = "snapshots.jpg";
 

@@ -109,7 +109,7 @@ fn run_at(run: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::canvas::tests::Image;
+    use crate::figures::tests::Image;
 
     fn strip(accuracies: &[f64], reported: Option<f64>) -> Strip {
         Strip { title: "λ = 0.1   η = 0.001".into(), accuracies: accuracies.to_vec(), reported }

@@ -4,7 +4,7 @@ use plotters::style::text_anchor::HPos;
 
 use crate::dataset::cifar10::{CHANNELS, PLANE};
 use crate::error::Result;
-use crate::figures::canvas::{HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, draw, encode_png, paste_tile};
+use crate::figures::canvas::{HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, ZOOM, draw, encode_png, paste_image};
 use crate::shape::check_shape;
 
 /// Height of the name below an image.
@@ -28,7 +28,7 @@ pub fn weights_figure(title: &str, names: &[&str], rows: &[u8]) -> Result<Vec<u8
         })
     });
     for (class, row) in (0..).zip(rows.chunks_exact(CHANNELS * PLANE)) {
-        paste_tile(&mut pixels, corner(class), row);
+        paste_image(&mut pixels, TILES_WIDTH, corner(class), ZOOM, row);
     }
     Ok(encode_png(size, &pixels))
 }
@@ -43,7 +43,7 @@ fn corner(class: u32) -> (u32, u32) {
 mod tests {
     use super::*;
     use crate::dataset::cifar10::{CLASS_NAMES, DIMS, SIDE};
-    use crate::figures::canvas::tests::Image;
+    use crate::figures::tests::Image;
 
     fn weights_image(rows: &[u8]) -> Image {
         Image::decode(&weights_figure("a title", &CLASS_NAMES, rows).unwrap())

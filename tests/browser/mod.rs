@@ -4,6 +4,7 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -69,7 +70,16 @@ impl Browser {
         self.post("/execute/sync", json!({"script": script, "args": []}))
     }
 
-    /// What the browser complained about since it was asked last.
+    /// The complaints of the browser as soon as there are some, or none after ten seconds.
+    pub fn first_complaints(&self) -> Vec<String> {
+        let wait = || {
+            sleep(Duration::from_millis(100));
+            self.complaints()
+        };
+        (0..100).map(|_| wait()).find(|complaints| !complaints.is_empty()).unwrap_or_default()
+    }
+
+    /// The complaints of the browser since the last call.
     pub fn complaints(&self) -> Vec<String> {
         let log = self.post("/se/log", json!({"type": "browser"}));
         let entries = log.as_array().unwrap().iter();
