@@ -10,6 +10,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use onelayer::dataset::Dataset;
 use onelayer::dataset::store::{self, Trust};
 use onelayer::dataset::{cifar10, sample};
 use onelayer::files::atomic;
@@ -21,7 +22,7 @@ fn main() -> Result<()> {
     std::fs::create_dir_all(&out)?;
     for (part, source, per_class) in sample::PARTS {
         let full = store::load(&data, &[source], Trust::Nothing)?;
-        let bytes = cifar10::to_records(&sample::cut(&full, per_class)?);
+        let bytes = cifar10::to_records(&cut(&full, per_class)?);
         let path = out.join(part.name);
         atomic::write(&path, &bytes)?;
         let digest = store::sha256(&bytes[..])?;
@@ -29,4 +30,21 @@ fn main() -> Result<()> {
         ensure!(digest == part.sha256, "expected {}", part.sha256);
     }
     Ok(())
+}
+
+/// The first `per_class` examples of each class, in the order of `dataset`.
+pub fn cut(dataset: &Dataset, per_class: usize) -> Result<Dataset> {
+    let dims = dataset.dims();
+    let mut taken = vec![0; dims.classes];
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for (i, &label) in dataset.labels().iter().enumerate() {
+        let taken = &mut taken[usize::from(label)];
+        if *taken < per_class {
+            *taken += 1;
+            labels.push(label);
+            pixels.extend_from_slice(dataset.image(i));
+        }
+    }
+    ensure!(taken.iter().all(|&n| n == per_class), "a class has fewer than {per_class} images: {taken:?}");
+    Ok(Dataset::new(dims, pixels, labels)?)
 }

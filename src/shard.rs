@@ -4,7 +4,6 @@
 //! The runs of a job are numbered from 0; shard I of N has those whose number leaves the remainder I − 1 when divided by
 //! N. So the work of a shard depends only on the job and on I/N, and all shards have about the same amount of it.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
@@ -12,7 +11,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::files::csv::{Cell, Row, from_csv, to_csv, to_fields};
+use crate::files::csv::{Cell, Row, cells, from_csv, to_csv, to_fields};
 use crate::files::folder::Folder;
 
 /// The largest number of missing shards that an error names.
@@ -76,16 +75,8 @@ impl fmt::Display for Shard {
     }
 }
 
-impl Cell for Shard {
-    const EXPECTED: &'static str = "I/N with I from 1 to N, such as 2/4";
-
-    fn to_text(&self) -> Cow<'_, str> {
-        self.to_string().into()
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
+cells! {
+    Shard: "I/N with I from 1 to N, such as 2/4", number: false;
 }
 
 /// A row of a table that the shards of a job write: one or more rows per run.

@@ -1,6 +1,9 @@
 //! The data set: golden pixels, the sample, and every way in which a data file can be wrong.
 
 mod common;
+#[expect(dead_code, reason = "only `cut` is tested")]
+#[path = "../examples/cut_sample.rs"]
+mod cut_sample;
 
 use std::fs;
 use std::path::Path;
@@ -94,10 +97,10 @@ fn the_sample_is_balanced_and_cutting_it_again_changes_nothing() {
         for class in 0..10 {
             assert_eq!(dataset.labels().iter().filter(|&&l| l == class).count(), per_class);
         }
-        assert!(&sample::cut(dataset, per_class).unwrap() == dataset);
-        let fewer = sample::cut(dataset, 7).unwrap();
+        assert!(&cut_sample::cut(dataset, per_class).unwrap() == dataset);
+        let fewer = cut_sample::cut(dataset, 7).unwrap();
         assert_eq!(fewer.len(), 70);
-        assert!(sample::cut(dataset, per_class + 1).is_err());
+        assert!(cut_sample::cut(dataset, per_class + 1).is_err());
     }
 }
 
@@ -111,7 +114,7 @@ fn the_sample_is_what_is_cut_from_the_full_files() {
             continue;
         }
         let full = store::load(&data, &[source], Trust::Nothing).unwrap();
-        let bytes = cifar10::to_records(&sample::cut(&full, per_class).unwrap());
+        let bytes = cifar10::to_records(&cut_sample::cut(&full, per_class).unwrap());
         assert!(bytes == sample_bytes(part.name), "{}", part.name);
     }
 }
@@ -121,9 +124,6 @@ fn several_files_are_loaded_one_after_the_other() {
     let dir = sample_dir();
     let files = sample::PARTS.map(|p| p.0);
     let all = store::load(&dir, &files, Trust::Nothing).unwrap();
-    let splits = sample::load(&dir).unwrap();
-    let joined = splits.train.concat(&splits.validation).unwrap();
-    assert!(all == joined.concat(&splits.test).unwrap());
     let bytes = files.map(|f| sample_bytes(f.name)).concat();
     assert!(cifar10::to_records(&all) == bytes);
     assert!(cifar10::from_records(&bytes, Path::new("all")).unwrap() == all);

@@ -31,6 +31,16 @@ pub const FILE_BYTES: u64 = (RECORDS_PER_FILE * RECORD_BYTES) as u64;
 pub const CLASS_NAMES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
+/// Names and digests of the published files.
+const PUBLISHED: [(&str, &str); 6] = [
+    ("data_batch_1.bin", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
+    ("data_batch_2.bin", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"),
+    ("data_batch_3.bin", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"),
+    ("data_batch_4.bin", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"),
+    ("data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
+    ("test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),
+];
+
 /// One of the six published files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BatchFile {
@@ -64,28 +74,22 @@ impl BatchFile {
         }
     }
 
+    /// Position in [`BatchFile::ALL`].
+    pub(super) fn index(self) -> usize {
+        match self {
+            BatchFile::Train(number) => usize::from(number.clamp(1, 5)) - 1,
+            BatchFile::Test => 5,
+        }
+    }
+
     /// The file's published name.
     pub fn file_name(self) -> &'static str {
-        match self {
-            BatchFile::Train(1) => "data_batch_1.bin",
-            BatchFile::Train(2) => "data_batch_2.bin",
-            BatchFile::Train(3) => "data_batch_3.bin",
-            BatchFile::Train(4) => "data_batch_4.bin",
-            BatchFile::Train(_) => "data_batch_5.bin",
-            BatchFile::Test => "test_batch.bin",
-        }
+        PUBLISHED[self.index()].0
     }
 
     /// The SHA-256 of the published file, in lower-case hexadecimal digits.
     pub fn sha256(self) -> &'static str {
-        match self {
-            BatchFile::Train(1) => "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
-            BatchFile::Train(2) => "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
-            BatchFile::Train(3) => "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
-            BatchFile::Train(4) => "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
-            BatchFile::Train(_) => "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
-            BatchFile::Test => "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
-        }
+        PUBLISHED[self.index()].1
     }
 }
 

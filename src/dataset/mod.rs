@@ -109,20 +109,6 @@ impl Dataset {
         let bytes = self.pixels.chain(&self.labels[..]);
         store::sha256(bytes).expect("memory can be read")
     }
-
-    /// The examples of `self`, then those of `other`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Shape`] if the two differ in features or classes.
-    pub fn concat(mut self, other: &Dataset) -> Result<Self> {
-        if self.dims != other.dims {
-            return Err(Error::shape("data set", self.dims, other.dims));
-        }
-        self.pixels.extend_from_slice(&other.pixels);
-        self.labels.extend_from_slice(&other.labels);
-        Ok(self)
-    }
 }
 
 /// The three splits of the protocol.

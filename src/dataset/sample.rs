@@ -2,14 +2,14 @@
 //!
 //! `train.bin`, `validation.bin` and `test.bin` hold the first 100, 50 and 50 images of each class of
 //! `data_batch_1.bin`, `data_batch_2.bin` and `test_batch.bin`, in the order of those files. `cargo run --release
-//! --example cut_sample` creates them again with [`cut()`].
+//! --example cut_sample` creates them again.
 
 use std::path::Path;
 
+use super::Splits;
 use super::cifar10::BatchFile;
 use super::store::{self, RecordFile, Trust};
-use super::{Dataset, Splits};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Default folder of the sample.
 pub const DEFAULT_DIR: &str = "data/sample";
@@ -59,29 +59,4 @@ pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
 pub fn load(dir: &Path) -> Result<Splits> {
     let part = |i: usize| store::load(dir, &[PARTS[i].0], Trust::Nothing);
     Ok(Splits { train: part(0)?, validation: part(1)?, test: part(2)? })
-}
-
-/// The first `per_class` examples of each class, in the order of `dataset`.
-///
-/// # Errors
-///
-/// [`Error::InvalidValue`] if a class has fewer.
-pub fn cut(dataset: &Dataset, per_class: usize) -> Result<Dataset> {
-    let dims = dataset.dims();
-    let mut taken = vec![0; dims.classes];
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for (i, &label) in dataset.labels().iter().enumerate() {
-        let taken = &mut taken[usize::from(label)];
-        if *taken < per_class {
-            *taken += 1;
-            labels.push(label);
-            pixels.extend_from_slice(dataset.image(i));
-        }
-    }
-    match taken.iter().min() {
-        Some(&fewest) if fewest < per_class => {
-            Err(Error::invalid("images of each class", format!("at most {fewest}"), per_class))
-        }
-        _ => Dataset::new(dims, pixels, labels),
-    }
 }

@@ -88,16 +88,14 @@ pub fn load<F: Copy + Into<RecordFile>>(dir: &Path, files: &[F], trust: Trust) -
     let mut labels = vec![0; total];
 
     let (mut pixels_left, mut labels_left) = (&mut pixels[..], &mut labels[..]);
-    let mut jobs = Vec::with_capacity(files.len());
-    for file in &files {
-        let (its_pixels, rest) = pixels_left.split_at_mut(file.records * DIMS.features);
-        pixels_left = rest;
-        let (its_labels, rest) = labels_left.split_at_mut(file.records);
-        labels_left = rest;
-        jobs.push((file, its_pixels, its_labels));
-    }
+    let parts = files.iter().map(|file| {
+        let pixels = pixels_left.split_off_mut(..file.records * DIMS.features);
+        let labels = labels_left.split_off_mut(..file.records);
+        (file, pixels.expect("the total is the sum"), labels.expect("the total is the sum"))
+    });
+    let parts: Vec<_> = parts.collect();
     let verified: Vec<Result<String>> =
-        jobs.into_par_iter().map(|(file, pixels, labels)| load_one(dir, file, &known, pixels, labels)).collect();
+        parts.into_par_iter().map(|(file, pixels, labels)| load_one(dir, file, &known, pixels, labels)).collect();
 
     known.remember(dir, verified.into_iter().collect::<Result<_>>()?);
     Dataset::new(DIMS, pixels, labels)

@@ -19,7 +19,6 @@
 //! }
 //! ```
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, WriterBuilder};
@@ -51,12 +50,12 @@ impl Dialect {
 /// A value that fills one field.
 pub trait Cell: Sized {
     /// True for numbers, which are written with the decimal mark of the table.
-    const IS_NUMBER: bool = false;
+    const IS_NUMBER: bool;
     /// The values that [`Cell::from_text`] accepts, in words.
     const EXPECTED: &'static str;
 
     /// The value as it stands in a table, with a decimal point.
-    fn to_text(&self) -> Cow<'_, str>;
+    fn to_text(&self) -> String;
 
     /// The inverse of [`Cell::to_text`].
     fn from_text(text: &str) -> Option<Self>;
@@ -231,28 +230,30 @@ fn header(table: &[u8], dialect: Dialect) -> ByteRecord {
     reader.byte_headers().cloned().unwrap_or_default()
 }
 
-impl Cell for String {
-    const EXPECTED: &'static str = "text";
+/// Implements [`Cell`] for types by their `Display` and `FromStr`.
+macro_rules! cells {
+    ($($type:ty: $expected:literal, number: $number:literal;)*) => {$(
+        impl $crate::files::csv::Cell for $type {
+            const IS_NUMBER: bool = $number;
+            const EXPECTED: &'static str = $expected;
 
-    fn to_text(&self) -> Cow<'_, str> {
-        self.into()
-    }
+            fn to_text(&self) -> String {
+                self.to_string()
+            }
 
-    fn from_text(text: &str) -> Option<Self> {
-        Some(text.into())
-    }
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+    )*};
 }
+pub(crate) use cells;
 
-impl Cell for bool {
-    const EXPECTED: &'static str = "true or false";
-
-    fn to_text(&self) -> Cow<'_, str> {
-        self.to_string().into()
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
+cells! {
+    String: "text", number: false;
+    bool: "true or false", number: false;
+    usize: "a whole number", number: true;
+    u64: "a whole number", number: true;
 }
 
 /// A missing value is an empty field.
@@ -260,8 +261,8 @@ impl<T: Cell> Cell for Option<T> {
     const IS_NUMBER: bool = T::IS_NUMBER;
     const EXPECTED: &'static str = T::EXPECTED;
 
-    fn to_text(&self) -> Cow<'_, str> {
-        self.as_ref().map_or("".into(), T::to_text)
+    fn to_text(&self) -> String {
+        self.as_ref().map_or(String::new(), T::to_text)
     }
 
     fn from_text(text: &str) -> Option<Self> {
@@ -269,32 +270,14 @@ impl<T: Cell> Cell for Option<T> {
     }
 }
 
-macro_rules! whole_number {
-    ($($type:ty),*) => {
-        $(impl Cell for $type {
-            const IS_NUMBER: bool = true;
-            const EXPECTED: &'static str = "a whole number";
-
-            fn to_text(&self) -> Cow<'_, str> {
-                self.to_string().into()
-            }
-
-            fn from_text(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-        })*
-    };
-}
-whole_number!(usize, u64);
-
 macro_rules! real_number {
     ($($type:ty),*) => {
         $(impl Cell for $type {
             const IS_NUMBER: bool = true;
             const EXPECTED: &'static str = "a finite number";
 
-            fn to_text(&self) -> Cow<'_, str> {
-                ryu::Buffer::new().format(*self).to_owned().into()
+            fn to_text(&self) -> String {
+                ryu::Buffer::new().format(*self).into()
             }
 
             fn from_text(text: &str) -> Option<Self> {

@@ -3,7 +3,6 @@
 
 mod setting;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use setting::{Decay, Loss, Setting, short, title};
 
 use crate::error::{Error, Result};
-use crate::files::csv::{self, Cell, row};
+use crate::files::csv::{self, Cell, cells, row};
 use crate::files::safetensors::Texts;
 
 row! {
@@ -208,17 +207,7 @@ impl FromStr for Origin {
 /// Stores a type as its text, in tables and by serde.
 macro_rules! stored_as_text {
     ($($type:ty: $expected:literal;)*) => {$(
-        impl Cell for $type {
-            const EXPECTED: &'static str = $expected;
-
-            fn to_text(&self) -> Cow<'_, str> {
-                self.to_string().into()
-            }
-
-            fn from_text(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-        }
+        cells! { $type: $expected, number: false; }
 
         impl From<$type> for String {
             fn from(value: $type) -> Self {

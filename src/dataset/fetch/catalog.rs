@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::dataset::cifar10::BatchFile;
+use crate::dataset::cifar10::{BatchFile, RECORDS_PER_FILE};
 use crate::dataset::sample;
 use crate::dataset::store::RecordFile;
 
@@ -22,16 +22,19 @@ pub struct Entry {
 
 impl From<BatchFile> for Entry {
     fn from(file: BatchFile) -> Self {
-        let (image, labels, batch) = match file {
-            BatchFile::Train(1) => ("data_batch_1.png", "train_lables.json", 0),
-            BatchFile::Train(2) => ("data_batch_2.png", "train_lables.json", 1),
-            BatchFile::Train(3) => ("data_batch_3.png", "train_lables.json", 2),
-            BatchFile::Train(4) => ("data_batch_4.png", "train_lables.json", 3),
-            BatchFile::Train(_) => ("data_batch_5.png", "train_lables.json", 4),
-            BatchFile::Test => ("test_batch.png", "test_lables.json", 0),
+        const IMAGES: [&str; 6] = [
+            "data_batch_1.png",
+            "data_batch_2.png",
+            "data_batch_3.png",
+            "data_batch_4.png",
+            "data_batch_5.png",
+            "test_batch.png",
+        ];
+        let (labels, first_label) = match file {
+            BatchFile::Train(_) => ("train_lables.json", file.index() * RECORDS_PER_FILE),
+            BatchFile::Test => ("test_lables.json", 0),
         };
-        let file = RecordFile::from(file);
-        Self { file, image, labels, first_label: batch * file.records }
+        Self { file: file.into(), image: IMAGES[file.index()], labels, first_label }
     }
 }
 
