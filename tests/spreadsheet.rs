@@ -1,5 +1,5 @@
-//! The tables in a real spreadsheet: LibreOffice opens them, and what should be a number is one. Without LibreOffice
-//! (`soffice`) these tests say so and check nothing.
+//! Opens the tables in LibreOffice, and checks that numbers arrive as numbers. Without LibreOffice (`soffice`) these
+//! tests print a message and check nothing.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use assert_cmd::prelude::*;
 use calamine::{Data, Reader, Xlsx, open_workbook};
 use tempfile::TempDir;
 
-/// The language that LibreOffice reads numbers in, by its Windows identifier.
+/// The language of the numbers, by its Windows identifier.
 #[derive(Clone, Copy)]
 enum Language {
     English = 1033,
@@ -18,23 +18,23 @@ enum Language {
     German = 1031,
 }
 
-/// A results folder, and LibreOffice with a profile of its own.
+/// LibreOffice with its own profile, and a folder for results.
 struct Office {
     home: TempDir,
 }
 
 impl Office {
-    /// `None`, with a message, where LibreOffice is not installed.
+    /// `None`, with a message, if LibreOffice is not installed.
     fn new() -> Option<Self> {
         if Command::new("soffice").arg("--version").output().is_err() {
-            // Past the test harness, which would keep the message of a test that passes.
+            // Written directly, because the test harness hides the output of tests that pass.
             let _ = writeln!(std::io::stderr(), "skipped: LibreOffice (soffice) is not installed");
             return None;
         }
         Some(Self { home: tempfile::tempdir().unwrap() })
     }
 
-    /// The tables that the program writes in `dialect`.
+    /// Runs the program, and returns the paths of its tables in `dialect`.
     fn tables(&self, dialect: &str) -> Vec<PathBuf> {
         let out = self.home.path().join(dialect);
         for arguments in [["train", "--epochs", "2"], ["gradcheck", "--differences", "1"]] {
@@ -51,7 +51,7 @@ impl Office {
         files.filter(|path| path.extension().unwrap() == "csv").collect()
     }
 
-    /// Each of `tables` as LibreOffice has it after opening it with `separator`, its numbers written as in `language`.
+    /// Opens each of `tables` in LibreOffice, with `separator` and with numbers in `language`.
     fn open(&self, tables: &[PathBuf], separator: char, language: Language) -> Vec<Sheet> {
         let out = tempfile::tempdir_in(self.home.path()).unwrap();
         // The fields of the filter: separator, text mark, character set (UTF-8), first line, column formats, language.
@@ -82,7 +82,7 @@ impl Sheet {
         Self(range.rows().map(<[Data]>::to_vec).collect())
     }
 
-    /// How many numbers there are in it; each must be that of `table`, and each text that of `table` too.
+    /// Asserts that all numbers and texts equal those of `table`; returns the number of numbers.
     fn assert_equals(&self, table: &Path, separator: u8, decimal_mark: &str) -> usize {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(separator).from_path(table).unwrap();
         let records: Vec<_> = reader.records().map(Result::unwrap).collect();
@@ -112,14 +112,14 @@ impl Sheet {
     }
 }
 
-/// The numbers of all tables in `sheets`.
+/// The number of numbers in all tables.
 fn count(tables: &[PathBuf], sheets: &[Sheet], separator: u8, decimal_mark: &str) -> usize {
     let tables = tables.iter().zip(sheets);
     tables.map(|(table, sheet)| sheet.assert_equals(table, separator, decimal_mark)).sum()
 }
 
 #[test]
-fn an_english_spreadsheet_has_every_number_of_the_comma_tables_in_a_numeric_cell() {
+fn an_english_spreadsheet_reads_all_numbers_of_the_comma_tables() {
     let Some(office) = Office::new() else { return };
     let tables = office.tables("comma");
     let sheets = office.open(&tables, ',', Language::English);
@@ -127,7 +127,7 @@ fn an_english_spreadsheet_has_every_number_of_the_comma_tables_in_a_numeric_cell
 }
 
 #[test]
-fn swedish_and_german_spreadsheets_have_every_number_of_the_semicolon_tables_in_a_numeric_cell() {
+fn swedish_and_german_spreadsheets_read_all_numbers_of_the_semicolon_tables() {
     let Some(office) = Office::new() else { return };
     let tables = office.tables("semicolon");
     for language in [Language::Swedish, Language::German] {
@@ -137,8 +137,8 @@ fn swedish_and_german_spreadsheets_have_every_number_of_the_semicolon_tables_in_
 }
 
 #[test]
-fn a_swedish_spreadsheet_takes_the_decimal_points_of_the_comma_tables_for_text() {
-    // What the second dialect is for, and the proof that these tests can fail.
+fn a_swedish_spreadsheet_reads_numbers_with_decimal_points_as_text() {
+    // The reason for the second dialect, and the negative control of these tests.
     let Some(office) = Office::new() else { return };
     let tables = office.tables("comma");
     let english = office.open(&tables, ',', Language::English);

@@ -1,4 +1,4 @@
-//! Inputs that are nearly right: valid files with something altered, and files put together of right and wrong parts.
+//! Inputs that are almost valid: altered valid files, and files assembled from valid and invalid parts.
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -12,18 +12,18 @@ use super::common::{gzip, png_of, tar_header, tar_of};
 use super::seeds;
 use super::targets::{LABELS, RECORDS, npz_of};
 
-/// One thing that is altered in a file.
+/// An alteration of a file.
 #[derive(Clone, Debug)]
 enum Edit {
-    /// Bytes are replaced by others.
+    /// Replaces bytes.
     Overwrite(Index, Vec<u8>),
-    /// Bytes are put in between.
+    /// Inserts bytes.
     Insert(Index, Vec<u8>),
-    /// Some bytes are left out.
+    /// Removes bytes.
     Remove(Index, usize),
-    /// Some bytes are there again, elsewhere.
+    /// Inserts a copy of some bytes elsewhere.
     Copy(Index, usize, Index),
-    /// The file ends here.
+    /// Truncates the file.
     Cut(Index),
 }
 
@@ -58,7 +58,7 @@ impl Edit {
 const NUMBERS: [u64; 14] =
     [0, 1, 2, 3073, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 32, 1 << 62, i64::MAX as u64, u64::MAX];
 
-/// What a parser of text may stumble over.
+/// Texts that are difficult for a parser.
 const WORDS: [&str; 28] = [
     "0",
     "-1",
@@ -90,7 +90,7 @@ const WORDS: [&str; 28] = [
     "\u{1b}[31m",
 ];
 
-/// A few bytes: any, a number in either byte order, or a word.
+/// A few arbitrary bytes, a number in either byte order, or a word.
 fn patch() -> impl Strategy<Value = Vec<u8>> {
     let number = (select(&NUMBERS[..]), select(&[1, 2, 4, 8][..]), any::<bool>()).prop_map(
         |(number, width, little)| match little {
@@ -111,7 +111,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// One of `files` with up to four things altered, or bytes that are no file at all.
+/// One of `files` with up to four alterations, or arbitrary bytes.
 pub fn altered(files: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let altered = (select(files), vec(edit(), 0..5)).prop_map(|(mut bytes, edits)| {
         for edit in edits {
@@ -122,13 +122,13 @@ pub fn altered(files: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![15 => altered, 1 => vec(any::<u8>(), 0..200)]
 }
 
-/// Words and pieces of `vocabulary`, one after the other.
+/// A sequence of words and of pieces of `vocabulary`.
 fn babble(vocabulary: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![3 => select(vocabulary), 1 => select(&WORDS[..])];
     vec(word, 0..20).prop_map(|words| words.concat().into_bytes())
 }
 
-/// `.npy` files whose header is put together, version, length and all.
+/// `.npy` files with an assembled header, including its version and length.
 pub fn npy() -> impl Strategy<Value = Vec<u8>> {
     let descr = select(vec![
         "'<f4'",
@@ -181,7 +181,7 @@ pub fn npy() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// `.npz` files of one to three arrays under the names that are looked for, stored or compressed.
+/// `.npz` files of one to three arrays with expected names, stored or compressed.
 pub fn npz() -> impl Strategy<Value = Vec<u8>> {
     let name = select(vec![
         "W.npy",
@@ -206,7 +206,7 @@ pub fn npz() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Model files whose header is put together.
+/// Model files with an assembled header.
 pub fn model() -> impl Strategy<Value = Vec<u8>> {
     let number = || prop_oneof![6 => 0..13u64, 1 => select(&NUMBERS[..])];
     let tensor = (
@@ -244,7 +244,7 @@ pub fn model() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// JSON that is nearly an array of labels.
+/// JSON that is almost an array of labels.
 pub fn labels() -> impl Strategy<Value = Vec<u8>> {
     let right: &'static str = &LABELS;
     let vocabulary = vec![
@@ -254,12 +254,12 @@ pub fn labels() -> impl Strategy<Value = Vec<u8>> {
         2 => babble(vocabulary.leak()),
         1 => altered(vec![right.into()]),
         1 => vec(0..12u8, 0..5).prop_map(|labels| format!("{labels:?}").into_bytes()),
-        // What is deep in brackets is given up before the stack is.
+        // Deep nesting must not exhaust the stack.
         1 => (1..3000usize).prop_map(|depth| vec![b'['; depth]),
     ]
 }
 
-/// Tables with a right header and rows of right and wrong fields.
+/// Tables with a valid header, and rows of valid and invalid fields.
 pub fn csv() -> impl Strategy<Value = Vec<u8>> {
     let header = select(
         seeds::csv()
@@ -270,22 +270,23 @@ pub fn csv() -> impl Strategy<Value = Vec<u8>> {
             })
             .collect::<Vec<_>>(),
     );
-    let field = prop_oneof![
-        6 => select(vec!["", "1", "0.5", "1e-3", "18446744073709551615", "-0", "lambda0_eta0.1"]),
-        1 => select(&WORDS[..]),
-    ];
-    let columns = prop_oneof![Just(9usize), Just(16), 0..20usize];
-    let row = columns.prop_flat_map(move |n| vec(field.clone(), n));
-    (header, vec(row, 0..4)).prop_map(|(mut bytes, rows)| {
-        for row in rows {
-            bytes.extend(row.join(",").into_bytes());
-            bytes.push(b'\n');
-        }
-        bytes
+    let field = || {
+        prop_oneof![
+            6 => select(vec!["", "1", "0.5", "1e-3", "18446744073709551615", "-0", "lambda0_eta0.1"]),
+            1 => select(&WORDS[..]),
+        ]
+    };
+    header.prop_flat_map(move |header| {
+        let columns = header.iter().filter(|&&b| b == b',').count() + 1;
+        let row = prop_oneof![4 => vec(field(), columns), 1 => vec(field(), 0..30)];
+        vec(row, 0..4).prop_map(move |rows| {
+            let rows = rows.iter().map(|row| format!("{}\n", row.join(","))).collect::<String>();
+            [&header[..], rows.as_bytes()].concat()
+        })
     })
 }
 
-/// TOML that is nearly a training job.
+/// TOML that is almost a training job.
 pub fn config() -> impl Strategy<Value = Vec<u8>> {
     let key = prop_oneof![
         8 => select(vec![
@@ -306,7 +307,7 @@ pub fn config() -> impl Strategy<Value = Vec<u8>> {
     vec(line, 0..5).prop_map(|lines| lines.concat().into_bytes())
 }
 
-/// Checkpoints in whose headers words and numbers are exchanged for others.
+/// Checkpoints with some words and numbers of the header replaced.
 pub fn checkpoint() -> impl Strategy<Value = Vec<u8>> {
     let words = select(vec![
         "true",
@@ -339,7 +340,7 @@ pub fn checkpoint() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// PNGs put together of chunks, most with a right checksum.
+/// PNGs assembled from chunks, most with a valid checksum.
 pub fn png() -> impl Strategy<Value = Vec<u8>> {
     let mut rows = Vec::new();
     for record in RECORDS.chunks(3073) {
@@ -415,7 +416,7 @@ pub fn png() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// Tar archives of entries with right and wrong names, types and sizes.
+/// Tar archives of entries with valid and invalid names, types and sizes.
 pub fn tar() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![
         4 => Just("cifar-10-batches-bin/x.bin"),
@@ -475,7 +476,7 @@ pub fn tar() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// `number` as a tar header holds what is too large for octal digits.
+/// `number` in the encoding of tar headers for numbers that are too large for octal digits.
 fn base_256(number: u64) -> [u8; 12] {
     let mut field = [0; 12];
     field[0] = 0x80;
@@ -483,7 +484,7 @@ fn base_256(number: u64) -> [u8; 12] {
     field
 }
 
-/// Gzip files of archives, altered on the outside.
+/// Altered gzip files of valid archives.
 pub fn archive() -> impl Strategy<Value = Vec<u8>> {
     let [official, npm] = seeds::tar();
     let empty = tar_of(&[]);

@@ -1,7 +1,7 @@
-//! Whatever the bytes: no parser of the program panics, takes memory beyond a bound, or writes where it should not.
+//! For any bytes, no parser of the program panics, exceeds its memory limit, or writes elsewhere.
 //!
-//! Each parser is given tens of thousands of files that are nearly right ([`inputs`]), through the doors of [`targets`],
-//! which the targets of `fuzz/` use as well. The counts are printed.
+//! Each parser reads tens of thousands of almost valid files ([`inputs`]) through the functions of [`targets`], which
+//! the targets of `fuzz/` use too. The counts are printed.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -22,13 +22,13 @@ use inputs::altered;
 use measure::{hold, try_hold};
 use targets::Outcome::{self, Read, Refused};
 
-/// A door to a parser.
+/// A function that calls a parser.
 type Target = fn(&[u8]) -> Outcome;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Memory for a constant number of copies of the input, and for what any input takes.
+/// A memory limit of a number of copies of the input, and a fixed amount.
 fn proportional(copies: usize, fixed: usize) -> impl Fn(&[u8]) -> usize {
     move |bytes| copies * bytes.len() + fixed
 }
@@ -95,14 +95,14 @@ fn pictures_to_predict_are_read_or_refused() {
         "picture",
         20_000,
         || altered(seeds::picture().into()),
-        // The largest that is decoded has 2²⁶ pixels of 8 bytes, and there is a copy of 3 bytes a pixel.
+        // The largest that is decoded has 2²⁶ pixels of 8 bytes, and there is a copy of 3 bytes per pixel.
         proportional(4, 768 * MIB),
         targets::picture,
     );
 }
 
 #[test]
-fn checkpoints_are_gone_on_from_or_refused() {
+fn checkpoints_are_resumed_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::checkpoint().into()), 1 => inputs::checkpoint()];
     hold("checkpoint", 40_000, files, proportional(20, 256 * KIB), targets::checkpoint);
 }
@@ -141,7 +141,7 @@ fn gzip_files_are_installed_or_refused() {
     hold("gzip", 20_000, inputs::archive, proportional(4, 2 * MIB), targets::archive);
 }
 
-/// What fuzzing begins with, and what it has found.
+/// The corpus contains the files that fuzzing starts from and those that it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
     let targets: [(&str, Target); 15] = [
@@ -172,7 +172,7 @@ fn every_file_of_the_corpus_is_read_or_refused() {
     }
 }
 
-/// Writes the valid files among them: `cargo test --test hostile -- --ignored`.
+/// Writes the valid files of the corpus: `cargo test --test hostile -- --ignored`.
 #[test]
 #[ignore = "writes files"]
 fn write_the_corpus() {
@@ -212,9 +212,9 @@ fn write_the_corpus() {
     }
 }
 
-/// An `.npz` of 64 KiB with an array as large as is read at all.
+/// An `.npz` of 64 KiB with an array of the maximum size.
 #[test]
-fn an_array_that_unpacks_to_a_thousand_times_its_bytes_takes_a_known_amount_of_memory() {
+fn an_array_that_unpacks_to_a_thousand_times_its_size_takes_bounded_memory() {
     let bomb = || {
         let elements = (64 * MIB - 512) / 4;
         let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({elements},)}}");
@@ -230,10 +230,10 @@ fn an_array_that_unpacks_to_a_thousand_times_its_bytes_takes_a_known_amount_of_m
     assert!(tally.memory > 64 * MIB && tally.read == 1, "{tally}");
 }
 
-// The harness itself must be able to fail.
+// Negative controls: the harness must be able to fail.
 
 #[test]
-fn memory_taken_for_a_size_that_is_only_declared_is_seen() {
+fn memory_allocated_for_a_declared_size_is_detected() {
     let sizes = || any::<[u8; 4]>().prop_map(|size| size.to_vec());
     let trusting = |bytes: &[u8]| {
         let declared = bytes.first_chunk().map_or(0, |&size| u32::from_le_bytes(size));
@@ -247,7 +247,7 @@ fn memory_taken_for_a_size_that_is_only_declared_is_seen() {
 }
 
 #[test]
-fn a_panic_is_seen() {
+fn a_panic_is_detected() {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..8);
     let careless =
         |bytes: &[u8]| -> Outcome { if bytes.first() > Some(&200) { panic!("of a careless parser") } else { Refused } };
@@ -256,7 +256,7 @@ fn a_panic_is_seen() {
 }
 
 #[test]
-fn a_file_that_is_written_elsewhere_is_seen() {
+fn a_file_written_elsewhere_is_detected() {
     let sandbox = targets::Sandbox::new();
     sandbox.tidy();
     fs::write(sandbox.0.path().join("data/y.bin"), "").unwrap();

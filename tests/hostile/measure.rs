@@ -1,4 +1,4 @@
-//! Runs a target on many inputs: counts them, and holds each to the memory that it may take.
+//! Runs a target on many inputs, counts them, and checks the memory that each takes.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,17 +14,17 @@ use super::targets::Outcome;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// Memory is counted for the whole process, so only one test at a time may run.
+/// Memory is counted for the whole process, so only one test may run at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// What a target made of its inputs.
+/// The outcomes of the inputs of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many were files of the format.
+    /// Number of files that were read.
     pub read: usize,
-    /// How many were refused.
+    /// Number of files that were refused.
     pub refused: usize,
-    /// The most memory that one took, in bytes.
+    /// Maximum memory for one input, in bytes.
     pub memory: usize,
 }
 
@@ -41,21 +41,21 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Gives `cases` values of `inputs` to `target`, which may take `limit` bytes of memory for an input.
+/// Runs `target` on `cases` values of `inputs`. It may take `limit` bytes of memory for an input.
 ///
 /// # Errors
 ///
-/// The smallest input that was found on which the target panics or takes more.
+/// The smallest input found for which the target panics or takes more.
 pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     cases: u32,
     inputs: impl FnOnce() -> I,
     limit: impl Fn(&[u8]) -> usize,
     target: impl Fn(&[u8]) -> Outcome,
 ) -> Result<Tally, String> {
-    // A test that failed has told so itself.
+    // A poisoned lock means that another test failed, which it reports itself.
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let inputs = inputs();
-    // What is made once, such as the pool of threads, is not counted.
+    // Memory that is allocated once, such as for the thread pool, is not counted.
     target(&[]);
     let tally = RefCell::new(Tally::default());
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
@@ -78,8 +78,8 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     Ok(tally.into_inner())
 }
 
-/// [`try_hold`] of a target that must stand it. Inputs of both kinds must have been among the cases, so that neither the
-/// parser's depths nor its refusals go untested; their counts are printed under the name of the `parser`.
+/// [`try_hold`] for a target that must pass. At least one case in a hundred must be read and one in a hundred refused,
+/// so that both are tested; the counts are printed with the name of the `parser`.
 pub fn hold<I: Strategy<Value = Vec<u8>>>(
     parser: &str,
     cases: u32,
@@ -88,7 +88,7 @@ pub fn hold<I: Strategy<Value = Vec<u8>>>(
     target: impl Fn(&[u8]) -> Outcome,
 ) {
     let tally = try_hold(cases, inputs, limit, target).unwrap_or_else(|e| panic!("{parser}: {e}"));
-    // Past the test harness, which would show it only when the test fails.
+    // Written directly, because the test harness shows the output of failed tests only.
     let _ = writeln!(std::io::stderr(), "{parser}: {tally}");
     assert_eq!(tally.read + tally.refused, cases as usize);
     let few = cases as usize / 100;

@@ -1,4 +1,4 @@
-//! Valid files, from which the inputs are made and with which fuzzing begins.
+//! Valid files: the basis of the inputs, and the files that fuzzing starts from.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn tar() -> [Vec<u8>; 2] {
     ]
 }
 
-/// What NumPy wrote, and the files of the referee.
+/// Files of NumPy, and files of the referee.
 pub fn npz() -> Vec<Vec<u8>> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut files: Vec<_> = ["f32", "f64", "fortran", "big_endian", "compressed", "zip64"]
@@ -94,7 +94,7 @@ pub fn model_metadata() -> String {
     model[start..=end].to_owned()
 }
 
-/// The tables that are read back, with two rows in which most fields are 1, which is a number and a name.
+/// The tables that are read back, each with two rows. Most fields are 1, which is valid as a number and as a name.
 pub fn csv() -> [Vec<u8>; 8] {
     fn table<R: Row>() -> Vec<u8> {
         let columns = R::columns();
@@ -145,7 +145,7 @@ pub fn config() -> Vec<u8> {
     config.to_toml(&["the best of 8 trials".into()]).unwrap()
 }
 
-/// What the page says about a training.
+/// The provenance of a training job.
 pub fn provenance() -> Vec<u8> {
     Provenance {
         version: "0.1.0".into(),
@@ -167,7 +167,7 @@ pub fn snapshots() -> Vec<u8> {
     snapshots::to_jpeg(&[epoch.clone(), epoch])
 }
 
-/// A real image as PNG and as JPEG, and one that is no square, with 16 bits and transparency.
+/// A real image as PNG and as JPEG, and one that is not square, with 16 bits and transparency.
 pub fn picture() -> [Vec<u8>; 3] {
     let record = &RECORDS[..RECORD_BYTES];
     let image = image::load_from_memory(&png_of(record)).unwrap();
@@ -181,12 +181,12 @@ pub fn picture() -> [Vec<u8>; 3] {
     [encoded(&image, ImageFormat::Png), encoded(&image, ImageFormat::Jpeg), encoded(&wide, ImageFormat::Png)]
 }
 
-/// Checkpoints at the beginning, on the way and at the end.
+/// Checkpoints at the beginning, in the middle and at the end.
 pub fn checkpoint() -> [Vec<u8>; 3] {
     [0, 2, 3].map(|epochs| JOB.checkpoint(epochs))
 }
 
-/// What is remembered of two files.
+/// The memory of two verified files.
 pub fn memory() -> Vec<u8> {
     let line = |name, digest: &str| format!("{name} 6146 1764000000000000000 1764000000.000000001 {digest}\n");
     [line("x.bin", &"0".repeat(64)), line("y.bin", &"f".repeat(64))].concat().into_bytes()

@@ -1,5 +1,5 @@
-//! Every parser of the program behind one kind of door: bytes in, and whether they were read or refused. What else must
-//! hold whatever the bytes is asserted here. The property tests beside this file and the targets of `fuzz/` use these.
+//! One function per parser of the program: it takes bytes and returns whether they were read or refused, and asserts
+//! what must hold for any bytes. The property tests beside this file and the targets of `fuzz/` use these functions.
 
 use std::cell::RefCell;
 use std::fs;
@@ -37,18 +37,18 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::common::{gzip, png_of, tar_of};
 
-/// What became of the bytes.
+/// The outcome of a parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// They are a file of the format.
+    /// The bytes are a valid file.
     Read,
-    /// They are not, and an error says why.
+    /// They are not; an error says why.
     Refused,
 }
 
 use Outcome::{Read, Refused};
 
-/// The problems of the `.npz` files: three features, two classes.
+/// The sizes of the problems in the `.npz` files.
 pub const DIMS: Dims = Dims { features: 3, classes: 2 };
 
 fn outcome<T>(result: &Result<T>) -> Outcome {
@@ -61,7 +61,7 @@ fn outcome<T>(result: &Result<T>) -> Outcome {
     }
 }
 
-/// What a file in one of several formats is.
+/// The outcome for a file in one of several formats.
 fn any_read(outcomes: &[Outcome]) -> Outcome {
     if outcomes.contains(&Read) { Read } else { Refused }
 }
@@ -164,7 +164,7 @@ pub fn config(bytes: &[u8]) -> Outcome {
     outcome(&Config::from_toml(text, Path::new("x.toml")))
 }
 
-/// What the page says about a training.
+/// The provenance of a training job.
 pub fn provenance(bytes: &[u8]) -> Outcome {
     let path = Path::new("x.json");
     let provenance = Provenance::from_json(bytes, path);
@@ -189,7 +189,7 @@ pub fn picture(bytes: &[u8]) -> Outcome {
     outcome(&pixels)
 }
 
-/// Checkpoints, with the digest that makes them pass for unaltered: training goes on from what is read.
+/// Checkpoints, with a digest that makes them pass for unaltered. Training resumes from those that are read.
 pub fn checkpoint(bytes: &[u8]) -> Outcome {
     let mut bytes = bytes.to_vec();
     sign(&mut bytes);
@@ -204,7 +204,7 @@ pub fn checkpoint(bytes: &[u8]) -> Outcome {
     outcome(&state)
 }
 
-/// Writes into a checkpoint its own digest, where it has a place for it.
+/// Writes the digest of a checkpoint into it, if there is a place for it.
 fn sign(bytes: &mut [u8]) {
     let key = br#""sha256":""#;
     let place = bytes.windows(key.len()).position(|window| window == key);
@@ -218,7 +218,7 @@ fn sign(bytes: &mut [u8]) {
     }
 }
 
-/// The training that the checkpoints are of: two settings on four examples.
+/// The training job of the checkpoints: two settings on four examples.
 pub static JOB: LazyLock<TinyJob> = LazyLock::new(|| {
     let pixels = [0, 50, 100, 150, 200, 250, 10, 20, 30, 70, 80, 90].to_vec();
     let examples = Dataset::new(DIMS, pixels, vec![0, 1, 1, 0]).unwrap();
@@ -232,7 +232,7 @@ pub static JOB: LazyLock<TinyJob> = LazyLock::new(|| {
     }
 });
 
-/// A training that takes no time.
+/// A training job that takes almost no time.
 pub struct TinyJob {
     settings: [Setting; 2],
     schedule: Schedule,
@@ -271,17 +271,17 @@ impl TinyJob {
     }
 }
 
-/// An archive on disk, whatever it is.
+/// An archive on disk.
 pub fn archive(bytes: &[u8]) -> Outcome {
     SANDBOX.with_borrow(|sandbox| sandbox.fetch(bytes))
 }
 
-/// A tar archive, in a gzip file that is right.
+/// A tar archive in a valid gzip file.
 pub fn tar(bytes: &[u8]) -> Outcome {
     archive(&gzip(bytes, Compression::none()))
 }
 
-/// The PNG in a tarball of the npm package's layout that is right.
+/// The PNG in an otherwise valid tarball of the npm package.
 pub fn png(bytes: &[u8]) -> Outcome {
     tar(&tar_of(&[("package/x.png", bytes), ("package/x.json", LABELS.as_bytes())]))
 }
@@ -292,22 +292,22 @@ pub fn labels(bytes: &[u8]) -> Outcome {
     tar(&tar_of(&[("package/x.png", &PNG), ("package/x.json", bytes)]))
 }
 
-/// The memory of verified digests: whatever it says, an altered file is refused and the right one is loaded.
+/// The memory of verified digests: with any content, an altered file is refused and the correct one is loaded.
 pub fn memory(bytes: &[u8]) -> Outcome {
     SANDBOX.with_borrow(|sandbox| sandbox.load(bytes))
 }
 
-/// The real images that the archives are made of.
+/// The real images in the archives.
 pub static RECORDS: LazyLock<&[u8]> =
     LazyLock::new(|| &include_bytes!("../../data/sample/test.bin")[..2 * RECORD_BYTES]);
 
 /// Their labels.
 pub static LABELS: LazyLock<String> = LazyLock::new(|| format!("[{},{}]", RECORDS[0], RECORDS[RECORD_BYTES]));
 
-/// The name of the file that is wanted.
+/// The name of the wanted file.
 const NAME: &str = "x.bin";
 
-/// What is wanted: the two images.
+/// A catalog of the two images.
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog {
     entries: vec![Entry {
         file: RecordFile { name: NAME, records: 2, sha256: store::sha256(*RECORDS).unwrap().leak(), advice: "none" },
@@ -326,9 +326,9 @@ thread_local! {
 pub struct Sandbox(pub TempDir);
 
 impl Sandbox {
-    /// An empty one.
+    /// An empty sandbox.
     pub fn new() -> Self {
-        // In memory where there is such a place: what is synced there costs nothing.
+        // In memory if possible, where syncing costs nothing.
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let sandbox = Self(folder.unwrap());
@@ -340,20 +340,20 @@ impl Sandbox {
         self.0.path().join("data")
     }
 
-    /// Fetches from `archive`: the file that is wanted, byte for byte, or nothing.
+    /// Fetches from `archive`: either exactly the wanted file is written, or nothing.
     fn fetch(&self, archive: &[u8]) -> Outcome {
         let path = self.0.path().join("archive");
         fs::write(&path, archive).unwrap();
         let source = Source::Path(path);
-        let report = fetch(&self.data(), &CATALOG, &source, Trust::Nothing, &mut ());
+        let fetched = fetch(&self.data(), &CATALOG, &source, Trust::Nothing, &mut ());
         let written = fs::read(self.data().join(NAME)).ok();
-        assert_eq!(written.is_some(), report.is_ok());
+        assert_eq!(written.is_some(), fetched.is_ok());
         assert!(written.is_none_or(|bytes| bytes == *RECORDS));
         self.tidy();
-        outcome(&report)
+        outcome(&fetched)
     }
 
-    /// Loads the file, altered and right, with `memory` as what is remembered.
+    /// Loads the altered and the correct file, with `memory` as the memory of digests.
     fn load(&self, memory: &[u8]) -> Outcome {
         let load = |bytes: &[u8]| {
             fs::write(self.data().join(NAME), bytes).unwrap();
@@ -362,15 +362,15 @@ impl Sandbox {
         };
         let mut altered = RECORDS.to_vec();
         altered[RECORD_BYTES - 1] ^= 1;
-        assert!(load(&altered).is_err(), "an altered file was taken on trust");
+        assert!(load(&altered).is_err(), "an altered file was trusted");
         assert!(cifar10::to_records(&load(&RECORDS).unwrap()) == *RECORDS);
         let remembered = fs::read_to_string(self.data().join(".verified")).unwrap();
         self.tidy();
-        // What it says about other files is kept.
+        // Lines about other files are kept.
         if remembered.lines().count() > 1 { Read } else { Refused }
     }
 
-    /// Asserts that the folder is as it was, apart from what belongs into it, which is removed.
+    /// Asserts that nothing but the expected files was written, and removes those.
     pub fn tidy(&self) {
         for (folder, allowed) in
             [(self.0.path().to_owned(), &["archive", "data"][..]), (self.data(), &[".lock", ".verified", NAME])]
