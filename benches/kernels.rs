@@ -1,5 +1,5 @@
 //! Each kernel on one thread, beside a loop of multiply-adds. An *item* is a floating-point operation, so that
-//! "Gitem/s" means GFLOP/s; for `normalise` it is a pixel, for `softmax` and `sigmoid` a logit.
+//! "Gitem/s" means GFLOP/s; for `normalise` it is a pixel, for `losses` a logit.
 
 #[path = "support/fma.rs"]
 mod fma;
@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use onelayer::hyperparameters::Loss;
 use onelayer::network::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Normalise, Panel, RowStep, Sigmoid, Softmax, WeightOutput,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Losses, Normalise, Panel, RowStep, WeightOutput,
 };
 use pulp::Arch;
 
@@ -73,28 +74,14 @@ fn backward_and_update(bencher: Bencher, rows: usize) {
     });
 }
 
-#[divan::bench]
-fn softmax(bencher: Bencher) {
-    let arch = Arch::new();
-    let mut logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
-    let (mut losses, mut predictions) = (Lanes::ZERO, [0; LANES]);
-    bencher.counter(ItemsCount::new(10 * LANES)).bench_local(|| {
-        arch.dispatch(Softmax {
-            logits: black_box(&mut logits),
-            labels: &[3; LANES],
-            losses: &mut losses,
-            predictions: &mut predictions,
-        });
-    });
-}
-
-#[divan::bench]
-fn sigmoid(bencher: Bencher) {
+#[divan::bench(args = Loss::ALL)]
+fn losses(bencher: Bencher, loss: Loss) {
     let arch = Arch::new();
     let logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
     let (mut losses, mut predictions) = (Lanes::ZERO, [0; LANES]);
     bencher.counter(ItemsCount::new(10 * LANES)).with_inputs(|| logits.clone()).bench_local_refs(|logits| {
-        arch.dispatch(Sigmoid {
+        arch.dispatch(Losses {
+            loss,
             logits: black_box(logits),
             labels: &[3; LANES],
             losses: &mut losses,

@@ -87,7 +87,7 @@ fn saturated_probabilities_give_a_finite_loss_and_gradient() {
                     assert!((value - expected).abs() <= 1e-6 * expected, "{loss} {size}: {value}");
                 }
             }
-            let (_, probabilities) = group.outcomes(Examples::Rows(&x, &[0])).unwrap();
+            let (_, probabilities) = group.outcomes_and_probabilities(Examples::Rows(&x, &[0])).unwrap();
             assert_eq!(probabilities[0], 1.0, "{loss} is saturated");
         }
     }

@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
 use crate::hyperparameters::Loss;
-use crate::network::{Examples, Group, Parameters, Totals};
+use crate::network::{Examples, Group, Parameters};
 
 /// The results of one model for each of the n examples of a split, in its order.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +39,7 @@ pub fn outcomes(models: &[(&Parameters, Loss)], dataset: &Dataset, normalizer: &
     let (parameters, losses): (Vec<_>, Vec<_>) = models.iter().copied().unzip();
     parameters.iter().try_for_each(|parameters| parameters.check_finite())?;
     let group = Group::new(&parameters)?.with_losses(&losses)?;
-    let (results, probabilities) = group.outcomes(Examples::All(dataset, normalizer))?;
+    let (results, probabilities) = group.outcomes_and_probabilities(Examples::All(dataset, normalizer))?;
     let (m, classes) = (models.len(), group.dims().classes);
     let of_model = |(j, parameters): (usize, &&Parameters)| {
         let results = results.iter().skip(j).step_by(m);
@@ -59,11 +59,8 @@ pub fn outcomes(models: &[(&Parameters, Loss)], dataset: &Dataset, normalizer: &
 impl Outcomes {
     /// The scores, with a penalty of weight `lambda` in the cost; NaN without examples.
     pub fn scores(&self, lambda: f64) -> Scores {
-        let mut totals = Totals::default();
-        for (index, &loss) in self.losses.iter().enumerate() {
-            totals.add(loss, self.is_right(index));
-        }
-        Scores::new(totals, self.labels.len(), lambda * self.squared_norm)
+        let is_right = (0..self.labels.len()).map(|index| self.is_right(index));
+        Scores::new(self.losses.iter().copied().zip(is_right), lambda * self.squared_norm)
     }
 
     /// The confusion matrix.
@@ -120,10 +117,16 @@ pub struct Scores {
 }
 
 impl Scores {
-    fn new(totals: Totals, examples: usize, penalty: f64) -> Self {
-        let n = examples as f64;
-        let loss = totals.loss / n;
-        Self { loss, cost: loss + penalty, accuracy: totals.correct as f64 / n }
+    /// The scores from the loss of each example, true if it is classified correctly, and the penalty.
+    fn new(examples: impl Iterator<Item = (f32, bool)>, penalty: f64) -> Self {
+        let (mut n, mut sum, mut correct) = (0.0, 0.0, 0.0);
+        for (loss, is_right) in examples {
+            n += 1.0;
+            sum += f64::from(loss);
+            correct += f64::from(u8::from(is_right));
+        }
+        let loss = sum / n;
+        Self { loss, cost: loss + penalty, accuracy: correct / n }
     }
 
     /// True if loss and cost are finite numbers.
@@ -155,9 +158,13 @@ pub(crate) fn evaluate_group(
     dataset: &Dataset,
     normalizer: &Normalizer,
 ) -> Result<Vec<Scores>> {
-    let totals = group.evaluate(Examples::All(dataset, normalizer))?;
-    let members = totals.into_iter().zip(lambdas).enumerate();
-    Ok(members.map(|(j, (t, lambda))| Scores::new(t, dataset.len(), lambda * group.squared_norm(j))).collect())
+    let outcomes = group.outcomes(Examples::All(dataset, normalizer))?;
+    let of_member = |(j, lambda)| {
+        let examples = outcomes.iter().skip(j).step_by(group.len()).zip(dataset.labels());
+        let results = examples.map(|(outcome, &label)| (outcome.loss, outcome.class == u32::from(label)));
+        Scores::new(results, lambda * group.squared_norm(j))
+    };
+    Ok(lambdas.iter().enumerate().map(of_member).collect())
 }
 
 /// Number of bins of a [`ProbabilityHistogram`].

@@ -119,8 +119,8 @@
 //! |---|---|---|
 //! | features from pixels | [`Normalizer::apply`] | [`kernels::Normalise`] |
 //! | 1 logits | [`passes::forward`] | [`kernels::Forward`] |
-//! | 2a softmax | [`passes::softmax_cross_entropy`] | [`kernels::Softmax`] |
-//! | 2b sigmoids | [`passes::sigmoid_binary_cross_entropy`] | [`kernels::Sigmoid`] |
+//! | 2a softmax | [`passes::softmax_cross_entropy`] | [`kernels::Losses`] |
+//! | 2b sigmoids | [`passes::sigmoid_binary_cross_entropy`] | [`kernels::Losses`] |
 //! | 3 gradients | [`passes::backward`] | [`kernels::Backward`] |
 //! | 4 update | [`passes::update`] | [`kernels::Backward`] |
 //! | all, for m settings at once | | [`Group::step`], [`Group::gradients`] |
@@ -137,7 +137,7 @@ pub mod kernels;
 pub mod passes;
 
 pub use examples::Examples;
-pub use group::{Group, Outcome, Step, Totals};
+pub use group::{Group, Outcome, Step};
 
 #[cfg(doc)]
 use crate::dataset::normalizer::Normalizer;

@@ -56,23 +56,6 @@ pub struct Outcome {
     pub class: u32,
 }
 
-/// The sums of one member's results over the examples of an evaluation.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Totals {
-    /// Sum of the losses of the examples, in nats.
-    pub loss: f64,
-    /// Number of examples whose label has the largest logit; of equal logits the first counts.
-    pub correct: usize,
-}
-
-impl Totals {
-    /// Adds an example.
-    pub(crate) fn add(&mut self, loss: f32, is_correct: bool) {
-        self.loss += f64::from(loss);
-        self.correct += usize::from(is_correct);
-    }
-}
-
 impl Group {
     /// The group of `members`, each with the loss [`Loss::Softmax`].
     ///
@@ -206,29 +189,22 @@ impl Group {
         self.stacks.iter().zip(&self.workspaces).flat_map(of_stack).collect()
     }
 
-    /// The total loss and the number of correctly classified `examples`, for each member.
+    /// The outcome of each of the `examples` for each member, (n,m).
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] if `examples` differs in shape from the members.
-    pub fn evaluate(&self, examples: Examples) -> Result<Vec<Totals>> {
-        let (outcomes, _) = self.pass(examples, |_| ())?;
-        let mut totals = vec![Totals::default(); self.len()];
-        for (i, outcomes) in outcomes.chunks_exact(totals.len()).enumerate() {
-            for (totals, &Outcome { loss, class }) in totals.iter_mut().zip(outcomes) {
-                totals.add(loss, class == u32::from(examples.label(i)));
-            }
-        }
-        Ok(totals)
+    pub fn outcomes(&self, examples: Examples) -> Result<Vec<Outcome>> {
+        Ok(self.pass(examples, |_| ())?.0)
     }
 
-    /// The outcome of each of the `examples` for each member, (n,m), and the probabilities of all classes, (n,m,k).
-    /// Those of a softmax add up to 1, those of k sigmoids need not.
+    /// The [`outcomes`](Self::outcomes), (n,m), and the probabilities of all classes, (n,m,k). Those of a softmax add up to
+    /// 1, those of k sigmoids need not.
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](Self::evaluate).
-    pub fn outcomes(&self, examples: Examples) -> Result<(Vec<Outcome>, Vec<f32>)> {
+    /// As [`outcomes`](Self::outcomes).
+    pub fn outcomes_and_probabilities(&self, examples: Examples) -> Result<(Vec<Outcome>, Vec<f32>)> {
         self.pass(examples, |probability| probability)
     }
 

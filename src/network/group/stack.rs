@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::Step;
 use crate::hyperparameters::Loss;
 use crate::network::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, PANEL, Panel, ROW_MULTIPLE, RowStep, Sigmoid, Softmax, WeightOutput,
+    Backward, CHUNK, Forward, Image, LANES, Lanes, Losses, PANEL, Panel, ROW_MULTIPLE, RowStep, WeightOutput,
 };
 use crate::network::{Examples, Parameters};
 use crate::shape::Dims;
@@ -180,11 +180,8 @@ impl Stack {
         let labels = &scratch.labels;
         let members = scratch.logits.chunks_exact_mut(self.dims.classes).zip(&self.losses);
         let results = scratch.losses.iter_mut().zip(&mut scratch.predictions);
-        for ((logits, loss), (losses, predictions)) in members.zip(results) {
-            match loss {
-                Loss::Softmax => self.arch.dispatch(Softmax { logits, labels, losses, predictions }),
-                Loss::Bce => self.arch.dispatch(Sigmoid { logits, labels, losses, predictions }),
-            }
+        for ((logits, &loss), (losses, predictions)) in members.zip(results) {
+            self.arch.dispatch(Losses { loss, logits, labels, losses, predictions });
         }
     }
 

@@ -237,14 +237,15 @@ fn a_step_is_the_update_by_the_gradient_to_the_last_bit() {
 }
 
 /// The results of three steps and an evaluation of a group.
-fn outcome(mut group: Group, case: &Case) -> Vec<(Parameters, Totals, f64)> {
+fn results(mut group: Group, case: &Case) -> Vec<(Parameters, Vec<Outcome>, f64)> {
     let steps = steps(group.len());
     for _ in 0..3 {
         group.step(case.examples(), &steps).unwrap();
     }
-    let totals = group.evaluate(case.examples()).unwrap();
+    let outcomes = group.outcomes(case.examples()).unwrap();
+    let of_member = |j| outcomes.iter().skip(j).step_by(steps.len()).copied().collect();
     let losses = group.batch_losses();
-    (0..steps.len()).map(|j| (group.member(j), totals[j], losses[j])).collect()
+    (0..steps.len()).map(|j| (group.member(j), of_member(j), losses[j])).collect()
 }
 
 #[test]
@@ -254,12 +255,12 @@ fn a_member_is_the_same_alone_and_in_any_group_to_the_last_bit() {
     let alone = |j: usize| {
         let mut group = Group::new(&members[j..=j]).unwrap().with_losses(&losses(8)[j..=j]).unwrap();
         (0..3).for_each(|_| group.step(case.examples(), &steps(8)[j..=j]).unwrap());
-        (group.member(0), group.evaluate(case.examples()).unwrap()[0], group.batch_losses()[0])
+        (group.member(0), group.outcomes(case.examples()).unwrap(), group.batch_losses()[0])
     };
     let alone: Vec<_> = (0..8).map(alone).collect();
     for m in [1, 2, 3, 4, 5, 8] {
         for threads in [1, 2] {
-            let found = in_pool(threads, || outcome(group(&members[..m]), &case));
+            let found = in_pool(threads, || results(group(&members[..m]), &case));
             assert_eq!(found, alone[..m], "a group of {m} on {threads} threads");
         }
     }
@@ -271,9 +272,9 @@ fn the_result_is_the_same_at_any_number_of_threads_to_the_last_bit() {
     let case = Case::new(101, 700, 10);
     let members = case.members(3);
     let one_stack = in_pool(1, || group(&members));
-    let expected = in_pool(1, || outcome(one_stack.clone(), &case));
+    let expected = in_pool(1, || results(one_stack.clone(), &case));
     for threads in [2, 3, 8, 33] {
-        let found = in_pool(threads, || [outcome(group(&members), &case), outcome(one_stack.clone(), &case)]);
+        let found = in_pool(threads, || [results(group(&members), &case), results(one_stack.clone(), &case)]);
         assert_eq!(found, [expected.clone(), expected.clone()], "{threads} threads");
     }
 }
@@ -299,11 +300,11 @@ fn the_result_is_the_same_with_any_instruction_set_to_the_last_bit() {
     for (n, d, k, m) in SHAPES {
         let case = Case::new(n, d, k);
         let group = group(&case.members(m));
-        let expected = outcome(group.clone(), &case);
+        let expected = results(group.clone(), &case);
         for arch in archs {
             let mut group = group.clone();
             group.stacks.iter_mut().for_each(|stack| stack.arch = arch);
-            assert_eq!(outcome(group, &case), expected, "{arch:?} {n} {d} {k} {m}");
+            assert_eq!(results(group, &case), expected, "{arch:?} {n} {d} {k} {m}");
         }
     }
 }
@@ -326,9 +327,9 @@ fn images_are_normalised_as_by_the_normalizer() {
     let other = Examples::Chosen(&dataset, &normalizer, &[1; 9]);
     assert_ne!(group.gradients(other, &[0.0; 2]).unwrap(), rows);
     let every: Vec<_> = (0..20).collect();
-    let all = group.evaluate(Examples::All(&dataset, &normalizer)).unwrap();
+    let all = group.outcomes(Examples::All(&dataset, &normalizer)).unwrap();
     let chosen = Examples::Chosen(&dataset, &normalizer, &every);
-    assert_eq!(group.evaluate(chosen).unwrap(), all);
+    assert_eq!(group.outcomes(chosen).unwrap(), all);
 }
 
 #[test]
@@ -392,11 +393,9 @@ fn a_member_and_its_squared_norm_are_read_back_to_the_last_bit() {
 fn zero_parameters_have_loss_ln_k_and_predict_the_first_class() {
     let case = Case::new(20, 50, 10);
     let group = Group::new(&[Parameters::zeros(case.dims)]).unwrap();
-    let totals = group.evaluate(case.examples()).unwrap()[0];
-    assert!((totals.loss / 20.0 - 10_f64.ln()).abs() < 1e-6, "{totals:?}");
-    assert_eq!(totals.correct, case.labels.iter().filter(|&&l| l == 0).count());
-    let (outcomes, probabilities) = group.outcomes(case.examples()).unwrap();
-    assert!(outcomes.iter().all(|outcome| outcome.class == 0), "{outcomes:?}");
+    let (outcomes, probabilities) = group.outcomes_and_probabilities(case.examples()).unwrap();
+    let is_expected = |o: &Outcome| o.class == 0 && (f64::from(o.loss) - 10_f64.ln()).abs() < 1e-6;
+    assert!(outcomes.len() == 20 && outcomes.iter().all(is_expected), "{outcomes:?}");
     assert!(probabilities.iter().all(|&p| p == 0.1), "{probabilities:?}");
 }
 
@@ -405,10 +404,9 @@ fn zero_parameters_of_sigmoids_have_loss_ln_2_and_probability_one_half() {
     let case = Case::new(20, 50, 10);
     let group = Group::new(&[Parameters::zeros(case.dims)]).unwrap();
     let group = group.with_losses(&[Loss::Bce]).unwrap();
-    let totals = group.evaluate(case.examples()).unwrap()[0];
-    assert!((totals.loss / 20.0 - 2_f64.ln()).abs() < 1e-6, "{totals:?}");
-    let (outcomes, probabilities) = group.outcomes(case.examples()).unwrap();
-    assert!(outcomes.iter().all(|outcome| outcome.class == 0), "{outcomes:?}");
+    let (outcomes, probabilities) = group.outcomes_and_probabilities(case.examples()).unwrap();
+    let is_expected = |o: &Outcome| o.class == 0 && (f64::from(o.loss) - 2_f64.ln()).abs() < 1e-6;
+    assert!(outcomes.len() == 20 && outcomes.iter().all(is_expected), "{outcomes:?}");
     assert!(probabilities.iter().all(|&p| p == 0.5), "{probabilities:?}");
 }
 
@@ -421,7 +419,7 @@ fn the_largest_logit_is_the_prediction_and_huge_logits_stay_finite() {
     let largest = |row: &[f32]| (0..4).fold(0, |best, c| if row[c] > row[best] { c } else { best });
     let expected: Vec<_> = logits.chunks_exact(4).map(|row| largest(row) as u32).collect();
     let group = group(&[member.clone(), member]);
-    let (outcomes, _) = group.outcomes(case.examples()).unwrap();
+    let outcomes = group.outcomes(case.examples()).unwrap();
     for (found, expected) in outcomes.chunks_exact(2).zip(expected) {
         assert_eq!([found[0].class, found[1].class], [expected; 2]);
     }
@@ -443,8 +441,8 @@ fn a_feature_that_is_not_finite_affects_only_the_loss_of_its_example() {
                 assert_eq!(loss.is_finite(), i != 3, "{bad} example {i}: {loss}");
             }
         }
-        let totals = group.evaluate(case.examples()).unwrap();
-        assert!(totals.iter().all(|t| !t.loss.is_finite()), "{totals:?}");
+        let outcomes = group.outcomes(case.examples()).unwrap();
+        assert!(outcomes.chunks_exact(2).enumerate().all(|(i, o)| o.iter().all(|o| o.loss.is_finite() == (i != 3))));
     }
 }
 
@@ -494,6 +492,6 @@ fn wrong_shapes_are_errors() {
     assert!(group.step(case.examples(), &steps(1)).is_err());
     assert!(group.step(other.examples(), &steps(2)).is_err());
     assert!(group.step(Examples::Rows(&[], &[]), &steps(2)).is_err());
-    assert!(group.evaluate(Examples::Rows(&case.x, &[3; 4])).is_err());
+    assert!(group.outcomes(Examples::Rows(&case.x, &[3; 4])).is_err());
     assert!(group.step(case.examples(), &steps(2)).is_ok());
 }

@@ -1,29 +1,42 @@
-//! From logits to losses and probabilities: [`Softmax`], [`Sigmoid`].
+//! From logits to losses and probabilities: [`Losses`].
 
 use pulp::{Simd, WithSimd};
 
 use super::math::{exp, ln, ln_1p};
 use super::{LANES, Lanes};
+use crate::hyperparameters::Loss;
 
-/// The loss and the softmax of [`LANES`] examples, one per lane.
-pub struct Softmax<'a> {
+/// The losses, probabilities and predictions of [`LANES`] examples, one per lane.
+pub struct Losses<'a> {
+    /// The loss to compute.
+    pub loss: Loss,
     /// (k): logits, overwritten by probabilities.
     pub logits: &'a mut [Lanes],
     /// The class of each example.
     pub labels: &'a [u8; LANES],
-    /// Overwritten: logsumexp(logits) − logits\[label\] in nats; not finite if a logit is not.
+    /// Overwritten: the loss of each example in nats; not finite if a logit is not.
     pub losses: &'a mut Lanes,
     /// Overwritten: the class of the largest logit; of equal logits the first.
     pub predictions: &'a mut [u32; LANES],
 }
 
-impl WithSimd for Softmax<'_> {
+impl WithSimd for Losses<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let vectors = LANES / S::F32_LANES;
         let max = largest(simd, self.logits, self.predictions).0;
+        match self.loss {
+            Loss::Softmax => self.softmax(simd, &max),
+            Loss::Bce => self.sigmoids(),
+        }
+    }
+}
+
+impl Losses<'_> {
+    /// logsumexp(logits) − logits\[label\], with `max` subtracted from the logits of each example.
+    #[inline(always)]
+    fn softmax<S: Simd>(self, simd: S, max: &[f32; LANES]) {
         let mut below_max = [0.0; LANES];
         for (e, &label) in self.labels.iter().enumerate() {
             below_max[e] = max[e] - self.logits[usize::from(label)].0[e];
@@ -47,9 +60,29 @@ impl WithSimd for Softmax<'_> {
         let (sum, _) = S::as_simd_f32s(&sum);
         for row in self.logits.iter_mut() {
             let (row, _) = S::as_mut_simd_f32s(&mut row.0);
-            for v in 0..vectors {
+            for v in 0..LANES / S::F32_LANES {
                 row[v] = simd.div_f32s(row[v], sum[v]);
             }
+        }
+    }
+
+    /// The mean over the classes of the binary cross-entropy.
+    #[inline(always)]
+    fn sigmoids(self) {
+        let classes = self.logits.len() as f32;
+        let mut sum = [0.0; LANES];
+        for (class, row) in self.logits.iter_mut().enumerate() {
+            for e in 0..LANES {
+                let z = row.0[e];
+                let onehot = f32::from(u8::from(usize::from(self.labels[e]) == class));
+                let exp = exp(-z.abs());
+                // A product rather than a branch: 0 · ∞ is NaN, so that an infinite logit gives a NaN loss.
+                sum[e] += z.max(0.0) - z * onehot + ln_1p(exp);
+                row.0[e] = if z >= 0.0 { 1.0 } else { exp } / (1.0 + exp);
+            }
+        }
+        for e in 0..LANES {
+            self.losses.0[e] = sum[e] / classes;
         }
     }
 }
@@ -71,40 +104,4 @@ fn largest<S: Simd>(simd: S, logits: &[Lanes], predictions: &mut [u32; LANES]) -
         }
     }
     max
-}
-
-/// The loss and the sigmoids of [`LANES`] examples, one per lane.
-pub struct Sigmoid<'a> {
-    /// (k): logits, overwritten by probabilities.
-    pub logits: &'a mut [Lanes],
-    /// The class of each example.
-    pub labels: &'a [u8; LANES],
-    /// Overwritten: the mean over the classes of the binary cross-entropy, in nats; not finite if a logit is not.
-    pub losses: &'a mut Lanes,
-    /// Overwritten: the class of the largest logit; of equal logits the first.
-    pub predictions: &'a mut [u32; LANES],
-}
-
-impl WithSimd for Sigmoid<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        largest(simd, self.logits, self.predictions);
-        let classes = self.logits.len() as f32;
-        let mut sum = [0.0; LANES];
-        for (class, row) in self.logits.iter_mut().enumerate() {
-            for e in 0..LANES {
-                let z = row.0[e];
-                let onehot = f32::from(u8::from(usize::from(self.labels[e]) == class));
-                let exp = exp(-z.abs());
-                // A product rather than a branch: 0 · ∞ is NaN, so that an infinite logit gives a NaN loss.
-                sum[e] += z.max(0.0) - z * onehot + ln_1p(exp);
-                row.0[e] = if z >= 0.0 { 1.0 } else { exp } / (1.0 + exp);
-            }
-        }
-        for e in 0..LANES {
-            self.losses.0[e] = sum[e] / classes;
-        }
-    }
 }

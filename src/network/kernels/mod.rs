@@ -30,12 +30,12 @@ mod normalise;
 
 pub use backward::{Backward, RowStep, WeightOutput};
 pub use forward::Forward;
-pub use loss::{Sigmoid, Softmax};
+pub use loss::Losses;
 pub use normalise::{IMAGE_WIDTH, Image, Normalise};
 
 /// Features per panel: four AVX-512 vectors, eight AVX2 vectors.
 pub const PANEL: usize = 64;
-/// Partial sums per logit, and examples per call of [`Softmax`] and [`Sigmoid`]: the lanes of the widest vector.
+/// Partial sums per logit, and examples per call of [`Losses`]: the lanes of the widest vector.
 pub const LANES: usize = 16;
 /// Class rows per tile; a divisor of the ten classes of CIFAR-10.
 pub const ROWS: usize = 5;
