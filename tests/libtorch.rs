@@ -26,7 +26,7 @@ fn problem(x: &[f32], labels: &[u8]) -> Problem {
 }
 
 fn setting(lambda: f64) -> Setting {
-    Setting::new(lambda, Setting::DEFAULT_ETA).unwrap()
+    Setting::new(lambda, 0.1).unwrap()
 }
 
 fn widened(values: &[f32]) -> Vec<f64> {

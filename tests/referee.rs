@@ -524,7 +524,7 @@ fn invalid_problems_are_refused_in_one_line() {
         (("x", &[3, 2][..], Data::F64(&[0.5; 6])), "must have the shape (2, 3), but has (3, 2)"),
         (
             ("x", &[2, 3], Data::F64(&[0.1; 6])),
-            "must hold float32 values, as in a file of --export, but element 0 is 0.1",
+            "must hold float32 values, as --export writes them, but element 0 is 0.1",
         ),
         (("y", &[2], Data::I64(&[0, 2])), "labels must be 0 to 1, but one is 2"),
         (("y", &[2], Data::I64(&[0, -1])), "but one is -1"),

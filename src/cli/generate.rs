@@ -1,4 +1,4 @@
-//! `onelayer generate`: what other programs need to know about this one's arguments.
+//! `onelayer generate`: shell completions and man pages.
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -9,20 +9,20 @@ use clap_complete::Shell;
 
 use super::Cli;
 
-const EXAMPLES: &str = "\
+const AFTER_HELP: &str = "\
 Examples:
   onelayer generate bash > ~/.local/share/bash-completion/completions/onelayer
   onelayer generate man > onelayer.1
   onelayer generate man train > onelayer-train.1";
 
-/// What `generate` takes.
+/// The arguments of `generate`.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Completions for a shell, or the man page
+    /// A shell, for its completions, or man, for the man page
     #[arg(value_enum)]
     what: What,
-    /// With man: the page of this command instead of the program's
+    /// With man: the command to describe, instead of the whole program
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -50,16 +50,16 @@ impl What {
     }
 }
 
-/// Prints it.
+/// Prints the completions or the man page.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let text = match args.what.shell() {
         Some(shell) => {
-            anyhow::ensure!(args.command.is_none(), "completions are for all commands at once: name none");
+            anyhow::ensure!(args.command.is_none(), "COMMAND is only for man: completions cover all commands");
             completions(shell)
         }
         None => man_page(args.command.as_deref())?,
     };
-    // Nobody to read it is no failure.
+    // A closed pipe is not an error.
     let _ = stdout().write_all(&text);
     Ok(ExitCode::SUCCESS)
 }
@@ -72,7 +72,7 @@ fn completions(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// The page of the program, or of one of its commands.
+/// The man page of the program, or of one of its commands.
 fn man_page(command: Option<&str>) -> anyhow::Result<Vec<u8>> {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();
@@ -80,7 +80,7 @@ fn man_page(command: Option<&str>) -> anyhow::Result<Vec<u8>> {
         None => program,
         Some(name) => program
             .find_subcommand(name)
-            .with_context(|| format!("there is no command {name:?}: `onelayer --help` lists them"))?
+            .with_context(|| format!("there is no command {name:?}; `onelayer --help` lists all"))?
             .clone(),
     };
     let mut page = Vec::new();

@@ -1,4 +1,4 @@
-//! The two `.npz` files of [`crate::gradcheck::referee`].
+//! The two `.npz` files of the referee.
 //!
 //! A problem, written here and solved elsewhere, for n examples, d features and k classes:
 //!
@@ -10,17 +10,17 @@
 //! | `b` | (k) | float64 | the biases |
 //! | `lambda` | () | float64 | λ in cost = mean cross-entropy + λ · Σ W² |
 //!
-//! `x`, `W` and `b` are `float32` values held as `float64`: NumPy then computes in `float64`, and who wants `float32` loses
-//! nothing by converting.
+//! `x`, `W` and `b` are `float32` values stored as `float64`: NumPy then computes in `float64`, and converting them to
+//! `float32` is exact.
 //!
-//! A submission, written elsewhere and read here, each array `float32` or `float64`:
+//! A submission, written elsewhere and read here; each array is `float32` or `float64`:
 //!
 //! | array | shape | |
 //! |---|---|---|
-//! | `grad_W` | (k, d) or (d, k) | the gradient of the cost by `W`; if d = k, (k, d) |
-//! | `grad_b` | (k), (k, 1) or (1, k) | the gradient of the cost by `b` |
-//! | `loss` | (), (1) or (1, 1) | the mean cross-entropy; may be left out |
-//! | `cost` | (), (1) or (1, 1) | may be left out |
+//! | `grad_W` | (k, d) or (d, k) | the gradient of the cost with respect to `W`; if d = k, (k, d) |
+//! | `grad_b` | (k), (k, 1) or (1, k) | the gradient of the cost with respect to `b` |
+//! | `loss` | (), (1) or (1, 1) | optional: the mean cross-entropy |
+//! | `cost` | (), (1) or (1, 1) | optional: cost as above |
 
 use std::path::Path;
 
@@ -32,11 +32,12 @@ use crate::hyperparameters::Setting;
 use crate::network::Parameters;
 use crate::shape::Dims;
 
-/// The content of the file of a problem. Equal problems give equal bytes.
+/// The file of a problem. Equal problems give equal bytes.
 ///
 /// # Errors
 ///
-/// `Error::InvalidValue` when `x` takes more than the 64 MiB that are read (2,730 images), or λ is negative or infinite.
+/// `Error::InvalidValue` if `x` exceeds 64 MiB (2,730 images), the most that is read back, or λ is negative, infinite or
+/// NaN.
 pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
     let Parameters { dims, weight, bias } = problem.parameters();
     let (n, d, k) = (problem.len(), dims.features, dims.classes);
@@ -51,13 +52,13 @@ pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
     ])
 }
 
-/// Reads a problem and its λ from `bytes`; `path` is what errors name.
+/// Reads a problem and its λ from `bytes`. Errors name `path` as their file.
 ///
 /// # Errors
 ///
-/// `Error::Format` when `bytes` is no readable `.npz` file, an array is missing, a label is no class, or a number is not
-/// a finite `float32` value: the reference would compute with another one. `Error::Shape` when an array has no fitting
-/// shape, `Error::InvalidValue` when λ is negative or infinite.
+/// `Error::Format` if `bytes` are not a valid `.npz` file, an array is missing, a label is not a class, or a number is not
+/// a `float32` value, so that the reference would compute with a different one. `Error::Shape` if an array has the wrong
+/// shape, `Error::NonFinite` if a number is NaN or infinite, `Error::InvalidValue` if λ is negative, infinite or NaN.
 pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
     let mut npz = Npz::open(bytes, path)?;
     let weight = npz.array("W")?;
@@ -79,12 +80,12 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
     Ok((problem, valid_lambda(lambda)?))
 }
 
-/// Reads what was submitted for a problem of `dims` from `bytes`; `path` is what errors name.
+/// Reads a submission for a problem of `dims` from `bytes`. Errors name `path` as their file.
 ///
 /// # Errors
 ///
-/// `Error::Format` when `bytes` is no readable `.npz` file or a gradient is missing, `Error::Shape` when an array has
-/// no fitting shape, `Error::NonFinite` when a number is NaN or infinite.
+/// `Error::Format` if `bytes` are not a valid `.npz` file or a gradient is missing, `Error::Shape` if an array has the
+/// wrong shape, `Error::NonFinite` if a number is NaN or infinite.
 pub fn read_submission(bytes: &[u8], path: &Path, dims: Dims) -> Result<Submission> {
     let (k, d) = (dims.classes, dims.features);
     let mut npz = Npz::open(bytes, path)?;
@@ -103,10 +104,10 @@ pub fn read_submission(bytes: &[u8], path: &Path, dims: Dims) -> Result<Submissi
     })
 }
 
-/// The shapes of a single number: NumPy's scalar, an array of one, MATLAB's and Octave's matrix of one.
+/// The shapes of a single number: a NumPy scalar, an array of one, a MATLAB or Octave matrix of one.
 const SCALAR: &[&[usize]] = &[&[], &[1], &[1, 1]];
 
-/// A matrix of rows of `columns` elements, transposed.
+/// The transpose of a matrix with `columns` columns.
 fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
     let column = |c| values[c..].iter().step_by(columns);
     (0..columns).flat_map(column).copied().collect()
@@ -116,7 +117,7 @@ fn valid_lambda(lambda: f64) -> Result<f64> {
     Ok(Setting::new(lambda, Setting::REPORT[1].eta())?.lambda())
 }
 
-/// The array `name` if there is one, a single finite number.
+/// The single finite number in the array `name`, if there is such an array.
 fn optional_scalar(npz: &mut Npz, name: &str) -> Result<Option<f64>> {
     if !npz.contains(name) {
         return Ok(None);
@@ -126,7 +127,7 @@ fn optional_scalar(npz: &mut Npz, name: &str) -> Result<Option<f64>> {
     Ok(Some(array.values[0]))
 }
 
-/// The array `y`: classes below `k`.
+/// The classes in the array `y`, each below `k`.
 fn labels(npz: &mut Npz, k: usize) -> Result<Vec<u8>> {
     let array = npz.integers("y")?;
     if array.shape.len() != 1 || array.values.is_empty() {
@@ -140,7 +141,7 @@ fn labels(npz: &mut Npz, k: usize) -> Result<Vec<u8>> {
     labels.collect()
 }
 
-/// The `values` of the array `name` as `f32`, if none of them changes.
+/// The `values` of the array `name` as `f32`, if that is exact.
 fn narrowed(npz: &Npz, name: &str, values: &[f64]) -> Result<Vec<f32>> {
     npz.check_finite(name, values)?;
     let narrow = |(index, &value): (usize, &f64)| {
@@ -150,7 +151,7 @@ fn narrowed(npz: &Npz, name: &str, values: &[f64]) -> Result<Vec<f32>> {
         }
         Err(npz.format_error(
             name,
-            format!("must hold float32 values, as in a file of --export, but element {index} is {value}"),
+            format!("must hold float32 values, as --export writes them, but element {index} is {value}"),
         ))
     };
     values.iter().enumerate().map(narrow).collect()
