@@ -1,4 +1,4 @@
-"""The gradients of an exported problem in NumPy: put your own formulas in place of gradients().
+"""The gradients of an exported problem in NumPy: replace gradients() with your own formulas.
 
     onelayer gradcheck --export problem.npz
     python3 examples/gradients.py problem.npz student.npz
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def gradients(x, y, W, b, lam):
-    """x (n,d), y (n), W (k,d), b (k); the cost is the mean cross-entropy + lam * (W**2).sum()."""
+    """x (n,d), y (n), W (k,d), b (k); cost = mean cross-entropy + lam * (W**2).sum()."""
     n = len(y)
     logits = x @ W.T + b
     logits -= logits.max(axis=1, keepdims=True)
@@ -32,7 +32,7 @@ arguments = argparse.ArgumentParser()
 arguments.add_argument("problem")
 arguments.add_argument("student")
 arguments.add_argument("--float32", action="store_true", help="compute in float32")
-arguments.add_argument("--transpose", action="store_true", help="give grad_W as (d,k) and grad_b as (k,1)")
+arguments.add_argument("--transpose", action="store_true", help="save grad_W as (d,k) and grad_b as (k,1)")
 options = arguments.parse_args()
 
 problem = np.load(options.problem)

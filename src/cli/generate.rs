@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{CommandFactory, ValueEnum};
+use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::Cli;
@@ -20,44 +20,21 @@ Examples:
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
     /// A shell, for its completions, or man, for the man page
-    #[arg(value_enum)]
-    what: What,
+    #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh", "man"])]
+    what: String,
     /// With man: the command to describe, instead of the whole program
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum What {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
-    Man,
-}
-
-impl What {
-    fn shell(self) -> Option<Shell> {
-        match self {
-            Self::Bash => Some(Shell::Bash),
-            Self::Elvish => Some(Shell::Elvish),
-            Self::Fish => Some(Shell::Fish),
-            Self::Powershell => Some(Shell::PowerShell),
-            Self::Zsh => Some(Shell::Zsh),
-            Self::Man => None,
-        }
-    }
-}
-
 /// Prints the completions or the man page.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let text = match args.what.shell() {
-        Some(shell) => {
+    let text = match args.what.parse::<Shell>() {
+        Ok(shell) => {
             anyhow::ensure!(args.command.is_none(), "COMMAND is only for man: completions cover all commands");
             completions(shell)
         }
-        None => man_page(args.command.as_deref())?,
+        Err(_) => man_page(args.command.as_deref())?,
     };
     // A closed pipe is not an error.
     let _ = stdout().write_all(&text);

@@ -68,7 +68,7 @@ impl Suite<'_> {
         #[cfg(feature = "autograd-check")]
         for setting in super::trajectory::settings() {
             let start = random_start(self.data.train.dims(), self.seed);
-            add(super::trajectory::check(self.data, &[setting], &schedule, &start)?);
+            add(super::trajectory::check(self.data, setting, &schedule, &start)?);
         }
         folder.write(&[(FILE.into(), to_csv(&rows, folder.dialect()))])?;
         Ok(rows)

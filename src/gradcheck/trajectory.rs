@@ -44,34 +44,30 @@ pub fn bounds(setting: Setting) -> (usize, f64) {
     if setting.eta() > 0.01 { (10, 1e-5) } else { (usize::MAX, TOLERANCE) }
 }
 
-/// Trains each of `settings` both ways for `schedule.epochs` epochs.
+/// Trains `setting` both ways for `schedule.epochs` epochs.
 ///
 /// # Errors
 ///
 /// Those of [`crate::train::train`].
-pub fn check(data: Data, settings: &[Setting], schedule: &Schedule, start: &Parameters) -> Result<Vec<Check>> {
+pub fn check(data: Data, setting: Setting, schedule: &Schedule, start: &Parameters) -> Result<Vec<Check>> {
     schedule.validate(data.train.len())?;
-    let tensors = |split| tensors(data, split, start);
-    let (train, validation) = (tensors(data.train)?, tensors(data.validation)?);
+    let (train, validation) = (tensors(data, data.train, start)?, tensors(data, data.validation, start)?);
+    let mut pair = Pair::new(setting, start)?;
+    let (last_step, _) = bounds(setting);
+    let mut step = 0;
     let mut checks = Vec::new();
-    for &setting in settings {
-        let mut pair = Pair::new(setting, start)?;
-        let (last_step, _) = bounds(setting);
-        let mut step = 0;
-        for epoch in 1..=schedule.epochs {
-            let order = epoch_order(schedule, epoch, data.train.len());
-            for indices in order.chunks(schedule.batch_size) {
-                pair.step(data, &train, indices, epoch)?;
-                step += 1;
-                if STEPS.contains(&step) && step <= last_step {
-                    checks.extend(pair.compare_parameters(&format!("step {step}")));
-                }
+    for epoch in 1..=schedule.epochs {
+        for indices in epoch_order(schedule, epoch, data.train.len()).chunks(schedule.batch_size) {
+            pair.step(data, &train, indices, epoch)?;
+            step += 1;
+            if STEPS.contains(&step) && step <= last_step {
+                checks.extend(pair.compare_parameters(&format!("step {step}")));
             }
-            if step <= last_step {
-                let after = format!("epoch {epoch}");
-                checks.extend(pair.compare_parameters(&after));
-                checks.extend(pair.compare_losses(&after, data, [&train, &validation])?);
-            }
+        }
+        if step <= last_step {
+            let after = format!("epoch {epoch}");
+            checks.extend(pair.compare_parameters(&after));
+            checks.extend(pair.compare_losses(&after, data, [&train, &validation])?);
         }
     }
     Ok(checks)
@@ -157,7 +153,8 @@ mod tests {
         let normalizer = Normalizer::fit(&splits.train).unwrap();
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(splits.train.dims(), 42);
-        let checks = check(data, &settings(), &SCHEDULE, &start).unwrap();
+        let of_setting = |setting| check(data, setting, &SCHEDULE, &start).unwrap();
+        let checks: Vec<_> = settings().into_iter().flat_map(of_setting).collect();
         for check in &checks {
             assert!(check.comparison.passed(), "{check:?}");
         }
