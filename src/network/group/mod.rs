@@ -1,10 +1,10 @@
 //! A group of networks, trained and evaluated over one stream of examples.
 //!
-//! Members with m·k class rows in one stack need one pass over a mini-batch (horizontally fused training; Wang et al.,
-//! *HFTA*, MLSys 2021). If there are at least as many members as threads, each thread gets a stack of its own: then no
-//! thread waits for another within a mini-batch, or reads what another has written. Each normalises the whole
-//! mini-batch for itself, which takes less time than fetching it from another core. Otherwise there is one stack, and
-//! all threads share its passes.
+//! Members are stacked, one's class rows below another's, so that one pass over a mini-batch serves a whole stack
+//! (horizontally fused training; Wang et al., *HFTA*, MLSys 2021). If there are at least as many members as threads,
+//! each thread gets a stack of its own: then no thread waits for another within a mini-batch or reads what another has
+//! written. Each normalises the whole mini-batch for itself, which takes less time than fetching it from another core.
+//! Otherwise there is one stack, and all threads share its passes.
 //!
 //! The numbers of a member are bit-identical alone, in any group and at any number of threads: work is split over
 //! members, over examples (forward) and over features (backward), never within a sum.
@@ -25,7 +25,7 @@ use crate::shape::{Dims, check_shape};
 /// m networks of the same shape, trained together.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// The members in order, dealt out to the threads.
+    /// The members in order, one stack per thread or one in all.
     stacks: Vec<Stack>,
     /// The mini-batch that each stack was last trained on.
     workspaces: Vec<Workspace>,
@@ -41,7 +41,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// The steps of `setting` in `epoch`, counted from 1.
+    /// The step of `setting` in `epoch`, counted from 1.
     pub fn new(setting: Setting, epoch: usize) -> Self {
         Self { learning_rate: setting.learning_rate(epoch) as f32, lambda: setting.lambda() as f32 }
     }
@@ -198,8 +198,8 @@ impl Group {
         Ok(self.pass(examples, |_| ())?.0)
     }
 
-    /// The [`outcomes`](Self::outcomes), (n,m), and the probabilities of all classes, (n,m,k). Those of a softmax add up to
-    /// 1, those of k sigmoids need not.
+    /// The [`outcomes`](Self::outcomes), (n,m), and the probabilities of all classes, (n,m,k). Those of a softmax add
+    /// up to 1, those of k sigmoids need not.
     ///
     /// # Errors
     ///
