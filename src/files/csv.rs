@@ -3,7 +3,7 @@
 //! Accuracies are fractions in \[0, 1\]; losses and costs are in nats; a missing value is an empty field, never 0;
 //! every number is written with the digits that give the same `f64` when read back.
 //!
-//! [`row!`] declares the struct of a row, and its fields are the columns. A row can contain another one, whose columns
+//! `row!` declares the struct of a row, and its fields are the columns. A row can contain another one, whose columns
 //! then stand in its place:
 //!
 //! ```text
@@ -77,7 +77,7 @@ pub trait Column: Sized {
     fn read(record: &mut RecordReader) -> Result<Self, String>;
 }
 
-/// A row of a table; declared by [`row!`].
+/// A row of a table; declared by `row!`.
 pub trait Row: Column {
     /// The header.
     fn columns() -> Vec<&'static str> {
