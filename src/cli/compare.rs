@@ -79,8 +79,8 @@ fn conclusion(counts: &Agreement, p: f64) -> String {
     let difference = counts.only_a.abs_diff(counts.only_b);
     if p < LEVEL {
         let (better, worse) = if counts.only_a > counts.only_b { ("A", "B") } else { ("B", "A") };
-        format!("{better} is better than {worse}: a difference of {difference} of {images} images is significant.")
+        format!("{better} is significantly better than {worse}: the difference is {difference} of {images} images.")
     } else {
-        format!("Neither is better: a difference of {difference} of {images} images is not significant.")
+        format!("No significant difference: {difference} of {images} images.")
     }
 }

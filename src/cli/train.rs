@@ -81,7 +81,7 @@ pub struct Args {
     /// Resume from the checkpoint of a training that was stopped, with the same results; start over if there is none
     #[arg(long)]
     resume: bool,
-    /// Number of threads; the results do not depend on it [default: all processors]
+    /// Number of threads; the results do not depend on it [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Print only the final table
