@@ -1,5 +1,4 @@
-//! The page of results: made by the real binary from a real training, and looked at with a real browser where there is
-//! one.
+//! The page report.html: built by the real binary from a real training, and shown by a real browser if one is installed.
 
 mod browser;
 
@@ -15,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 const EPOCHS: usize = 5;
-/// A setting of the report that doesn't diverge on the sample, the third on the page.
+/// The third setting on the page, which does not diverge on the sample.
 const SETTING: &str = "lambda0.1_eta0.001";
 
 fn onelayer(arguments: &[&str], out: &Path) -> Output {
@@ -45,7 +44,7 @@ fn refusal(out: &Path) -> String {
 }
 
 #[test]
-fn the_page_is_a_function_of_the_folder_wherever_it_is() {
+fn the_page_depends_on_the_content_of_the_folder_alone() {
     let out = trained();
     let page = fs::read(page_of(out.path())).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -84,7 +83,7 @@ fn a_table_for_spreadsheets_with_semicolons_makes_the_same_page() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_or_has_no_results_is_refused_and_not_made() {
+fn a_missing_folder_or_one_without_results_is_refused_and_not_created() {
     let nowhere = tempfile::tempdir().unwrap().path().join("nowhere");
     assert!(refusal(&nowhere).starts_with("error: cannot read the folder "));
     assert!(!nowhere.exists());
@@ -94,7 +93,7 @@ fn a_folder_that_is_not_there_or_has_no_results_is_refused_and_not_made() {
 }
 
 #[test]
-fn a_file_that_is_cut_short_is_refused_by_name_and_the_old_page_stays() {
+fn a_truncated_file_is_named_in_the_error_and_the_old_page_stays() {
     let out = trained();
     let page = fs::read(page_of(out.path())).unwrap();
     for name in [
@@ -117,7 +116,7 @@ fn a_file_that_is_cut_short_is_refused_by_name_and_the_old_page_stays() {
 }
 
 #[test]
-fn training_beside_a_broken_table_keeps_its_results_and_says_that_only_the_page_is_missing() {
+fn training_with_a_broken_table_in_the_folder_writes_everything_but_the_page_and_says_so() {
     let out = tempfile::tempdir().unwrap();
     fs::write(out.path().join("gradcheck.csv"), "edited;by;hand\n").unwrap();
     let arguments = ["train", "--dataset", "sample", "--quiet", "--epochs", "1"];
@@ -130,7 +129,7 @@ fn training_beside_a_broken_table_keeps_its_results_and_says_that_only_the_page_
 }
 
 #[test]
-fn a_browser_shows_the_page_without_a_complaint_and_asks_for_nothing_else() {
+fn a_browser_shows_the_page_without_complaints_and_fetches_nothing_else() {
     let Some(browser) = Browser::open() else {
         return;
     };
@@ -200,16 +199,16 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
     browser.point_at("#setting-3 .chart:nth-child(2) .epoch:nth-of-type(5) rect");
     let under_pointer = browser.run(read);
     assert!((1..=EPOCHS).any(|epoch| under_pointer == shown(epoch)) && under_pointer != shown(2));
-    // The other settings stay where they are.
+    // The other settings do not change.
     let others = "return document.querySelector('#setting-2 .shown-epoch').textContent";
     assert_eq!(browser.run(others), json!(EPOCHS.to_string()));
     browser.type_into(slider, "\u{e010}");
-    assert!(browser.picture_of(image) == last, "the end is the picture that was shown at first");
+    assert!(browser.picture_of(image) == last, "the last epoch is shown at first");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
 #[test]
-fn without_its_script_the_page_shows_the_end_and_has_every_value_in_its_curves() {
+fn without_its_script_the_page_shows_the_last_epoch_and_all_values_of_its_curves() {
     let Some(browser) = Browser::open() else {
         return;
     };
@@ -248,14 +247,14 @@ fn the_page_fits_a_phone_and_can_be_read_in_light_and_dark() {
     let dark = browser.run(background);
     browser.emulate(1200, "screen", &[("prefers-color-scheme", "light")]);
     assert_ne!(browser.run(background), dark);
-    // Pale text would have been found.
+    // The check can fail: pale text is found.
     browser.run("document.querySelector('h1').style.color = '#999'");
     let found = browser.run(include_str!("browser/contrast.js"));
     assert!(!found.as_array().unwrap().is_empty());
 }
 
 #[test]
-fn on_paper_there_is_no_control_and_everything_else() {
+fn the_printed_page_has_everything_but_its_controls() {
     let Some(browser) = Browser::open() else {
         return;
     };
@@ -276,7 +275,7 @@ fn on_paper_there_is_no_control_and_everything_else() {
 }
 
 #[test]
-fn whoever_does_not_see_the_page_is_told_what_is_on_it() {
+fn a_screen_reader_can_read_the_page() {
     let Some(browser) = Browser::open() else {
         return;
     };
@@ -284,7 +283,7 @@ fn whoever_does_not_see_the_page_is_told_what_is_on_it() {
     browser.show(&page_of(out.path()));
     let findings = || browser.run(include_str!("browser/accessibility.js"));
     assert_eq!(findings(), json!([]));
-    // Each kind of fault would have been found.
+    // The check can fail: each kind of fault is found.
     for (fault, found) in [
         ("document.documentElement.lang = ''", "language"),
         ("document.querySelector('.chart svg').removeAttribute('aria-label')", "name"),

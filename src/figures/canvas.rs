@@ -34,7 +34,7 @@ pub const OVERSAMPLING: u32 = 2;
 
 /// Width and height of an enlarged image of CIFAR-10.
 pub const TILE: u32 = SIDE as u32 * ZOOM;
-pub const ZOOM: u32 = 6;
+const ZOOM: u32 = 6;
 pub const TILES_PER_LINE: u32 = 5;
 pub const TILE_GAP: u32 = 16;
 /// Width of a figure of enlarged images.
@@ -44,7 +44,7 @@ type DrawError = DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>
 pub type Drawn = Result<(), DrawError>;
 pub type Chart<'a, 'b, X> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<X, RangedCoordf64>>;
 
-/// An area to draw on. Places and sizes are in pixels of the finished figure; `scale` of them make up one of these.
+/// An area to draw on. Places and sizes are in pixels of the finished figure, each `scale` pixels of the drawing.
 pub struct Canvas<'a> {
     area: DrawingArea<BitMapBackend<'a>, Shift>,
     scale: u32,
@@ -55,8 +55,24 @@ pub fn figure(size: (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -> Dra
     encode_png(size, &draw(size, scale, content))
 }
 
+/// The PNG of a figure of this height with enlarged `images`, each at its upper left corner.
+pub fn tiles_figure(height: u32, images: &[((u32, u32), &[u8])], content: impl FnOnce(&Canvas) -> Drawn) -> Vec<u8> {
+    let size = (TILES_WIDTH, height);
+    let mut pixels = draw(size, 1, content);
+    for &(corner, image) in images {
+        paste_image(&mut pixels, TILES_WIDTH, corner, ZOOM, image);
+    }
+    encode_png(size, &pixels)
+}
+
+/// Upper left corner of enlarged image number `i`, with the first one at `top` and labels of this height below them.
+pub fn tile_corner(i: u32, top: u32, label: u32) -> (u32, u32) {
+    let (column, line) = (i % TILES_PER_LINE, i / TILES_PER_LINE);
+    (TILE_GAP + column * (TILE + TILE_GAP), top + line * (TILE + label + TILE_GAP))
+}
+
 /// The pixels (height, width, 3) of a figure, drawn on white.
-pub fn draw((width, height): (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -> Drawn) -> Vec<u8> {
+fn draw((width, height): (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -> Drawn) -> Vec<u8> {
     register_font_once();
     let (width, height) = (width * scale, height * scale);
     let mut pixels = vec![0; (width * height * 3) as usize];
@@ -145,8 +161,8 @@ impl<'a> Canvas<'a> {
         areas.into_iter().map(|area| Self { area, ..*self }).collect()
     }
 
-    /// A chart with a vertical axis at `left`, so far from the other edges; `foot` is the height of the numbers and the
-    /// description below it.
+    /// A chart with these margins: `left` of the vertical axis, on the `right`, at the `bottom`, and `foot` for the numbers
+    /// and the description of the horizontal axis.
     pub fn chart<X: AsRangedCoord>(
         &self,
         (left, right, bottom, foot): (u32, u32, u32, u32),
@@ -162,7 +178,7 @@ impl<'a> Canvas<'a> {
             .build_cartesian_2d(x, y)
     }
 
-    /// Draws axes with the look that they all have; the sizes are those of their numbers and of their descriptions.
+    /// Draws axes in their common style, with these sizes of their numbers and descriptions.
     pub fn draw_axes<X, Y>(
         &self,
         mesh: &mut MeshStyle<X, Y, BitMapBackend>,
@@ -258,7 +274,7 @@ pub fn paste_image(pixels: &mut [u8], width: u32, (left, top): (u32, u32), zoom:
     }
 }
 
-pub fn encode_png((width, height): (u32, u32), pixels: &[u8]) -> Vec<u8> {
+fn encode_png((width, height): (u32, u32), pixels: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);

@@ -5,7 +5,7 @@ use plotters::style::text_anchor::HPos;
 use crate::dataset::cifar10::{CHANNELS, PLANE};
 use crate::error::Result;
 use crate::figures::canvas::{
-    Canvas, Drawn, HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, ZOOM, draw, encode_png, paste_image,
+    Canvas, Drawn, HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, tile_corner, tiles_figure,
 };
 use crate::shape::check_shape;
 
@@ -18,7 +18,6 @@ const LABEL: u32 = 80;
 const KIND: u32 = 44;
 const LINES: u32 = (IMAGES as u32).div_ceil(TILES_PER_LINE);
 const KIND_HEIGHT: u32 = KIND + LINES * (TILE + LABEL + TILE_GAP);
-const SIZE: (u32, u32) = (TILES_WIDTH, HEAD + 2 * KIND_HEIGHT);
 
 /// An image of 32×32 and what a model predicts for it.
 pub struct ClassifiedImage<'a> {
@@ -39,33 +38,22 @@ pub struct ClassifiedImage<'a> {
 ///
 /// [`Error::Shape`](crate::Error::Shape) when an image is not one of 32×32 pixels.
 pub fn confident_figure(title: &str, right: &[ClassifiedImage], wrong: &[ClassifiedImage]) -> Result<Vec<u8>> {
-    let kinds = [("Most confident correct predictions", right), ("Most confident wrong predictions", wrong)];
-    let images = || {
-        let kinds = (0..).zip(kinds);
-        kinds.flat_map(|(kind, (_, images))| {
-            (0..).zip(images).take(IMAGES).map(move |(i, image)| (corner(kind, i), image))
-        })
-    };
-    for (_, image) in images() {
-        check_shape("image", image.pixels.len(), &[CHANNELS, PLANE])?;
-    }
-    let mut pixels = draw(SIZE, 1, |canvas| {
-        canvas.text(title, (SIZE.0 / 2, HEAD / 2), 28, HPos::Center)?;
-        for (kind, (name, _)) in (0..).zip(kinds) {
+    let of_kind = |(kind, images)| (0..).map(move |i| corner(kind, i)).zip(<[_]>::iter(images).take(IMAGES));
+    let placed: Vec<_> = (0..).zip([right, wrong]).flat_map(of_kind).collect();
+    placed.iter().try_for_each(|(_, image)| check_shape("image", image.pixels.len(), &[CHANNELS, PLANE]))?;
+    let images: Vec<_> = placed.iter().map(|(corner, image)| (*corner, image.pixels)).collect();
+    Ok(tiles_figure(HEAD + 2 * KIND_HEIGHT, &images, |canvas| {
+        canvas.text(title, (TILES_WIDTH / 2, HEAD / 2), 28, HPos::Center)?;
+        for (kind, name) in [(0, "Most confident correct predictions"), (1, "Most confident wrong predictions")] {
             canvas.text(name, (TILE_GAP, HEAD + kind * KIND_HEIGHT + KIND / 2), 24, HPos::Left)?;
         }
-        images().try_for_each(|(corner, image)| image.label(canvas, corner))
-    });
-    for (corner, image) in images() {
-        paste_image(&mut pixels, TILES_WIDTH, corner, ZOOM, image.pixels);
-    }
-    Ok(encode_png(SIZE, &pixels))
+        placed.iter().try_for_each(|(corner, image)| image.label(canvas, *corner))
+    }))
 }
 
-/// Upper left corner of image number `place` of its kind.
-fn corner(kind: u32, place: u32) -> (u32, u32) {
-    let (column, line) = (place % TILES_PER_LINE, place / TILES_PER_LINE);
-    (TILE_GAP + column * (TILE + TILE_GAP), HEAD + kind * KIND_HEIGHT + KIND + line * (TILE + LABEL + TILE_GAP))
+/// Upper left corner of image number `i` of its kind.
+fn corner(kind: u32, i: u32) -> (u32, u32) {
+    tile_corner(i, HEAD + kind * KIND_HEIGHT + KIND, LABEL)
 }
 
 impl ClassifiedImage<'_> {

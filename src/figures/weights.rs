@@ -4,7 +4,7 @@ use plotters::style::text_anchor::HPos;
 
 use crate::dataset::cifar10::{CHANNELS, PLANE};
 use crate::error::Result;
-use crate::figures::canvas::{HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, ZOOM, draw, encode_png, paste_image};
+use crate::figures::canvas::{HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, tile_corner, tiles_figure};
 use crate::shape::check_shape;
 
 /// Height of the name below an image.
@@ -19,24 +19,15 @@ const LABEL: u32 = 34;
 pub fn weights_figure(title: &str, names: &[&str], rows: &[u8]) -> Result<Vec<u8>> {
     check_shape("weight", rows.len(), &[names.len(), CHANNELS * PLANE])?;
     let lines = (names.len() as u32).div_ceil(TILES_PER_LINE);
-    let size = (TILES_WIDTH, HEAD + lines * (TILE + LABEL + TILE_GAP));
-    let mut pixels = draw(size, 1, |canvas| {
+    let corner = |class| tile_corner(class, HEAD, LABEL);
+    let images: Vec<_> = (0..).map(corner).zip(rows.chunks_exact(CHANNELS * PLANE)).collect();
+    Ok(tiles_figure(HEAD + lines * (TILE + LABEL + TILE_GAP), &images, |canvas| {
         canvas.text(title, (TILES_WIDTH / 2, HEAD / 2), 28, HPos::Center)?;
-        (0..).zip(names).try_for_each(|(class, name)| {
-            let (x, y) = corner(class);
-            canvas.text(name, (x + TILE / 2, y + TILE + LABEL / 2), 22, HPos::Center)
-        })
-    });
-    for (class, row) in (0..).zip(rows.chunks_exact(CHANNELS * PLANE)) {
-        paste_image(&mut pixels, TILES_WIDTH, corner(class), ZOOM, row);
-    }
-    Ok(encode_png(size, &pixels))
-}
-
-/// Upper left corner of the image of `class`.
-fn corner(class: u32) -> (u32, u32) {
-    let (column, line) = (class % TILES_PER_LINE, class / TILES_PER_LINE);
-    (TILE_GAP + column * (TILE + TILE_GAP), HEAD + line * (TILE + LABEL + TILE_GAP))
+        (0..)
+            .map(corner)
+            .zip(names)
+            .try_for_each(|((x, y), name)| canvas.text(name, (x + TILE / 2, y + TILE + LABEL / 2), 22, HPos::Center))
+    }))
 }
 
 #[cfg(test)]

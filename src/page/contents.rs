@@ -223,6 +223,11 @@ impl ReplicationPart {
         let verdicts = folder.table("replication_verdicts.csv")?;
         Ok(Some(Self { settings, verdicts, figure: folder.file("replication.png", picture)? }))
     }
+
+    /// True if the course report states an accuracy for a setting, trained as here.
+    pub fn is_comparable(&self) -> bool {
+        self.settings.iter().any(|row| row.reported.is_some())
+    }
 }
 
 impl SearchPart {

@@ -97,8 +97,8 @@ mod filters {
 
     /// A fraction for a style sheet; a missing one is 0.
     #[filter_fn]
-    pub fn share(value: &(impl Copy + Into<Option<f64>>), _: &dyn Values) -> Result<String> {
-        Ok(format!("{:.3}", (*value).into().unwrap_or(0.0)))
+    pub fn share(value: &Option<f64>, _: &dyn Values) -> Result<String> {
+        Ok(format!("{:.3}", value.unwrap_or(0.0)))
     }
 
     /// A command line, quoted for a shell.

@@ -31,13 +31,13 @@ fn error(folder: &Path) -> String {
     page(folder).unwrap_err().to_string()
 }
 
-/// How often `part` stands in `html`.
+/// Number of times that `html` contains `part`.
 fn count(html: &str, part: &str) -> usize {
     html.matches(part).count()
 }
 
-/// The elements of `html` with their attributes, as a reader that takes it for XML would have them: it fails where an
-/// element isn't closed, or closed by another one, and where an attribute has no quotes.
+/// The elements of `html` with their attributes. Panics, as an XML parser would, if an element is not closed, is closed by
+/// another one or has an attribute without quotes.
 fn elements(html: &str) -> Vec<String> {
     const VOID: [&str; 4] = ["meta", "link", "input", "img"];
     let name = |tag: &str| tag.split([' ', '\n']).next().unwrap().to_owned();
@@ -59,7 +59,7 @@ fn elements(html: &str) -> Vec<String> {
             continue;
         }
         open.push(name(tag));
-        // What is in them is no HTML.
+        // Their content is not HTML.
         if ["style", "script"].contains(&name(tag).as_str()) {
             rest = &rest[rest.find(&format!("</{}", name(tag))).unwrap()..];
         }
@@ -87,7 +87,7 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "Epoch 2: training 1.5000, validation 2.5000 nats",
         "Epoch 2: training 3.0000, validation 3.5000 nats",
         "Probability 0.05 to 0.10: 1 correct, 38 wrong",
-        "All checks pass (1).",
+        "All 1 checks pass.",
         "2.5e−8",
         "× 0.5 every 10 epochs",
         "38.00\u{a0}% ± 0.49\u{a0}%",
@@ -141,7 +141,7 @@ fn only_the_pages_own_script_may_run() {
 }
 
 #[test]
-fn what_a_file_says_is_text_whatever_it_is() {
+fn the_content_of_files_is_escaped() {
     let hostile = "\"><img src=x onerror=alert(1)> & '</title>";
     let out = folder(&[hostile]);
     let write = |name: &str, bytes: Vec<u8>| fs::write(out.path().join(name), bytes).unwrap();
@@ -236,7 +236,7 @@ fn the_best_trials_of_a_search_come_first_and_one_that_diverged_last() {
 }
 
 #[test]
-fn a_setting_that_diverged_says_so_and_misses_nothing() {
+fn a_setting_that_diverged_says_so_and_lacks_no_file() {
     let out = folder(&REPORT[..1]);
     let name = REPORT[0];
     let mut row = summary_row(name);
@@ -256,7 +256,7 @@ fn a_setting_that_diverged_says_so_and_misses_nothing() {
 }
 
 #[test]
-fn a_check_that_failed_is_seen() {
+fn a_failed_check_is_shown() {
     let out = folder(&REPORT[..1]);
     let rows = [gradcheck_row("a", "reference", Some(1e-9), "PASS"), gradcheck_row("b", "reference", None, "FAIL")];
     fs::write(out.path().join("gradcheck.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
@@ -275,7 +275,7 @@ fn snapshots_of_another_number_of_epochs_are_refused() {
 }
 
 #[test]
-fn of_very_many_epochs_some_are_shown_and_the_last() {
+fn a_selection_of_very_many_epochs_is_shown_with_the_last() {
     let out = folder(&REPORT[..1]);
     fs::remove_file(out.path().join("snapshots_lambda0_eta0.1.jpg")).unwrap();
     let rows: Vec<_> = (1..=1001).map(curve_row).collect();
@@ -325,7 +325,7 @@ pub fn gradcheck_row(problem: &str, against: &str, difference: Option<f64>, verd
     }
 }
 
-/// A folder with every part, of `settings`, two epochs each.
+/// A results folder with every part, of `settings` with two epochs each.
 pub fn folder(settings: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
@@ -352,7 +352,7 @@ pub fn folder(settings: &[&str]) -> TempDir {
     folder
 }
 
-/// Bin i has i correct and twice as many wrong images fewer than 40.
+/// Bin i counts i correct and 40 − 2 i wrong images.
 pub fn histogram() -> ProbabilityHistogram {
     ProbabilityHistogram { right: std::array::from_fn(|i| i), wrong: std::array::from_fn(|i| 40 - 2 * i) }
 }
@@ -407,7 +407,7 @@ pub fn search_row(eta: f64, accuracy: Option<f64>) -> SearchRow {
     }
 }
 
-/// A small picture.
+/// A small PNG.
 pub fn png() -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     RgbImage::new(2, 3).write_to(&mut bytes, ImageFormat::Png).unwrap();

@@ -1,4 +1,4 @@
-// What keeps a person with a screen reader or a keyboard from the page.
+// Faults that keep users of a screen reader or a keyboard from parts of the page.
 const findings = [];
 const all = (selector) => [...document.querySelectorAll(selector)];
 const named = (element) =>

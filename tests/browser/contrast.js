@@ -1,4 +1,4 @@
-// Texts whose contrast with what is behind them is below that of WCAG 2 AA: 4.5, for large text 3.
+// Texts whose contrast with their background is below that of WCAG 2 AA: 4.5, or 3 for large text.
 const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 const parse = (color) => {
   canvas.clearRect(0, 0, 1, 1);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What Debian and others call it.
+/// Names of the program in Debian and elsewhere.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// A browser window, closed when the value is dropped.
@@ -21,7 +21,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a window; `None`, after saying so, where there is no Chromium or no driver for it.
+    /// Opens a window; `None`, with a message, if Chromium or its driver is not installed.
     pub fn open() -> Option<Self> {
         let (browser, driver) = (BROWSERS.iter().find_map(|name| find(name)), find("chromedriver"));
         let (Some(browser), Some(driver)) = (browser, driver) else {
@@ -42,7 +42,7 @@ impl Browser {
             .build()
             .into();
         let mut window = Self { driver, agent, url: format!("http://127.0.0.1:{}/session", port.unwrap()) };
-        // Root needs --no-sandbox; the others keep the browser from calling home.
+        // Root needs --no-sandbox; the last ones keep the browser from using the network.
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -60,12 +60,12 @@ impl Browser {
         Some(window)
     }
 
-    /// Shows the file.
+    /// Opens the file.
     pub fn show(&self, page: &Path) {
         self.post("/url", json!({"url": format!("file://{}", page.display())}));
     }
 
-    /// What `script` returns.
+    /// The value that `script` returns.
     pub fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", json!({"script": script, "args": []}))
     }
@@ -100,13 +100,13 @@ impl Browser {
         self.post("/actions", json!({"actions": [pointer]}));
     }
 
-    /// The picture of the first element that `selector` finds, as base64.
+    /// A screenshot of the first element that `selector` finds, as base64.
     pub fn picture_of(&self, selector: &str) -> String {
         let path = format!("/element/{}/screenshot", self.element(selector));
         self.call("GET", &path, None).as_str().unwrap().into()
     }
 
-    /// Pretends to be a screen of `width` pixels, with these media features.
+    /// Emulates a screen of `width` pixels with these media features.
     pub fn emulate(&self, width: u32, media: &str, features: &[(&str, &str)]) {
         let features: Vec<_> = features.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let metrics = json!({"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600});
@@ -141,12 +141,12 @@ impl Browser {
     }
 }
 
-/// The key under which the protocol has an element's name.
+/// The key of an element's id in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Without the farewell the driver would leave the browser behind.
+        // Otherwise the driver would leave the browser running.
         let _ = self.agent.delete(&self.url).call();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
