@@ -4,10 +4,10 @@
 //! The runs of a job are numbered from 0; shard I of N has those whose number leaves the remainder I − 1 when divided by
 //! N. So the work of a shard depends only on the job and on I/N, and all shards have about the same amount of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
@@ -80,11 +80,13 @@ cells! {
 }
 
 /// A row of a table that the shards of a job write: one or more rows per run.
-pub trait Sharded: Row + Clone + PartialEq {
+pub trait Sharded: Row + Clone {
     /// The kind of job, which also names its tables, such as `search`.
     const JOB: &'static str;
     /// The word for several runs, such as `trials`.
     const RUNS: &'static str;
+    /// The columns with measurements; all others are known before the run.
+    const MEASURED: &'static [&'static str];
 
     /// The job in words; rows of two jobs differ in it.
     fn job(&self) -> String;
@@ -108,9 +110,6 @@ pub trait Sharded: Row + Clone + PartialEq {
     fn with_runs_of(self, _other: &Self) -> Self {
         self
     }
-
-    /// The row with the measurements of `other`.
-    fn with_measurements_of(self, other: &Self) -> Self;
 }
 
 /// The table of one shard of a job, as far as its runs are done.
@@ -171,8 +170,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
                     R::RUNS
                 ));
             }
-            let planned = planned(row.run()).into_iter().map(|planned| planned.with_measurements_of(&row));
-            let closest = planned.map(|planned| differences(&planned, &row)).min_by_key(Vec::len);
+            let closest = planned(row.run()).iter().map(|planned| differences(planned, &row)).min_by_key(Vec::len);
             if let Some((column, expected, found)) = closest.unwrap_or_default().first() {
                 return Err(format!("{name} has the {column} {found:?}, but this {job} has {expected:?}"));
             }
@@ -227,10 +225,10 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
     }
 }
 
-/// The columns in which two rows differ, each with the field of `a` and that of `b`.
-fn differences<R: Row>(a: &R, b: &R) -> Vec<(&'static str, String, String)> {
+/// The columns in which two rows differ apart from their measurements, each with the field of `a` and that of `b`.
+fn differences<R: Sharded>(a: &R, b: &R) -> Vec<(&'static str, String, String)> {
     let fields = to_fields(a).into_iter().zip(to_fields(b));
-    fields.filter(|(a, b)| a != b).map(|((column, a), (_, b))| (column, a, b)).collect()
+    fields.filter(|(a, b)| a != b && !R::MEASURED.contains(&a.0)).map(|((column, a), (_, b))| (column, a, b)).collect()
 }
 
 /// The rows of a whole job, by run, from the tables of its shards, each with the path that it was read from.
@@ -240,88 +238,68 @@ fn differences<R: Row>(a: &R, b: &R) -> Vec<(&'static str, String, String)> {
 /// [`Error::Merge`] if there is no table or an empty one, if tables are from different jobs or from different ways to split
 /// one, if a row or a shard is there twice or missing.
 pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
-    for (path, rows) in &tables {
-        check_table(&path.display().to_string(), rows)?;
+    let origins: Vec<_> = tables.iter().map(|(path, rows)| origin(path, rows)).collect::<Result<_>>()?;
+    let Some((first_job, first)) = origins.first() else {
+        return refuse("no table was given".into());
+    };
+    let mut paths = BTreeMap::new();
+    for ((path, _), (job, shard)) in tables.iter().zip(&origins) {
+        let (a, b) = (tables[0].0.display(), path.display());
+        if job != first_job {
+            return refuse(format!("{a} and {b} are from different jobs: {first_job}; and {job}"));
+        }
+        if shard.of != first.of {
+            return refuse(format!("{a} is shard {first}, but {b} is shard {shard}: the job was split in two ways"));
+        }
+        if let Some(twin) = paths.insert(shard, path) {
+            return refuse(format!("{} and {b} are both shard {shard}", twin.display()));
+        }
     }
-    check_siblings(&tables)?;
+    let missing = first.siblings().filter(|shard| !paths.contains_key(shard));
+    let missing: Vec<String> = missing.map(|shard| shard.to_string()).take(NAMED).collect();
+    match first.of - paths.len() - missing.len() {
+        0 if missing.is_empty() => {}
+        0 => return refuse(format!("missing shards: {}", missing.join(", "))),
+        more => return refuse(format!("missing shards: {} and {more} more", missing.join(", "))),
+    }
     let mut rows: Vec<R> = tables.into_iter().flat_map(|(_, rows)| rows).collect();
     rows.sort_by_key(R::run);
     Ok(rows.into_iter().map(|row| row.in_shard(Shard::WHOLE)).collect())
 }
 
-/// Checks that all rows are from one shard of one job, each there once, and that no run is missing.
-fn check_table<R: Sharded>(name: &str, rows: &[R]) -> Result<()> {
+/// The job and the shard of a table, whose rows are all from that shard, each there once, without a missing run.
+fn origin<R: Sharded>(path: &Path, rows: &[R]) -> Result<(String, Shard)> {
+    let table = path.display();
     let Some(first) = rows.first() else {
-        return refuse(format!("{name} has no rows"));
+        return refuse(format!("{table} has no rows"));
     };
-    let (job, shard) = (first.job(), first.shard());
-    if let Some(other) = rows.iter().find(|row| row.job() != job) {
-        let other = other.job();
-        return refuse(format!("{name} has rows of two jobs: {job}; and {other}"));
+    let (job, shard, all) = (first.job(), first.shard(), first.runs());
+    let (mut names, mut runs) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows {
+        let name = row.name();
+        if row.job() != job {
+            return refuse(format!("{table} has rows of two jobs: {job}; and {}", row.job()));
+        }
+        if row.shard() != shard {
+            return refuse(format!("{table} has rows of two shards: {shard} and {}", row.shard()));
+        }
+        if row.run() >= all || !shard.has(row.run()) {
+            return refuse(format!("{table}: {name} is not in shard {shard} of {all} {}", R::RUNS));
+        }
+        if !names.insert(name) {
+            return refuse(format!("{table}: {} is there twice", row.name()));
+        }
+        runs.insert(row.run());
     }
-    if let Some(other) = rows.iter().find(|row| row.shard() != shard) {
-        let other = other.shard();
-        return refuse(format!("{name} has rows of two shards: {shard} and {other}"));
+    let (done, share) = (runs.len(), shard.share(all));
+    if done != share {
+        let runs = R::RUNS;
+        return refuse(format!("{table} must have {share} {runs}, but has {done}: finish it with --resume first"));
     }
-    let mut names = BTreeSet::new();
-    if let Some(twin) = rows.iter().map(R::name).find(|row| !names.insert(row.clone())) {
-        return refuse(format!("{name}: {twin} is there twice"));
-    }
-    let (found, all) = (rows.iter().map(R::run).collect::<BTreeSet<_>>(), first.runs());
-    if let Some(run) = found.iter().find(|&&run| run >= all || !shard.has(run)) {
-        return refuse(format!(
-            "{name} is shard {shard} of {all} {}, but number {} is not in that shard",
-            R::RUNS,
-            run.saturating_add(1)
-        ));
-    }
-    let (found, expected) = (found.len(), shard.share(all));
-    if found != expected {
-        return refuse(format!(
-            "{name}, shard {shard}, must have {expected} {}, but has {found}: finish it with --resume first",
-            R::RUNS
-        ));
-    }
-    Ok(())
+    Ok((job, shard))
 }
 
-/// Checks that the tables are all shards of one job, each there once. Each table has passed [`check_table`].
-fn check_siblings<R: Sharded>(tables: &[(PathBuf, Vec<R>)]) -> Result<()> {
-    let Some((first_path, first_rows)) = tables.first() else {
-        return refuse("no table was given".into());
-    };
-    let (job, shard) = (first_rows[0].job(), first_rows[0].shard());
-    for (i, (path, rows)) in tables.iter().enumerate() {
-        let (other_job, other) = (rows[0].job(), rows[0].shard());
-        let (a, b) = (first_path.display(), path.display());
-        if other_job != job {
-            return refuse(format!("{a} and {b} are from different jobs: {job}; and {other_job}"));
-        }
-        if other.of != shard.of {
-            return refuse(format!("{a} is shard {shard}, but {b} is shard {other}: the job was split in two ways"));
-        }
-        let twin = tables[..i].iter().find(|(_, rows)| rows[0].shard() == other);
-        if let Some((twin, _)) = twin {
-            return refuse(format!("{} and {b} are both shard {other}", twin.display()));
-        }
-    }
-    let found: BTreeSet<Shard> = tables.iter().map(|(_, rows)| rows[0].shard()).collect();
-    let missing: Vec<String> = shard
-        .siblings()
-        .filter(|sibling| !found.contains(sibling))
-        .map(|sibling| sibling.to_string())
-        .take(NAMED)
-        .collect();
-    let more = shard.of - found.len() - missing.len();
-    match &missing[..] {
-        [] => Ok(()),
-        [one] => refuse(format!("shard {one} is missing")),
-        several if more == 0 => refuse(format!("shards {} are missing", several.join(", "))),
-        several => refuse(format!("shards {} and {more} more are missing", several.join(", "))),
-    }
-}
-
-fn refuse(reason: String) -> Result<()> {
+fn refuse<T>(reason: String) -> Result<T> {
     Err(Error::Merge { reason })
 }
 
@@ -347,6 +325,7 @@ mod tests {
     impl Sharded for ExampleRow {
         const JOB: &'static str = "example";
         const RUNS: &'static str = "runs";
+        const MEASURED: &'static [&'static str] = &["measured"];
 
         fn job(&self) -> String {
             self.job.clone()
@@ -365,9 +344,6 @@ mod tests {
         }
         fn in_shard(self, shard: Shard) -> Self {
             Self { shard, ..self }
-        }
-        fn with_measurements_of(self, other: &Self) -> Self {
-            Self { measured: other.measured, ..self }
         }
     }
 
@@ -435,12 +411,11 @@ mod tests {
 
     #[test]
     fn missing_shards_are_named() {
-        assert_eq!(refusal(vec![table("2/4", 10), table("4/4", 10)]), "cannot merge: shards 1/4, 3/4 are missing");
-        assert_eq!(refusal(vec![table("1/2", 10)]), "cannot merge: shard 2/2 is missing");
+        assert_eq!(refusal(vec![table("2/4", 10), table("4/4", 10)]), "cannot merge: missing shards: 1/4, 3/4");
+        assert_eq!(refusal(vec![table("1/2", 10)]), "cannot merge: missing shards: 2/2");
         assert_eq!(
             refusal(vec![table("1/100", 200)]),
-            "cannot merge: shards 2/100, 3/100, 4/100, 5/100, 6/100, 7/100, 8/100, 9/100, 10/100, 11/100 and 89 more are \
-             missing"
+            "cannot merge: missing shards: 2/100, 3/100, 4/100, 5/100, 6/100, 7/100, 8/100, 9/100, 10/100, 11/100 and 89 more"
         );
         assert!(refusal(vec![]).contains("no table"));
     }
@@ -476,8 +451,8 @@ mod tests {
         assert!(with(|rows| rows.truncate(2)).contains("must have 2 runs, but has 1"));
         assert!(with(|rows| rows[1].job = "b".into()).contains("two jobs: a job; and b"));
         assert!(with(|rows| rows[1].shard = Shard::WHOLE).contains("two shards: 1/2 and 1/1"));
-        assert!(with(|rows| rows[1].run = 1).contains("shard 1/2 of 4 runs, but number 2 is not in that shard"));
-        assert!(with(|rows| rows[1].run = 4).contains("shard 1/2 of 4 runs, but number 5 is not in that shard"));
+        assert!(with(|rows| rows[1].run = 1).contains("table1.csv: run 1 of y is not in shard 1/2 of 4 runs"));
+        assert!(with(|rows| rows[1].run = 4).contains("table1.csv: run 4 of y is not in shard 1/2 of 4 runs"));
         assert!(with(|rows| rows[1].member = "x".into()).contains("table1.csv: run 0 of x is there twice"));
     }
 

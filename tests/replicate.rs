@@ -1,4 +1,4 @@
-//! `replicate`, its shards and `merge`, on the sample.
+//! `replicate`, its shards and `merge` on the sample.
 
 mod common;
 
@@ -15,7 +15,7 @@ use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::replicate::table::{PairRow, ReplicationRow, SettingRow, VerdictRow};
 use onelayer::train::{Data, random_start, train};
 
-/// What a whole replication writes.
+/// The files of a whole replication.
 const FILES: [&str; 5] = [
     "replication.csv",
     "replication.png",
@@ -28,7 +28,7 @@ fn onelayer(arguments: &[&str]) -> Output {
     Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap()
 }
 
-/// Replicates one epoch on the sample into `out`; what it prints.
+/// Replicates one epoch on the sample into `out`, and returns the printed text.
 fn replicate(out: &Path, arguments: &[&str]) -> String {
     let out = out.to_str().unwrap();
     let mut all = vec!["replicate", "--dataset", "sample", "--epochs", "1"];
@@ -45,7 +45,7 @@ fn succeed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What a command that fails says, in its one line.
+/// The one line that a failing command prints.
 fn fail(arguments: &[&str]) -> String {
     let output = onelayer(arguments);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -75,7 +75,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Whether both folders have the files of a whole replication, byte for byte.
+/// Asserts that both folders have the files of a whole replication, byte for byte.
 fn assert_same(a: &Path, b: &Path) {
     for name in FILES {
         let same = fs::read(a.join(name)).unwrap() == fs::read(b.join(name)).unwrap();
@@ -84,7 +84,7 @@ fn assert_same(a: &Path, b: &Path) {
 }
 
 #[test]
-fn every_run_is_what_training_alone_with_its_seed_gives() {
+fn every_run_equals_training_alone_with_its_seed() {
     let out = tempfile::tempdir().unwrap();
     replicate(out.path(), &["--seeds", "2", "--first-seed", "7"]);
     assert_eq!(names(out.path()), FILES);
@@ -109,13 +109,13 @@ fn every_run_is_what_training_alone_with_its_seed_gives() {
         assert_eq!(correct as f64 / row.test_images as f64, test.accuracy);
         assert_eq!(row.train_loss, Some(scores(&splits.train).loss));
         assert_eq!(row.validation_accuracy, Some(scores(&splits.validation).accuracy));
-        assert_eq!(row.reported_test_accuracy, None, "the sample is not what the report measured");
+        assert_eq!(row.reported_test_accuracy, None, "the report did not use the sample");
     }
-    assert_ne!(rows[1].test_loss, rows[5].test_loss, "another seed must give another run");
+    assert_ne!(rows[1].test_loss, rows[5].test_loss, "another seed must give other results");
 }
 
 #[test]
-fn the_tables_and_the_words_say_what_the_runs_show() {
+fn the_tables_and_the_printed_text_summarise_the_runs() {
     let out = tempfile::tempdir().unwrap();
     let text = replicate(out.path(), &["--seeds", "6"]);
     let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
@@ -142,7 +142,7 @@ fn the_tables_and_the_words_say_what_the_runs_show() {
 }
 
 #[test]
-fn shards_merged_are_the_job_in_one_piece_byte_for_byte() {
+fn merged_shards_equal_the_whole_job_byte_for_byte() {
     let [whole, parts, merged] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     replicate(whole.path(), &["--seeds", "5"]);
     let mut tables = Vec::new();
@@ -151,14 +151,14 @@ fn shards_merged_are_the_job_in_one_piece_byte_for_byte() {
         assert!(text.contains(&format!("Shard {shard} is done")), "{text}");
         tables.push(parts.path().join(format!("replication_shard{}of3.csv", &shard[..1])));
     }
-    assert_eq!(names(parts.path()).len(), 3, "a part says nothing about the whole");
+    assert_eq!(names(parts.path()).len(), 3, "a shard writes only its table");
     let printed = succeed(&words(&merge(&tables, merged.path())));
     assert_same(whole.path(), merged.path());
     assert_eq!(printed, replicate(whole.path(), &["--seeds", "5", "--resume"]));
 }
 
 #[test]
-fn shards_that_make_no_whole_are_refused_by_name_and_nothing_is_written() {
+fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_written() {
     let [parts, other, merged] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let table = |folder: &Path, shard: &str| {
         replicate(folder, &["--seeds", "2", "--shard", shard, "--setting", "0,0.001"]);
@@ -175,7 +175,7 @@ fn shards_that_make_no_whole_are_refused_by_name_and_nothing_is_written() {
         let tables: Vec<PathBuf> = tables.iter().map(|path| (*path).clone()).collect();
         fail(&words(&merge(&tables, merged.path())))
     };
-    assert!(refusal(&[&first]).contains("shard 2/2 is missing"));
+    assert!(refusal(&[&first]).contains("missing shards: 2/2"));
     assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
     assert!(refusal(&[&first, &other_job]).contains("from different jobs"));
@@ -185,27 +185,27 @@ fn shards_that_make_no_whole_are_refused_by_name_and_nothing_is_written() {
 }
 
 #[test]
-fn an_interrupted_or_smaller_replication_is_gone_on_with_to_the_same_bytes() {
+fn a_smaller_replication_is_resumed_to_the_same_bytes() {
     let [whole, part] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     replicate(whole.path(), &["--seeds", "4"]);
     replicate(part.path(), &["--seeds", "2"]);
-    // A seed that is there is not trained again: its number stays, though it is made up.
+    // A seed that is there is not trained again: its made-up loss stays.
     let table = part.path().join("replication.csv");
     let text = fs::read_to_string(&table).unwrap();
     replicate(part.path(), &["--seeds", "4", "--resume"]);
     assert_same(whole.path(), part.path());
     let row = text.lines().nth(1).unwrap();
-    let made_up = row.replacen(",100,1,", ",100,1,9", 1);
+    let made_up = row.replacen(",random,", ",random,9", 1);
     assert_ne!(row, made_up);
     fs::write(&table, text.replace(row, &made_up)).unwrap();
     replicate(part.path(), &["--seeds", "4", "--resume"]);
     let text = fs::read_to_string(&table).unwrap();
-    assert!(text.contains(",100,1,9"), "{text}");
+    assert!(text.contains(",random,9"), "{text}");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_signal_stops_after_the_seeds_that_are_done_and_resume_goes_on_to_the_same_bytes() {
+fn after_a_signal_the_replication_is_resumed_to_the_same_bytes() {
     let [whole, part] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let job = ["--seeds", "60", "--setting", "0,0.001"];
     replicate(whole.path(), &job);
@@ -232,16 +232,22 @@ fn a_signal_stops_after_the_seeds_that_are_done_and_resume_goes_on_to_the_same_b
 }
 
 #[test]
-fn another_job_is_not_gone_on_with_and_its_table_stays() {
+fn another_job_is_not_resumed_and_its_table_stays() {
     let out = tempfile::tempdir().unwrap();
     replicate(out.path(), &["--seeds", "1", "--setting", "0,0.001"]);
     let before = fs::read(out.path().join("replication.csv")).unwrap();
     let folder = out.path().to_str().unwrap();
     let sample = ["replicate", "--dataset", "sample", "--quiet", "--resume", "--out", folder];
     for (more, word) in [
-        (&["--seeds", "1", "--epochs", "2", "--setting", "0,0.001"][..], "2 epochs"),
-        (&["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"], "lambda0_eta0.001"),
-        (&["--seeds", "1", "--epochs", "1", "--first-seed", "2", "--setting", "0,0.001"], "seed 1"),
+        (
+            &["--seeds", "1", "--epochs", "2", "--setting", "0,0.001"][..],
+            "has the epochs \"1\", but this replication has \"2\"",
+        ),
+        (&["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"], "has the setting \"lambda0_eta0.001\""),
+        (
+            &["--seeds", "1", "--epochs", "1", "--first-seed", "2", "--setting", "0,0.001"],
+            "seed 1 of lambda0_eta0.001 is not",
+        ),
     ] {
         let message = fail(&[&sample[..], more].concat());
         assert!(message.contains(word) && message.contains("--resume"), "{message}");
@@ -269,7 +275,7 @@ fn runs_that_diverge_are_counted_and_leave_empty_fields() {
 }
 
 #[test]
-fn one_seed_tells_nothing_and_two_tell_no_conclusion() {
+fn one_seed_or_two_decide_no_conclusion() {
     for seeds in ["1", "2"] {
         let out = tempfile::tempdir().unwrap();
         let text = replicate(out.path(), &["--seeds", seeds]);
@@ -281,7 +287,7 @@ fn one_seed_tells_nothing_and_two_tell_no_conclusion() {
 }
 
 #[test]
-fn jobs_that_make_no_sense_are_refused_before_anything_is_written() {
+fn invalid_jobs_are_refused_before_anything_is_written() {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("new");
     let base = ["replicate", "--dataset", "sample", "--out", folder.to_str().unwrap()];
@@ -310,7 +316,7 @@ fn jobs_that_make_no_sense_are_refused_before_anything_is_written() {
 
 #[cfg(unix)]
 #[test]
-fn the_job_array_for_slurm_makes_shards_that_merge() {
+fn the_shards_of_the_slurm_job_array_can_be_merged() {
     let folder = tempfile::tempdir().unwrap();
     let shards = folder.path().join("shards");
     let program = assert_cmd::cargo::cargo_bin("onelayer");

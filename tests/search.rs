@@ -1,4 +1,4 @@
-//! The search through the real binary, on the sample of real images.
+//! `search` and its shards on the sample.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ fn rows(path: &Path) -> Vec<SearchRow> {
     csv::from_csv(&fs::read(path).unwrap(), path).unwrap()
 }
 
-/// Everything of the rows but the time that was taken.
+/// The rows without the time that was taken.
 fn numbers(out: &Path) -> Vec<SearchRow> {
     let mut rows = rows(&out.join("search.csv"));
     rows.iter_mut().for_each(|row| row.train_seconds = 0.0);
@@ -70,7 +70,7 @@ fn refusal(output: &Output) -> String {
 }
 
 #[test]
-fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
+fn the_best_on_validation_is_retrained_on_all_images_and_tested_once() {
     let (out, words) = succeed(&[]);
     let rows = numbers(out.path());
     assert_eq!(rows.iter().map(|r| r.trial).collect::<Vec<_>>(), (1..=8).collect::<Vec<_>>());
@@ -82,7 +82,7 @@ fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
     let refit = model(&out.path().join("model_best.safetensors"));
     assert_eq!((&refit.setting, &refit.hyperparameters), (&best.setting, &best.hyperparameters));
     assert_eq!(refit.splits[1], "none");
-    // The normalisation is that of all 1,000 training images, not of the 700 that the trials were trained on.
+    // The normaliser is fitted on all 1,000 training images, not on the 700 that the trials were trained on.
     let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
     assert_eq!(refit.mean, Normalizer::fit(&splits.train).unwrap().mean());
 
@@ -102,7 +102,7 @@ fn the_best_on_validation_is_trained_on_everything_and_tested_once() {
 }
 
 #[test]
-fn train_takes_the_best_setting_and_ends_with_the_same_model() {
+fn train_reads_the_best_setting_and_ends_with_the_same_model() {
     let (out, _) = succeed(&[]);
     let toml = out.path().join("best.toml");
     let again = tempfile::tempdir().unwrap();
@@ -119,7 +119,7 @@ fn train_takes_the_best_setting_and_ends_with_the_same_model() {
     let name = format!("model_{}.safetensors", best.setting);
     assert_eq!(model(&again.path().join(name)), best);
 
-    // What is given on the command line comes before the file.
+    // The command line takes precedence over the file.
     let output = Command::cargo_bin("onelayer")
         .unwrap()
         .args(["train", "--quiet", "--seed", "7", "--loss", "bce", "--config"])
@@ -137,7 +137,7 @@ fn train_takes_the_best_setting_and_ends_with_the_same_model() {
 }
 
 #[test]
-fn a_search_that_stopped_goes_on_without_training_again_what_is_done() {
+fn a_resumed_search_does_not_train_its_trials_again() {
     let (whole, words) = succeed(&[]);
     let out = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(whole.path().join("search.csv")).unwrap();
@@ -146,27 +146,28 @@ fn a_search_that_stopped_goes_on_without_training_again_what_is_done() {
     let output = search(&["--resume"], out.path());
     assert!(output.status.success(), "{output:?}");
     assert_eq!(numbers(out.path()), numbers(whole.path()));
-    // The time of a trial that was there is the one that it took then.
+    // The rows that were there keep their training time.
     let resumed = fs::read_to_string(out.path().join("search.csv")).unwrap();
     assert_eq!(resumed.lines().take(4).collect::<Vec<_>>(), kept);
     let without_folder = |words: &str| words.lines().take(8).collect::<Vec<_>>().join("\n");
     let resumed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(without_folder(&resumed), without_folder(&words));
 
-    // Everything is done: only the best is trained again.
+    // All trials are done: only the best is retrained.
     let output = search(&["--resume"], whole.path());
     assert!(output.status.success());
     assert_eq!(fs::read_to_string(whole.path().join("search.csv")).unwrap(), text);
 }
 
 #[test]
-fn the_table_of_another_search_is_not_gone_on_with_and_left_alone() {
+fn another_search_is_not_resumed_and_its_table_stays() {
     let (out, _) = succeed(&[]);
     let table = fs::read(out.path().join("search.csv")).unwrap();
     for other in [["--seed", "1"], ["--batch-size", "50"], ["--validation-size", "200"], ["--random", "3"]] {
         let arguments = [&other[..], &["--resume"]].concat();
         let message = refusal(&search(&arguments, out.path()));
-        assert!(message.contains("belongs to another search"), "{message}");
+        assert!(message.contains("search.csv: cannot resume: trial 1 has the "), "{message}");
+        assert!(message.contains("but this search has "), "{message}");
         assert!(fs::read(out.path().join("search.csv")).unwrap() == table);
     }
     fs::write(out.path().join("search.csv"), "trial\n1\n").unwrap();
@@ -176,14 +177,14 @@ fn the_table_of_another_search_is_not_gone_on_with_and_left_alone() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_search_says_how_to_go_on_and_ends_with_the_same_numbers() {
+fn an_interrupted_search_is_resumed_to_the_same_numbers() {
     const EPOCHS: [&str; 2] = ["--epochs", "100"];
     let whole = tempfile::tempdir().unwrap();
     let long = |extra: &[&str], out: &Path| {
         let arguments = [&EPOCHS[..], &SPACE, extra].concat();
         onelayer("search", &arguments, out)
     };
-    // There is no table to go on with yet.
+    // There is no table yet: the search starts over.
     assert!(long(&["--resume"], whole.path()).status.success());
 
     let out = tempfile::tempdir().unwrap();
@@ -214,14 +215,14 @@ fn an_interrupted_search_says_how_to_go_on_and_ends_with_the_same_numbers() {
 }
 
 #[test]
-fn shards_together_do_what_one_process_does() {
+fn merged_shards_equal_one_process() {
     let (whole, _) = succeed(&[]);
     let out = tempfile::tempdir().unwrap();
     for shard in ["1/3", "2/3", "3/3"] {
         let output = search(&["--shard", shard], out.path());
         assert!(output.status.success(), "{output:?}");
     }
-    assert!(!out.path().join("best.toml").exists(), "a shard knows only a part");
+    assert!(!out.path().join("best.toml").exists(), "a shard retrains nothing");
     let tables: Vec<_> = (1..=3).map(|i| out.path().join(format!("search_shard{i}of3.csv"))).collect();
     let merge = |tables: &[PathBuf]| {
         let mut merge = Command::cargo_bin("onelayer").unwrap();
@@ -229,7 +230,7 @@ fn shards_together_do_what_one_process_does() {
         merge.output().unwrap()
     };
     let said = refusal(&merge(&tables[..2]));
-    assert!(said.contains("shard 3/3"), "{said}");
+    assert!(said.contains("missing shards: 3/3"), "{said}");
     let output = merge(&tables);
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
@@ -243,7 +244,7 @@ fn shards_together_do_what_one_process_does() {
 }
 
 #[test]
-fn random_trials_lie_between_the_values_that_are_given() {
+fn random_trials_lie_between_the_given_values() {
     let (out, words) = succeed(&["--random", "5"]);
     let rows = numbers(out.path());
     assert_eq!(rows.len(), 5);
@@ -273,11 +274,11 @@ fn a_trial_that_diverges_is_a_row_without_scores_and_never_the_best() {
 }
 
 #[test]
-fn what_can_not_be_searched_is_refused_before_anything_is_trained() {
+fn an_invalid_search_is_refused_before_anything_is_trained() {
     let out = tempfile::tempdir().unwrap();
     for (arguments, words) in [
         (&["--eta", "0"][..], "eta must be"),
-        (&["--lambda", "0,0.1", "--random", "3"], "above 0 where it is drawn log-uniformly"),
+        (&["--lambda", "0,0.1", "--random", "3"], "above 0 to be drawn log-uniformly"),
         (&["--random", "0"], "trials must be at least one"),
         (&["--flip", "2"], "flip must be a probability"),
         (&["--batch-size", "0"], "batch-size must be"),

@@ -13,7 +13,7 @@ const MIN_SEEDS: usize = 6;
 
 /// Result of testing a conclusion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+enum Verdict {
     /// The 95 % interval of each claim lies inside its range.
     Holds,
     /// The 95 % interval of a claim lies outside its range.

@@ -10,7 +10,7 @@ mod conclusions;
 pub mod table;
 
 pub use analysis::Replication;
-pub use conclusions::{Verdict, verdicts};
+pub use conclusions::verdicts;
 
 use crate::dataset::normalizer::Normalizer;
 use crate::dataset::{Dataset, Splits};

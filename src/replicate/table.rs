@@ -187,6 +187,16 @@ impl ReplicationRow {
 impl Sharded for ReplicationRow {
     const JOB: &'static str = "replication";
     const RUNS: &'static str = "seeds";
+    const MEASURED: &'static [&'static str] = &[
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "correct_test_images",
+        "diverged_in_epoch",
+    ];
 
     fn job(&self) -> String {
         let Self { seeds, first_seed, train_split, validation_split, test_images, test_split, .. } = self;
@@ -221,20 +231,6 @@ impl Sharded for ReplicationRow {
 
     fn with_runs_of(self, other: &Self) -> Self {
         Self { first_seed: other.first_seed, seeds: other.seeds, ..self }
-    }
-
-    fn with_measurements_of(self, other: &Self) -> Self {
-        Self {
-            train_loss: other.train_loss,
-            train_accuracy: other.train_accuracy,
-            validation_loss: other.validation_loss,
-            validation_accuracy: other.validation_accuracy,
-            test_loss: other.test_loss,
-            test_accuracy: other.test_accuracy,
-            correct_test_images: other.correct_test_images,
-            diverged_in_epoch: other.diverged_in_epoch,
-            ..self
-        }
     }
 }
 
@@ -287,6 +283,7 @@ mod tests {
         assert_eq!(read::<VerdictRow>("replication_verdicts.csv"), verdicts(&replication));
         let runs = to_csv(&example(), Dialect::Comma);
         assert_eq!(from_csv::<ReplicationRow>(&runs, Path::new("runs")).unwrap(), example());
+        assert!(ReplicationRow::MEASURED.iter().all(|name| ReplicationRow::columns().contains(name)));
     }
 
     #[test]

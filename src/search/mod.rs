@@ -209,7 +209,7 @@ impl Searched<'_> {
         let (trials, images) = (self.rows.len(), best.validation_images);
         let accuracy = best.validation_accuracy.unwrap_or(f64::NAN);
         let mut words = vec![format!(
-            "{trials} trials were trained for {} epochs on {} images and compared on {images} others.",
+            "{trials} trials were trained for {} epochs on {} images and scored on {images} others.",
             self.plan.schedule.epochs, self.train_images
         )];
         match self.rows.iter().filter(|row| row.validation_accuracy.is_none()).count() {
