@@ -45,7 +45,7 @@ pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
     let maps = maps.iter().filter(|(_, trials)| !trials.is_empty());
     let maps: Vec<_> = maps.map(|(name, trials)| (name, cells(trials, &lambdas, &etas))).collect();
     let accuracies = maps.iter().flat_map(|(_, cells)| cells).filter_map(|cell| match cell {
-        Cell::Accuracy(accuracy) => Some(*accuracy),
+        HeatCell::Accuracy(accuracy) => Some(*accuracy),
         _ => None,
     });
     let range = accuracies.fold((f64::INFINITY, 0.0), |(low, high), a| (a.min(low), a.max(high)));
@@ -61,8 +61,9 @@ pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
     })
 }
 
+/// The best result of the trials in a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Cell {
+enum HeatCell {
     Untried,
     Diverged,
     Accuracy(f64),
@@ -81,7 +82,7 @@ impl Axis {
         starts.sort_by(f64::total_cmp);
         starts.dedup();
         if starts.len() <= MOST_VALUES {
-            let labels = starts.iter().map(|value| short(*value)).collect();
+            let labels = starts.iter().map(|value| two_digits(*value)).collect();
             return Self { starts, labels };
         }
         // 0 has no logarithm, and a part of its own.
@@ -91,7 +92,7 @@ impl Axis {
         let edges = (0..MOST_VALUES).map(edge);
         let mut starts = starts[..positive].to_vec();
         starts.extend(edges);
-        let labels = starts.iter().map(|start| format!("≥ {}", short(*start))).collect();
+        let labels = starts.iter().map(|start| format!("≥ {}", two_digits(*start))).collect();
         Self { starts, labels }
     }
 
@@ -102,21 +103,21 @@ impl Axis {
 }
 
 /// `value` with the two digits that a label has room for.
-fn short(value: f64) -> String {
+fn two_digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.1e}").parse().expect("a number was written");
     if rounded == 0.0 || (1e-4..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
 /// The cells (values of λ, values of η), row-major.
-fn cells(trials: &[HeatMapTrial], lambdas: &Axis, etas: &Axis) -> Vec<Cell> {
+fn cells(trials: &[HeatMapTrial], lambdas: &Axis, etas: &Axis) -> Vec<HeatCell> {
     let columns = etas.labels.len();
-    let mut cells = vec![Cell::Untried; lambdas.labels.len() * columns];
+    let mut cells = vec![HeatCell::Untried; lambdas.labels.len() * columns];
     for trial in trials {
         let cell = &mut cells[lambdas.part(trial.lambda) * columns + etas.part(trial.eta)];
         *cell = match (*cell, trial.accuracy) {
-            (Cell::Accuracy(best), Some(accuracy)) => Cell::Accuracy(best.max(accuracy)),
-            (_, Some(accuracy)) => Cell::Accuracy(accuracy),
-            (Cell::Untried, None) => Cell::Diverged,
+            (HeatCell::Accuracy(best), Some(accuracy)) => HeatCell::Accuracy(best.max(accuracy)),
+            (_, Some(accuracy)) => HeatCell::Accuracy(accuracy),
+            (HeatCell::Untried, None) => HeatCell::Diverged,
             (other, None) => other,
         };
     }
@@ -134,7 +135,7 @@ struct HeatMap<'a> {
 
 impl HeatMap<'_> {
     /// Draws the map with the largest λ at the top.
-    fn draw(&self, canvas: &Canvas, name: &str, cells: &[Cell]) -> Drawn {
+    fn draw(&self, canvas: &Canvas, name: &str, cells: &[HeatCell]) -> Drawn {
         let (width, height) = CELL;
         let (lines, columns) = (self.lambdas.labels.len() as u32, self.etas.labels.len() as u32);
         let top = |line: u32| HEAD + (lines - 1 - line) * height;
@@ -154,17 +155,17 @@ impl HeatMap<'_> {
         })
     }
 
-    fn draw_cell(&self, canvas: &Canvas, (x, y): (u32, u32), cell: Cell) -> Drawn {
+    fn draw_cell(&self, canvas: &Canvas, (x, y): (u32, u32), cell: HeatCell) -> Drawn {
         let ((width, height), (low, high)) = (CELL, self.range);
         let color = match cell {
-            Cell::Untried => UNTRIED,
-            Cell::Diverged => DIVERGED,
+            HeatCell::Untried => UNTRIED,
+            HeatCell::Diverged => DIVERGED,
             // A range of no length would have no colour.
-            Cell::Accuracy(a) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
+            HeatCell::Accuracy(a) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
         };
         let inside = ((x + 1, y + 1), (width - 2, height - 2));
         canvas.rectangle(inside.0, inside.1, color.filled())?;
-        let Cell::Accuracy(accuracy) = cell else {
+        let HeatCell::Accuracy(accuracy) = cell else {
             return Ok(());
         };
         if accuracy == high {
@@ -201,7 +202,7 @@ mod tests {
             trial(0.1, 1.0, Some(0.2)),
         ];
         let (lambdas, etas) = (axis(&[0.0, 0.1]), axis(&[0.01, 1.0]));
-        let expected = [Cell::Untried, Cell::Diverged, Cell::Accuracy(0.4), Cell::Accuracy(0.2)];
+        let expected = [HeatCell::Untried, HeatCell::Diverged, HeatCell::Accuracy(0.4), HeatCell::Accuracy(0.2)];
         assert_eq!(cells(&trials, &lambdas, &etas), expected);
     }
 

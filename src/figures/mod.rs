@@ -1,6 +1,6 @@
 //! Figures, as PNG or JPEG, made of plain values: numbers, names and pixels.
 //!
-//! Nothing is taken from the system: the font is compiled in, and equal values give equal bytes.
+//! Nothing depends on the system: the font is compiled in, and equal values give equal bytes.
 
 mod canvas;
 mod confident;
