@@ -25,7 +25,7 @@ use onelayer::gradcheck::Problem;
 use onelayer::gradcheck::autograd::{AutogradTrainer, Tensors};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
-use onelayer::train::epoch_order;
+use onelayer::train::{SplitScores, epoch_order};
 use tensor_ops::TensorOpsTrainer;
 
 /// The largest difference, in nats, of two final losses of a stable setting, after 4,000 steps that round differently.
@@ -70,7 +70,7 @@ fn compare(data: &Cifar10, tensors: &Splits, threads: usize) -> bool {
             .filter(|&i| Setting::REPORT[i].eta() < 0.01)
             .map(|i| {
                 let last = runs[i].epochs.last().and_then(|epoch| epoch.scores);
-                let Some([Some(train), Some(validation)]) = last else {
+                let Some(SplitScores { train: Some(train), validation: Some(validation) }) = last else {
                     panic!("no setting of the report diverges");
                 };
                 let [their_train, their_validation] = &peer.scores[i];
