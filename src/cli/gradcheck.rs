@@ -35,7 +35,7 @@ pub struct Args {
     /// Number of images in the batch
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
     batch_size: usize,
-    /// Number of weights at which central differences are taken on images, besides every bias
+    /// Number of weights at which central differences are taken on images, in addition to every bias
     #[arg(long, value_name = "N", default_value_t = 200)]
     differences: usize,
     /// Seed of the start, of the batch and of the weights chosen for central differences

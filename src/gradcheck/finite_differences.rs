@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::reference::{self, Parameters64};
 use super::{Comparison, Derivatives, Problem, TOLERANCE, Terms};
 
-/// The elements of `weight` at which central differences are taken, besides every element of `bias`.
+/// The elements of `weight` at which central differences are taken, in addition to every element of `bias`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Number of elements; all of them if the problem has fewer.

@@ -39,11 +39,11 @@ pub struct Suite<'a> {
     pub data: Data<'a>,
     /// Number of images in the batch.
     pub batch_size: usize,
-    /// Number of weights at which central differences are taken on images, besides every bias.
+    /// Number of weights at which central differences are taken on images, in addition to every bias.
     pub differences: usize,
     /// Seed of the start, of the batch and of the weights chosen for central differences.
     pub seed: u64,
-    /// Trained models to check besides the start.
+    /// Trained models to check in addition to the start.
     pub models: &'a [Point],
 }
 

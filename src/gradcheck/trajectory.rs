@@ -25,7 +25,7 @@ pub const TOLERANCE: f64 = 1e-6;
 /// them.
 pub const LOSS_FACTOR: f64 = 10.0;
 
-/// The steps after which parameters are compared, besides the last of each epoch.
+/// The steps after which parameters are compared, in addition to the last of each epoch.
 const STEPS: [usize; 3] = [1, 10, 100];
 
 /// The report's four settings, and one with sigmoids whose learning rate decays. Together they use every part of training.
