@@ -1,5 +1,4 @@
-//! Whatever is wrong with what the program is given: one line on stderr, exit code 1 (2 for wrong usage), and nothing
-//! in the results folder touched.
+//! Invalid input of every kind: one line on stderr, exit code 1 (2 for wrong usage), and an unchanged results folder.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +8,7 @@ use assert_cmd::prelude::*;
 use onelayer::files::npz::{self, Data};
 use tempfile::TempDir;
 
-/// A results folder in which something is already.
+/// A results folder that is not empty.
 struct Results(TempDir);
 
 impl Results {
@@ -19,7 +18,7 @@ impl Results {
         Self(folder)
     }
 
-    /// Runs `train` with `arguments`; it must end with `code`, say each of `words` in one line, and change nothing.
+    /// Runs `train` with `arguments`; it must end with `code`, print each of `words` in one line, and change nothing.
     fn refuse(&self, arguments: &[&str], code: i32, words: &[&str]) {
         let output = Command::cargo_bin("onelayer")
             .unwrap()
@@ -71,7 +70,7 @@ fn settings_outside_their_range_are_refused_by_name_and_value() {
 }
 
 #[test]
-fn decays_and_configurations_that_make_no_sense_are_refused() {
+fn invalid_decays_and_configurations_are_refused() {
     let results = Results::new();
     for (every, factor, words) in [
         ("0", "0.5", "decay-every must be at least 1"),
@@ -97,8 +96,8 @@ fn decays_and_configurations_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn no_epochs_are_refused() {
-    // clap lets the last of two equal options stand only if told so; hence a command of its own.
+fn zero_epochs_are_refused() {
+    // Not with `Results::refuse`, which gives --epochs too: clap refuses a repeated option.
     let out = tempfile::tempdir().unwrap();
     let output = Command::cargo_bin("onelayer")
         .unwrap()
@@ -112,7 +111,7 @@ fn no_epochs_are_refused() {
 }
 
 #[test]
-fn wrong_usage_is_told_from_wrong_values() {
+fn wrong_usage_and_invalid_values_have_different_exit_codes() {
     let results = Results::new();
     results.refuse(&["--eta", "much"], 2, &["--eta"]);
     results.refuse(&["--no-such-option"], 2, &["--no-such-option"]);
@@ -125,11 +124,11 @@ fn wrong_usage_is_told_from_wrong_values() {
 }
 
 #[test]
-fn batches_that_there_are_not_or_that_overlap_are_refused() {
+fn unknown_and_overlapping_batches_are_refused() {
     let results = Results::new();
     let refuse = |arguments: &[&str], words: &[&str]| {
         let arguments = [&["--data-dir", "nowhere"], arguments].concat();
-        // The last --dataset wins nothing: clap refuses a repeated option, so these run without the sample.
+        // Not with `Results::refuse`, which gives --dataset too: clap refuses a repeated option.
         let output = Command::cargo_bin("onelayer")
             .unwrap()
             .args(["train", "--out"])
@@ -185,7 +184,7 @@ fn a_start_that_does_not_fit_is_refused() {
     results.refuse(&["--init", folder.path().to_str().unwrap()], 1, &["cannot read"]);
 }
 
-/// What a file says must not reach the terminal as a command: here it would clear it, and write a line of its own.
+/// Text from a file must not control the terminal: this one would clear it and print a line.
 #[test]
 fn a_message_has_no_control_characters_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -200,13 +199,13 @@ fn a_message_has_no_control_characters_from_a_file() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_without_end_is_given_up() {
+fn a_file_without_end_is_refused() {
     let words = ["cannot read", "/dev/zero", "at most 268435456 bytes"];
     Results::new().refuse(&["--init", "/dev/zero"], 1, &words);
 }
 
 #[test]
-fn an_output_folder_that_can_not_be_written_is_refused_before_anything_else() {
+fn an_output_folder_that_cannot_be_written_is_refused_first() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "in the way").unwrap();

@@ -30,7 +30,7 @@ fn test_images() -> Dataset {
     sample::load(Path::new(sample::DEFAULT_DIR)).unwrap().test
 }
 
-/// Whether `command` runs; otherwise says that a test is skipped.
+/// True if `command` runs; otherwise prints that a test is skipped.
 fn installed(command: &str, arguments: &[&str]) -> bool {
     let output = Command::new(command).args(arguments).output();
     let there = output.is_ok_and(|output| output.status.success());
@@ -76,7 +76,7 @@ fn the_ten_lines_of_numpy_in_the_readme_have_the_same_test_accuracy() {
 }
 
 #[test]
-fn an_exported_npz_holds_the_model_and_training_goes_on_from_it() {
+fn an_exported_npz_holds_the_model_and_training_starts_from_it() {
     let out = tempfile::tempdir().unwrap();
     let [first, second, third] = ["first", "second", "third"].map(|name| out.path().join(name));
     let train = |out: &Path, more: &[&str]| {

@@ -22,9 +22,9 @@ use onelayer::train::checkpoint::NAME as CHECKPOINT;
 use results::{assert_same, contents, onelayer, succeed, train};
 use tempfile::{TempDir, tempdir};
 
-/// More epochs than pass before a signal arrives.
+/// More epochs than are trained before a signal arrives.
 const LONG: &[&str] = &["--epochs", "100000", "--checkpoint-every", "100000"];
-/// The arguments of the runs that are stopped and of their reference.
+/// The arguments of the stopped runs and of their reference.
 const EPOCHS: &[&str] = &["--epochs", "40"];
 
 fn signal(child: &Child, name: &str) {
@@ -45,7 +45,7 @@ fn start_until(command: &mut Command, text: &str) -> (Child, BufReader<impl Read
     (child, stderr)
 }
 
-/// What `child` says until it ends, and its exit code.
+/// The exit code of `child`, and its output until it ends.
 fn end((mut child, mut stderr): (Child, BufReader<impl Read>)) -> (Option<i32>, String) {
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
@@ -63,11 +63,11 @@ fn reference(arguments: &[&str]) -> TempDir {
 }
 
 #[test]
-fn a_signal_stops_after_the_batch_and_the_line_that_is_printed_goes_on_to_the_same_files() {
+fn a_signal_stops_after_the_batch_and_the_printed_command_resumes_to_the_same_files() {
     let reference = reference(EPOCHS);
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let outer = tempdir().unwrap();
-        // A name that a shell must be given in quotes.
+        // A name that a shell needs in quotes.
         let out = outer.path().join("it's here");
         let child = start_until(&mut train(&out, EPOCHS), "epoch 2/40");
         signal(&child.0, name);
@@ -88,10 +88,10 @@ fn a_signal_stops_after_the_batch_and_the_line_that_is_printed_goes_on_to_the_sa
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_ends_the_program_at_once() {
     let out = tempdir().unwrap();
     let child = start_until(&mut train(out.path(), LONG), "epoch 2/");
-    // Both arrive before the program goes on.
+    // Both arrive before the program continues.
     signal(&child.0, "STOP");
     signal(&child.0, "INT");
     signal(&child.0, "TERM");
@@ -103,11 +103,11 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn a_checkpoint_is_written_when_it_is_asked_for_and_gone_with_the_results() {
+fn a_checkpoint_is_written_when_due_and_removed_with_the_results() {
     let out = tempdir().unwrap();
     let long = ["--epochs", "100000"];
     let every = [&long[..], &["--checkpoint-every", "3"]].concat();
-    // Each of so many epochs is kept without being asked, since together they take long.
+    // Without the option, every epoch of a long training is saved.
     for (arguments, epoch) in [(every, "epoch 3/"), (long.to_vec(), "epoch 1/")] {
         let child = start_until(&mut train(out.path(), &arguments), epoch);
         let began = Instant::now();
@@ -125,11 +125,11 @@ fn a_checkpoint_is_written_when_it_is_asked_for_and_gone_with_the_results() {
     signal(&child.0, "KILL");
     end(child);
 
-    // A run that doesn't take long has none, and leaves none.
+    // A short run has none, and leaves none.
     let arguments = ["--epochs", "4"];
     let reference = reference(&arguments);
     assert!(!files(reference.path()).contains(&CHECKPOINT.to_owned()));
-    // Without --resume it is only mentioned. With it, and for other epochs, it would have been refused.
+    // Without --resume it is only mentioned; with it, it would be refused, since the epochs differ.
     let said = succeed(train(out.path(), &arguments));
     assert!(said.contains("belongs to an unfinished training") && said.contains("starts over"));
     assert_same(out.path(), reference.path());
@@ -139,7 +139,7 @@ fn a_checkpoint_is_written_when_it_is_asked_for_and_gone_with_the_results() {
 }
 
 #[test]
-fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
+fn a_checkpoint_of_another_training_and_an_altered_one_are_refused() {
     let out = tempdir().unwrap();
     let child = start_until(&mut train(out.path(), LONG), "epoch 2/");
     signal(&child.0, "INT");
@@ -188,8 +188,7 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
         refuse(epochs, &[words]);
     }
     let text = |from: &str, to: &str| {
-        let header = String::from_utf8_lossy(&good[..4000]).into_owned();
-        let at = header.find(from).unwrap();
+        let at = good.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
         let mut bytes = good.clone();
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
         bytes
@@ -199,7 +198,7 @@ fn a_checkpoint_of_another_training_or_an_altered_one_is_refused_by_name() {
     fs::write(&path, text(r#""seed":"42""#, r#""seed":"43""#)).unwrap();
     refuse(epochs, &["the SHA-256"]);
 
-    // Control: as it was, it is gone on from.
+    // Control: the unaltered checkpoint is resumed.
     fs::write(&path, good).unwrap();
     let resumed = &mut train(out.path(), &[epochs, &["--resume"]].concat());
     let child = start_until(resumed, "resuming after");
@@ -214,14 +213,14 @@ fn altered(bytes: &[u8], at: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_second_training_into_the_same_folder_is_refused_while_the_first_lives() {
+fn a_second_training_in_the_same_folder_is_refused_while_the_first_runs() {
     let out = reference(&["--epochs", "1"]);
     let old = contents(out.path());
     let (mut first, stderr) = start_until(&mut train(out.path(), LONG), "epoch 1/");
     let said = fail(train(out.path(), &["--epochs", "1", "--seed", "2"]));
     assert!(said.contains("another process is writing in "), "{said}");
     assert!(contents(out.path()) == old);
-    // What only reads in the folder is not kept from it.
+    // Reading in the folder is allowed.
     let model = out.path().join("model_lambda0.1_eta0.001.safetensors");
     reference(&["--epochs", "1", "--init", model.to_str().unwrap()]);
     // The system releases the lock of a killed process.
@@ -268,7 +267,7 @@ fn under(setup: &str, command: &Command) -> Command {
     shell
 }
 
-/// Runs `command`, which must fail with one line; gives it.
+/// Runs `command`, which must fail with one line, and returns it.
 fn fail(mut command: Command) -> String {
     let output = command.output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -282,7 +281,7 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
     let out = reference(&["--epochs", "1"]);
     let old = contents(out.path());
     let command = train(out.path(), &["--epochs", "1", "--seed", "2", "--quiet"]);
-    // 200 blocks of 512 bytes: less than a model. Ignored, the signal becomes an error of the write.
+    // 200 blocks of 512 bytes: less than a model. As the signal is ignored, the write fails.
     let said = fail(under("trap '' XFSZ; ulimit -f 200", &command));
     assert!(said.contains("model_lambda0.1_eta0.001.safetensors"), "{said}");
     let new = reference(&["--epochs", "1", "--seed", "2"]);
@@ -290,7 +289,7 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
     assert_eq!(results::torn(out.path(), &old, &new), [""; 0]);
     assert_eq!(contents(out.path()).len(), old.len(), "nothing is left beside them");
 
-    // A checkpoint that doesn't fit is said so, and does not end the training.
+    // A checkpoint that does not fit is reported, and training goes on.
     let every = train(out.path(), &["--epochs", "3", "--checkpoint-every", "1"]);
     let output = under("trap '' XFSZ; ulimit -f 200", &every).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -300,7 +299,7 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
 
 #[test]
 fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
-    // A file system of our own needs Linux, and leave to make one.
+    // Mounting a file system needs Linux and permission.
     let mount = "mount -t tmpfs -o size=500k none";
     let probe = tempdir().unwrap();
     let allowed = Command::new("unshare")
@@ -308,7 +307,7 @@ fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
         .output()
         .is_ok_and(|output| output.status.success());
     if !allowed {
-        println!("skipped: no leave to mount a file system");
+        println!("skipped: no permission to mount a file system");
         return;
     }
     let new = reference(&["--epochs", "2", "--seed", "2"]);
@@ -317,7 +316,7 @@ fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
     let binary = onelayer(&[]);
     let binary = binary.get_program().to_str().unwrap();
     let run = format!("{binary} train --dataset sample --lambda 0.1 --out {out} --quiet --epochs 2");
-    // The first run fits; the second has no room beside it.
+    // The first run fits on the disk; the second does not.
     let script = format!(
         "{mount} {out} && {run} >/dev/null && cp {out}/* {kept}/ && head -c 120k /dev/zero >{out}/filler;
          {run} --seed 2; echo rc $?; rm {out}/filler; ls -A {out}; mkdir {kept}/after; cp {out}/* {kept}/after/",
@@ -343,7 +342,7 @@ fn a_read_only_folder_is_an_error_and_the_old_results_stay_whole() {
     let old = contents(&out);
     let mut command = train(&out, &["--epochs", "1", "--seed", "2"]);
     fs::set_permissions(&out, fs::Permissions::from_mode(0o555)).unwrap();
-    // For root no folder is read-only, unless it gives up its leave to override permissions.
+    // Root can write in every folder, unless it gives up that capability.
     if tempfile::tempfile_in(&out).is_ok() {
         let without_override = |program: &OsStr| {
             let mut setpriv = Command::new("setpriv");
@@ -352,7 +351,7 @@ fn a_read_only_folder_is_an_error_and_the_old_results_stay_whole() {
             setpriv
         };
         if !without_override("true".as_ref()).status().is_ok_and(|status| status.success()) {
-            println!("skipped: root may write everywhere, and setpriv is not here to change that");
+            println!("skipped: root can write everywhere, and there is no setpriv to change that");
             return;
         }
         let mut other = without_override(command.get_program());
@@ -366,7 +365,7 @@ fn a_read_only_folder_is_an_error_and_the_old_results_stay_whole() {
 }
 
 #[test]
-fn a_folder_that_vanishes_while_training_is_made_again() {
+fn a_folder_that_vanishes_during_training_is_created_again() {
     let arguments = ["--epochs", "30", "--checkpoint-every", "10"];
     let reference = reference(&arguments);
     let outer = tempdir().unwrap();
@@ -379,7 +378,7 @@ fn a_folder_that_vanishes_while_training_is_made_again() {
 }
 
 #[test]
-fn nobody_to_read_stdout_or_stderr_is_no_failure() {
+fn a_closed_stdout_or_stderr_is_not_a_failure() {
     let reference = reference(&["--epochs", "2"]);
     for which in ["stdout", "stderr", "both"] {
         let out = tempdir().unwrap();
@@ -418,7 +417,7 @@ fn nobody_to_read_stdout_or_stderr_is_no_failure() {
 }
 
 #[test]
-fn a_signal_stops_a_download_that_stalls_and_keeps_what_came() {
+fn a_signal_stops_a_stalled_download_and_keeps_its_bytes() {
     let archive = official_archive();
     let first = ok(&archive)[..archive.len() / 2].to_vec();
     let whole = archive.clone();
@@ -447,7 +446,7 @@ fn a_signal_stops_a_download_that_stalls_and_keeps_what_came() {
     let (code, said) = end(child);
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains("the same command again"), "{said}");
-    // Far sooner than the time-out of a minute.
+    // Far sooner than the timeout of a minute.
     assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
     assert!(part().is_some());
 
@@ -460,7 +459,7 @@ fn a_signal_stops_a_download_that_stalls_and_keeps_what_came() {
 fn a_signal_ends_the_npm_client_too() {
     let bin = tempdir().unwrap();
     let npm = bin.path().join("npm");
-    // It leaves the number of its process and part of a tarball, and takes its time.
+    // Writes its process id and part of a tarball, then sleeps.
     let script = format!("#!/bin/sh\necho $$ >{}/pid\necho half >x.tgz\nexec sleep 60\n", bin.path().display());
     fs::write(&npm, script).unwrap();
     fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
@@ -486,7 +485,7 @@ fn a_signal_ends_the_npm_client_too() {
 }
 
 #[test]
-fn a_second_fetch_waits_for_the_first_and_then_has_nothing_to_do() {
+fn a_second_fetch_waits_for_the_first_and_finds_everything_there() {
     let archive = official_archive();
     let second_waits = Arc::new(Barrier::new(2));
     let waits = Arc::clone(&second_waits);

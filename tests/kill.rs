@@ -1,7 +1,7 @@
-//! The real binary, killed at random instants while it fetches, trains and writes: every file is at every moment absent,
-//! its old or its new whole self, and what follows ends as if nothing had happened.
+//! The real binary, killed at random instants while it fetches, trains and writes: at every moment each file is absent,
+//! the old one or the new one, never a part; and the next run ends as if nothing had happened.
 //!
-//! The instants come from a seed that is printed; ONELAYER_KILL_SEED sets another one, ONELAYER_KILLS how many there are.
+//! The instants come from a seed, which is printed; ONELAYER_KILL_SEED sets it, ONELAYER_KILLS their number.
 
 #![cfg(unix)]
 
@@ -48,8 +48,8 @@ impl Killer {
         Self { rng, kills: 0, while_writing: 0 }
     }
 
-    /// Starts `command`, which works in `folder`, and kills it within `time`, half of the times in the middle of a file:
-    /// some microseconds after a temporary one is seen. Says whether it was killed before it had ended.
+    /// Starts `command`, which works in `folder`, and kills it within `time`, half of the times while it writes a file:
+    /// some microseconds after a temporary one appears. True if it was killed before it ended.
     fn kill(&mut self, mut command: Command, folder: &Path, time: Duration) -> bool {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let instant = Instant::now() + time.mul_f64(self.rng.random());
@@ -70,7 +70,7 @@ impl Killer {
         killed
     }
 
-    /// Prints what was done; there must have been `kills` kills, some of them in the middle of a file.
+    /// Prints the kills; there must be `kills` of them, some while a file was being written.
     fn report(&self, kills: usize) {
         let Self { kills: done, while_writing, .. } = self;
         println!("{done} kills, {while_writing} of them with a file half written");
@@ -88,7 +88,7 @@ fn temporary(folder: &Path) -> Option<String> {
     names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find(|name| name.starts_with(".onelayer-"))
 }
 
-/// Makes `folder` hold what `contents` says and nothing else.
+/// Replaces the files of `folder` by `contents`.
 fn reset(folder: &Path, contents: &Contents) {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir(folder).unwrap();
@@ -97,7 +97,7 @@ fn reset(folder: &Path, contents: &Contents) {
     }
 }
 
-/// The files of `folder` as they are, times and all.
+/// The files of `folder`, with their measured times.
 fn verbatim(folder: &Path) -> Contents {
     let entries = fs::read_dir(folder).unwrap().map(|entry| {
         let path = entry.unwrap().path();
@@ -108,7 +108,7 @@ fn verbatim(folder: &Path) -> Contents {
 }
 
 #[test]
-fn a_training_killed_at_any_instant_leaves_whole_files_and_goes_on_to_the_same_ones() {
+fn a_training_killed_at_any_instant_leaves_whole_files_and_resumes_to_the_same_ones() {
     let kills = number("ONELAYER_KILLS", 40) as usize;
     let arguments = ["--epochs", "8", "--checkpoint-every", "1", "--quiet"];
     let (old, new, out) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
@@ -131,7 +131,7 @@ fn a_training_killed_at_any_instant_leaves_whole_files_and_goes_on_to_the_same_o
         if killed && out.join(CHECKPOINT).exists() {
             resumed_from_a_checkpoint += 1;
         }
-        // Every so often what was killed several times over goes on to the end.
+        // Now and then a training that was killed several times runs to its end.
         if !killed || killer.rng.random_ratio(1, 5) {
             succeed(resume());
             assert!(contents(&out) == new, "after {} kills", killer.kills);
@@ -139,12 +139,12 @@ fn a_training_killed_at_any_instant_leaves_whole_files_and_goes_on_to_the_same_o
         }
     }
     killer.report(kills);
-    println!("{resumed_from_a_checkpoint} times there was a checkpoint to go on from");
+    println!("{resumed_from_a_checkpoint} times there was a checkpoint to resume from");
     assert!(resumed_from_a_checkpoint > 0);
 }
 
 #[test]
-fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_ends_well() {
+fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_succeeds() {
     let kills = number("ONELAYER_KILLS", 40) as usize / 2;
     let archive = official_archive();
     let path = tempdir().unwrap();
@@ -190,7 +190,7 @@ fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_ends_well()
         }
     }
     killer.report(kills / 2 * 2);
-    println!("{parts} times there was part of a download to go on from");
+    println!("{parts} times there was part of a download to resume");
     assert!(parts > 0);
 }
 
@@ -200,7 +200,7 @@ fn verbatim_names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_torn_file_would_be_seen() {
+fn a_torn_file_is_noticed() {
     let (old, new) = (tempdir().unwrap(), tempdir().unwrap());
     succeed(train(old.path(), &["--epochs", "1", "--seed", "2"]));
     succeed(train(new.path(), &["--epochs", "1"]));
@@ -214,7 +214,7 @@ fn a_torn_file_would_be_seen() {
         let at = bytes.iter().position(|&b| b == b'.').unwrap_or(0) + 1;
         altered[at] = if altered[at] == b'1' { b'2' } else { b'1' };
         let mut torn_files = vec![&bytes[..bytes.len() - 1], &bytes[..bytes.len() / 2], b""];
-        // These two differ from run to run anyway.
+        // These two differ between runs.
         if !["report.html", "provenance.json"].contains(&name.as_str()) {
             torn_files.push(&altered);
         }

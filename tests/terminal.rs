@@ -1,4 +1,4 @@
-//! What stands on a terminal of 80 columns, and what goes into a pipe.
+//! Output on a terminal of 80 columns and into a pipe.
 
 use std::process::{Command, Output};
 
@@ -35,8 +35,8 @@ fn on_terminal(command: &Command) -> Option<Vec<String>> {
     Some(lines(&String::from_utf8(output.stdout).unwrap()))
 }
 
-/// What stands between the control characters of `output`, 80 characters a line at most: then a terminal goes on on the
-/// next. A sequence is ESC [, parameters and a letter.
+/// The text between the control characters of `output`, in lines of at most 80 characters, after which a terminal
+/// wraps. A sequence is ESC [, parameters and a letter.
 fn lines(output: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut rest = output.chars();
@@ -44,7 +44,7 @@ fn lines(output: &str) -> Vec<String> {
         match c {
             '\x1b' => {
                 let last = rest.by_ref().skip(1).find(|c| c.is_ascii_alphabetic());
-                // Colours leave the cursor where it is.
+                // Colours do not move the cursor.
                 if last != Some('m') {
                     lines.push(String::new());
                 }
@@ -66,7 +66,7 @@ fn lines(output: &str) -> Vec<String> {
 fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
     for arguments in [
         &[][..],
-        // Names, learning rates and losses that are much longer than those of the report.
+        // Names, learning rates and losses much longer than the report's.
         &["--lambda", "0.0123456789", "--eta", "0.000123456789"],
         &["--loss", "bce", "--decay-every", "2", "--decay-factor", "0.12345", "--eta", "3"],
     ] {
@@ -76,7 +76,7 @@ fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
         };
         assert!(lines.iter().any(|line| line.contains('█')), "{lines:?}");
         assert!(lines.iter().any(|line| line.starts_with("setting ")), "{lines:?}");
-        // The rest of a line that is too long would begin a line in the middle of it.
+        // The rest of a line that is too long would be a line of its own.
         for line in lines {
             let begins = ["lambda", "setting ", "    "].map(|start| line.starts_with(start));
             assert!(line.is_empty() || begins.contains(&true), "{line:?}");
@@ -86,7 +86,7 @@ fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
 }
 
 #[test]
-fn the_lines_of_a_terminal_are_told_apart() {
+fn the_lines_of_a_terminal_are_separated() {
     let output = "ab\x1b[31mc\x1b[0m\x1b[2K\rlong\r\nend";
     assert_eq!(lines(output), ["abc", "", "long", "", "end"]);
     let wrapped = lines(&format!("{}end", "x".repeat(80)));
@@ -94,7 +94,7 @@ fn the_lines_of_a_terminal_are_told_apart() {
 }
 
 #[test]
-fn what_goes_into_a_pipe_has_no_control_characters() {
+fn output_into_a_pipe_has_no_control_characters() {
     let out = tempfile::tempdir().unwrap();
     let mut gradcheck = Command::new(cargo_bin("onelayer"));
     gradcheck.args(["gradcheck", "--dataset", "sample", "--differences", "1", "--out"]).arg(out.path());

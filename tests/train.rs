@@ -56,13 +56,13 @@ impl Sample {
     }
 }
 
-/// Everything of a run but the time it took.
+/// A run without its times.
 fn numbers(run: &Run) -> (Parameters, Vec<Epoch>) {
     let epochs = run.epochs.iter().map(|&epoch| Epoch { seconds: 0.0, ..epoch });
     (run.parameters.clone(), epochs.collect())
 }
 
-/// Asks to stop after so many batches.
+/// Interrupts after this many batches.
 struct StopAfter(usize);
 
 impl Observer for StopAfter {
@@ -104,7 +104,7 @@ fn curves(out: &Path, setting: &str) -> Vec<CurveRow> {
 }
 
 #[test]
-fn a_setting_has_the_same_bits_alone_and_in_any_company() {
+fn a_setting_has_the_same_bits_alone_and_in_any_group() {
     let sample = Sample::load();
     let together = sample.train_from_seed(&Setting::REPORT, &SCHEDULE);
     let reversed: Vec<_> = Setting::REPORT.into_iter().rev().collect();
@@ -125,14 +125,14 @@ fn the_number_of_threads_changes_no_bit() {
         runs.iter().map(numbers).collect::<Vec<_>>()
     };
     let one = at(1);
-    // Two members a thread, one or two, one, and threads that share a member.
+    // Two members per thread; one or two; one; threads that share a member.
     for threads in [2, 3, 4, 5] {
         assert_eq!(one, at(threads), "{threads} threads");
     }
 }
 
 #[test]
-fn training_that_is_stopped_after_any_batch_goes_on_to_the_same_bits() {
+fn training_stopped_after_any_batch_resumes_to_the_same_bits() {
     let sample = Sample::load();
     let wild = Setting::new(0.0, 1e36).unwrap();
     let settings = [Setting::REPORT[0], wild, Setting::REPORT[2]];
@@ -147,7 +147,7 @@ fn training_that_is_stopped_after_any_batch_goes_on_to_the_same_bits() {
     let last = whole[2].snapshots.last().unwrap();
     assert!((whole[2].snapshots.len(), last) == (3, &snapshot(&whole[2].parameters)));
 
-    // 30 batches in all: stopping after every one, and at strides that meet the ends of epochs and miss them.
+    // 30 batches: stops after every one, and at strides that meet and miss the ends of epochs.
     for stride in [1, 7, 10, 29, 30] {
         let mut state = State { keep_snapshots: true, ..State::new(&settings, &start) };
         let mut stops = 0;
@@ -175,7 +175,7 @@ fn training_that_is_stopped_after_any_batch_goes_on_to_the_same_bits() {
             assert!(run.snapshots == whole.snapshots && run.divergence == whole.divergence);
         }
     }
-    // Control: a state of one batch more or fewer ends elsewhere.
+    // Control: skipping a batch ends with other bits.
     let mut state = State::new(&settings[2..], &start);
     state.batches = 1;
     let mut skipped = trainer(state);
@@ -334,7 +334,7 @@ fn the_command_writes_every_file_of_the_four_settings() {
 }
 
 #[test]
-fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
+fn the_tables_agree_with_an_evaluation_of_the_model_file() {
     let out = succeed(&["--epochs", "2", "--seed", "9"]);
     let sample = Sample::load();
     for (row, setting) in summary(out.path()).iter().zip(Setting::REPORT) {
@@ -366,7 +366,7 @@ fn the_tables_hold_what_the_model_file_gives_when_evaluated_again() {
 }
 
 #[test]
-fn either_of_lambda_and_eta_makes_it_one_setting() {
+fn lambda_or_eta_selects_a_single_setting() {
     for (arguments, name) in [
         (["--lambda", "0.5"].as_slice(), "lambda0.5_eta0.001"),
         (&["--eta", "0.02"], "lambda0_eta0.02"),
@@ -379,12 +379,12 @@ fn either_of_lambda_and_eta_makes_it_one_setting() {
 }
 
 #[test]
-fn threads_and_repetition_leave_the_same_files() {
+fn the_files_depend_neither_on_threads_nor_on_repetition() {
     let outs = [["--threads", "1"], ["--threads", "2"], ["--threads", "2"]]
         .map(|threads| succeed(&[["--epochs", "2"], threads].concat()));
     for entry in fs::read_dir(outs[0].path()).unwrap() {
         let name = entry.unwrap().file_name();
-        // The tables hold the time that was taken.
+        // These contain measured times.
         let measured = ["csv", "json", "html"].map(Some);
         if !measured.contains(&Path::new(&name).extension().and_then(OsStr::to_str)) {
             for other in &outs[1..] {
@@ -396,7 +396,7 @@ fn threads_and_repetition_leave_the_same_files() {
 }
 
 #[test]
-fn training_goes_on_from_a_model_file_as_from_the_arrays_in_an_npz() {
+fn training_starts_from_a_model_file_as_from_the_arrays_in_an_npz() {
     let first = succeed(&["--epochs", "1", "--lambda", "0.1", "--no-shuffle"]);
     let model = first.path().join("model_lambda0.1_eta0.001.safetensors");
     let parameters = ModelFile::from_bytes(&fs::read(&model).unwrap(), &model).unwrap().parameters;
@@ -418,9 +418,9 @@ fn training_goes_on_from_a_model_file_as_from_the_arrays_in_an_npz() {
 }
 
 #[test]
-fn a_setting_that_diverges_is_reported_and_leaves_empty_fields() {
+fn a_diverging_setting_is_reported_and_has_empty_fields() {
     let out = tempfile::tempdir().unwrap();
-    // What an earlier run left of the same setting goes, since it would contradict the new curves.
+    // A file of an earlier run of the same setting is removed, since it would contradict the new curves.
     let stale = out.path().join("model_lambda0_eta1000000000000000000000000000000000000.safetensors");
     fs::write(&stale, "old").unwrap();
     let output = onelayer(&["--epochs", "3", "--eta", "1e36"], out.path());
@@ -438,7 +438,7 @@ fn a_setting_that_diverges_is_reported_and_leaves_empty_fields() {
 }
 
 #[test]
-fn a_diverging_setting_leaves_its_companions_unharmed() {
+fn a_diverging_setting_does_not_change_the_others() {
     let sample = Sample::load();
     let wild = Setting::new(0.0, 1e36).unwrap();
     let calm = Setting::REPORT[2];
@@ -450,7 +450,7 @@ fn a_diverging_setting_leaves_its_companions_unharmed() {
 }
 
 #[test]
-fn settings_of_either_loss_and_with_any_decay_keep_their_bits_in_one_group() {
+fn settings_with_any_loss_and_decay_keep_their_bits_in_one_group() {
     let sample = Sample::load();
     let setting = Setting::new(0.01, 0.02).unwrap();
     let decay = Some(Decay::new(1, 0.5).unwrap());
@@ -476,7 +476,7 @@ fn settings_of_either_loss_and_with_any_decay_keep_their_bits_in_one_group() {
 }
 
 #[test]
-fn an_epoch_of_flips_and_a_fallen_learning_rate_is_the_one_by_the_passes() {
+fn flips_and_decay_agree_with_the_plain_passes() {
     use onelayer::network::passes;
     use onelayer::train::{epoch_flips, epoch_order};
     let sample = Sample::load();
@@ -512,7 +512,7 @@ fn an_epoch_of_flips_and_a_fallen_learning_rate_is_the_one_by_the_passes() {
 }
 
 #[test]
-fn the_model_and_the_names_of_its_files_say_how_it_was_trained() {
+fn models_and_file_names_record_how_a_model_was_trained() {
     let out = succeed(&[
         "--epochs",
         "2",
@@ -558,7 +558,7 @@ fn the_model_and_the_names_of_its_files_say_how_it_was_trained() {
 }
 
 #[test]
-fn every_test_image_is_in_the_histogram_of_its_setting_as_right_or_wrong() {
+fn the_histogram_counts_every_test_image_as_right_or_wrong() {
     for (loss, name) in [("softmax", "lambda0.1_eta0.001"), ("bce", "lambda0.1_eta0.001_bce")] {
         let out = succeed(&["--epochs", "1", "--lambda", "0.1", "--loss", loss]);
         let path = out.path().join(format!("probabilities_{name}.csv"));
@@ -576,7 +576,7 @@ fn every_test_image_is_in_the_histogram_of_its_setting_as_right_or_wrong() {
 }
 
 #[test]
-fn everything_is_trained_on_when_nothing_is_held_out_and_validation_is_missing() {
+fn without_a_held_out_split_all_images_are_trained_on_and_validation_is_missing() {
     let out = succeed(&["--epochs", "1", "--lambda", "0.1", "--validation-size", "0"]);
     let row = &summary(out.path())[0];
     assert!(row.train_loss.is_some() && row.test_accuracy.is_some());
@@ -630,7 +630,7 @@ fn only_the_reports_protocol_is_compared_with_its_accuracy() {
 }
 
 #[test]
-fn model_and_provenance_say_how_the_order_was_shuffled_and_where_the_start_came_from() {
+fn model_and_provenance_record_the_shuffling_and_the_start() {
     let first = succeed(&["--epochs", "1", "--lambda", "0.1"]);
     let name = "model_lambda0.1_eta0.001.safetensors";
     let start = first.path().join(name);

@@ -1,6 +1,6 @@
-//! The commands: arguments as typed (clap), one conversion into the library's validated values, and what is printed.
+//! The commands: each turns its arguments into values of the library, calls it, and prints.
 
-/// Writes a line to stderr. Nobody to read it is no failure, unlike with `eprintln!`.
+/// Prints a line on stderr. A closed stderr is not a failure, unlike with `eprintln!`.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -9,7 +9,7 @@ macro_rules! say {
     }};
 }
 
-/// Writes a line to stdout. Nobody to read it is no failure, unlike with `println!`.
+/// Prints a line on stdout. A closed stdout is not a failure, unlike with `println!`.
 macro_rules! show {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -36,16 +36,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use onelayer::hyperparameters::Loss;
 
-const EXAMPLES: &str = "\
+const AFTER_HELP: &str = "\
 Examples:
-  onelayer train                            The report's four settings, on CIFAR-10
-  onelayer train --dataset sample           The same on 2,000 images, without a network
-  onelayer gradcheck --dataset sample       Are the gradients right?
-  onelayer train --help                     The options of a command, and examples";
+  onelayer train                            Train the report's four settings on CIFAR-10
+  onelayer train --dataset sample           The same on 2,000 images, without network access
+  onelayer gradcheck --dataset sample       Check the gradients
+  onelayer train --help                     Show the options of a command, with examples";
 
 /// Trains a one-layer softmax classifier on CIFAR-10 with hand-derived, checked gradients.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -65,7 +65,7 @@ enum Command {
     Compare(compare::Args),
     /// Join the tables of the shards of `replicate` or `search`
     Merge(merge::Args),
-    /// Put a folder of results on one page, report.html
+    /// Build report.html from a results folder
     Report(report::Args),
     /// Evaluate a model: loss, accuracy, confusion matrix, most confident predictions
     Evaluate(evaluate::Args),
@@ -108,7 +108,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// `text`, which may quote a file or a server, on one line and without what a terminal would obey.
+/// `text`, which may quote a file or a server, on one line and without control characters.
 fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
@@ -121,8 +121,8 @@ fn printable(text: &str) -> String {
     line
 }
 
-/// Makes `threads` the number of threads that work is split over; `None` leaves one a processor. This thread is one of
-/// them: it would otherwise go to sleep and be woken for each of the two passes of each mini-batch.
+/// Sets the number of threads; `None` for one per processor. This thread is one of them: otherwise it would sleep and
+/// wake for both passes of every mini-batch.
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     anyhow::ensure!(threads != Some(0), "threads must be at least 1, but is 0");
     rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread().build_global()?;
@@ -147,7 +147,7 @@ mod tests {
         std::iter::once(program.clone()).chain(commands).collect()
     }
 
-    /// The examples in the help of `command`, without what is said about them and where their output goes.
+    /// The examples in the help of `command`, without their descriptions and redirections.
     fn examples(command: &clap::Command) -> Vec<Vec<String>> {
         let help = command.get_after_help().map(ToString::to_string);
         let help = help.unwrap_or_default();
@@ -162,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_examples_that_it_takes() {
+    fn every_command_has_valid_examples() {
         for command in commands() {
             let examples = examples(&command);
             assert!(!examples.is_empty(), "{} has no example", command.get_name());
             for example in examples {
-                // What is asked for help ends with an error that is none.
+                // A request for help ends with an error that is not printed on stderr.
                 if let Err(error) = Cli::try_parse_from(&example) {
                     assert!(!error.use_stderr(), "{example:?}: {error}");
                 }

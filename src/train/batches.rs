@@ -12,20 +12,20 @@ pub fn epoch_order(schedule: &Schedule, epoch: usize, examples: usize) -> Vec<us
     let mut order: Vec<usize> = (0..examples).collect();
     if schedule.shuffle {
         let mut rng = ChaCha8Rng::seed_from_u64(schedule.seed);
-        // Stream 0 is the random start's.
+        // Stream 0 belongs to the random start.
         rng.set_stream(epoch as u64);
         order.shuffle(&mut rng);
     }
     order
 }
 
-/// Which of `examples` examples are mirrored in `epoch` (from 1), whatever their places in its order.
+/// True for each of `examples` examples, in file order, that is mirrored in `epoch` (from 1).
 pub fn epoch_flips(schedule: &Schedule, epoch: usize, examples: usize) -> Vec<bool> {
-    // Streams below are the orders'.
+    // The streams below belong to the orders.
     const FLIPS: u64 = 1 << 63;
     let mut rng = ChaCha8Rng::seed_from_u64(schedule.seed);
     rng.set_stream(FLIPS | epoch as u64);
-    // 2³² numbers, each as probable as the others.
+    // All 2³² numbers are equally probable.
     let limit = schedule.flip * 2_f64.powi(32);
     (0..examples).map(|_| f64::from(rng.next_u32()) < limit).collect()
 }
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_seeds_give_equal_orders_and_other_seeds_others() {
+    fn equal_seeds_give_equal_orders_and_other_seeds_other_ones() {
         let order = |seed| epoch_order(&Schedule { seed, ..Schedule::REPORT }, 3, 100);
         assert_eq!(order(7), order(7));
         assert_ne!(order(7), order(8));
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_images_are_flipped_as_the_probability_says_anew_in_each_epoch() {
+    fn the_share_of_flipped_images_is_the_probability_and_each_epoch_draws_again() {
         let half = |epoch| epoch_flips(&flipping(0.5), epoch, 10_000);
         let flipped = half(1).iter().filter(|&&f| f).count();
         // Five standard deviations of a binomial count.
@@ -75,10 +75,10 @@ mod tests {
     }
 
     #[test]
-    fn flips_are_a_function_of_seed_and_epoch_and_of_nothing_else() {
+    fn flips_depend_only_on_seed_and_epoch() {
         let schedule = flipping(0.5);
         let flips = epoch_flips(&schedule, 3, 1000);
-        // Other batches and another order leave every image's flip as it is, and so does a longer data set.
+        // The flip of an image depends neither on batches and order nor on the length of the data set.
         let other = Schedule { batch_size: 7, epochs: 9, shuffle: false, ..schedule };
         assert_eq!(epoch_flips(&other, 3, 1000), flips);
         assert_eq!(epoch_flips(&schedule, 3, 2000)[..1000], flips);

@@ -156,9 +156,9 @@ pub trait Observer {
         let _ = text;
     }
 
-    /// A failure that does not end the training.
+    /// A failure that does not end the training; a message by default.
     fn warning(&mut self, text: &str) {
-        let _ = text;
+        self.message(text);
     }
 
     /// True to stop the training; asked after each batch.
@@ -191,11 +191,7 @@ pub fn train(
     start: &Parameters,
     observer: &mut dyn Observer,
 ) -> Result<(Vec<Run>, Timings)> {
-    let mut trainer = Trainer::new(data, settings, schedule, start)?;
-    while !trainer.is_done() {
-        trainer.epoch(observer)?;
-    }
-    Ok(trainer.finish())
+    Trainer::new(data, settings, schedule, start)?.train(observer)
 }
 
 /// Trains as [`train()`] does, without evaluation after each epoch.
@@ -210,9 +206,5 @@ pub fn train_unevaluated(
     start: &Parameters,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Run>> {
-    let mut trainer = Trainer::new(data, settings, schedule, start)?.without_evaluation();
-    while !trainer.is_done() {
-        trainer.epoch(observer)?;
-    }
-    Ok(trainer.finish().0)
+    Ok(Trainer::new(data, settings, schedule, start)?.without_evaluation().train(observer)?.0)
 }

@@ -19,7 +19,7 @@ use crate::train::{Job, Run, snapshot};
 /// A training that has ended.
 #[derive(Debug)]
 pub struct Results<'a> {
-    /// What was trained.
+    /// The job.
     pub job: &'a Job<'a>,
     /// The trained settings.
     pub runs: &'a [Run],

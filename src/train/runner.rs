@@ -95,7 +95,7 @@ pub fn run(job: &Job, folder: &Folder, options: &Options, observer: &mut dyn Obs
     let provenance = Provenance::collect(&options.command, hyperparameters, job.files);
     let results = Results { job, runs: &runs, test: &test, provenance: &provenance, npz: options.npz };
     results.write(folder)?;
-    // Nobody needs the checkpoint once the results are written.
+    // With the results, the checkpoint is no longer needed.
     folder.remove(checkpoint::NAME)?;
     Ok(Trained { summary: results.summary(), timings, write: began.elapsed(), runs })
 }

@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
-use crate::dataset::store;
+use super::checkpoint::digest_of;
 use crate::error::Result;
 use crate::files::npz::Npz;
 use crate::hyperparameters::Origin;
@@ -33,9 +33,8 @@ impl Start {
 
     /// A start with `parameters` from a file.
     pub fn from_file(parameters: Parameters) -> Self {
-        let bytes: Vec<u8> = parameters.weight.iter().chain(&parameters.bias).flat_map(|v| v.to_le_bytes()).collect();
-        let sha256 = store::sha256(&bytes[..]).expect("memory can be read");
-        Self { parameters, origin: Origin::File(sha256) }
+        let origin = Origin::File(digest_of([&parameters.weight, &parameters.bias]));
+        Self { parameters, origin }
     }
 }
 

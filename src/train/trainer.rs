@@ -40,7 +40,7 @@ impl State {
         self.runs.first().map_or(0, |run| run.epochs.len())
     }
 
-    /// Checks that every run has got equally far, and no further than `schedule` goes on `examples`.
+    /// Checks that all runs have the same progress, and one that `schedule` reaches on `examples`.
     fn validate(&self, schedule: &Schedule, examples: usize) -> Result<()> {
         let invalid = |name, expected: String, found: String| Err(Error::InvalidValue { name, expected, found });
         let epochs = self.epochs();
@@ -248,6 +248,18 @@ impl<'a> Trainer<'a> {
     /// The progress so far, from which [`Trainer::resume`] continues.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Trains to the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trainer::epoch`].
+    pub fn train(mut self, observer: &mut dyn Observer) -> Result<(Vec<Run>, Timings)> {
+        while !self.is_done() {
+            self.epoch(observer)?;
+        }
+        Ok(self.finish())
     }
 
     /// The trained settings, and the time that this trainer took.

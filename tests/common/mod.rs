@@ -1,4 +1,4 @@
-//! What several tests need: a small catalogue cut from the sample, archives of it in both layouts, a server on loopback.
+//! Shared by several tests: a small catalogue made from the sample, archives of it in both layouts, a server on loopback.
 
 #![allow(dead_code)]
 
@@ -41,7 +41,7 @@ pub fn catalog(url: &str, archive: &[u8]) -> Catalog {
 /// The names of the catalogue's files.
 pub const NAMES: [&str; 3] = ["train.bin", "validation.bin", "test.bin"];
 
-/// Whether `dir` holds the three files, byte for byte, and nothing that is half finished.
+/// Asserts that `dir` holds the three files, byte for byte, and nothing unfinished.
 pub fn assert_complete(dir: &Path) {
     for name in NAMES {
         assert!(fs::read(dir.join(name)).unwrap() == sample_bytes(name), "{name} differs");
@@ -49,7 +49,7 @@ pub fn assert_complete(dir: &Path) {
     assert_tidy(dir);
 }
 
-/// Whether no temporary file or folder is left in `dir`.
+/// Asserts that no temporary file or folder is left in `dir`.
 pub fn assert_tidy(dir: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -139,15 +139,15 @@ pub fn png_with(width: u32, height: u32, color: png::ColorType, rows: &[u8]) -> 
     bytes
 }
 
-/// What the server does with a connection.
+/// The server's reaction to a connection.
 pub enum Reply {
     /// Sends the bytes and closes.
     Send(Vec<u8>),
     /// Sends the bytes and then nothing, without closing.
     Stall(Vec<u8>),
-    /// Sends the bytes with pauses, as a slow line does, and closes.
+    /// Sends the bytes with pauses, as a slow connection does, and closes.
     Slowly(Vec<u8>),
-    /// Sends the first bytes once and the second ones again and again, with a pause between, for as long as it can.
+    /// Sends the first bytes once and the second ones repeatedly, with pauses, for as long as it can.
     Endless(Vec<u8>, Vec<u8>, Duration),
 }
 
@@ -176,7 +176,7 @@ pub fn range_start(request: &str) -> Option<usize> {
     line.split_once("bytes=")?.1.trim().strip_suffix('-')?.parse().ok()
 }
 
-/// A server on loopback that answers as it is told.
+/// A server on loopback with given answers.
 pub struct Server {
     /// The address of an archive on it.
     pub url: String,
@@ -184,7 +184,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it; `answer` gets the number of the request, from 0, and its head.
+    /// Starts the server; `answer` gets the number of the request, from 0, and its head.
     pub fn start(answer: impl Fn(usize, &str) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/archive.tar.gz", listener.local_addr().unwrap());
@@ -240,12 +240,12 @@ fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// Remembers what it was told.
+/// Records the progress.
 #[derive(Default)]
 pub struct Recorder {
-    /// What began, with the bytes that were there and the total.
+    /// The downloads, each with the bytes that were there and the total.
     pub begun: Vec<(String, u64, Option<u64>)>,
-    /// The highest number of bytes of what began last.
+    /// The highest number of bytes of the last download.
     pub done: u64,
     /// The messages.
     pub messages: Vec<String>,

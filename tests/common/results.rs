@@ -1,4 +1,4 @@
-//! The real binary at work in a folder, and what can be said of the files that it leaves there.
+//! Runs of the real binary in a folder, and comparisons of the files that it leaves there.
 
 #![allow(dead_code)]
 
@@ -31,7 +31,7 @@ pub fn succeed(mut command: Command) -> String {
     stderr
 }
 
-/// The name and content of every file in `folder`, but for what is a measurement of time.
+/// The name and content of every file in `folder`, without measured times.
 pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| {
         let entry = entry.unwrap();
@@ -42,9 +42,8 @@ pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     entries.collect()
 }
 
-/// The content of a file without the times that it was taken: they stand in columns of their own in the tables. The
-/// page and the provenance name the command line and the folder besides, so of them only being whole is left.
-/// A file that is not whole comes back as it is.
+/// The content of a file without the columns of measured times. The page and the provenance also contain the command
+/// line and the folder, so they are only checked to be whole. A file that is not whole is returned as it is.
 pub fn timeless(name: &str, bytes: Vec<u8>) -> Vec<u8> {
     let of_this_run = match name {
         "report.html" => bytes.ends_with(b"</html>"),
@@ -68,7 +67,7 @@ pub fn timeless(name: &str, bytes: Vec<u8>) -> Vec<u8> {
     rows.iter().flat_map(|row| (line(row) + "\n").into_bytes()).collect()
 }
 
-/// Fails unless the two folders hold the same files with the same bytes, but for measurements of time.
+/// Asserts that two folders hold the same files with the same bytes, except for measured times.
 pub fn assert_same(found: &Path, expected: &Path) {
     let (found, expected) = (contents(found), contents(expected));
     let names = |c: &BTreeMap<String, Vec<u8>>| c.keys().cloned().collect::<Vec<_>>();
@@ -78,8 +77,7 @@ pub fn assert_same(found: &Path, expected: &Path) {
     }
 }
 
-/// The files of `folder` that are neither absent, nor what they are in `old`, nor what they are in `new`. What the
-/// program makes for its own use, by its name, is left out.
+/// The files of `folder` that are neither as in `old` nor as in `new`, except the program's own working files.
 pub fn torn(folder: &Path, old: &BTreeMap<String, Vec<u8>>, new: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     let own = |name: &str| {
         name.starts_with(".onelayer-") && name.ends_with(".tmp")

@@ -65,10 +65,6 @@ impl Observer for Lines {
         say!("{text}");
     }
 
-    fn warning(&mut self, text: &str) {
-        say!("{text}");
-    }
-
     fn interrupted(&self) -> bool {
         signals::received()
     }
@@ -120,10 +116,6 @@ impl Observer for Bars {
 
     fn message(&mut self, text: &str) {
         self.all.suspend(|| say!("{text}"));
-    }
-
-    fn warning(&mut self, text: &str) {
-        self.message(text);
     }
 
     fn interrupted(&self) -> bool {
