@@ -135,7 +135,7 @@ impl Default for Hyperparameters {
 
 /// How the examples are shuffled at each epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(rename_all = "lowercase")]
 pub enum Shuffle {
     /// By the generator ChaCha8, seeded with the run's seed.
     ChaCha8,
@@ -159,12 +159,8 @@ impl FromStr for Shuffle {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "chacha8" => Ok(Self::ChaCha8),
-            "none" => Ok(Self::None),
-            "unknown" => Ok(Self::Unknown),
-            _ => Err(Error::invalid("shuffle", Self::EXPECTED, text)),
-        }
+        let shuffle = [Self::ChaCha8, Self::None, Self::Unknown].into_iter().find(|s| s.to_string() == text);
+        shuffle.ok_or_else(|| Error::invalid("shuffle", Self::EXPECTED, text))
     }
 }
 
@@ -204,30 +200,24 @@ impl FromStr for Origin {
     }
 }
 
-/// Stores a type as its text, in tables and by serde.
-macro_rules! stored_as_text {
-    ($($type:ty: $expected:literal;)*) => {$(
-        cells! { $type: $expected, number: false; }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.to_string()
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = Error;
-
-            fn try_from(text: String) -> Result<Self> {
-                text.parse()
-            }
-        }
-    )*};
+impl From<Origin> for String {
+    fn from(origin: Origin) -> Self {
+        origin.to_string()
+    }
 }
-stored_as_text! {
-    Loss: "softmax or bce";
-    Shuffle: "chacha8 or none";
-    Origin: "random, or file: and a SHA-256";
+
+impl TryFrom<String> for Origin {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+cells! {
+    Loss: "softmax or bce", number: false;
+    Shuffle: "chacha8 or none", number: false;
+    Origin: "random, or file: and a SHA-256", number: false;
 }
 
 /// The hyperparameters that the members of a group share: those of the stream of mini-batches.

@@ -10,7 +10,7 @@ use crate::files::csv::Cell;
 
 /// The loss, to which the penalty is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(rename_all = "lowercase")]
 pub enum Loss {
     /// The cross-entropy of a softmax.
     #[default]
