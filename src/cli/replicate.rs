@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => {
             let (shard, seeds) = (plan.shard, plan.seeds);
             let table = folder.path().join(shard.table("replication"));
-            show!("Shard {shard} is done: {} of the {seeds} seeds are in {}.", shard.share(seeds), table.display());
+            show!("Shard {shard} is done ({} of {seeds} seeds): {}", shard.share(seeds), table.display());
             show!("`onelayer merge` joins the tables of all shards.");
         }
     }
