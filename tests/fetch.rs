@@ -392,8 +392,6 @@ fn the_bytes_that_npm_has_downloaded_are_shown_while_it_runs() {
                 self.most = self.most.max(done);
             }
         }
-        fn end(&mut self) {}
-        fn message(&mut self, _: &str) {}
     }
     let tools = tempdir().unwrap();
     let tarball = tools.path().join("tarball");
@@ -700,9 +698,6 @@ fn two_at_once_download_once() {
     });
     struct Counts;
     impl onelayer::dataset::fetch::Progress for Counts {
-        fn begin(&mut self, _: &str, _: u64, _: Option<u64>) {}
-        fn advance(&mut self, _: u64) {}
-        fn end(&mut self) {}
         fn message(&mut self, text: &str) {
             WAITING.fetch_add(u32::from(text.contains("waiting")), Ordering::SeqCst);
         }

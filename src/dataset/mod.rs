@@ -13,7 +13,7 @@ pub mod store;
 use std::io::Read;
 
 use crate::error::{Error, Result};
-use crate::shape::Dims;
+use crate::shape::{Dims, check_shape};
 
 /// n labelled examples of d features each, one byte per feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +30,7 @@ impl Dataset {
     ///
     /// [`Error::Shape`] if `pixels` does not hold d bytes per label, [`Error::InvalidValue`] if a label is k or more.
     pub fn new(dims: Dims, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
-        if pixels.len() != labels.len() * dims.features {
-            return Err(Error::shape(
-                "pixels",
-                format!("({}, {})", labels.len(), dims.features),
-                format!("({})", pixels.len()),
-            ));
-        }
+        check_shape("pixels", pixels.len(), &[labels.len(), dims.features])?;
         if let Some(&label) = labels.iter().find(|&&l| usize::from(l) >= dims.classes) {
             return Err(Error::invalid("label", format!("0 to {}", dims.classes - 1), label));
         }

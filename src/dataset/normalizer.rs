@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::shape::check_finite;
+use crate::shape::{check_finite, check_shape};
 
 /// The largest pixel value; it becomes 1.
 const WHITE: f64 = 255.0;
@@ -69,9 +69,7 @@ impl Normalizer {
     /// [`Error::Shape`] if the two differ in length, [`Error::NonFinite`] for an element that is not finite or has no
     /// finite reciprocal, [`Error::InvalidValue`] for a std that is not above 0.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
-        if mean.len() != std.len() {
-            return Err(Error::shape("std", format!("({})", mean.len()), format!("({})", std.len())));
-        }
+        check_shape("std", std.len(), &[mean.len()])?;
         check_finite("mean", &mean)?;
         check_finite("std", &std)?;
         if let Some(&s) = std.iter().find(|&&s| s <= 0.0) {

@@ -14,7 +14,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
-use crate::shape::shape_text;
+use crate::shape::{check_shape, shape_text};
 
 /// Maximum size of an array in a file: 64 MiB, 100 times the size of a weight matrix.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
@@ -309,9 +309,7 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
 
 /// The content of an `.npy` file.
 fn npy<T: npyz::AutoSerialize + Copy>(name: &str, shape: &[usize], values: &[T]) -> Result<Vec<u8>> {
-    if values.len() != shape.iter().product::<usize>() {
-        return Err(Error::shape(format!("array {name:?}"), shape_text(shape), format!("{} elements", values.len())));
-    }
+    check_shape(&format!("array {name:?}"), values.len(), shape)?;
     let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
     let mut bytes = Vec::new();
     npyz::WriteOptions::new()

@@ -73,11 +73,6 @@ impl Observer for Quiet {
 }
 
 impl Progress for Quiet {
-    fn begin(&mut self, _: &str, _: u64, _: Option<u64>) {}
-    fn advance(&mut self, _: u64) {}
-    fn end(&mut self) {}
-    fn message(&mut self, _: &str) {}
-
     fn interrupted(&self) -> bool {
         received()
     }

@@ -67,13 +67,23 @@ impl FromStr for Source {
 /// Observes what [`fetch`] does, and can stop it.
 pub trait Progress {
     /// The step `what` begins: `done` bytes of `total` are already there; `total` is `None` if it is unknown.
-    fn begin(&mut self, what: &str, done: u64, total: Option<u64>);
+    fn begin(&mut self, what: &str, done: u64, total: Option<u64>) {
+        let _ = (what, done, total);
+    }
+
     /// `done` bytes are there now. Called with the same number again while nothing arrives.
-    fn advance(&mut self, done: u64);
+    fn advance(&mut self, done: u64) {
+        let _ = done;
+    }
+
     /// The step has ended, successfully or not.
-    fn end(&mut self);
+    fn end(&mut self) {}
+
     /// A message for the user.
-    fn message(&mut self, text: &str);
+    fn message(&mut self, text: &str) {
+        let _ = text;
+    }
+
     /// True to stop; called often.
     fn interrupted(&self) -> bool {
         false
@@ -81,12 +91,7 @@ pub trait Progress {
 }
 
 /// Ignores everything.
-impl Progress for () {
-    fn begin(&mut self, _: &str, _: u64, _: Option<u64>) {}
-    fn advance(&mut self, _: u64) {}
-    fn end(&mut self) {}
-    fn message(&mut self, _: &str) {}
-}
+impl Progress for () {}
 
 /// The files of a catalog, once they are all there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
