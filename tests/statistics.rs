@@ -1,7 +1,7 @@
 //! Tests and intervals of `statistics` in simulations where the truth is known: p-values are uniform if and only if the
 //! null hypothesis holds, and intervals contain the truth as often as they claim.
 
-use onelayer::statistics::{Agreement, Interval, Summary, pairs_needed, sign_flip_p};
+use onelayer::statistics::{Agreement, Interval, SampleSummary, pairs_needed, sign_flip_p};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
@@ -99,7 +99,7 @@ fn the_null_hypothesis_is_rejected_at_the_rate_of_the_level() {
 fn the_interval_of_the_mean_contains_the_true_mean_19_times_in_20() {
     for n in [2, 5, 20] {
         let intervals = simulate(3, |rng| {
-            let summary = Summary::new(&normal(rng, 0.0, n)).unwrap();
+            let summary = SampleSummary::new(&normal(rng, 0.0, n)).unwrap();
             summary.mean_interval().unwrap()
         });
         let share = coverage(&intervals, 0.0);
@@ -114,7 +114,7 @@ fn the_prediction_interval_contains_one_further_value_19_times_in_20() {
     for n in [2, 5, 20] {
         // Is the next value in the prediction interval, and is it in that of the mean?
         let hits = simulate(4, |rng| {
-            let summary = Summary::new(&normal(rng, 0.0, n)).unwrap();
+            let summary = SampleSummary::new(&normal(rng, 0.0, n)).unwrap();
             let next = normal(rng, 0.0, 1)[0];
             let intervals = [summary.prediction_interval(), summary.mean_interval()];
             intervals.map(|interval| interval.unwrap().contains(next))
@@ -152,7 +152,7 @@ fn the_pairs_needed_have_a_power_of_80_percent() {
     let n = pairs_needed(1.0, distance).unwrap();
     let power_with = |n: usize| {
         let intervals = simulate(6, |rng| {
-            let summary = Summary::new(&normal(rng, distance, n)).unwrap();
+            let summary = SampleSummary::new(&normal(rng, distance, n)).unwrap();
             summary.mean_interval().unwrap()
         });
         1.0 - coverage(&intervals, 0.0)

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::HPos;
 use crate::figures::canvas::{
     BLUE, Canvas, Drawn, HEAD, INK, OVERSAMPLING, VERMILION, axis_range, decimals, figure, format_tick,
 };
-use crate::statistics::{Interval, Summary};
+use crate::statistics::{Interval, SampleSummary};
 
 const STRIP_WIDTH: u32 = 300;
 const STRIP_HEIGHT: u32 = 420;
@@ -70,7 +70,7 @@ impl Strip {
     fn draw(&self, canvas: &Canvas) -> Drawn {
         let accuracies: Vec<f64> = self.accuracies.iter().map(|fraction| 100.0 * fraction).collect();
         let reported = self.reported.map(|fraction| 100.0 * fraction);
-        let summary = Summary::new(&accuracies);
+        let summary = SampleSummary::new(&accuracies);
         let mean = summary.and_then(|s| s.mean_interval());
         let run = summary.and_then(|s| s.prediction_interval());
         let ends = [mean, run].into_iter().flatten().flat_map(|i| [i.low, i.high]);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Result};
 use crate::replicate::table::{PairRow, ReplicationRow, SettingRow};
 use crate::shard::Sharded;
-use crate::statistics::{Summary, holm, sign_flip_p};
+use crate::statistics::{SampleSummary, holm, sign_flip_p};
 
 /// The largest test split that is accepted: the sign-flip test needs memory in proportion to it.
 const MAX_TEST_IMAGES: usize = 1_000_000;
@@ -99,7 +99,7 @@ impl Replication {
         let both = a.correct.values().zip(b.correct.values());
         let differences: Vec<i64> = both.filter_map(|(a, b)| Some((*a)? as i64 - (*b)? as i64)).collect();
         let fractions: Vec<f64> = differences.iter().map(|&images| self.fraction(images as f64)).collect();
-        let summary = Summary::new(&fractions);
+        let summary = SampleSummary::new(&fractions);
         let interval = summary.and_then(|s| s.mean_interval());
         let count = |sign: i64| differences.iter().filter(|d| d.signum() == sign).count();
         PairRow {
@@ -146,7 +146,7 @@ impl Runs {
     }
 
     fn row(&self, accuracies: &[f64]) -> SettingRow {
-        let summary = Summary::new(accuracies);
+        let summary = SampleSummary::new(accuracies);
         let mean = summary.and_then(|s| s.mean_interval());
         let run = summary.and_then(|s| s.prediction_interval());
         SettingRow {

@@ -12,7 +12,7 @@ mod summary;
 
 pub use classifiers::Agreement;
 pub use paired::{holm, pairs_needed, sign_flip_p};
-pub use summary::Summary;
+pub use summary::SampleSummary;
 
 use statrs::distribution::{Continuous, ContinuousCDF, StudentsT};
 

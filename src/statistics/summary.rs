@@ -4,7 +4,7 @@ use super::{CONFIDENCE, Interval, t_quantile};
 
 /// Mean, spread and range of n values, which the intervals take as independent draws from one normal distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
+pub struct SampleSummary {
     /// n, at least 1.
     pub n: usize,
     /// The mean.
@@ -17,7 +17,7 @@ pub struct Summary {
     pub max: f64,
 }
 
-impl Summary {
+impl SampleSummary {
     /// The summary of `values`, each finite; `None` if there are none.
     pub fn new(values: &[f64]) -> Option<Self> {
         let n = values.len();
@@ -64,7 +64,7 @@ mod tests {
         // x = [0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]
         // n, m, s = len(x), np.mean(x), np.std(x, ddof=1)
         // print(m, s, stats.t.interval(0.95, n - 1, m, s / np.sqrt(n)), stats.t.interval(0.95, n - 1, m, s * np.sqrt(1 + 1 / n)))
-        let summary = Summary::new(&[0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]).unwrap();
+        let summary = SampleSummary::new(&[0.3932, 0.3911, 0.3890, 0.3925, 0.3903, 0.3917, 0.3899]).unwrap();
         assert_eq!((summary.n, summary.min, summary.max), (7, 0.3890, 0.3932));
         close(summary.mean, 0.39110000000000006);
         close(summary.sd.unwrap(), 0.001484362938547484);
@@ -79,15 +79,15 @@ mod tests {
 
     #[test]
     fn one_value_has_a_mean_but_no_interval_and_no_value_has_no_summary() {
-        let one = Summary::new(&[0.4]).unwrap();
+        let one = SampleSummary::new(&[0.4]).unwrap();
         assert_eq!((one.mean, one.min, one.max, one.sd), (0.4, 0.4, 0.4, None));
         assert_eq!((one.mean_interval(), one.prediction_interval()), (None, None));
-        assert_eq!(Summary::new(&[]), None);
+        assert_eq!(SampleSummary::new(&[]), None);
     }
 
     #[test]
     fn equal_values_have_intervals_of_width_0() {
-        let summary = Summary::new(&[0.25; 5]).unwrap();
+        let summary = SampleSummary::new(&[0.25; 5]).unwrap();
         assert_eq!(summary.sd, Some(0.0));
         let point = Interval { low: 0.25, high: 0.25 };
         assert_eq!(summary.mean_interval(), Some(point));
