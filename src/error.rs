@@ -143,7 +143,7 @@ pub enum Error {
     /// A signal or an observer stopped the work; what is done is kept, and the work can be resumed.
     #[error("stopped after {after}")]
     Stopped {
-        /// How far the work has got, such as `epoch 3 of 40`.
+        /// The last complete step, such as `epoch 3 of 40`.
         after: String,
     },
 

@@ -1,4 +1,4 @@
-//! Files named on the command line.
+//! Reads the files that are given on the command line.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,17 +10,17 @@ use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
 
-/// The largest file that is read: four times the largest array of a valid one. A device such as `/dev/zero` has no end.
+/// Maximum size of a file: four times that of the largest valid array. A device such as `/dev/zero` never ends.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// The first bytes of every zip archive, and so of every `.npz`.
 const ZIP_MAGIC: &[u8] = b"PK";
 
-/// The content of the file at `path`.
+/// Reads the file at `path`.
 ///
 /// # Errors
 ///
-/// The operating system's, and [`io::ErrorKind::FileTooLarge`] above 256 MiB.
+/// Those of the operating system, and [`io::ErrorKind::FileTooLarge`] above 256 MiB.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -33,7 +33,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`read`], as text.
+/// Reads the file at `path` as text.
 ///
 /// # Errors
 ///
