@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use assert_cmd::prelude::*;
-use onelayer::files::npz::{self, Data};
+use onelayer::files::npz::{self, Elements};
 use tempfile::TempDir;
 
 /// A results folder that is not empty.
@@ -158,17 +158,17 @@ fn a_start_that_does_not_fit_is_refused() {
     let weight = vec![0.0_f32; 30_720];
     let mut infinite = weight.clone();
     infinite[77] = f32::INFINITY;
-    let npz = |arrays: &[(&str, &[usize], Data)]| npz::write(arrays).unwrap();
-    let good = npz(&[("W", &[10, 3072], Data::F32(&weight))]);
+    let npz = |arrays: &[(&str, &[usize], Elements)]| npz::write(arrays).unwrap();
+    let good = npz(&[("W", &[10, 3072], Elements::F32(&weight))]);
 
     for (name, bytes, words) in [
-        ("transposed.npz", npz(&[("W", &[3072, 10], Data::F32(&weight))]), vec!["(10, 3072)", "(3072, 10)"]),
-        ("nameless.npz", npz(&[("V", &[10, 3072], Data::F32(&weight))]), vec!["W", "V"]),
-        ("integers.npz", npz(&[("W", &[10, 3072], Data::I64(&vec![0; 30_720]))]), vec!["W"]),
-        ("infinite.npz", npz(&[("W", &[10, 3072], Data::F32(&infinite))]), vec!["finite", "77"]),
+        ("transposed.npz", npz(&[("W", &[3072, 10], Elements::F32(&weight))]), vec!["(10, 3072)", "(3072, 10)"]),
+        ("nameless.npz", npz(&[("V", &[10, 3072], Elements::F32(&weight))]), vec!["W", "V"]),
+        ("integers.npz", npz(&[("W", &[10, 3072], Elements::I64(&vec![0; 30_720]))]), vec!["W"]),
+        ("infinite.npz", npz(&[("W", &[10, 3072], Elements::F32(&infinite))]), vec!["finite", "77"]),
         (
             "bias.npz",
-            npz(&[("W", &[10, 3072], Data::F32(&weight)), ("b", &[9], Data::F32(&[0.0; 9]))]),
+            npz(&[("W", &[10, 3072], Elements::F32(&weight)), ("b", &[9], Elements::F32(&[0.0; 9]))]),
             vec!["b", "(10)", "(9)"],
         ),
         ("truncated.npz", good[..good.len() / 2].to_vec(), vec![]),

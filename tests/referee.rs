@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
-use onelayer::files::npz::{self, Data, Npz};
+use onelayer::files::npz::{self, Elements, Npz};
 use onelayer::gradcheck::referee::{self, Quantity, Submission};
 use onelayer::gradcheck::{Derivatives, KERNELS, PASSES, Problem};
 use onelayer::shape::Dims;
@@ -206,18 +206,18 @@ impl Desk {
         let scalars = [[answer.loss], [answer.loss + answer.cost]];
         let bytes = match layout {
             Layout::RowsF64 => npz::write(&[
-                ("grad_W", &[k, d], Data::F64(&answer.weight)),
-                ("grad_b", &[k], Data::F64(&answer.bias)),
-                ("loss", &[], Data::F64(&scalars[0])),
-                ("cost", &[1, 1], Data::F64(&scalars[1])),
+                ("grad_W", &[k, d], Elements::F64(&answer.weight)),
+                ("grad_b", &[k], Elements::F64(&answer.bias)),
+                ("loss", &[], Elements::F64(&scalars[0])),
+                ("cost", &[1, 1], Elements::F64(&scalars[1])),
             ]),
             Layout::ColumnsF32 => {
                 let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
                 npz::write(&[
-                    ("grad_W", &[d, k], Data::F32(&narrow(&transposed(&answer.weight, d)))),
-                    ("grad_b", &[1, k], Data::F32(&narrow(&answer.bias))),
-                    ("loss", &[1], Data::F32(&narrow(&scalars[0]))),
-                    ("cost", &[], Data::F32(&narrow(&scalars[1]))),
+                    ("grad_W", &[d, k], Elements::F32(&narrow(&transposed(&answer.weight, d)))),
+                    ("grad_b", &[1, k], Elements::F32(&narrow(&answer.bias))),
+                    ("loss", &[1], Elements::F32(&narrow(&scalars[0]))),
+                    ("cost", &[], Elements::F32(&narrow(&scalars[1]))),
                 ])
             }
         };
@@ -276,8 +276,10 @@ fn right_gradients_pass_in_both_layouts_and_without_loss_and_cost() {
         assert!(said.ends_with("PASS: all 4 agree\n"), "{said}");
         assert!(!said.contains("looks like"), "{said}");
     }
-    let gradients_alone =
-        npz::write(&[("grad_W", &[10, 3072], Data::F64(&right.weight)), ("grad_b", &[10, 1], Data::F64(&right.bias))]);
+    let gradients_alone = npz::write(&[
+        ("grad_W", &[10, 3072], Elements::F64(&right.weight)),
+        ("grad_b", &[10, 1], Elements::F64(&right.bias)),
+    ]);
     fs::write(desk.path("alone.npz"), gradients_alone.unwrap()).unwrap();
     let output = desk.referee("alone.npz");
     assert!(output.status.success() && text(&output).ends_with("PASS: all 2 agree\n"));
@@ -448,31 +450,32 @@ fn invalid_submissions_are_refused_in_one_line() {
     let (w, b) = (&right.weight[..], &right.bias[..]);
     let mut with_nan = w.to_vec();
     with_nan[4] = f64::NAN;
-    let good: [(&str, &[usize], Data); 2] = [("grad_W", &[10, 3072], Data::F64(w)), ("grad_b", &[10], Data::F64(b))];
-    let refuse = |arrays: &[(&str, &[usize], Data)], words: &str| {
+    let good: [(&str, &[usize], Elements); 2] =
+        [("grad_W", &[10, 3072], Elements::F64(w)), ("grad_b", &[10], Elements::F64(b))];
+    let refuse = |arrays: &[(&str, &[usize], Elements)], words: &str| {
         fs::write(desk.path("bad.npz"), npz::write(arrays).unwrap()).unwrap();
         refused(&desk.referee("bad.npz"), words);
     };
     refuse(&good[..1], r#"there is no array "grad_b", only ["grad_W"]"#);
     refuse(&[], r#"there is no array "grad_W", only []"#);
     refuse(
-        &[("grad_W", &[30720], Data::F64(w)), good[1]],
+        &[("grad_W", &[30720], Elements::F64(w)), good[1]],
         "must have the shape (10, 3072) or (3072, 10), but has (30720)",
     );
     refuse(
-        &[good[0], ("grad_b", &[9], Data::F64(&b[..9]))],
+        &[good[0], ("grad_b", &[9], Elements::F64(&b[..9]))],
         "must have the shape (10) or (10, 1) or (1, 10), but has (9)",
     );
     refuse(
-        &[("grad_W", &[10, 3072], Data::F64(&with_nan)), good[1]],
+        &[("grad_W", &[10, 3072], Elements::F64(&with_nan)), good[1]],
         r#"array "grad_W" must be finite, but element 4 is NaN"#,
     );
     refuse(
-        &[good[0], good[1], ("loss", &[2], Data::F64(&[2.0, 2.0]))],
+        &[good[0], good[1], ("loss", &[2], Elements::F64(&[2.0, 2.0]))],
         r#"array "loss" must have the shape () or (1) or (1, 1), but has (2)"#,
     );
-    refuse(&[good[0], good[1], ("cost", &[], Data::F64(&[f64::INFINITY]))], r#"array "cost" must be finite"#);
-    refuse(&[good[0], good[1], ("cost", &[], Data::I64(&[2]))], "must be float32 or float64");
+    refuse(&[good[0], good[1], ("cost", &[], Elements::F64(&[f64::INFINITY]))], r#"array "cost" must be finite"#);
+    refuse(&[good[0], good[1], ("cost", &[], Elements::I64(&[2]))], "must be float32 or float64");
     fs::write(desk.path("bad.npz"), "grad_W = 1").unwrap();
     refused(&desk.referee("bad.npz"), "not an .npz file");
     refused(&desk.referee("nowhere.npz"), "cannot read --grads nowhere.npz");
@@ -493,14 +496,14 @@ fn invalid_problems_are_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("problem.npz");
     let (x, y, w, b, l) = ([0.5; 6], [0, 1], [0.25; 6], [0.0; 2], [0.1]);
-    let good: [(&str, &[usize], Data); 5] = [
-        ("x", &[2, 3], Data::F64(&x)),
-        ("y", &[2], Data::I64(&y)),
-        ("W", &[2, 3], Data::F64(&w)),
-        ("b", &[2], Data::F64(&b)),
-        ("lambda", &[], Data::F64(&l)),
+    let good: [(&str, &[usize], Elements); 5] = [
+        ("x", &[2, 3], Elements::F64(&x)),
+        ("y", &[2], Elements::I64(&y)),
+        ("W", &[2, 3], Elements::F64(&w)),
+        ("b", &[2], Elements::F64(&b)),
+        ("lambda", &[], Elements::F64(&l)),
     ];
-    let judge = |arrays: &[(&str, &[usize], Data)]| {
+    let judge = |arrays: &[(&str, &[usize], Elements)]| {
         fs::write(&path, npz::write(arrays).unwrap()).unwrap();
         Command::cargo_bin("onelayer")
             .unwrap()
@@ -516,26 +519,26 @@ fn invalid_problems_are_refused_in_one_line() {
         let words = format!("there is no array {:?}, only", good[i].0);
         refused(&judge(&missing), &words);
     }
-    let with = |bad: (&'static str, &'static [usize], Data<'static>)| {
+    let with = |bad: (&'static str, &'static [usize], Elements<'static>)| {
         let replaced = good.map(|array| if array.0 == bad.0 { bad } else { array });
         judge(&replaced)
     };
     for (bad, words) in [
-        (("x", &[3, 2][..], Data::F64(&[0.5; 6])), "must have the shape (2, 3), but has (3, 2)"),
+        (("x", &[3, 2][..], Elements::F64(&[0.5; 6])), "must have the shape (2, 3), but has (3, 2)"),
         (
-            ("x", &[2, 3], Data::F64(&[0.1; 6])),
+            ("x", &[2, 3], Elements::F64(&[0.1; 6])),
             "must hold float32 values, as --export writes them, but element 0 is 0.1",
         ),
-        (("y", &[2], Data::I64(&[0, 2])), "labels must be 0 to 1, but one is 2"),
-        (("y", &[2], Data::I64(&[0, -1])), "but one is -1"),
-        (("y", &[0], Data::I64(&[])), "must have the shape (1 or more)"),
-        (("y", &[2], Data::F64(&[0.0, 1.0])), "must be int64"),
-        (("W", &[6], Data::F64(&[0.5; 6])), "(classes, features)"),
-        (("W", &[0, 3], Data::F64(&[])), "(1 or more, 1 or more)"),
-        (("b", &[1], Data::F64(&[0.5])), "must have the shape (2)"),
-        (("b", &[2], Data::F64(&[0.5, f64::NAN])), "must be finite"),
-        (("lambda", &[], Data::F64(&[-0.5])), "lambda must be"),
-        (("lambda", &[2], Data::F64(&[0.5; 2])), "must have the shape ()"),
+        (("y", &[2], Elements::I64(&[0, 2])), "labels must be 0 to 1, but one is 2"),
+        (("y", &[2], Elements::I64(&[0, -1])), "but one is -1"),
+        (("y", &[0], Elements::I64(&[])), "must have the shape (1 or more)"),
+        (("y", &[2], Elements::F64(&[0.0, 1.0])), "must be int64"),
+        (("W", &[6], Elements::F64(&[0.5; 6])), "(classes, features)"),
+        (("W", &[0, 3], Elements::F64(&[])), "(1 or more, 1 or more)"),
+        (("b", &[1], Elements::F64(&[0.5])), "must have the shape (2)"),
+        (("b", &[2], Elements::F64(&[0.5, f64::NAN])), "must be finite"),
+        (("lambda", &[], Elements::F64(&[-0.5])), "lambda must be"),
+        (("lambda", &[2], Elements::F64(&[0.5; 2])), "must have the shape ()"),
     ] {
         refused(&with(bad), words);
     }

@@ -403,7 +403,8 @@ fn training_starts_from_a_model_file_as_from_the_arrays_in_an_npz() {
     let arrays = first.path().join("start.npz");
     let (weight, bias) = (&parameters.weight[..], &parameters.bias[..]);
     let bytes =
-        npz::write(&[("W", &[10, 3072], npz::Data::F32(weight)), ("b", &[10, 1], npz::Data::F32(bias))]).unwrap();
+        npz::write(&[("W", &[10, 3072], npz::Elements::F32(weight)), ("b", &[10, 1], npz::Elements::F32(bias))])
+            .unwrap();
     fs::write(&arrays, bytes).unwrap();
 
     let on_from = |start: &Path| {

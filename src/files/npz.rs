@@ -261,7 +261,7 @@ fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
 
 /// The elements of an array to write, in C order.
 #[derive(Clone, Copy, Debug)]
-pub enum Data<'a> {
+pub enum Elements<'a> {
     /// `float32`.
     F32(&'a [f32]),
     /// `float64`.
@@ -277,7 +277,7 @@ pub enum Data<'a> {
 ///
 /// [`Error::Shape`] if the number of elements does not fit the shape, [`Error::InvalidValue`] if two arrays have the
 /// same name or one is too large to be read back.
-pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
+pub fn write(arrays: &[(&str, &[usize], Elements)]) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(DateTime::default());
@@ -287,9 +287,9 @@ pub fn write(arrays: &[(&str, &[usize], Data)]) -> Result<Vec<u8>> {
             return Err(Error::invalid("array", "the only one of its name", format!("a second {name:?}")));
         }
         let npy = match data {
-            Data::F32(values) => npy(name, shape, values)?,
-            Data::F64(values) => npy(name, shape, values)?,
-            Data::I64(values) => npy(name, shape, values)?,
+            Elements::F32(values) => npy(name, shape, values)?,
+            Elements::F64(values) => npy(name, shape, values)?,
+            Elements::I64(values) => npy(name, shape, values)?,
         };
         if npy.len() as u64 > MAX_ENTRY_BYTES {
             return Err(Error::invalid(
@@ -476,10 +476,10 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_and_is_the_same_every_time() {
-        let arrays: [(&str, &[usize], Data); 3] = [
-            ("W", &[2, 3], Data::F32(&W)),
-            ("x", &[3, 1, 2], Data::F64(&[0.1, 0.2, 0.3, 0.4, 0.5, 1e300])),
-            ("scalar", &[], Data::F64(&[0.5])),
+        let arrays: [(&str, &[usize], Elements); 3] = [
+            ("W", &[2, 3], Elements::F32(&W)),
+            ("x", &[3, 1, 2], Elements::F64(&[0.1, 0.2, 0.3, 0.4, 0.5, 1e300])),
+            ("scalar", &[], Elements::F64(&[0.5])),
         ];
         let bytes = write(&arrays).unwrap();
         assert_eq!(bytes, write(&arrays).unwrap());
@@ -494,7 +494,7 @@ mod tests {
     #[test]
     fn integers_are_written_as_numpy_writes_them() {
         // The `W` of tests/fixtures/make_npz.py, as int64.
-        let bytes = write(&[("W", &[2, 3], Data::I64(&[0, 1, 2, 4, 5, 6]))]).unwrap();
+        let bytes = write(&[("W", &[2, 3], Elements::I64(&[0, 1, 2, 4, 5, 6]))]).unwrap();
         let entry = |bytes: &[u8]| {
             let mut npz = Npz::open(bytes, Path::new(PATH)).unwrap();
             npz.entry("W").unwrap().unwrap()
@@ -523,11 +523,11 @@ mod tests {
     #[test]
     fn what_cannot_be_read_back_is_not_written() {
         let large = vec![0.0; MAX_ENTRY_BYTES as usize / 8];
-        let large = write(&[("x", &[large.len()], Data::F64(&large))]);
+        let large = write(&[("x", &[large.len()], Elements::F64(&large))]);
         assert!(matches!(large, Err(Error::InvalidValue { .. })));
-        let short = write(&[("W", &[2, 3], Data::F32(&W[..5]))]);
+        let short = write(&[("W", &[2, 3], Elements::F32(&W[..5]))]);
         assert!(matches!(short, Err(Error::Shape { .. })));
-        let array: (&str, &[usize], _) = ("W", &[6], Data::F32(&W));
+        let array: (&str, &[usize], _) = ("W", &[6], Elements::F32(&W));
         assert!(matches!(write(&[array, array]), Err(Error::InvalidValue { .. })));
     }
 
@@ -586,7 +586,7 @@ mod tests {
             values in prop::collection::vec(any::<f64>(), 64),
         ) {
             let values = &values[..shape.iter().product()];
-            let bytes = write(&[("x", &shape, Data::F64(values))]).unwrap();
+            let bytes = write(&[("x", &shape, Elements::F64(values))]).unwrap();
             let array = Npz::open(&bytes, Path::new(PATH)).unwrap().array("x").unwrap();
             prop_assert_eq!(array.shape, shape);
             let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();

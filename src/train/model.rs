@@ -15,7 +15,7 @@ use std::path::Path;
 
 use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
-use crate::files::npz::{self, Data};
+use crate::files::npz::{self, Elements};
 use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
 use crate::hyperparameters::{Decay, Hyperparameters, Origin, Shuffle};
 use crate::network::Parameters;
@@ -120,7 +120,7 @@ impl ModelFile {
         self.check("")?;
         let [b, mean, std, w] = self.tensors();
         let arrays = [("W", w), ("b", b), ("mean", mean), ("std", std)];
-        npz::write(&arrays.each_ref().map(|(name, (_, shape, values))| (*name, &shape[..], Data::F32(values))))
+        npz::write(&arrays.each_ref().map(|(name, (_, shape, values))| (*name, &shape[..], Elements::F32(values))))
     }
 
     /// The tensors with their names and shapes, in the order of the file.

@@ -78,7 +78,7 @@ fn rounded(npz: &mut Npz, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
 mod tests {
     use super::*;
     use crate::dataset::cifar10::DIMS;
-    use crate::files::npz::{self, Data};
+    use crate::files::npz::{self, Elements};
 
     const PATH: &str = "start.npz";
     const SMALL: Dims = Dims { features: 3, classes: 2 };
@@ -115,14 +115,14 @@ mod tests {
         let dims = Dims { features: 2, classes: 3 };
         let error = start_from_npz(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
         assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 2), but has (2, 3)"#);
-        let row = npz::write(&[("W", &[2, 3], Data::F32(&W)), ("b", &[1, 2], Data::F32(&B))]);
+        let row = npz::write(&[("W", &[2, 3], Elements::F32(&W)), ("b", &[1, 2], Elements::F32(&B))]);
         assert_eq!(refusal(&row.unwrap()), r#"start.npz: array "b" must have the shape (2) or (2, 1), but has (1, 2)"#);
     }
 
     #[test]
     fn values_that_are_no_finite_f32_are_refused() {
         assert_eq!(refusal(fixture!("not_finite")), r#"start.npz: array "W" must be finite, but element 4 is NaN"#);
-        let large = npz::write(&[("W", &[2, 3], Data::F64(&[0.0, 1e300, 0.0, 0.0, 0.0, 0.0]))]);
+        let large = npz::write(&[("W", &[2, 3], Elements::F64(&[0.0, 1e300, 0.0, 0.0, 0.0, 0.0]))]);
         let message = refusal(&large.unwrap());
         assert!(message.contains("element 1 is 1000000"), "{message}");
     }

@@ -10,7 +10,7 @@ use onelayer::evaluate::Confusion;
 use onelayer::evaluate::table::confusion_csv;
 use onelayer::figures::snapshots;
 use onelayer::files::csv::{Dialect, Row};
-use onelayer::files::npz::{self, Data};
+use onelayer::files::npz::{self, Elements};
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::network::Parameters;
@@ -42,19 +42,19 @@ pub fn npz() -> Vec<Vec<u8>> {
     let x = [0.5; 6];
     files.push(
         npz::write(&[
-            ("x", &[2, 3], Data::F64(&x)),
-            ("y", &[2], Data::I64(&[0, 1])),
-            ("W", &[2, 3], Data::F64(&x)),
-            ("b", &[2], Data::F64(&x[..2])),
-            ("lambda", &[], Data::F64(&x[..1])),
+            ("x", &[2, 3], Elements::F64(&x)),
+            ("y", &[2], Elements::I64(&[0, 1])),
+            ("W", &[2, 3], Elements::F64(&x)),
+            ("b", &[2], Elements::F64(&x[..2])),
+            ("lambda", &[], Elements::F64(&x[..1])),
         ])
         .unwrap(),
     );
     files.push(
         npz::write(&[
-            ("grad_W", &[3, 2], Data::F32(&[0.5; 6])),
-            ("grad_b", &[2, 1], Data::F64(&x[..2])),
-            ("loss", &[1], Data::F64(&x[..1])),
+            ("grad_W", &[3, 2], Elements::F32(&[0.5; 6])),
+            ("grad_b", &[2, 1], Elements::F64(&x[..2])),
+            ("loss", &[1], Elements::F64(&x[..1])),
         ])
         .unwrap(),
     );

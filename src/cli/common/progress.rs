@@ -27,16 +27,16 @@ fn progress(quiet: bool) -> Box<dyn Progress> {
     if quiet {
         Box::new(Quiet)
     } else if std::io::stderr().is_terminal() {
-        Box::new(Bar(ProgressBar::hidden()))
+        Box::new(DownloadBar(ProgressBar::hidden()))
     } else {
-        Box::new(Lines::default())
+        Box::new(DownloadLines::default())
     }
 }
 
 /// A bar with bytes, speed and time left; a spinner if the total is unknown.
-struct Bar(ProgressBar);
+struct DownloadBar(ProgressBar);
 
-impl Progress for Bar {
+impl Progress for DownloadBar {
     fn begin(&mut self, what: &str, done: u64, total: Option<u64>) {
         let (bar, template) = match total {
             Some(total) => (
@@ -72,7 +72,7 @@ impl Progress for Bar {
 
 /// A line every few seconds.
 #[derive(Default)]
-struct Lines {
+struct DownloadLines {
     what: String,
     total: Option<u64>,
     /// Time and number of bytes at the beginning.
@@ -80,7 +80,7 @@ struct Lines {
     last: Option<Instant>,
 }
 
-impl Progress for Lines {
+impl Progress for DownloadLines {
     fn begin(&mut self, what: &str, done: u64, total: Option<u64>) {
         let now = Instant::now();
         *self = Self { what: what.to_owned(), total, begun: Some((now, done)), last: Some(now) };

@@ -25,7 +25,7 @@
 use std::path::Path;
 
 use crate::error::Result;
-use crate::files::npz::{self, Array, Data, Npz};
+use crate::files::npz::{self, Array, Elements, Npz};
 use crate::gradcheck::Problem;
 use crate::gradcheck::referee::Submission;
 use crate::hyperparameters::Setting;
@@ -44,11 +44,11 @@ pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
     let widened = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
     let labels: Vec<i64> = problem.labels().iter().map(|&y| y.into()).collect();
     npz::write(&[
-        ("x", &[n, d], Data::F64(&widened(problem.x()))),
-        ("y", &[n], Data::I64(&labels)),
-        ("W", &[k, d], Data::F64(&widened(weight))),
-        ("b", &[k], Data::F64(&widened(bias))),
-        ("lambda", &[], Data::F64(&[valid_lambda(lambda)?])),
+        ("x", &[n, d], Elements::F64(&widened(problem.x()))),
+        ("y", &[n], Elements::I64(&labels)),
+        ("W", &[k, d], Elements::F64(&widened(weight))),
+        ("b", &[k], Elements::F64(&widened(bias))),
+        ("lambda", &[], Elements::F64(&[valid_lambda(lambda)?])),
     ])
 }
 
