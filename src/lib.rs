@@ -1,14 +1,20 @@
-//! A one-layer softmax classifier on CIFAR-10 whose forward and backward passes are written by hand on plain
-//! `Vec<f32>` buffers, and checked.
+//! A one-layer softmax classifier on CIFAR-10, with forward and backward passes written by hand on plain `Vec<f32>`
+//! buffers, and the proof that their gradients are right.
 //!
-//! ```text
-//! bytes ─ dataset ─ preprocess ─ network (forward, loss, backward) ─ train / evaluate ─ output
-//!                                   │
-//!                              gradcheck (f64 reference, central differences, autograd, referee)
-//! ```
+//! Start with [`network`]: it derives the gradients step by step, and links each step to its plain loop, its fast kernel
+//! and its check. The other rooms, each of which uses only those before it:
 //!
-//! Each arrow is a plain value that is handed on; nothing flows back. The formulas stand in [`network`], each as a plain
-//! loop in [`network::passes`] and as vector code in [`network::kernels`].
+//! | module | content |
+//! |---|---|
+//! | [`error`], [`shape`], [`statistics`], [`files`] | errors; shapes; intervals and tests; CSV, `.npz`, safetensors, atomic writes |
+//! | [`dataset`] | images as bytes, their normalisation, the sample; with `cli` also downloads and pictures |
+//! | [`hyperparameters`] | settings and schedules |
+//! | [`network`] | derivation, passes, kernels, groups of settings |
+//! | [`evaluate`] | one pass over a split: scores, confusion matrix, predictions |
+//! | [`train`] | training, models, checkpoints; with `cli` also the results folder |
+//! | [`gradcheck`] | checks against an `f64` reference, central differences and PyTorch; the referee of other people's gradients |
+//! | `replicate`, `search`, `shard` (`cli`) | many seeds; hyperparameter search; either in parts |
+//! | `figures`, `page` (`cli`) | PNG figures; `report.html` |
 //!
 //! # Example
 //!
@@ -35,19 +41,32 @@
 //! assert!(checks.iter().all(|check| check.comparison.passed()));
 //! # Ok::<(), onelayer::Error>(())
 //! ```
+//!
+//! # Features
+//!
+//! | feature | adds | packages compiled |
+//! |---|---|---|
+//! | none (`default-features = false`) | data sets, training, evaluation, gradient checks | 92 |
+//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 168 |
+//! | `autograd-check` | PyTorch's autograd as another reference, in [`gradcheck`]; needs libtorch | |
 
 pub mod dataset;
 pub mod error;
 pub mod evaluate;
+#[cfg(feature = "cli")]
 pub mod figures;
 pub mod files;
 pub mod gradcheck;
 pub mod hyperparameters;
 pub mod network;
+#[cfg(feature = "cli")]
 pub mod page;
+#[cfg(feature = "cli")]
 pub mod replicate;
+#[cfg(feature = "cli")]
 pub mod search;
 pub mod shape;
+#[cfg(feature = "cli")]
 pub mod shard;
 pub mod statistics;
 pub mod train;

@@ -4,8 +4,10 @@
 //! quarter of the memory and of the memory traffic of storing `f32`.
 
 pub mod cifar10;
+#[cfg(feature = "cli")]
 pub mod fetch;
 pub mod normalizer;
+#[cfg(feature = "cli")]
 pub mod picture;
 pub mod sample;
 pub mod store;

@@ -22,6 +22,7 @@ use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
 use crate::hyperparameters::{Hyperparameters, Setting};
 use crate::network::Parameters;
 use crate::shape::Dims;
+use crate::train::start::digest_of;
 use crate::train::{Divergence, Epoch, Job, Run, SplitScores, State};
 
 /// The name of the file in the results folder.
@@ -257,12 +258,6 @@ fn epoch(number: usize, values: &[f64; COLUMNS], divergence: Option<&Divergence>
     };
     let diverged = divergence.is_some_and(|d| number >= d.epoch);
     Epoch { number, learning_rate, scores: (!diverged).then_some(scores), seconds }
-}
-
-/// The SHA-256 of the bytes of all `values`.
-pub(super) fn digest_of(values: [&[f32]; 2]) -> String {
-    let bytes: Vec<u8> = values.into_iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
-    store::sha256(&bytes[..]).expect("memory can be read")
 }
 
 /// The SHA-256 of the file `bytes` with the digits of its own SHA-256 as zeros.

@@ -8,13 +8,18 @@
 
 mod batches;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
 pub mod config;
 pub mod model;
+#[cfg(feature = "cli")]
 pub mod provenance;
+#[cfg(feature = "cli")]
 mod results;
+#[cfg(feature = "cli")]
 mod runner;
 mod snapshot;
 mod start;
+#[cfg(feature = "cli")]
 pub mod table;
 mod trainer;
 
@@ -22,16 +27,18 @@ use std::fmt;
 use std::time::Duration;
 
 pub use batches::{epoch_flips, epoch_order};
-pub use runner::{Job, Options, Trained, run};
+#[cfg(feature = "cli")]
+pub use runner::{Options, Trained, run};
 pub use snapshot::snapshot;
 pub use start::{Start, random_start, start_from_npz};
 pub use trainer::{State, Trainer};
 
-use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
+use crate::dataset::store::RecordFile;
+use crate::dataset::{Dataset, Splits};
 use crate::error::Result;
 use crate::evaluate::{Outcomes, Scores, outcomes};
-use crate::hyperparameters::{Schedule, Setting};
+use crate::hyperparameters::{Hyperparameters, Schedule, Setting};
 use crate::network::Parameters;
 
 /// The data of a training.
@@ -43,6 +50,32 @@ pub struct Data<'a> {
     pub validation: &'a Dataset,
     /// Fitted on `train`.
     pub normalizer: &'a Normalizer,
+}
+
+/// Everything that the results of a training depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The members of the group.
+    pub settings: &'a [Setting],
+    /// Shared by the members.
+    pub schedule: &'a Schedule,
+    /// The initial parameters.
+    pub start: &'a Start,
+    /// The images.
+    pub splits: &'a Splits,
+    /// The names of the training, validation and test split.
+    pub names: &'a [String; 3],
+    /// The files that the images were read from.
+    pub files: &'a [RecordFile],
+    /// Fitted on the training split.
+    pub normalizer: &'a Normalizer,
+}
+
+impl Job<'_> {
+    /// The hyperparameters of the member with `setting`.
+    pub fn hyperparameters(&self, setting: Setting) -> Hyperparameters {
+        Hyperparameters::new(setting, self.schedule, &self.start.origin)
+    }
 }
 
 /// The scores on the splits that are evaluated after each epoch.

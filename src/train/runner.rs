@@ -9,43 +9,13 @@ use super::checkpoint::{self, Checkpoints};
 use super::provenance::Provenance;
 use super::results::Results;
 use super::table::SummaryRow;
-use super::{Data, Observer, Run, Start, State, Timings, Trainer, outcomes_of};
-use crate::dataset::Splits;
-use crate::dataset::normalizer::Normalizer;
-use crate::dataset::store::RecordFile;
+use super::{Data, Job, Observer, Run, State, Timings, Trainer, outcomes_of};
 use crate::error::{Error, Result};
 use crate::figures::snapshots;
 use crate::files::folder::Folder;
-use crate::hyperparameters::{Hyperparameters, Schedule, Setting};
 
 /// A training longer than this, in seconds, is saved after every epoch unless told otherwise.
 const LONG: f64 = 30.0;
-
-/// Everything that the results of a training depend on.
-#[derive(Clone, Copy, Debug)]
-pub struct Job<'a> {
-    /// The members of the group.
-    pub settings: &'a [Setting],
-    /// Shared by the members.
-    pub schedule: &'a Schedule,
-    /// The initial parameters.
-    pub start: &'a Start,
-    /// The images.
-    pub splits: &'a Splits,
-    /// The names of the training, validation and test split.
-    pub names: &'a [String; 3],
-    /// The files that the images were read from.
-    pub files: &'a [RecordFile],
-    /// Fitted on the training split.
-    pub normalizer: &'a Normalizer,
-}
-
-impl Job<'_> {
-    /// The hyperparameters of the member with `setting`.
-    pub fn hyperparameters(&self, setting: Setting) -> Hyperparameters {
-        Hyperparameters::new(setting, self.schedule, &self.start.origin)
-    }
-}
 
 /// How a job is run; the results do not depend on it.
 #[derive(Clone, Debug, Default)]

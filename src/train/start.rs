@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
-use super::checkpoint::digest_of;
+use crate::dataset::store;
 use crate::error::Result;
 use crate::files::npz::Npz;
 use crate::hyperparameters::Origin;
@@ -36,6 +36,12 @@ impl Start {
         let origin = Origin::File(digest_of([&parameters.weight, &parameters.bias]));
         Self { parameters, origin }
     }
+}
+
+/// The SHA-256 of the bytes of all `values`.
+pub(super) fn digest_of(values: [&[f32]; 2]) -> String {
+    let bytes: Vec<u8> = values.into_iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    store::sha256(&bytes[..]).expect("memory can be read")
 }
 
 /// The report's start: weight ~ N(0, 0.01²), bias = 0.
