@@ -25,7 +25,7 @@ const UNTRIED: RGBColor = WHITE;
 const DIVERGED: RGBColor = RGBColor(200, 200, 200);
 
 /// A trial of a search.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeatMapTrial {
     /// Weight of the penalty.
     pub lambda: f64,
@@ -44,10 +44,7 @@ pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
     let [lambdas, etas] = [Axis::new(trials().map(|t| t.lambda)), Axis::new(trials().map(|t| t.eta))];
     let maps = maps.iter().filter(|(_, trials)| !trials.is_empty());
     let maps: Vec<_> = maps.map(|(name, trials)| (name, cells(trials, &lambdas, &etas))).collect();
-    let accuracies = maps.iter().flat_map(|(_, cells)| cells).filter_map(|cell| match cell {
-        HeatCell::Accuracy(accuracy) => Some(*accuracy),
-        _ => None,
-    });
+    let accuracies = maps.iter().flat_map(|(_, cells)| cells).flatten().filter_map(|best| best.accuracy);
     let range = accuracies.fold((f64::INFINITY, 0.0), |(low, high), a| (a.min(low), a.max(high)));
     let map_width = LEFT + CELL.0 * etas.labels.len() as u32;
     let width = (map_width * maps.len() as u32 + RIGHT).max(SMALLEST_WIDTH);
@@ -59,14 +56,6 @@ pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
             map.draw(canvas, name, cells)
         })
     })
-}
-
-/// The best result of the trials in a cell.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum HeatCell {
-    Untried,
-    Diverged,
-    Accuracy(f64),
 }
 
 /// The values of λ or η: each one, or, where there are many, parts of equal ratio.
@@ -108,18 +97,15 @@ fn two_digits(value: f64) -> String {
     if rounded == 0.0 || (1e-4..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
-/// The cells (values of λ, values of η), row-major.
-fn cells(trials: &[HeatMapTrial], lambdas: &Axis, etas: &Axis) -> Vec<HeatCell> {
+/// The best trial of each cell (values of λ, values of η), row-major; `None` without a trial.
+fn cells(trials: &[HeatMapTrial], lambdas: &Axis, etas: &Axis) -> Vec<Option<HeatMapTrial>> {
     let columns = etas.labels.len();
-    let mut cells = vec![HeatCell::Untried; lambdas.labels.len() * columns];
+    let mut cells = vec![None; lambdas.labels.len() * columns];
     for trial in trials {
         let cell = &mut cells[lambdas.part(trial.lambda) * columns + etas.part(trial.eta)];
-        *cell = match (*cell, trial.accuracy) {
-            (HeatCell::Accuracy(best), Some(accuracy)) => HeatCell::Accuracy(best.max(accuracy)),
-            (_, Some(accuracy)) => HeatCell::Accuracy(accuracy),
-            (HeatCell::Untried, None) => HeatCell::Diverged,
-            (other, None) => other,
-        };
+        if cell.is_none_or(|best: HeatMapTrial| trial.accuracy > best.accuracy) {
+            *cell = Some(*trial);
+        }
     }
     cells
 }
@@ -135,7 +121,7 @@ struct HeatMap<'a> {
 
 impl HeatMap<'_> {
     /// Draws the map with the largest λ at the top.
-    fn draw(&self, canvas: &Canvas, name: &str, cells: &[HeatCell]) -> Drawn {
+    fn draw(&self, canvas: &Canvas, name: &str, cells: &[Option<HeatMapTrial>]) -> Drawn {
         let (width, height) = CELL;
         let (lines, columns) = (self.lambdas.labels.len() as u32, self.etas.labels.len() as u32);
         let top = |line: u32| HEAD + (lines - 1 - line) * height;
@@ -149,23 +135,23 @@ impl HeatMap<'_> {
         for (column, label) in (0..).zip(&self.etas.labels) {
             canvas.text(label, (self.left + column * width + width / 2, below + 18), 18, HPos::Center)?;
         }
-        (0..).zip(cells).try_for_each(|(i, &cell)| {
+        (0..).zip(cells).try_for_each(|(i, &best)| {
             let corner = (self.left + i % columns * width, top(i / columns));
-            self.draw_cell(canvas, corner, cell)
+            self.draw_cell(canvas, corner, best)
         })
     }
 
-    fn draw_cell(&self, canvas: &Canvas, (x, y): (u32, u32), cell: HeatCell) -> Drawn {
+    fn draw_cell(&self, canvas: &Canvas, (x, y): (u32, u32), best: Option<HeatMapTrial>) -> Drawn {
         let ((width, height), (low, high)) = (CELL, self.range);
-        let color = match cell {
-            HeatCell::Untried => UNTRIED,
-            HeatCell::Diverged => DIVERGED,
+        let color = match best.map(|best| best.accuracy) {
+            None => UNTRIED,
+            Some(None) => DIVERGED,
             // A range of no length would have no colour.
-            HeatCell::Accuracy(a) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
+            Some(Some(a)) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
         };
         let inside = ((x + 1, y + 1), (width - 2, height - 2));
         canvas.rectangle(inside.0, inside.1, color.filled())?;
-        let HeatCell::Accuracy(accuracy) = cell else {
+        let Some(accuracy) = best.and_then(|best| best.accuracy) else {
             return Ok(());
         };
         if accuracy == high {
@@ -202,7 +188,7 @@ mod tests {
             trial(0.1, 1.0, Some(0.2)),
         ];
         let (lambdas, etas) = (axis(&[0.0, 0.1]), axis(&[0.01, 1.0]));
-        let expected = [HeatCell::Untried, HeatCell::Diverged, HeatCell::Accuracy(0.4), HeatCell::Accuracy(0.2)];
+        let expected = [None, Some(trials[3]), Some(trials[1]), Some(trials[5])];
         assert_eq!(cells(&trials, &lambdas, &etas), expected);
     }
 

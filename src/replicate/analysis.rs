@@ -1,6 +1,6 @@
 //! Analysis of a replication: each setting, and each pair of settings, over all seeds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
 use crate::replicate::table::{PairRow, ReplicationRow, SettingRow};
@@ -13,20 +13,9 @@ const MAX_TEST_IMAGES: usize = 1_000_000;
 /// The runs of a whole replication, paired by seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replication {
-    settings: Vec<Runs>,
+    /// The runs of each setting, by seed. All settings have the same seeds.
+    settings: Vec<Vec<ReplicationRow>>,
     test_images: usize,
-}
-
-/// The runs of one setting.
-#[derive(Clone, Debug, PartialEq)]
-struct Runs {
-    name: String,
-    lambda: f64,
-    eta: f64,
-    reported: Option<f64>,
-    /// For each seed, the number of test images that are classified correctly; `None` if training diverged. All settings
-    /// have the same seeds.
-    correct: BTreeMap<u64, Option<usize>>,
 }
 
 impl Replication {
@@ -38,7 +27,7 @@ impl Replication {
     pub fn new(rows: &[ReplicationRow]) -> Result<Self> {
         let refuse = |reason: String| Err(Error::Merge { reason });
         let test_images = rows.first().map_or(0, |row| row.test_images);
-        let mut settings: Vec<Runs> = Vec::new();
+        let mut settings: Vec<Vec<ReplicationRow>> = Vec::new();
         for row in rows {
             let (found, correct) = (row.test_images, row.correct_test_images);
             if found != test_images || !(1..=MAX_TEST_IMAGES).contains(&found) || correct > Some(found) {
@@ -48,18 +37,19 @@ impl Replication {
                     row.name()
                 ));
             }
-            let place = settings.iter().position(|runs| runs.name == row.setting).unwrap_or_else(|| {
-                settings.push(Runs::without_runs(row));
-                settings.len() - 1
-            });
-            if settings[place].correct.insert(row.hyperparameters.seed, correct).is_some() {
-                return refuse(format!("{} is there twice", row.name()));
+            match settings.iter_mut().find(|runs| runs[0].setting == row.setting) {
+                Some(runs) => runs.push(row.clone()),
+                None => settings.push(vec![row.clone()]),
             }
         }
-        let seeds: BTreeSet<u64> = rows.iter().map(|row| row.hyperparameters.seed).collect();
-        for Runs { name, correct, .. } in &settings {
-            if let Some(seed) = seeds.iter().find(|seed| !correct.contains_key(seed)) {
-                return refuse(format!("seed {seed} of {name} is missing"));
+        let seeds: BTreeSet<u64> = rows.iter().map(seed).collect();
+        for runs in &mut settings {
+            runs.sort_by_key(seed);
+            if let Some(twins) = runs.windows(2).find(|pair| seed(&pair[0]) == seed(&pair[1])) {
+                return refuse(format!("{} is there twice", twins[0].name()));
+            }
+            if let Some(missing) = seeds.iter().find(|&missing| runs.binary_search_by_key(missing, seed).is_err()) {
+                return refuse(format!("seed {missing} of {} is missing", runs[0].setting));
             }
         }
         Ok(Self { settings, test_images })
@@ -67,19 +57,19 @@ impl Replication {
 
     /// The test accuracies of each setting, without the runs that diverged, in the order of [`Self::settings`].
     pub fn accuracies(&self) -> Vec<Vec<f64>> {
-        let fraction = |&correct: &usize| self.fraction(correct as f64);
-        self.settings.iter().map(|runs| runs.correct.values().flatten().map(fraction).collect()).collect()
+        let accuracy = |row: &ReplicationRow| row.correct_test_images.map(|correct| self.fraction(correct as f64));
+        self.settings.iter().map(|runs| runs.iter().filter_map(accuracy).collect()).collect()
     }
 
     /// The rows of `replication_summary.csv`, one per setting.
     pub fn settings(&self) -> Vec<SettingRow> {
-        self.settings.iter().zip(self.accuracies()).map(|(runs, accuracies)| runs.row(&accuracies)).collect()
+        self.settings.iter().zip(self.accuracies()).map(|(runs, accuracies)| setting_row(runs, &accuracies)).collect()
     }
 
     /// The rows of `replication_pairs.csv`, one for each setting with each that follows it.
     pub fn pairs(&self) -> Vec<PairRow> {
-        let with_following = |(i, a)| self.settings[i + 1..].iter().map(move |b| self.compare(a, b));
-        let mut rows: Vec<PairRow> = self.settings.iter().enumerate().flat_map(with_following).collect();
+        let with_following = |i: usize| self.settings[i + 1..].iter().map(move |b| self.compare(&self.settings[i], b));
+        let mut rows: Vec<PairRow> = (0..self.settings.len()).flat_map(with_following).collect();
         let p: Vec<f64> = rows.iter().filter_map(|row| row.sign_flip_p).collect();
         let tested = rows.iter_mut().filter(|row| row.sign_flip_p.is_some());
         for (row, adjusted) in tested.zip(holm(&p)) {
@@ -91,20 +81,22 @@ impl Replication {
     /// The comparison of the settings with the names `a` and `b`; `None` unless both are there. Its p-value is not
     /// adjusted.
     pub(super) fn pair(&self, a: &str, b: &str) -> Option<PairRow> {
-        let runs = |name: &str| self.settings.iter().find(|runs| runs.name == name);
+        let runs = |name: &str| self.settings.iter().find(|runs| runs[0].setting == name);
         Some(self.compare(runs(a)?, runs(b)?))
     }
 
-    fn compare(&self, a: &Runs, b: &Runs) -> PairRow {
-        let both = a.correct.values().zip(b.correct.values());
-        let differences: Vec<i64> = both.filter_map(|(a, b)| Some((*a)? as i64 - (*b)? as i64)).collect();
+    fn compare(&self, a: &[ReplicationRow], b: &[ReplicationRow]) -> PairRow {
+        let difference = |(a, b): (&ReplicationRow, &ReplicationRow)| {
+            Some(a.correct_test_images? as i64 - b.correct_test_images? as i64)
+        };
+        let differences: Vec<i64> = a.iter().zip(b).filter_map(difference).collect();
         let fractions: Vec<f64> = differences.iter().map(|&images| self.fraction(images as f64)).collect();
         let summary = SampleSummary::new(&fractions);
         let interval = summary.and_then(|s| s.mean_interval());
         let count = |sign: i64| differences.iter().filter(|d| d.signum() == sign).count();
         PairRow {
-            setting_a: a.name.clone(),
-            setting_b: b.name.clone(),
+            setting_a: a[0].setting.clone(),
+            setting_b: b[0].setting.clone(),
             n: differences.len(),
             mean_difference: summary.map(|s| s.mean),
             sd_difference: summary.and_then(|s| s.sd),
@@ -120,12 +112,12 @@ impl Replication {
 
     /// Number of seeds.
     pub(super) fn seeds(&self) -> usize {
-        self.settings.first().map_or(0, |runs| runs.correct.len())
+        self.settings.first().map_or(0, Vec::len)
     }
 
     /// True if the report states an accuracy for every setting, trained as here.
     pub(super) fn is_as_reported(&self) -> bool {
-        self.settings.iter().all(|runs| runs.reported.is_some())
+        self.settings.iter().all(|runs| runs[0].reported_test_accuracy.is_some())
     }
 
     fn fraction(&self, images: f64) -> f64 {
@@ -133,39 +125,31 @@ impl Replication {
     }
 }
 
-impl Runs {
-    /// The setting of `row`, without a run.
-    fn without_runs(row: &ReplicationRow) -> Self {
-        Self {
-            name: row.setting.clone(),
-            lambda: row.hyperparameters.lambda,
-            eta: row.hyperparameters.eta,
-            reported: row.reported_test_accuracy,
-            correct: BTreeMap::new(),
-        }
-    }
+fn seed(row: &ReplicationRow) -> u64 {
+    row.hyperparameters.seed
+}
 
-    fn row(&self, accuracies: &[f64]) -> SettingRow {
-        let summary = SampleSummary::new(accuracies);
-        let mean = summary.and_then(|s| s.mean_interval());
-        let run = summary.and_then(|s| s.prediction_interval());
-        SettingRow {
-            setting: self.name.clone(),
-            lambda: self.lambda,
-            eta: self.eta,
-            n: accuracies.len(),
-            diverged: self.correct.len() - accuracies.len(),
-            mean: summary.map(|s| s.mean),
-            sd: summary.and_then(|s| s.sd),
-            min: summary.map(|s| s.min),
-            max: summary.map(|s| s.max),
-            mean_95_low: mean.map(|i| i.low),
-            mean_95_high: mean.map(|i| i.high),
-            run_95_low: run.map(|i| i.low),
-            run_95_high: run.map(|i| i.high),
-            reported: self.reported,
-            reported_in_run_95: run.zip(self.reported).map(|(i, r)| i.contains(r)),
-        }
+fn setting_row(runs: &[ReplicationRow], accuracies: &[f64]) -> SettingRow {
+    let first = &runs[0];
+    let summary = SampleSummary::new(accuracies);
+    let mean = summary.and_then(|s| s.mean_interval());
+    let run = summary.and_then(|s| s.prediction_interval());
+    SettingRow {
+        setting: first.setting.clone(),
+        lambda: first.hyperparameters.lambda,
+        eta: first.hyperparameters.eta,
+        n: accuracies.len(),
+        diverged: runs.len() - accuracies.len(),
+        mean: summary.map(|s| s.mean),
+        sd: summary.and_then(|s| s.sd),
+        min: summary.map(|s| s.min),
+        max: summary.map(|s| s.max),
+        mean_95_low: mean.map(|i| i.low),
+        mean_95_high: mean.map(|i| i.high),
+        run_95_low: run.map(|i| i.low),
+        run_95_high: run.map(|i| i.high),
+        reported: first.reported_test_accuracy,
+        reported_in_run_95: run.zip(first.reported_test_accuracy).map(|(i, r)| i.contains(r)),
     }
 }
 

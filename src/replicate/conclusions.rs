@@ -1,7 +1,5 @@
 //! The conclusions of the report, tested on a replication.
 
-use std::fmt;
-
 use crate::hyperparameters::Setting;
 use crate::replicate::Replication;
 use crate::replicate::table::{PairRow, VerdictRow};
@@ -10,27 +8,6 @@ use crate::statistics::{p_text, pairs_needed, points};
 /// The smallest number of seeds for a verdict: with fewer, the p-value of the sign-flip test is above 0.05 whatever the
 /// runs are, and an interval relies on the normal distribution alone.
 const MIN_SEEDS: usize = 6;
-
-/// Result of testing a conclusion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// The 95 % interval of each claim lies inside its range.
-    Holds,
-    /// The 95 % interval of a claim lies outside its range.
-    DoesNotHold,
-    /// Neither.
-    Undecided,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Verdict::Holds => "holds",
-            Verdict::DoesNotHold => "does not hold",
-            Verdict::Undecided => "undecided",
-        })
-    }
-}
 
 /// A conclusion of the report, which holds if all its claims hold.
 struct Conclusion {
@@ -87,21 +64,21 @@ impl Conclusion {
     fn row(&self, replication: &Replication) -> Option<VerdictRow> {
         let test = |claim: &'static Claim| Some((claim, replication.pair(&claim.a.name(), &claim.b.name())?));
         let tested: Vec<Tested> = self.claims.iter().map(test).collect::<Option<_>>()?;
-        let with = |verdict| tested.iter().filter(move |(claim, pair)| claim.verdict(pair) == verdict);
+        let undecided: Vec<&Tested> = tested.iter().filter(|(claim, pair)| claim.holds(pair).is_none()).collect();
         let mut parts: Vec<String> = tested.iter().map(|(_, pair)| numbers(pair, replication.seeds())).collect();
-        let verdict = if with(Verdict::DoesNotHold).next().is_some() {
-            Verdict::DoesNotHold
-        } else if with(Verdict::Undecided).next().is_some() {
-            parts.insert(0, seeds_needed(&with(Verdict::Undecided).collect::<Vec<_>>()));
-            Verdict::Undecided
+        let verdict = if tested.iter().any(|(claim, pair)| claim.holds(pair) == Some(false)) {
+            "does not hold"
+        } else if undecided.is_empty() {
+            "holds"
         } else {
-            Verdict::Holds
+            parts.insert(0, seeds_needed(&undecided));
+            "undecided"
         };
         parts.push(self.criterion.into());
         if !replication.is_as_reported() {
             parts.push("not every setting is trained and tested as in the report".into());
         }
-        Some(VerdictRow { conclusion: self.words.into(), verdict: verdict.to_string(), explanation: parts.join("; ") })
+        Some(VerdictRow { conclusion: self.words.into(), verdict: verdict.into(), explanation: parts.join("; ") })
     }
 }
 
@@ -109,12 +86,14 @@ impl Conclusion {
 type Tested = (&'static Claim, PairRow);
 
 impl Claim {
-    fn verdict(&self, pair: &PairRow) -> Verdict {
-        match (pair.difference_95_low, pair.difference_95_high) {
-            _ if pair.n < MIN_SEEDS => Verdict::Undecided,
-            (Some(low), Some(high)) if self.low < low && high < self.high => Verdict::Holds,
-            (Some(low), Some(high)) if high < self.low || self.high < low => Verdict::DoesNotHold,
-            _ => Verdict::Undecided,
+    /// True if the 95 % interval lies inside the range of the claim, false if outside, `None` if neither or with too few
+    /// seeds.
+    fn holds(&self, pair: &PairRow) -> Option<bool> {
+        match (pair.difference_95_low?, pair.difference_95_high?) {
+            _ if pair.n < MIN_SEEDS => None,
+            (low, high) if self.low < low && high < self.high => Some(true),
+            (low, high) if high < self.low || self.high < low => Some(false),
+            _ => None,
         }
     }
 
