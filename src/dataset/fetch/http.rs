@@ -15,6 +15,7 @@ use super::archive::{self, GZIP_MAGIC, quote};
 use super::{Catalog, Fetching, stop_if_asked, wait_for};
 use crate::dataset::store;
 use crate::error::{Error, Result};
+use crate::files::atomic;
 
 /// Maximum size of a download whose size is unknown.
 const MAX_UNKNOWN_BYTES: u64 = 1 << 30;
@@ -72,25 +73,23 @@ fn download(fetching: &mut Fetching, url: &str, part: &Path, expected: Option<u6
     let download =
         Download { agent: config(url, fetching.catalog).build().into(), url, part: part.to_owned(), expected };
     let refused = |reason| Error::Download { url: url.into(), reason };
+    let length = || fs::metadata(part).map_or(0, |metadata| metadata.len());
     let mut restarted = false;
     let mut resumes = 0;
     loop {
-        let before = length(part)?;
+        let before = length();
         match download.attempt(before, fetching) {
             Ok(()) => return Ok(()),
             Err(Failure::Local(error)) => return Err(error),
             Err(Failure::Restart(reason)) => {
-                match fs::remove_file(part) {
-                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", part)(e)),
-                    _ => {}
-                }
+                atomic::remove(part)?;
                 if restarted {
                     return Err(refused(reason));
                 }
                 restarted = true;
                 fetching.progress.message(&format!("{url}: {reason}; starting over"));
             }
-            Err(Failure::Lost(reason)) if length(part)? > before && resumes < MAX_RESUMES => {
+            Err(Failure::Lost(reason)) if length() > before && resumes < MAX_RESUMES => {
                 resumes += 1;
                 fetching.progress.message(&format!("{url}: {reason}; resuming"));
                 thread::sleep(PAUSE);
@@ -112,15 +111,6 @@ fn config(url: &str, catalog: &Catalog) -> ConfigBuilder<AgentScope> {
         .timeout_recv_response(Some(catalog.stall_timeout))
         .timeout_per_read(Some(catalog.stall_timeout))
         .user_agent(concat!("onelayer/", env!("CARGO_PKG_VERSION")))
-}
-
-/// The length of the file at `path`; 0 if it does not exist.
-fn length(path: &Path) -> Result<u64> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.len()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(e) => Err(Error::io("read", path)(e)),
-    }
 }
 
 /// Reason why an attempt did not complete the download.
@@ -164,35 +154,25 @@ impl Download<'_> {
             }
             _ => Failure::Lost(format!("no answer: {e}")),
         })?;
-        match response.status().as_u16() {
-            200 => {
-                let total = header(&response, "Content-Length").and_then(|v| v.parse().ok());
-                self.check_total(total)?;
-                if start > 0 {
-                    fetching.progress.message(&format!("{}: the server cannot resume; starting over", self.url));
-                }
-                self.receive(response, 0, total, fetching)
-            }
-            206 => {
-                let total = check_range(header(&response, "Content-Range"), start)?;
-                self.check_total(total)?;
-                self.receive(response, start, total, fetching)
-            }
+        let range = header(&response, "Content-Range");
+        let (first, total) = match response.status().as_u16() {
+            200 => (0, header(&response, "Content-Length").and_then(|v| v.parse().ok())),
+            206 => (start, check_range(range, start)?),
             // No bytes follow: the download is complete if the server says that it ends at `start`.
-            416 if header(&response, "Content-Range") == Some(&format!("bytes */{start}")) => Ok(()),
-            416 => Err(Failure::Restart(format!("the server has nothing after the {start} bytes on disk"))),
-            _ => Err(Failure::Refused(format!("the server answered {}", response.status()))),
+            416 if range == Some(&format!("bytes */{start}")) => return Ok(()),
+            416 => return Err(Failure::Restart(format!("the server has nothing after the {start} bytes on disk"))),
+            _ => return Err(Failure::Refused(format!("the server answered {}", response.status()))),
+        };
+        if let (Some(expected), Some(total)) = (self.expected, total)
+            && expected != total
+        {
+            let reason = format!("the archive must have {expected} bytes, but the server's has {total}");
+            return Err(Failure::Refused(reason));
         }
-    }
-
-    /// Refuses a total length other than the published one before the download.
-    fn check_total(&self, total: Option<u64>) -> Result<(), Failure> {
-        match (self.expected, total) {
-            (Some(expected), Some(total)) if expected != total => {
-                Err(Failure::Refused(format!("the archive must have {expected} bytes, but the server's has {total}")))
-            }
-            _ => Ok(()),
+        if first < start {
+            fetching.progress.message(&format!("{}: the server cannot resume; starting over", self.url));
         }
+        self.receive(response, first, total, fetching)
     }
 
     /// Writes the body of the response to the file, from the offset `start`.
@@ -284,20 +264,19 @@ fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
 /// Checks that `Content-Range`, such as `bytes 100-999/1000`, begins at `start`; returns the total length if it is
 /// stated (RFC 9110, section 14.4).
 fn check_range(header: Option<&str>, start: u64) -> Result<Option<u64>, Failure> {
-    parse_range(header.unwrap_or_default(), start).ok_or_else(|| {
+    let total = || {
+        let (range, total) = header?.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        let total: Option<u64> = if total == "*" { None } else { Some(total.parse().ok()?) };
+        (first == start && first <= last && total.is_none_or(|total| last < total)).then_some(total)
+    };
+    total().ok_or_else(|| {
         let found = header.unwrap_or("none");
         Failure::Restart(format!(
             "the server was asked for the bytes from {start} on, but its Content-Range is {found:?}"
         ))
     })
-}
-
-fn parse_range(header: &str, start: u64) -> Option<Option<u64>> {
-    let (range, total) = header.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    let total: Option<u64> = if total == "*" { None } else { Some(total.parse().ok()?) };
-    (first == start && first <= last && total.is_none_or(|total| last < total)).then_some(total)
 }
 
 #[cfg(test)]

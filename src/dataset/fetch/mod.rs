@@ -16,8 +16,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 pub use catalog::{Catalog, Entry};
 
 use super::store::{self, RecordFile, Trust};
@@ -93,11 +91,9 @@ pub trait Progress {
 /// Ignores everything.
 impl Progress for () {}
 
-/// The files of a catalog, once they are all there.
+/// Changes that [`fetch`] made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
-    /// Names of the files that were already there.
-    pub kept: Vec<&'static str>,
     /// Names of the files that were written.
     pub written: Vec<&'static str>,
     /// The source of those that were written.
@@ -121,23 +117,22 @@ pub fn fetch(
     trust: Trust,
     progress: &mut dyn Progress,
 ) -> Result<Fetched> {
-    let (kept, wanted) = check(dir, catalog, trust, &mut ());
-    if wanted.is_empty() {
+    if missing(dir, catalog, trust, &mut ()).is_empty() {
         tidy(dir);
-        return Ok(Fetched { kept, ..Fetched::default() });
+        return Ok(Fetched::default());
     }
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     let _lock = lock(dir, progress)?;
     atomic::remove_leftovers(dir)?;
 
     // The process that held the lock may have written them in the meantime.
-    let (kept, wanted) = check(dir, catalog, trust, progress);
+    let wanted = missing(dir, catalog, trust, progress);
     let mut fetching = Fetching { dir, catalog, wanted: &wanted, progress };
     let origin = if wanted.is_empty() { None } else { Some(fetching.get(source)?) };
     for entry in &wanted {
         store::check(dir, entry.file, Trust::Remembered)?;
     }
-    Ok(Fetched { kept, written: wanted.iter().map(|entry| entry.file.name).collect(), origin })
+    Ok(Fetched { written: wanted.iter().map(|entry| entry.file.name).collect(), origin })
 }
 
 /// Removes the temporary files of a killed process from `dir`, unless another process is fetching into it. Errors are
@@ -148,22 +143,19 @@ pub fn tidy(dir: &Path) {
     }
 }
 
-/// The names of the files that are correct, and the entries of those that are missing or altered.
-fn check(dir: &Path, catalog: &Catalog, trust: Trust, progress: &mut dyn Progress) -> (Vec<&'static str>, Vec<Entry>) {
-    let (mut kept, mut wanted) = (Vec::new(), Vec::new());
+/// The entries of the files that are missing or altered.
+fn missing(dir: &Path, catalog: &Catalog, trust: Trust, progress: &mut dyn Progress) -> Vec<Entry> {
+    let mut wanted = Vec::new();
     for &entry in &catalog.entries {
         match store::check(dir, entry.file, trust) {
-            Ok(()) => {
-                kept.push(entry.file.name);
-                continue;
-            }
+            Ok(()) => continue,
             Err(Error::DataFile { cause, .. }) if matches!(*cause, Error::MissingFile { .. }) => {}
             Err(Error::DataFile { cause, .. }) => progress.message(&format!("{cause}; it will be replaced")),
             Err(other) => progress.message(&chain(&other)),
         }
         wanted.push(entry);
     }
-    (kept, wanted)
+    wanted
 }
 
 /// Waits until no other process fetches into `dir`.
@@ -283,35 +275,18 @@ impl Fetching<'_> {
 
     /// Writes `file` from `reader`, if its length and digest are right. Errors name `origin` as the file that was read.
     fn install(&mut self, file: &RecordFile, origin: &Path, reader: &mut dyn Read) -> Result<()> {
+        let path = self.dir.join(file.name);
         self.progress.begin(file.name, 0, Some(file.bytes()));
-        let result = self.write_verified(file, origin, reader);
+        let mut done = 0;
+        let result = atomic::write_with(&path, |out| {
+            store::scan(reader, origin, file, true, |piece| {
+                out.write_all(piece).map_err(Error::io("write", &path))?;
+                done += piece.len() as u64;
+                self.progress.advance(done);
+                stop_if_asked(self.progress)
+            })
+        });
         self.progress.end();
         result
-    }
-
-    fn write_verified(&mut self, file: &RecordFile, origin: &Path, reader: &mut dyn Read) -> Result<()> {
-        let path = self.dir.join(file.name);
-        atomic::write_with(&path, |out| {
-            let mut hasher = Sha256::new();
-            let mut buffer = vec![0; 256 * 1024];
-            let mut done = 0;
-            // One byte more than expected suffices to notice that there are too many.
-            let mut reader = reader.take(file.bytes() + 1);
-            loop {
-                let n = reader.read(&mut buffer).map_err(Error::io("read", origin))?;
-                if n == 0 {
-                    break;
-                }
-                hasher.update(&buffer[..n]);
-                out.write_all(&buffer[..n]).map_err(Error::io("write", &path))?;
-                done += n as u64;
-                self.progress.advance(done);
-                stop_if_asked(self.progress)?;
-            }
-            if done != file.bytes() {
-                return Err(Error::file_length(origin, file.bytes(), done));
-            }
-            file.check_digest(store::hex(hasher), origin)
-        })
     }
 }

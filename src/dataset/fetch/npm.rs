@@ -8,10 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use png::{BitDepth, ColorType, Decoder, Limits, Reader};
+use png::{BitDepth, ColorType, Decoder, Limits};
 
 use super::{Fetching, POLL, archive, stop_if_asked};
-use crate::dataset::cifar10::{self, CHANNELS, DIMS, PLANE, RECORD_BYTES};
+use crate::dataset::cifar10::{self, DIMS, PLANE, RECORD_BYTES};
 use crate::error::{Error, Result};
 use crate::files::atomic;
 
@@ -137,63 +137,33 @@ fn error_output(stderr: &mut File) -> String {
     }
 }
 
-/// The records of an image, one per row.
-pub(super) struct PngRecords<'a> {
-    rows: Reader<Cursor<&'a [u8]>>,
-    labels: std::slice::Iter<'a, u8>,
-    record: Cursor<Vec<u8>>,
-}
-
-impl<'a> PngRecords<'a> {
-    /// Takes the PNG and the labels of its rows. Errors name `path` as the file.
-    pub(super) fn new(png: &'a [u8], labels: &'a [u8], path: &Path) -> Result<Self> {
-        let refuse = |reason: String| Error::format(path, reason);
-        for (i, &label) in labels.iter().enumerate() {
-            cifar10::checked_label(label, i, path)?;
-        }
-        let mut decoder = Decoder::new_with_limits(Cursor::new(png), Limits { bytes: DECODER_BYTES });
-        decoder.set_ignore_text_chunk(true);
-        decoder.set_ignore_iccp_chunk(true);
-        // Checked before memory is allocated for the pixels.
-        let header = decoder.read_header_info().map_err(|e| refuse(format!("not a PNG: {e}")))?;
-        let found = format!(
-            "{}x{} {:?} {:?} interlaced={}",
-            header.width, header.height, header.color_type, header.bit_depth, header.interlaced
-        );
-        let expected = format!("{PLANE}x{} {:?} {:?} interlaced=false", labels.len(), ColorType::Rgb, BitDepth::Eight);
-        if found != expected {
-            return Err(refuse(format!("the PNG must be {expected}, but is {found}")));
-        }
-        let rows = decoder.read_info().map_err(|e| refuse(format!("the PNG is damaged: {e}")))?;
-        Ok(Self { rows, labels: labels.iter(), record: Cursor::default() })
+/// The records of the image `png`, one per row, with these labels. Errors name `path` as the file.
+pub(super) fn records(png: &[u8], labels: &[u8], path: &Path) -> Result<Vec<u8>> {
+    let refuse = |reason: String| Error::format(path, reason);
+    for (i, &label) in labels.iter().enumerate() {
+        cifar10::checked_label(label, i, path)?;
     }
-}
-
-impl Read for PngRecords<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.record.position() as usize == self.record.get_ref().len() {
-            let Some(&label) = self.labels.next() else {
-                return Ok(0);
-            };
-            let row = self
-                .rows
-                .next_row()?
-                .filter(|row| row.data().len() == DIMS.features)
-                .ok_or_else(|| io::Error::other("the PNG ends early"))?;
-            let mut record = std::mem::take(&mut self.record).into_inner();
-            planes(label, row.data(), &mut record);
-            self.record = Cursor::new(record);
-        }
-        self.record.read(buffer)
+    let mut decoder = Decoder::new_with_limits(Cursor::new(png), Limits { bytes: DECODER_BYTES });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    // Checked before memory is allocated for the pixels.
+    let header = decoder.read_header_info().map_err(|e| refuse(format!("not a PNG: {e}")))?;
+    let found = format!(
+        "{}x{} {:?} {:?} interlaced={}",
+        header.width, header.height, header.color_type, header.bit_depth, header.interlaced
+    );
+    let expected = format!("{PLANE}x{} {:?} {:?} interlaced=false", labels.len(), ColorType::Rgb, BitDepth::Eight);
+    if found != expected {
+        return Err(refuse(format!("the PNG must be {expected}, but is {found}")));
     }
-}
-
-/// Makes `record` the record of `row`, whose pixels have interleaved channels.
-fn planes(label: u8, row: &[u8], record: &mut Vec<u8>) {
-    record.clear();
-    record.reserve_exact(RECORD_BYTES);
-    record.push(label);
-    for channel in 0..CHANNELS {
-        record.extend(row.iter().skip(channel).step_by(CHANNELS));
+    let mut rows = decoder.read_info().map_err(|e| refuse(format!("the PNG is damaged: {e}")))?;
+    let mut records = Vec::with_capacity(labels.len() * RECORD_BYTES);
+    for &label in labels {
+        let row = rows.next_row().map_err(|e| Error::io("read", path)(e.into()))?;
+        let row = row.filter(|row| row.data().len() == DIMS.features);
+        let row = row.ok_or_else(|| Error::io("read", path)(io::Error::other("the PNG ends early")))?;
+        records.push(label);
+        records.extend(cifar10::planes(row.data()));
     }
+    Ok(records)
 }
