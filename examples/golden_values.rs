@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use onelayer::files::atomic;
-use onelayer::gradcheck::autograd::{Precision, derivatives};
+use onelayer::gradcheck::autograd::{Kind, derivatives};
 use onelayer::gradcheck::{Problem, Terms};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
@@ -89,7 +89,7 @@ fn overflowing() -> onelayer::Result<Problem> {
 /// A problem and its results as a JSON object, with one line per matrix row.
 fn entry(name: &str, problem: &Problem, lambda: f64) -> String {
     let Parameters { dims, weight, bias } = problem.parameters();
-    let found = derivatives(problem, lambda, Terms::Both, Precision::F64);
+    let found = derivatives(problem, lambda, Terms::Both, Kind::Double);
     let widened = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
     let labels: Vec<f64> = problem.labels().iter().map(|&y| y.into()).collect();
     let fields = [

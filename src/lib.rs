@@ -38,7 +38,7 @@
 //! let trained = runs[0].parameters.clone();
 //! let problem = Problem::from_images(&splits.train, &normalizer, &batch, trained)?;
 //! let checks = check(&problem, "the first batch", &[KERNELS], &[0.1], None);
-//! assert!(checks.iter().all(|check| check.comparison.passed()));
+//! assert!(checks.iter().all(|check| check.passed()));
 //! # Ok::<(), onelayer::Error>(())
 //! ```
 //!

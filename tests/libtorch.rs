@@ -4,7 +4,7 @@
 #[path = "../benches/support/tensor_ops.rs"]
 mod tensor_ops;
 
-use onelayer::gradcheck::autograd::{AutogradTrainer, Precision, Tensors, derivatives};
+use onelayer::gradcheck::autograd::{AutogradTrainer, Kind, Tensors, derivatives};
 use onelayer::gradcheck::{Problem, Terms};
 use onelayer::hyperparameters::Setting;
 use onelayer::network::Parameters;
@@ -50,7 +50,7 @@ fn one_step_of_either_trainer_goes_against_the_gradient() {
     let mut tensor_ops = TensorOpsTrainer::new(&start, setting(LAMBDA));
     autograd.step(&batch, ETA);
     tensor_ops.step(&batch, ETA);
-    let gradient = derivatives(&problem, LAMBDA, Terms::Both, Precision::F64);
+    let gradient = derivatives(&problem, LAMBDA, Terms::Both, Kind::Double);
     let after = |start: &[f32], gradient: &[f64]| -> Vec<f64> {
         widened(start).iter().zip(gradient).map(|(p, g)| p - ETA * g).collect()
     };

@@ -157,6 +157,7 @@ impl Args {
 fn print_worst(rows: &[GradcheckRow]) {
     let number = |value: Option<f64>, digits| value.map_or("not finite".into(), |v| format!("{v:.digits$e}"));
     show!("{}", rows[0].problem);
+    let is_of_images = rows.iter().any(|row| row.location.channel.is_some());
     for Summary { first, checks, values, failed, worst } in Summary::by(rows, |row| (&row.implementation, &row.against))
     {
         let verdict = if failed == 0 { "PASS".into() } else { format!("FAIL in {failed} of {checks} checks") };
@@ -165,7 +166,8 @@ fn print_worst(rows: &[GradcheckRow]) {
             show!("    worst: nothing was compared");
             continue;
         }
-        show!("    worst: {} ({}, λ = {}){}", worst.quantity, worst.terms, worst.lambda, worst.location);
+        let location = worst.location.text(is_of_images);
+        show!("    worst: {} ({}, λ = {}){location}", worst.quantity, worst.terms, worst.lambda);
         show!("      hand {}, other {},", number(worst.hand, 9), number(worst.other, 9));
         let [absolute, relative] = [worst.max_absolute_difference, worst.max_relative_difference];
         show!("      absolute {}, relative {}", number(absolute, 1), number(relative, 1));
@@ -223,6 +225,7 @@ fn print_finding(finding: &Finding, dims: Dims) {
             Quantity::Bias => Location::of_bias(worst.index),
             Quantity::Loss | Quantity::Cost => Location::default(),
         };
+        let location = location.text(dims == DIMS);
         show!("    worst{location}:\n      yours {:.9e}, right {:.9e}", worst.hand, worst.other);
     }
     match &finding.mistake {

@@ -4,22 +4,14 @@
 //! with [`crate::network`] except the buffers of [`Parameters`]. Everything runs on the CPU. `tch` panics if libtorch itself
 //! fails, for example because memory runs out.
 
-use tch::{Kind, Reduction, Tensor};
+pub use tch::Kind;
+use tch::{Reduction, Tensor};
 
 use super::{Derivatives, Problem, Terms};
 use crate::evaluate::Scores;
 use crate::hyperparameters::{Loss, Setting};
 use crate::network::Parameters;
 use crate::shape::Dims;
-
-/// The number format in which libtorch computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// 32 bits, as in the hand-written network.
-    F32,
-    /// 64 bits: the inputs are widened, which is exact, before anything is computed.
-    F64,
-}
 
 /// n labelled examples in libtorch's memory.
 #[derive(Debug)]
@@ -78,11 +70,18 @@ impl Model {
         x.linear(&self.weight, Some(&self.bias))
     }
 
-    /// The mean loss of `logits` (n,k) for the classes `y` (n).
+    /// The mean loss of `logits` (n,k) for the classes `y` (n), computed by a function of PyTorch.
     fn loss(&self, logits: &Tensor, y: &Tensor) -> Tensor {
         match self.loss {
-            Loss::Softmax => cross_entropy(logits, y),
-            Loss::Bce => binary_cross_entropy(logits, y),
+            // Not `Tensor::cross_entropy_for_logits` of tch, which would round f64 to f32.
+            Loss::Softmax => {
+                const NO_IGNORED_CLASS: i64 = -100;
+                logits.cross_entropy_loss(y, None::<&Tensor>, Reduction::Mean, NO_IGNORED_CLASS, 0.0)
+            }
+            Loss::Bce => {
+                let onehot = y.one_hot(logits.size()[1]).to_kind(logits.kind());
+                logits.binary_cross_entropy_with_logits(&onehot, None::<&Tensor>, None::<&Tensor>, Reduction::Mean)
+            }
         }
     }
 
@@ -90,19 +89,6 @@ impl Model {
     fn penalty(&self) -> Tensor {
         self.weight.square().sum(None) * self.lambda
     }
-}
-
-/// PyTorch's own `cross_entropy`, averaged over the examples. (`Tensor::cross_entropy_for_logits` of tch would round
-/// f64 to f32.)
-fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
-    const NO_IGNORED_CLASS: i64 = -100;
-    logits.cross_entropy_loss(y, None::<&Tensor>, Reduction::Mean, NO_IGNORED_CLASS, 0.0)
-}
-
-/// PyTorch's own `binary_cross_entropy_with_logits`, averaged over examples and classes.
-fn binary_cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
-    let onehot = y.one_hot(logits.size()[1]).to_kind(logits.kind());
-    logits.binary_cross_entropy_with_logits(&onehot, None::<&Tensor>, None::<&Tensor>, Reduction::Mean)
 }
 
 fn scalar(tensor: &Tensor) -> f64 {
@@ -114,41 +100,28 @@ fn elements<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T> {
     Vec::try_from(&tensor.detach().flatten(0, -1)).expect("a flattened tensor is a vector")
 }
 
-/// [`derivatives`] in [`Precision::F32`].
-pub(super) fn derivatives_f32(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
-    derivatives(problem, lambda, terms, Precision::F32)
-}
-
-/// [`derivatives`] in [`Precision::F64`].
-pub(super) fn derivatives_f64(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
-    derivatives(problem, lambda, terms, Precision::F64)
-}
-
 /// Loss and cost of one problem, and the gradients of `terms` by PyTorch's autograd.
 ///
-/// `lambda` is the factor of Σ weight² in the cost. The forward pass is repeated with tensors, `backward()` is called on
+/// `lambda` is the factor of Σ weight² in the cost. The forward pass is repeated with tensors of `kind`, [`Kind::Float`] or
+/// [`Kind::Double`] (the inputs are widened, which is exact, before anything is computed). `backward()` is called on
 /// `terms`, and the gradients are read from the parameters; a parameter that `terms` do not depend on has gradient zero.
 ///
 /// # Examples
 ///
 /// ```
-/// use onelayer::gradcheck::autograd::{Precision, derivatives};
+/// use onelayer::gradcheck::autograd::{Kind, derivatives};
 /// use onelayer::gradcheck::{Problem, Terms};
 /// use onelayer::network::Parameters;
 /// use onelayer::shape::Dims;
 ///
 /// let zeros = Parameters::zeros(Dims { features: 1, classes: 2 });
 /// let problem = Problem::new(vec![4.0], vec![1], zeros)?;
-/// let found = derivatives(&problem, 0.1, Terms::Both, Precision::F64);
+/// let found = derivatives(&problem, 0.1, Terms::Both, Kind::Double);
 /// assert_eq!(found.loss, 2.0_f64.ln());
 /// assert_eq!(found.dweight, [2.0, -2.0]); // (½ − 0) · 4 and (½ − 1) · 4
 /// # Ok::<(), onelayer::Error>(())
 /// ```
-pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms, precision: Precision) -> Derivatives {
-    let kind = match precision {
-        Precision::F32 => Kind::Float,
-        Precision::F64 => Kind::Double,
-    };
+pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms, kind: Kind) -> Derivatives {
     let examples = Tensors::new(problem);
     let model = Model::new(problem.parameters(), problem.loss(), lambda, kind);
     let loss = model.loss(&model.logits(&examples.x.to_kind(kind)), &examples.y);
@@ -248,8 +221,8 @@ mod tests {
         Problem::new(X.to_vec(), labels.to_vec(), parameters).unwrap()
     }
 
-    fn by_autograd(terms: Terms, precision: Precision) -> Derivatives {
-        derivatives(&problem(LABELS, equal_classes()), LAMBDA, terms, precision)
+    fn by_autograd(terms: Terms, kind: Kind) -> Derivatives {
+        derivatives(&problem(LABELS, equal_classes()), LAMBDA, terms, kind)
     }
 
     /// The largest absolute difference; NaN if one is NaN.
@@ -267,7 +240,7 @@ mod tests {
             (Terms::Penalty, &PENALTY_DWEIGHT, [0.0; 3]),
             (Terms::Both, &both, DATA_DBIAS),
         ] {
-            let found = by_autograd(terms, Precision::F64);
+            let found = by_autograd(terms, Kind::Double);
             assert!(distance(&found.dweight, dweight) <= 1e-15, "{terms:?} {found:?}");
             assert!(distance(&found.dbias, &dbias) <= 1e-15, "{terms:?} {found:?}");
             assert!((found.loss - 3.0_f64.ln()).abs() <= 1e-15, "{found:?}");
@@ -282,7 +255,7 @@ mod tests {
         let ln_2 = 2_f32.ln();
         let parameters = Parameters::new(dims, vec![ln_2, -ln_2], vec![0.0; 2]).unwrap();
         let problem = Problem::new(vec![1.0; 3], vec![0; 3], parameters).unwrap();
-        let found = derivatives(&problem.with_loss(Loss::Bce), 0.0, Terms::Data, Precision::F64);
+        let found = derivatives(&problem.with_loss(Loss::Bce), 0.0, Terms::Data, Kind::Double);
         // (⅔ − 1) / 2 and (⅓ − 0) / 2; the loss of either class is −ln ⅔.
         let expected = [-1.0 / 6.0, 1.0 / 6.0];
         assert!(distance(&found.dweight, &expected) <= 1e-7, "{found:?}");
@@ -292,11 +265,11 @@ mod tests {
 
     #[test]
     fn f32_is_computed_in_f32_and_f64_in_f64() {
-        let narrow = by_autograd(Terms::Data, Precision::F32);
+        let narrow = by_autograd(Terms::Data, Kind::Float);
         let error = distance(&narrow.dweight, &DATA_DWEIGHT);
         assert!(error > 1e-12 && error <= 1e-6, "{error}");
         assert!(narrow.dweight.iter().all(|&v| f64::from(v as f32) == v));
-        let wide = by_autograd(Terms::Data, Precision::F64);
+        let wide = by_autograd(Terms::Data, Kind::Double);
         assert!(wide.dweight.iter().any(|&v| f64::from(v as f32) != v));
     }
 
@@ -304,8 +277,8 @@ mod tests {
     fn different_labels_or_lambda_give_different_gradients() {
         let wrong = |labels, lambda| {
             let problem = problem(labels, equal_classes());
-            let found = derivatives(&problem, lambda, Terms::Both, Precision::F64);
-            distance(&found.dweight, &by_autograd(Terms::Both, Precision::F64).dweight)
+            let found = derivatives(&problem, lambda, Terms::Both, Kind::Double);
+            distance(&found.dweight, &by_autograd(Terms::Both, Kind::Double).dweight)
         };
         assert_eq!(wrong(LABELS, LAMBDA), 0.0);
         assert!(wrong([2, 0], LAMBDA) > 0.1);
@@ -315,7 +288,7 @@ mod tests {
     #[test]
     fn extreme_logits_have_a_finite_loss_and_gradient() {
         let extreme = Parameters::new(DIMS, vec![1e4, 0.0, 0.0, 0.0, -1e4, 0.0], vec![0.0; 3]).unwrap();
-        let found = derivatives(&problem(LABELS, extreme), 0.0, Terms::Both, Precision::F32);
+        let found = derivatives(&problem(LABELS, extreme), 0.0, Terms::Both, Kind::Float);
         // The first example is right with certainty; the second has a loss of 3·10⁴ − (−3·10⁴) nats.
         assert_eq!(found.loss, 3e4);
         assert_eq!(found.dweight, [1.5, -0.5, 0.0, 0.0, -1.5, 0.5]);

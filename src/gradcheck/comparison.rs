@@ -66,11 +66,6 @@ impl Comparison {
     pub fn passed(&self) -> bool {
         self.elements > 0 && self.max_absolute <= self.tolerance
     }
-
-    /// `PASS` or `FAIL`.
-    pub fn verdict(&self) -> &'static str {
-        if self.passed() { "PASS" } else { "FAIL" }
-    }
 }
 
 /// True if `value` is above `largest`. A NaN exceeds every number and is exceeded by none.

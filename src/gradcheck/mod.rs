@@ -23,8 +23,8 @@ pub use problem::Problem;
 pub use suite::{Point, Suite};
 
 use crate::network::{Examples, Gradients, Group, passes};
-use crate::shape::Dims;
 use finite_differences::Slopes;
+use table::GradcheckRow;
 
 /// The part of the cost that is differentiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum Terms {
 
 impl Terms {
     /// Its name in tables.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Terms::Data => "data",
             Terms::Penalty => "penalty",
@@ -62,33 +62,43 @@ pub struct Derivatives {
 }
 
 impl Derivatives {
-    /// Widens the gradients of an `f32` implementation.
-    pub fn new(loss: f64, cost: f64, gradients: &Gradients) -> Self {
+    /// Widens the loss and the gradients that an `f32` implementation returns for `problem` and `lambda`.
+    pub fn new(problem: &Problem, lambda: f64, loss: f64, gradients: &Gradients) -> Self {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect();
+        let cost = loss + lambda * problem.parameters().squared_norm();
         Self { loss, cost, dweight: widen(&gradients.dweight), dbias: widen(&gradients.dbias) }
     }
 
-    /// The gradients of `self` minus those of `other`; loss and cost stay.
-    fn minus(&self, other: &Derivatives) -> Self {
-        let subtract = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect();
-        Self { dweight: subtract(&self.dweight, &other.dweight), dbias: subtract(&self.dbias, &other.dbias), ..*self }
+    /// `factor` · self + `other_factor` · `other`.
+    fn plus(&self, factor: f64, other: &Self, other_factor: f64) -> Self {
+        let add = |a: f64, b: f64| factor * a + other_factor * b;
+        let add_all = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(&a, &b)| add(a, b)).collect();
+        Self {
+            loss: add(self.loss, other.loss),
+            cost: add(self.cost, other.cost),
+            dweight: add_all(&self.dweight, &other.dweight),
+            dbias: add_all(&self.dbias, &other.dbias),
+        }
     }
 
-    /// Compares all elements of both gradients.
-    fn compare_gradients(&self, known: &Derivatives) -> Vec<(&'static str, Comparison)> {
-        let compare = |hand: &[f64], known: &[f64]| Comparison::of_arrays(hand, known, TOLERANCE);
-        vec![("weight", compare(&self.dweight, &known.dweight)), ("bias", compare(&self.dbias, &known.dbias))]
-    }
-
-    /// Compares the value that is differentiated, except for the penalty alone, which no implementation returns. The
-    /// tolerance grows with the value, since `f32` logits have a relative error.
-    fn compare_value(&self, known: &Derivatives, terms: Terms) -> Vec<(&'static str, Comparison)> {
-        let (quantity, hand, known) = match terms {
-            Terms::Data => ("loss", self.loss, known.loss),
-            Terms::Both => ("cost", self.cost, known.cost),
-            Terms::Penalty => return Vec::new(),
+    /// Compares all elements of both gradients and, if `known` is in `f64`, the value that is differentiated. The penalty
+    /// alone is a value that no implementation returns. In `f32` a cost of 400 is known only to 3 · 10⁻⁵; and since
+    /// `f32` logits have a relative error, the tolerance grows with the value.
+    fn compare(&self, known: &Self, terms: Terms, in_f64: bool) -> Vec<(&'static str, Comparison)> {
+        let mut compared = vec![
+            ("weight", Comparison::of_arrays(&self.dweight, &known.dweight, TOLERANCE)),
+            ("bias", Comparison::of_arrays(&self.dbias, &known.dbias, TOLERANCE)),
+        ];
+        let mut push = |quantity, hand: f64, known: f64| {
+            let tolerance = TOLERANCE * known.abs().max(1.0);
+            compared.push((quantity, Comparison::of_arrays(&[hand], &[known], tolerance)));
         };
-        vec![(quantity, Comparison::of_arrays(&[hand], &[known], TOLERANCE * known.abs().max(1.0)))]
+        match terms {
+            Terms::Data if in_f64 => push("loss", self.loss, known.loss),
+            Terms::Both if in_f64 => push("cost", self.cost, known.cost),
+            _ => {}
+        }
+        compared
     }
 }
 
@@ -110,7 +120,7 @@ pub const KERNELS: Implementation = Implementation {
         let examples = Examples::Rows(problem.x(), problem.labels());
         let gradients = group.gradients(examples, &[lambda as f32]);
         let (loss, gradients) = &gradients.expect("a problem is consistent")[0];
-        Derivatives::new(*loss, cost(*loss, problem, lambda), gradients)
+        Derivatives::new(problem, lambda, *loss, gradients)
     },
 };
 
@@ -121,104 +131,80 @@ pub const PASSES: Implementation = Implementation {
         let logits = passes::forward(problem.parameters(), problem.x());
         let (loss, dlogits) = passes::loss(problem.loss(), &logits, problem.labels());
         let gradients = passes::backward(problem.parameters(), problem.x(), &dlogits, lambda as f32);
-        Derivatives::new(loss, cost(loss, problem, lambda), &gradients)
+        Derivatives::new(problem, lambda, loss, &gradients)
     },
 };
-
-fn cost(loss: f64, problem: &Problem, lambda: f64) -> f64 {
-    loss + lambda * problem.parameters().squared_norm()
-}
 
 impl Implementation<'_> {
     /// The gradients of `terms`. The penalty's part is the difference that λ makes, since the implementation does not
     /// return it separately.
     fn of(&self, problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
+        let derivatives = |lambda| (self.derivatives)(problem, lambda);
         match terms {
-            Terms::Data => (self.derivatives)(problem, 0.0),
-            Terms::Both => (self.derivatives)(problem, lambda),
-            Terms::Penalty => (self.derivatives)(problem, lambda).minus(&(self.derivatives)(problem, 0.0)),
+            Terms::Data => derivatives(0.0),
+            Terms::Both => derivatives(lambda),
+            Terms::Penalty => derivatives(lambda).plus(1.0, &derivatives(0.0), -1.0),
         }
     }
-}
-
-/// One comparison, with its subject.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Check {
-    /// The problem's name.
-    pub problem: String,
-    /// The [`Implementation`]'s name.
-    pub implementation: String,
-    /// Name of the method that the implementation is compared with.
-    pub against: &'static str,
-    /// λ.
-    pub lambda: f64,
-    /// The part of the cost.
-    pub terms: Terms,
-    /// `weight`, `bias`, `loss` or `cost`.
-    pub quantity: &'static str,
-    /// The problem's features and classes.
-    pub dims: Dims,
-    /// The result.
-    pub comparison: Comparison,
 }
 
 /// An independent source of all derivatives of a problem.
 struct Oracle {
     name: &'static str,
     derivatives: fn(&Problem, lambda: f64, Terms) -> Derivatives,
-    /// True if it computes in `f64`. In `f32` a cost of 400 is known only to 3 · 10⁻⁵, so it is not compared.
-    double: bool,
+    in_f64: bool,
 }
 
 const ORACLES: &[Oracle] = &[
-    Oracle { name: "f64 reference", derivatives: reference::derivatives, double: true },
+    Oracle { name: "f64 reference", derivatives: reference::derivatives, in_f64: true },
     #[cfg(feature = "autograd-check")]
-    Oracle { name: "PyTorch autograd f32", derivatives: autograd::derivatives_f32, double: false },
+    Oracle {
+        name: "PyTorch autograd f32",
+        derivatives: |problem, lambda, terms| autograd::derivatives(problem, lambda, terms, autograd::Kind::Float),
+        in_f64: false,
+    },
     #[cfg(feature = "autograd-check")]
-    Oracle { name: "PyTorch autograd f64", derivatives: autograd::derivatives_f64, double: true },
+    Oracle {
+        name: "PyTorch autograd f64",
+        derivatives: |problem, lambda, terms| autograd::derivatives(problem, lambda, terms, autograd::Kind::Double),
+        in_f64: true,
+    },
 ];
 
 /// Compares every implementation with the `f64` reference, with PyTorch's autograd if it is compiled in, and with central
-/// differences if there is a `sample` for them: for each λ and each part of the cost.
+/// differences if there is a `sample` for them: for each λ and each part of the cost. The rows name the problem `name`.
 pub fn check(
     problem: &Problem,
     name: &str,
     implementations: &[Implementation],
     lambdas: &[f64],
     sample: Option<Sample>,
-) -> Vec<Check> {
+) -> Vec<GradcheckRow> {
     let slopes = sample.map(|sample| Slopes::new(problem, sample));
-    let mut checks = Vec::new();
+    let mut rows = Vec::new();
     for (lambda, terms) in cases(lambdas) {
         let hands: Vec<_> = implementations.iter().map(|i| (i.name, i.of(problem, lambda, terms))).collect();
-        let mut push = |implementation: &str, against, comparisons: Vec<(&'static str, Comparison)>| {
-            checks.extend(comparisons.into_iter().map(|(quantity, comparison)| Check {
-                problem: name.into(),
-                implementation: implementation.into(),
-                against,
-                lambda,
-                terms,
-                quantity,
-                dims: problem.dims(),
-                comparison,
-            }));
+        let mut add = |against: &str, compare: &dyn Fn(&Derivatives) -> Vec<(&'static str, Comparison)>| {
+            for (implementation, hand) in &hands {
+                rows.extend(compare(hand).into_iter().map(|(quantity, comparison)| GradcheckRow {
+                    problem: name.into(),
+                    implementation: implementation.to_string(),
+                    against: against.into(),
+                    lambda,
+                    terms: terms.name().into(),
+                    ..GradcheckRow::of(quantity, problem.dims(), &comparison)
+                }));
+            }
         };
         for oracle in ORACLES {
             let known = (oracle.derivatives)(problem, lambda, terms);
-            for (implementation, hand) in &hands {
-                push(implementation, oracle.name, hand.compare_gradients(&known));
-                if oracle.double {
-                    push(implementation, oracle.name, hand.compare_value(&known, terms));
-                }
-            }
+            add(oracle.name, &|hand| hand.compare(&known, terms, oracle.in_f64));
         }
-        for (implementation, hand) in &hands {
-            if let Some(slopes) = &slopes {
-                push(implementation, "central differences", slopes.compare(hand, lambda, terms));
-            }
+        if let Some(slopes) = &slopes {
+            add("central differences", &|hand| slopes.compare(hand, lambda, terms));
         }
     }
-    checks
+    rows
 }
 
 /// Each part of the cost for each λ, without repetition: the data term does not depend on λ, and for λ = 0 it is the

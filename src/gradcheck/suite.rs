@@ -1,7 +1,7 @@
 //! The complete gradient check: small random problems and real images, at the start and at trained models.
 
 use super::table::{FILE, GradcheckRow};
-use super::{Check, Implementation, KERNELS, PASSES, Problem, Sample, check};
+use super::{Implementation, KERNELS, PASSES, Problem, Sample, check};
 use crate::error::Result;
 use crate::files::csv::to_csv;
 use crate::files::folder::Folder;
@@ -58,8 +58,7 @@ impl Suite<'_> {
     pub fn run(&self, folder: &Folder, observe: &mut dyn FnMut(&[GradcheckRow])) -> Result<Vec<GradcheckRow>> {
         let schedule = self.schedule()?;
         let mut rows = Vec::new();
-        let mut add = |checks: Vec<Check>| {
-            let new: Vec<_> = checks.iter().map(GradcheckRow::from).collect();
+        let mut add = |new: Vec<GradcheckRow>| {
             observe(&new);
             rows.extend(new);
         };
@@ -101,7 +100,7 @@ impl Suite<'_> {
     }
 
     /// Random problems with each loss, small enough to take every derivative numerically.
-    fn check_small(&self, add: &mut impl FnMut(Vec<Check>)) {
+    fn check_small(&self, add: &mut impl FnMut(Vec<GradcheckRow>)) {
         let sample = Sample { weights: usize::MAX, seed: self.seed };
         for (n, features, classes) in SMALL {
             for loss in Loss::ALL {
@@ -114,7 +113,7 @@ impl Suite<'_> {
 
     /// A batch and the whole training split, at the start with each loss and at each model with its own; before those, a
     /// batch on which every probability of a softmax is 0 or 1 to the last bit.
-    fn check_images(&self, schedule: &Schedule, add: &mut impl FnMut(Vec<Check>)) -> Result<()> {
+    fn check_images(&self, schedule: &Schedule, add: &mut impl FnMut(Vec<GradcheckRow>)) -> Result<()> {
         let all = self.order(schedule);
         let batch = &all[..self.batch_size];
         let sample = Sample { weights: self.differences, seed: self.seed };

@@ -1,10 +1,8 @@
 //! The table `gradcheck.csv`, one row per comparison, and its summary.
 
-use std::fmt;
-
 use crate::dataset::cifar10::{CLASS_NAMES, DIMS, PLANE, SIDE};
 use crate::files::csv::row;
-use crate::gradcheck::Check;
+use crate::gradcheck::Comparison;
 use crate::shape::Dims;
 
 /// Name of the table's file.
@@ -49,33 +47,25 @@ impl Location {
         Self { class: Some(index), ..Self::default() }
     }
 
-    fn of_worst(check: &Check) -> Self {
-        match (check.quantity, check.comparison.worst) {
-            ("weight", Some(worst)) => Self::of_weight(worst.index, check.dims),
-            ("bias", Some(worst)) => Self::of_bias(worst.index),
-            _ => Self::default(),
-        }
-    }
-}
-
-/// `, class 3 cat, red, row 5, column 9`, to follow the name of the quantity; nothing for a single number.
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.class, self.feature, &self.channel, self.row, self.column) {
-            (Some(class), _, Some(channel), Some(row), Some(column)) => {
-                let name = CLASS_NAMES.get(class).unwrap_or(&"");
-                write!(f, ", class {class} {name}, {channel}, row {row}, column {column}")
+    /// `, class 3 cat, red, row 5, column 9`, to follow the name of the quantity; nothing for a single number. Classes
+    /// have names only if the problem `is_of_images`.
+    pub fn text(&self, is_of_images: bool) -> String {
+        let class = self.class.map_or(String::new(), |class| format!(", class {class}"));
+        let name =
+            self.class.filter(|_| is_of_images).map_or(String::new(), |class| format!(" {}", CLASS_NAMES[class]));
+        match (self.feature, &self.channel, self.row, self.column) {
+            (_, Some(channel), Some(row), Some(column)) => {
+                format!("{class}{name}, {channel}, row {row}, column {column}")
             }
-            (Some(class), Some(feature), ..) => write!(f, ", class {class}, feature {feature}"),
-            (Some(class), ..) => write!(f, ", class {class}"),
-            _ => Ok(()),
+            (Some(feature), ..) => format!("{class}{name}, feature {feature}"),
+            _ => class + &name,
         }
     }
 }
 
 row! {
     /// A comparison and its worst element, the one with the largest absolute difference.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct GradcheckRow {
         /// Name of the problem whose cost is differentiated.
         pub problem: String,
@@ -109,32 +99,30 @@ row! {
 }
 
 impl GradcheckRow {
-    /// True if the comparison passed.
-    pub fn passed(&self) -> bool {
-        self.verdict == "PASS"
-    }
-}
-
-impl From<&Check> for GradcheckRow {
-    fn from(check: &Check) -> Self {
-        let comparison = &check.comparison;
+    /// The row of `comparison`, without the columns before `quantity`. `dims` are those of the parameters.
+    pub(super) fn of(quantity: &str, dims: Dims, comparison: &Comparison) -> Self {
         let finite = |value: f64| value.is_finite().then_some(value);
         Self {
-            problem: check.problem.clone(),
-            implementation: check.implementation.clone(),
-            against: check.against.into(),
-            lambda: check.lambda,
-            terms: check.terms.name().into(),
-            quantity: check.quantity.into(),
+            quantity: quantity.into(),
             elements: comparison.elements,
             max_absolute_difference: finite(comparison.max_absolute),
             max_relative_difference: finite(comparison.max_relative),
-            location: Location::of_worst(check),
+            location: match (quantity, comparison.worst) {
+                ("weight", Some(worst)) => Location::of_weight(worst.index, dims),
+                ("bias", Some(worst)) => Location::of_bias(worst.index),
+                _ => Location::default(),
+            },
             hand: comparison.worst.and_then(|w| finite(w.hand)),
             other: comparison.worst.and_then(|w| finite(w.other)),
             tolerance: comparison.tolerance,
-            verdict: comparison.verdict().into(),
+            verdict: if comparison.passed() { "PASS" } else { "FAIL" }.into(),
+            ..Self::default()
         }
+    }
+
+    /// True if the comparison passed.
+    pub fn passed(&self) -> bool {
+        self.verdict == "PASS"
     }
 }
 
@@ -204,17 +192,17 @@ mod tests {
                 column: Some(9),
             }
         );
-        assert_eq!(location.to_string(), ", class 7 horse, blue, row 5, column 9");
+        assert_eq!(location.text(true), ", class 7 horse, blue, row 5, column 9");
         let small = Location::of_weight(7, Dims { features: 4, classes: 2 });
-        assert_eq!(small.to_string(), ", class 1, feature 3");
+        assert_eq!(small.text(false), ", class 1, feature 3");
     }
 
     #[test]
     fn a_bias_has_only_a_class_and_a_single_number_has_no_location() {
         let bias = Location::of_bias(3);
         assert_eq!((bias.class, bias.feature), (Some(3), None));
-        assert_eq!(bias.to_string(), ", class 3");
-        assert_eq!(Location::default().to_string(), "");
+        assert_eq!((&bias.text(true)[..], &bias.text(false)[..]), (", class 3 cat", ", class 3"));
+        assert_eq!(Location::default().text(true), "");
     }
 
     /// A comparison of 10 elements, with tolerance 10⁻⁶.

@@ -6,7 +6,8 @@
 //! comparison ends before that, see [`bounds`].
 
 use super::autograd::{AutogradTrainer, Tensors};
-use super::{Check, Comparison, Problem, Terms};
+use super::table::GradcheckRow;
+use super::{Comparison, Problem};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::evaluate::evaluate_group;
@@ -19,11 +20,11 @@ use crate::train::{Data, epoch_order};
 /// A step adds at most η · 10⁻⁶, η times the tolerance of its gradient, and the rounding errors of the two sums, each at
 /// most 2⁻²⁵ for a parameter that stays below 0.5. Rounding errors add up like a random walk: over 500 steps
 /// √500 · 3 · 10⁻⁸ ≈ 7 · 10⁻⁷.
-pub const TOLERANCE: f64 = 1e-6;
+const TOLERANCE: f64 = 1e-6;
 
 /// The largest difference of a loss, in nats, that passes, as a multiple of a parameter's: a logit is a sum over 3072 of
 /// them.
-pub const LOSS_FACTOR: f64 = 10.0;
+const LOSS_FACTOR: f64 = 10.0;
 
 /// The steps after which parameters are compared, in addition to the last of each epoch.
 const STEPS: [usize; 3] = [1, 10, 100];
@@ -40,7 +41,7 @@ pub fn settings() -> Vec<Setting> {
 ///
 /// At η = 0.1 the difference nearly doubles with each step: with seed 42 it is 4 · 10⁻⁹ after 1 step, 8 · 10⁻⁷ after 10 and
 /// 5 · 10⁻² after 100, as large as the weights.
-pub fn bounds(setting: Setting) -> (usize, f64) {
+fn bounds(setting: Setting) -> (usize, f64) {
     if setting.eta() > 0.01 { (10, 1e-5) } else { (usize::MAX, TOLERANCE) }
 }
 
@@ -49,87 +50,94 @@ pub fn bounds(setting: Setting) -> (usize, f64) {
 /// # Errors
 ///
 /// Those of [`crate::train::train`].
-pub fn check(data: Data, setting: Setting, schedule: &Schedule, start: &Parameters) -> Result<Vec<Check>> {
+pub fn check(data: Data, setting: Setting, schedule: &Schedule, start: &Parameters) -> Result<Vec<GradcheckRow>> {
     schedule.validate(data.train.len())?;
-    let (train, validation) = (tensors(data, data.train, start)?, tensors(data, data.validation, start)?);
-    let mut pair = Pair::new(setting, start)?;
+    let mut pair = Pair::new(data, setting, start)?;
     let (last_step, _) = bounds(setting);
     let mut step = 0;
-    let mut checks = Vec::new();
+    let mut rows = Vec::new();
     for epoch in 1..=schedule.epochs {
         for indices in epoch_order(schedule, epoch, data.train.len()).chunks(schedule.batch_size) {
-            pair.step(data, &train, indices, epoch)?;
+            pair.step(indices, epoch)?;
             step += 1;
             if STEPS.contains(&step) && step <= last_step {
-                checks.extend(pair.compare_parameters(&format!("step {step}")));
+                rows.extend(pair.compare_parameters(&format!("step {step}")));
             }
         }
         if step <= last_step {
             let after = format!("epoch {epoch}");
-            checks.extend(pair.compare_parameters(&after));
-            checks.extend(pair.compare_losses(&after, data, [&train, &validation])?);
+            rows.extend(pair.compare_parameters(&after));
+            rows.extend(pair.compare_losses(&after)?);
         }
     }
-    Ok(checks)
-}
-
-/// All images of `split`, normalised, in libtorch's memory.
-fn tensors(data: Data, split: &Dataset, start: &Parameters) -> Result<Tensors> {
-    let all: Vec<_> = (0..split.len()).collect();
-    Ok(Tensors::new(&Problem::from_images(split, data.normalizer, &all, start.clone())?))
+    Ok(rows)
 }
 
 /// One setting, trained both ways.
-struct Pair {
+struct Pair<'a> {
+    data: Data<'a>,
+    /// The images of the training and of the validation split.
+    images: [Tensors; 2],
     setting: Setting,
     group: Group,
     autograd: AutogradTrainer,
 }
 
-impl Pair {
-    fn new(setting: Setting, start: &Parameters) -> Result<Self> {
-        let group = Group::new(std::slice::from_ref(start))?.with_losses(&[setting.loss()])?;
-        Ok(Self { setting, group, autograd: AutogradTrainer::new(start, setting) })
+impl<'a> Pair<'a> {
+    fn new(data: Data<'a>, setting: Setting, start: &Parameters) -> Result<Self> {
+        let images = |split: &Dataset| -> Result<Tensors> {
+            let all: Vec<_> = (0..split.len()).collect();
+            Ok(Tensors::new(&Problem::from_images(split, data.normalizer, &all, start.clone())?))
+        };
+        Ok(Self {
+            data,
+            images: [images(data.train)?, images(data.validation)?],
+            setting,
+            group: Group::new(std::slice::from_ref(start))?.with_losses(&[setting.loss()])?,
+            autograd: AutogradTrainer::new(start, setting),
+        })
     }
 
-    fn step(&mut self, data: Data, train: &Tensors, indices: &[usize], epoch: usize) -> Result<()> {
-        let examples = Examples::Chosen(data.train, data.normalizer, indices);
+    fn step(&mut self, indices: &[usize], epoch: usize) -> Result<()> {
+        let examples = Examples::Chosen(self.data.train, self.data.normalizer, indices);
         self.group.step(examples, &[Step::new(self.setting, epoch)])?;
-        self.autograd.step(&train.select(indices), self.setting.learning_rate(epoch));
+        self.autograd.step(&self.images[0].select(indices), self.setting.learning_rate(epoch));
         Ok(())
     }
 
-    fn compare_parameters(&self, after: &str) -> [Check; 2] {
+    fn compare_parameters(&self, after: &str) -> [GradcheckRow; 2] {
         let (hand, autograd) = (self.group.member(0), self.autograd.parameters());
-        let compare = |hand: &[f32], other: &[f32]| Comparison::of_arrays(hand, other, bounds(self.setting).1);
         [
-            self.result(after, "weight", compare(&hand.weight, &autograd.weight)),
-            self.result(after, "bias", compare(&hand.bias, &autograd.bias)),
+            self.compare(after, "weight", &hand.weight, &autograd.weight, 1.0),
+            self.compare(after, "bias", &hand.bias, &autograd.bias, 1.0),
         ]
     }
 
-    fn compare_losses(&self, after: &str, data: Data, [train, validation]: [&Tensors; 2]) -> Result<[Check; 2]> {
-        let compare = |split: &Dataset, tensors: &Tensors| -> Result<Comparison> {
-            let ours = evaluate_group(&self.group, &[self.setting.lambda()], split, data.normalizer)?[0].loss;
-            let theirs = self.autograd.scores(tensors).loss;
-            Ok(Comparison::of_arrays(&[ours], &[theirs], LOSS_FACTOR * bounds(self.setting).1))
+    fn compare_losses(&self, after: &str) -> Result<[GradcheckRow; 2]> {
+        let compare = |quantity, split, images| -> Result<GradcheckRow> {
+            let hand = evaluate_group(&self.group, &[self.setting.lambda()], split, self.data.normalizer)?[0].loss;
+            let autograd = self.autograd.scores(images).loss;
+            Ok(self.compare(after, quantity, &[hand], &[autograd], LOSS_FACTOR))
         };
         Ok([
-            self.result(after, "train_loss", compare(data.train, train)?),
-            self.result(after, "validation_loss", compare(data.validation, validation)?),
+            compare("train_loss", self.data.train, &self.images[0])?,
+            compare("validation_loss", self.data.validation, &self.images[1])?,
         ])
     }
 
-    fn result(&self, after: &str, quantity: &'static str, comparison: Comparison) -> Check {
-        Check {
+    /// Compares two arrays, with the tolerance of a parameter multiplied by `factor`.
+    fn compare<T>(&self, after: &str, quantity: &str, hand: &[T], autograd: &[T], factor: f64) -> GradcheckRow
+    where
+        T: Copy + Into<f64>,
+    {
+        let comparison = Comparison::of_arrays(hand, autograd, factor * bounds(self.setting).1);
+        GradcheckRow {
             problem: format!("training {}, {after}", self.setting.name()),
             implementation: "kernels".into(),
-            against: "training by PyTorch autograd f32",
+            against: "training by PyTorch autograd f32".into(),
             lambda: self.setting.lambda(),
-            terms: Terms::Both,
-            quantity,
-            dims: self.group.dims(),
-            comparison,
+            terms: "both".into(),
+            ..GradcheckRow::of(quantity, self.group.dims(), &comparison)
         }
     }
 }
@@ -154,13 +162,13 @@ mod tests {
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(splits.train.dims(), 42);
         let of_setting = |setting| check(data, setting, &SCHEDULE, &start).unwrap();
-        let checks: Vec<_> = settings().into_iter().flat_map(of_setting).collect();
-        for check in &checks {
-            assert!(check.comparison.passed(), "{check:?}");
+        let rows: Vec<_> = settings().into_iter().flat_map(of_setting).collect();
+        for row in &rows {
+            assert!(row.passed(), "{row:?}");
         }
         // Weight and bias after steps 1, 10 and 100, and both with two losses after each epoch; the unstable setting is
         // compared only up to the end of epoch 1.
-        assert_eq!(checks.len(), 4 * (3 * 2 + 10 * 4) + (2 * 2 + 4));
+        assert_eq!(rows.len(), 4 * (3 * 2 + 10 * 4) + (2 * 2 + 4));
     }
 
     /// True if the weights pass after ten steps, with `change` made to the pair before the first.
@@ -169,15 +177,14 @@ mod tests {
         let normalizer = Normalizer::fit(&splits.train).unwrap();
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(splits.train.dims(), 42);
-        let train = tensors(data, data.train, &start).unwrap();
-        let mut pair = Pair::new(setting, &start).unwrap();
+        let mut pair = Pair::new(data, setting, &start).unwrap();
         change(&mut pair);
         let order = epoch_order(&SCHEDULE, 1, splits.train.len());
         for indices in order.chunks(SCHEDULE.batch_size) {
-            pair.step(data, &train, indices, 1).unwrap();
+            pair.step(indices, 1).unwrap();
         }
         let [weight, _] = pair.compare_parameters("step 10");
-        weight.comparison.passed()
+        weight.passed()
     }
 
     #[test]

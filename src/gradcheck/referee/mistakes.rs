@@ -35,7 +35,7 @@ impl<'a> Case<'a> {
     pub(super) fn new(problem: &'a Problem, lambda: f64) -> Self {
         let right = reference::derivatives(problem, lambda, Terms::Both);
         let data = reference::derivatives(problem, 0.0, Terms::Data);
-        Self { problem, lambda, penalty: sum(&[(1.0, &right), (-1.0, &data)]), right, data }
+        Self { problem, lambda, penalty: right.plus(1.0, &data, -1.0), right, data }
     }
 
     fn n(&self) -> f64 {
@@ -48,12 +48,12 @@ impl<'a> Case<'a> {
 
     /// `data` and `penalty`, each multiplied by a factor.
     fn scaled(&self, data: f64, penalty: f64) -> Derivatives {
-        sum(&[(data, &self.data), (penalty, &self.penalty)])
+        self.data.plus(data, &self.penalty, penalty)
     }
 
     /// The right terms with another data term.
     fn with_data(&self, data: &Derivatives) -> Derivatives {
-        sum(&[(1.0, data), (1.0, &self.penalty)])
+        data.plus(1.0, &self.penalty, 1.0)
     }
 
     /// λ · Σ bias².
@@ -141,25 +141,6 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Σ factor · term.
-fn sum(terms: &[(f64, &Derivatives)]) -> Derivatives {
-    let total = |quantity: Quantity| -> Vec<f64> {
-        let mut total = vec![0.0; quantity.of(terms[0].1).len()];
-        for (factor, term) in terms {
-            for (t, v) in total.iter_mut().zip(quantity.of(term)) {
-                *t += factor * v;
-            }
-        }
-        total
-    };
-    Derivatives {
-        loss: total(Quantity::Loss)[0],
-        cost: total(Quantity::Cost)[0],
-        dweight: total(Quantity::Weight),
-        dbias: total(Quantity::Bias),
-    }
-}
-
 /// A mistake's name, its correction, and the derivatives that it leads to.
 type Mistake = (&'static str, &'static str, fn(&Case) -> Derivatives);
 
@@ -197,7 +178,7 @@ const MISTAKES: &[Mistake] = &[
     ("missing penalty", "add λ Σ W² to the cost and 2λ W to its gradient", |case| case.scaled(1.0, 0.0)),
     ("the penalty is subtracted", "add λ Σ W² to the cost and 2λ W to its gradient", |case| case.scaled(1.0, -1.0)),
     ("penalty on the bias: λ Σ b² or its gradient 2λ b is added", "penalise only W", |case| {
-        sum(&[(1.0, &case.right), (1.0, &case.bias_penalty())])
+        case.right.plus(1.0, &case.bias_penalty(), 1.0)
     }),
     ("wrong sign", "return the gradient itself; only the update subtracts it", |case| case.scaled(-1.0, -1.0)),
     ("wrong sign of the data term: onehot − probabilities", "use probabilities − onehot", |case| {
@@ -211,7 +192,7 @@ const MISTAKES: &[Mistake] = &[
     }),
     ("the onehot labels are not subtracted from the probabilities", "use probabilities − onehot", |case| {
         let labels = case.pulled_back(|_, _, target| target / case.n());
-        sum(&[(1.0, &case.right), (1.0, &labels)])
+        case.right.plus(1.0, &labels, 1.0)
     }),
     (
         "softmax over the examples instead of the classes",
