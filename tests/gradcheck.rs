@@ -104,7 +104,7 @@ fn scaled(derivatives: Derivatives, factor: f64) -> Derivatives {
 fn missing_division_by_n(problem: &Problem, lambda: f64, _: Derivatives) -> Derivatives {
     let data = kernels(problem, 0.0);
     let both = kernels(problem, lambda);
-    let n = problem.len() as f64;
+    let n = problem.labels().len() as f64;
     let penalty = both.dweight.iter().zip(&data.dweight).map(|(b, d)| b - d);
     Derivatives {
         dweight: data.dweight.iter().zip(penalty).map(|(d, p)| n * d + p).collect(),

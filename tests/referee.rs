@@ -625,12 +625,7 @@ fn gradients_by_real_numpy_pass_in_both_precisions_and_orientations() {
 }
 
 fn submission(derivatives: Derivatives) -> Submission {
-    Submission {
-        dweight: derivatives.dweight,
-        dbias: derivatives.dbias,
-        loss: Some(derivatives.loss),
-        cost: Some(derivatives.cost),
-    }
+    Quantity::ALL.map(|quantity| (quantity, quantity.of(&derivatives).to_vec())).into()
 }
 
 proptest! {
@@ -652,8 +647,9 @@ proptest! {
                 prop_assert!(finding.agrees() && finding.mistake.is_none(), "{:?}", finding);
             }
             let mut wrong = right.clone();
-            let at = at.index(wrong.dweight.len());
-            wrong.dweight[at] += 3e-6 * (1.0 + wrong.dweight[at].abs());
+            let dweight = &mut wrong[0].1;
+            let at = at.index(dweight.len());
+            dweight[at] += 3e-6 * (1.0 + dweight[at].abs());
             let findings = referee::judge(&problem, lambda, &wrong).unwrap();
             let guilty: Vec<_> = findings.iter().filter(|f| !f.agrees()).map(|f| f.quantity).collect();
             prop_assert_eq!(guilty, [Quantity::Weight]);
@@ -667,11 +663,11 @@ fn a_nan_and_gradients_of_another_shape_never_pass() {
     let problem = Problem::random(dims, 4, 1);
     let right = submission((KERNELS.derivatives)(&problem, 0.1));
     let mut nan = right.clone();
-    nan.dbias[1] = f64::NAN;
+    nan[1].1[1] = f64::NAN;
     let findings = referee::judge(&problem, 0.1, &nan).unwrap();
     assert!(!findings[1].agrees() && findings[1].mistake.is_none());
     let mut short = right;
-    short.dweight.pop();
+    short[0].1.pop();
     let error = referee::judge(&problem, 0.1, &short).unwrap_err();
     assert_eq!(error.to_string(), "grad_W must have the shape (2, 3), but has 5 elements");
 }

@@ -158,10 +158,9 @@ fn print_worst(rows: &[GradcheckRow]) {
     let number = |value: Option<f64>, digits| value.map_or("not finite".into(), |v| format!("{v:.digits$e}"));
     show!("{}", rows[0].problem);
     let is_of_images = rows.iter().any(|row| row.location.channel.is_some());
-    for Summary { first, checks, values, failed, worst } in Summary::by(rows, |row| (&row.implementation, &row.against))
-    {
+    for Summary { checks, values, failed, worst } in Summary::by(rows, |row| (&row.implementation, &row.against)) {
         let verdict = if failed == 0 { "PASS".into() } else { format!("FAIL in {failed} of {checks} checks") };
-        show!("  {} against {}: {values} values, {verdict}", first.implementation, first.against);
+        show!("  {} against {}: {values} values, {verdict}", worst.implementation, worst.against);
         if worst.elements == 0 {
             show!("    worst: nothing was compared");
             continue;
@@ -201,7 +200,7 @@ fn judge(problem: &Path, grads: &Path, quiet: bool) -> anyhow::Result<ExitCode> 
 }
 
 fn describe(problem: &Problem, lambda: f64) -> String {
-    format!("{} examples, {}, λ = {lambda}", problem.len(), problem.dims())
+    format!("{} examples, {}, λ = {lambda}", problem.labels().len(), problem.dims())
 }
 
 /// The verdict on one quantity and, if it differs, the worst element and the likely mistake.

@@ -26,7 +26,7 @@ impl Tensors {
     /// Copies the examples of `problem`.
     pub fn new(problem: &Problem) -> Self {
         let classes: Vec<i64> = problem.labels().iter().map(|&l| l.into()).collect();
-        let shape = [problem.len() as i64, problem.dims().features as i64];
+        let shape = [problem.labels().len() as i64, problem.dims().features as i64];
         Self { x: Tensor::from_slice(problem.x()).view(shape), y: Tensor::from_slice(&classes) }
     }
 
@@ -123,7 +123,7 @@ fn elements<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T> {
 /// ```
 pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms, kind: Kind) -> Derivatives {
     let examples = Tensors::new(problem);
-    let model = Model::new(problem.parameters(), problem.loss(), lambda, kind);
+    let model = Model::new(problem.parameters(), problem.loss, lambda, kind);
     let loss = model.loss(&model.logits(&examples.x.to_kind(kind)), &examples.y);
     let penalty = model.penalty();
     let cost = &loss + &penalty;

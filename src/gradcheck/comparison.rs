@@ -39,12 +39,14 @@ impl Comparison {
         for (index, hand, other) in pairs {
             comparison.elements += 1;
             let absolute = (hand - other).abs();
-            let relative = absolute / RELATIVE_FLOOR.max(hand.abs() + other.abs());
-            if comparison.worst.is_none() || exceeds(absolute, comparison.max_absolute) {
+            // Of ∞ / ∞, the sign bit may be set.
+            let relative = (absolute / RELATIVE_FLOOR.max(hand.abs() + other.abs())).abs();
+            // In the order of `total_cmp`, a NaN without a sign is larger than every number.
+            if comparison.worst.is_none() || absolute.total_cmp(&comparison.max_absolute).is_gt() {
                 comparison.max_absolute = absolute;
                 comparison.worst = Some(Worst { index, hand, other });
             }
-            if exceeds(relative, comparison.max_relative) {
+            if relative.total_cmp(&comparison.max_relative).is_gt() {
                 comparison.max_relative = relative;
             }
         }
@@ -66,11 +68,6 @@ impl Comparison {
     pub fn passed(&self) -> bool {
         self.elements > 0 && self.max_absolute <= self.tolerance
     }
-}
-
-/// True if `value` is above `largest`. A NaN exceeds every number and is exceeded by none.
-fn exceeds(value: f64, largest: f64) -> bool {
-    !largest.is_nan() && (value.is_nan() || value > largest)
 }
 
 #[cfg(test)]

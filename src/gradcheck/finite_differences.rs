@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::reference::{self, Parameters64};
 use super::{Comparison, Derivatives, Problem, TOLERANCE, Terms};
+use crate::network::Parameters;
 
 /// The elements of `weight` at which central differences are taken, in addition to every element of `bias`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +21,7 @@ pub struct Sample {
     pub seed: u64,
 }
 
-impl Sample {
-    /// Sorted indices below `total`.
-    fn indices(self, total: usize) -> Vec<usize> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut indices = index::sample(&mut rng, total, self.weights.min(total)).into_vec();
-        indices.sort_unstable();
-        indices
-    }
-}
-
 /// The numerical derivatives with respect to one parameter θ.
-#[derive(Clone, Copy)]
 struct Slope {
     /// Flat index into `weight` (k,d) or `bias` (k).
     index: usize,
@@ -49,11 +39,13 @@ pub(super) struct Slopes {
 
 impl Slopes {
     pub(super) fn new(problem: &Problem, sample: Sample) -> Self {
-        let weights = sample.indices(problem.parameters().weight.len());
-        let biases: Vec<_> = (0..problem.dims().classes).collect();
+        let Parameters { weight, bias, .. } = problem.parameters();
+        let mut rng = ChaCha8Rng::seed_from_u64(sample.seed);
+        let mut chosen = index::sample(&mut rng, weight.len(), sample.weights.min(weight.len())).into_vec();
+        chosen.sort_unstable();
         Self {
-            weight: slopes(problem, &weights, |parameters, i| &mut parameters.weight[i]),
-            bias: slopes(problem, &biases, |parameters, i| &mut parameters.bias[i]),
+            weight: slopes(problem, chosen, |parameters, i| &mut parameters.weight[i]),
+            bias: slopes(problem, (0..bias.len()).collect(), |parameters, i| &mut parameters.bias[i]),
         }
     }
 
@@ -76,11 +68,10 @@ impl Slopes {
 
 fn slopes(
     problem: &Problem,
-    indices: &[usize],
+    indices: Vec<usize>,
     element: impl Fn(&mut Parameters64, usize) -> &mut f64 + Sync,
 ) -> Vec<Slope> {
-    let start = Parameters64::of(problem);
-    let slope = |parameters: &mut Parameters64, &index: &usize| {
+    let slope = |parameters: &mut Parameters64, index| {
         let theta = *element(parameters, index);
         let h = f64::EPSILON.cbrt() * theta.abs().max(1.0);
         let mut at = |value: f64| {
@@ -93,5 +84,5 @@ fn slopes(
         let step = (theta + h) - (theta - h);
         Slope { index, loss: (above.0 - below.0) / step, penalty: (above.1 - below.1) / step }
     };
-    indices.par_iter().map_init(|| start.clone(), slope).collect()
+    indices.into_par_iter().map_init(|| Parameters64::of(problem), slope).collect()
 }

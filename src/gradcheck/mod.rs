@@ -116,7 +116,7 @@ pub const KERNELS: Implementation = Implementation {
     name: "kernels",
     derivatives: &|problem, lambda| {
         let group = Group::new(std::slice::from_ref(problem.parameters())).expect("one member");
-        let group = group.with_losses(&[problem.loss()]).expect("one member");
+        let group = group.with_losses(&[problem.loss]).expect("one member");
         let examples = Examples::Rows(problem.x(), problem.labels());
         let gradients = group.gradients(examples, &[lambda as f32]);
         let (loss, gradients) = &gradients.expect("a problem is consistent")[0];
@@ -129,7 +129,7 @@ pub const PASSES: Implementation = Implementation {
     name: "passes",
     derivatives: &|problem, lambda| {
         let logits = passes::forward(problem.parameters(), problem.x());
-        let (loss, dlogits) = passes::loss(problem.loss(), &logits, problem.labels());
+        let (loss, dlogits) = passes::loss(problem.loss, &logits, problem.labels());
         let gradients = passes::backward(problem.parameters(), problem.x(), &dlogits, lambda as f32);
         Derivatives::new(problem, lambda, loss, &gradients)
     },

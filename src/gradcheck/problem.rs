@@ -17,7 +17,8 @@ pub struct Problem {
     x: Vec<f32>,
     labels: Vec<u8>,
     parameters: Parameters,
-    loss: Loss,
+    /// The loss that is differentiated.
+    pub loss: Loss,
 }
 
 impl Problem {
@@ -78,25 +79,14 @@ impl Problem {
         self.parameters.dims
     }
 
-    /// Number of examples n, at least 1.
-    #[expect(clippy::len_without_is_empty, reason = "a problem is never empty")]
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
     /// The normalised features, (n,d), row-major.
     pub fn x(&self) -> &[f32] {
         &self.x
     }
 
-    /// The class of each example, (n).
+    /// The class of each of the n examples; n is at least 1.
     pub fn labels(&self) -> &[u8] {
         &self.labels
-    }
-
-    /// The loss that is differentiated.
-    pub fn loss(&self) -> Loss {
-        self.loss
     }
 
     /// The parameters at which the cost is differentiated.

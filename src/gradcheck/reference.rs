@@ -3,42 +3,50 @@
 
 use super::{Derivatives, Problem, Terms};
 use crate::hyperparameters::Loss;
+use crate::shape::Dims;
 
 /// Loss and cost of `problem`, and the gradients of `terms`.
 pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
-    let (d, k) = (problem.dims().features, problem.dims().classes);
     let parameters = Parameters64::of(problem);
-    let n = problem.len() as f64;
-    let mut dweight = vec![0.0; k * d];
-    let mut dbias = vec![0.0; k];
-    if terms != Terms::Penalty {
-        for (i, &y) in problem.labels().iter().enumerate() {
-            let logits = logits(problem, &parameters, i);
-            let probabilities = probabilities(problem.loss(), &logits);
-            for c in 0..k {
-                let target = if c == usize::from(y) { 1.0 } else { 0.0 };
-                let dlogit = match problem.loss() {
-                    Loss::Softmax => (probabilities[c] - target) / n,
-                    Loss::Bce => (probabilities[c] - target) / (k as f64 * n),
-                };
-                dbias[c] += dlogit;
-                for j in 0..d {
-                    dweight[c * d + j] += dlogit * f64::from(problem.x()[i * d + j]);
-                }
-            }
+    let averaged_over = match problem.loss {
+        Loss::Softmax => problem.labels().len() as f64,
+        Loss::Bce => problem.dims().classes as f64 * problem.labels().len() as f64,
+    };
+    let mut found = gradients(problem, |i, onehot| {
+        if terms == Terms::Penalty {
+            return Vec::new(); // No example contributes.
         }
-    }
+        let probabilities = probabilities(problem.loss, &logits(problem, &parameters, i));
+        probabilities.iter().zip(onehot).map(|(p, onehot)| (p - onehot) / averaged_over).collect()
+    });
     if terms != Terms::Data {
-        for (dw, w) in dweight.iter_mut().zip(&parameters.weight) {
+        for (dw, w) in found.dweight.iter_mut().zip(&parameters.weight) {
             *dw += 2.0 * lambda * w;
         }
     }
     let loss = loss(problem, &parameters);
-    Derivatives { loss, cost: loss + lambda * penalty(&parameters), dweight, dbias }
+    Derivatives { loss, cost: loss + lambda * penalty(&parameters), ..found }
+}
+
+/// The gradients for `dlogits(i, onehot)` of each example i, (k), where `onehot` is its label as a vector, (k). Loss and
+/// cost are 0.
+pub(super) fn gradients(problem: &Problem, dlogits: impl Fn(usize, &[f64]) -> Vec<f64>) -> Derivatives {
+    let Dims { features: d, classes: k } = problem.dims();
+    let (mut dweight, mut dbias) = (vec![0.0; k * d], vec![0.0; k]);
+    for (i, &y) in problem.labels().iter().enumerate() {
+        let mut onehot = vec![0.0; k];
+        onehot[usize::from(y)] = 1.0;
+        for (c, dlogit) in dlogits(i, &onehot).into_iter().enumerate() {
+            dbias[c] += dlogit;
+            for j in 0..d {
+                dweight[c * d + j] += dlogit * f64::from(problem.x()[i * d + j]);
+            }
+        }
+    }
+    Derivatives { loss: 0.0, cost: 0.0, dweight, dbias }
 }
 
 /// `weight` (k,d) and `bias` (k) in `f64`: central differences take steps far below the resolution of `f32`.
-#[derive(Clone)]
 pub(super) struct Parameters64 {
     pub(super) weight: Vec<f64>,
     pub(super) bias: Vec<f64>,
@@ -69,7 +77,7 @@ pub(super) fn loss(problem: &Problem, parameters: &Parameters64) -> f64 {
     for (i, &y) in problem.labels().iter().enumerate() {
         let logits = logits(problem, parameters, i);
         let y = usize::from(y);
-        sum += match problem.loss() {
+        sum += match problem.loss {
             Loss::Softmax => log_sum_exp(&logits) - logits[y],
             Loss::Bce => {
                 let term = |(c, &z): (usize, &f64)| softplus(if c == y { -z } else { z });
@@ -77,7 +85,7 @@ pub(super) fn loss(problem: &Problem, parameters: &Parameters64) -> f64 {
             }
         };
     }
-    sum / problem.len() as f64
+    sum / problem.labels().len() as f64
 }
 
 /// −ln (1 − sigmoid(z)) = ln (1 + e^z), which is −ln sigmoid(−z).

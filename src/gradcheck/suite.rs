@@ -56,18 +56,17 @@ impl Suite<'_> {
     /// [`Error::InvalidValue`](crate::Error::InvalidValue) if the batch is larger than the training split,
     /// [`Error::Shape`](crate::Error::Shape) if a model does not fit the images, and those of [`Folder::write`].
     pub fn run(&self, folder: &Folder, observe: &mut dyn FnMut(&[GradcheckRow])) -> Result<Vec<GradcheckRow>> {
-        let schedule = self.schedule()?;
         let mut rows = Vec::new();
         let mut add = |new: Vec<GradcheckRow>| {
             observe(&new);
             rows.extend(new);
         };
         self.check_small(&mut add);
-        self.check_images(&schedule, &mut add)?;
+        self.check_images(&mut add)?;
         #[cfg(feature = "autograd-check")]
         for setting in super::trajectory::settings() {
             let start = random_start(self.data.train.dims(), self.seed);
-            add(super::trajectory::check(self.data, setting, &schedule, &start)?);
+            add(super::trajectory::check(self.data, setting, &self.schedule(), &start)?);
         }
         folder.write(&[(FILE.into(), to_csv(&rows, folder.dialect()))])?;
         Ok(rows)
@@ -79,20 +78,18 @@ impl Suite<'_> {
     ///
     /// Those of [`Self::run`], except for writing.
     pub fn batch_problem(&self, parameters: &Parameters) -> Result<Problem> {
-        let schedule = self.schedule()?;
-        self.problem(&self.order(&schedule)[..self.batch_size], parameters)
+        self.problem(&self.order()?[..self.batch_size], parameters)
     }
 
-    fn schedule(&self) -> Result<Schedule> {
-        let schedule =
-            Schedule { epochs: TRAJECTORY_EPOCHS, batch_size: self.batch_size, seed: self.seed, ..Schedule::REPORT };
-        schedule.validate(self.data.train.len())?;
-        Ok(schedule)
+    fn schedule(&self) -> Schedule {
+        Schedule { epochs: TRAJECTORY_EPOCHS, batch_size: self.batch_size, seed: self.seed, ..Schedule::REPORT }
     }
 
     /// The training images in the order of the first epoch.
-    fn order(&self, schedule: &Schedule) -> Vec<usize> {
-        epoch_order(schedule, 1, self.data.train.len())
+    fn order(&self) -> Result<Vec<usize>> {
+        let schedule = self.schedule();
+        schedule.validate(self.data.train.len())?;
+        Ok(epoch_order(&schedule, 1, self.data.train.len()))
     }
 
     fn problem(&self, indices: &[usize], parameters: &Parameters) -> Result<Problem> {
@@ -113,8 +110,8 @@ impl Suite<'_> {
 
     /// A batch and the whole training split, at the start with each loss and at each model with its own; before those, a
     /// batch on which every probability of a softmax is 0 or 1 to the last bit.
-    fn check_images(&self, schedule: &Schedule, add: &mut impl FnMut(Vec<GradcheckRow>)) -> Result<()> {
-        let all = self.order(schedule);
+    fn check_images(&self, add: &mut impl FnMut(Vec<GradcheckRow>)) -> Result<()> {
+        let all = self.order()?;
         let batch = &all[..self.batch_size];
         let sample = Sample { weights: self.differences, seed: self.seed };
         let mut add = |indices: &[usize], point: &Point, implementations, sample| -> Result<()> {

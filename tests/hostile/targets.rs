@@ -89,7 +89,7 @@ pub fn npz(bytes: &[u8]) -> Outcome {
     }
     let submission = files::read_submission(bytes, path, DIMS);
     if let Ok(submission) = &submission {
-        assert_eq!(submission.dweight.len(), 6);
+        assert_eq!(submission[0].1.len(), 6);
     }
     let mut outcomes = vec![outcome(&parameters), outcome(&problem), outcome(&submission)];
     if let Ok(mut npz) = Npz::open(bytes, path) {

@@ -27,7 +27,7 @@ use std::path::Path;
 use crate::error::Result;
 use crate::files::npz::{self, Array, Elements, Npz};
 use crate::gradcheck::Problem;
-use crate::gradcheck::referee::Submission;
+use crate::gradcheck::referee::{Quantity, Submission};
 use crate::hyperparameters::Setting;
 use crate::network::Parameters;
 use crate::shape::Dims;
@@ -40,7 +40,7 @@ use crate::shape::Dims;
 /// NaN.
 pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
     let Parameters { dims, weight, bias } = problem.parameters();
-    let (n, d, k) = (problem.len(), dims.features, dims.classes);
+    let (n, d, k) = (problem.labels().len(), dims.features, dims.classes);
     let widened = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
     let labels: Vec<i64> = problem.labels().iter().map(|&y| y.into()).collect();
     npz::write(&[
@@ -89,19 +89,21 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
 pub fn read_submission(bytes: &[u8], path: &Path, dims: Dims) -> Result<Submission> {
     let (k, d) = (dims.classes, dims.features);
     let mut npz = Npz::open(bytes, path)?;
-    let weight = npz.array_of("grad_W", &[&[k, d], &[d, k]])?;
-    let bias = npz.array_of("grad_b", &[&[k], &[k, 1], &[1, k]])?;
-    let loss = optional_scalar(&mut npz, "loss")?;
-    let cost = optional_scalar(&mut npz, "cost")?;
-    for (name, array) in [("grad_W", &weight), ("grad_b", &bias)] {
-        npz.check_finite(name, &array.values)?;
+    let mut submission = Vec::new();
+    for quantity in Quantity::ALL {
+        let name = quantity.name();
+        let shapes: &[&[usize]] = match quantity {
+            Quantity::Weight => &[&[k, d], &[d, k]],
+            Quantity::Bias => &[&[k], &[k, 1], &[1, k]],
+            Quantity::Loss | Quantity::Cost if npz.contains(name) => SCALAR,
+            Quantity::Loss | Quantity::Cost => continue,
+        };
+        let Array { shape, values } = npz.array_of(name, shapes)?;
+        npz.check_finite(name, &values)?;
+        let is_transposed = quantity == Quantity::Weight && shape != [k, d];
+        submission.push((quantity, if is_transposed { transposed(&values, k) } else { values }));
     }
-    Ok(Submission {
-        dweight: if weight.shape == [k, d] { weight.values } else { transposed(&weight.values, k) },
-        dbias: bias.values,
-        loss,
-        cost,
-    })
+    Ok(submission)
 }
 
 /// The shapes of a single number: a NumPy scalar, an array of one, a MATLAB or Octave matrix of one.
@@ -115,16 +117,6 @@ fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
 
 fn valid_lambda(lambda: f64) -> Result<f64> {
     Ok(Setting::new(lambda, Setting::REPORT[1].eta())?.lambda())
-}
-
-/// The single finite number in the array `name`, if there is such an array.
-fn optional_scalar(npz: &mut Npz, name: &str) -> Result<Option<f64>> {
-    if !npz.contains(name) {
-        return Ok(None);
-    }
-    let array = npz.array_of(name, SCALAR)?;
-    npz.check_finite(name, &array.values)?;
-    Ok(Some(array.values[0]))
 }
 
 /// The classes in the array `y`, each below `k`.

@@ -39,7 +39,7 @@ impl<'a> Case<'a> {
     }
 
     fn n(&self) -> f64 {
-        self.problem.len() as f64
+        self.problem.labels().len() as f64
     }
 
     fn classes(&self) -> usize {
@@ -91,7 +91,7 @@ impl<'a> Case<'a> {
     /// The data term if the probabilities of each class add up to 1 over the examples, instead of those of each example
     /// over the classes.
     fn softmax_over_examples(&self) -> Derivatives {
-        let (n, k) = (self.problem.len(), self.classes());
+        let (n, k) = (self.problem.labels().len(), self.classes());
         let parameters = Parameters64::of(self.problem);
         let logits: Vec<f64> = (0..n).flat_map(|i| reference::logits(self.problem, &parameters, i)).collect();
         let log_sums: Vec<f64> = (0..k)
@@ -103,25 +103,11 @@ impl<'a> Case<'a> {
         let log_probability = |i: usize, c: usize| logits[i * k + c] - log_sums[c];
         let labels = self.problem.labels().iter().enumerate();
         let loss = -labels.map(|(i, &y)| log_probability(i, y.into())).sum::<f64>() / self.n();
-        let gradient = self.pulled_back(|i, c, target| (log_probability(i, c).exp() - target) / self.n());
-        Derivatives { loss, cost: loss, ..gradient }
-    }
-
-    /// The gradients for `dlogit(example, class, onehot)`; loss and cost are 0.
-    fn pulled_back(&self, dlogit: impl Fn(usize, usize, f64) -> f64) -> Derivatives {
-        let d = self.problem.dims().features;
-        let mut gradient = self.scaled(0.0, 0.0);
-        let rows = self.problem.x().chunks(d).zip(self.problem.labels());
-        for (i, (x, &y)) in rows.enumerate() {
-            for c in 0..self.classes() {
-                let dlogit = dlogit(i, c, f64::from(u8::from(c == usize::from(y))));
-                gradient.dbias[c] += dlogit;
-                for (dw, &x) in gradient.dweight[c * d..].iter_mut().zip(x) {
-                    *dw += dlogit * f64::from(x);
-                }
-            }
-        }
-        gradient
+        let dlogits = |i, onehot: &[f64]| {
+            let dlogit = |(c, onehot): (usize, &f64)| (log_probability(i, c).exp() - onehot) / self.n();
+            onehot.iter().enumerate().map(dlogit).collect()
+        };
+        Derivatives { loss, cost: loss, ..reference::gradients(self.problem, dlogits) }
     }
 
     /// The right gradients, with element (i, j) of `dweight` read from `index(i, j)` of its buffer.
@@ -191,7 +177,8 @@ const MISTAKES: &[Mistake] = &[
         case.scaled(0.0, 0.0)
     }),
     ("the onehot labels are not subtracted from the probabilities", "use probabilities − onehot", |case| {
-        let labels = case.pulled_back(|_, _, target| target / case.n());
+        let dlogits = |_, onehot: &[f64]| onehot.iter().map(|onehot| onehot / case.n()).collect();
+        let labels = reference::gradients(case.problem, dlogits);
         case.right.plus(1.0, &labels, 1.0)
     }),
     (
@@ -243,16 +230,15 @@ fn logarithm(case: &Case, ln_base: f64) -> Derivatives {
 
 /// The permutations of the classes that explain the rows of the submission best.
 fn permutations(case: &Case, submission: &Submission) -> Vec<Suspect> {
-    let found = [Quantity::Weight, Quantity::Bias].map(|quantity| {
-        let submitted = submission.of(quantity)?;
-        closest_rows(submitted, quantity.of(&case.right), case.classes())
-    });
+    let gradients = submission.iter().filter(|(quantity, _)| matches!(quantity, Quantity::Weight | Quantity::Bias));
+    let found =
+        gradients.filter_map(|(quantity, submitted)| closest_rows(submitted, quantity.of(&case.right), case.classes()));
     let named = |rows: Vec<usize>| Suspect {
         name: format!("permuted classes: its rows are {rows:?}"),
         fix: "row c must belong to class c, in the order of W and of the labels",
         leads_to: case.permuted(&rows),
     };
-    found.into_iter().flatten().map(named).collect()
+    found.map(named).collect()
 }
 
 /// For each of the `k` rows of `submitted`, the closest row of `right`, if that is a permutation other than the identity.

@@ -41,7 +41,8 @@ impl Quantity {
         }
     }
 
-    fn of(self, derivatives: &Derivatives) -> &[f64] {
+    /// Its elements, row-major: (k,d), (k) or a single number.
+    pub fn of(self, derivatives: &Derivatives) -> &[f64] {
         match self {
             Quantity::Weight => &derivatives.dweight,
             Quantity::Bias => &derivatives.dbias,
@@ -51,29 +52,9 @@ impl Quantity {
     }
 }
 
-/// The solution of a problem, computed elsewhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Submission {
-    /// The gradient of the cost with respect to `weight`, (k,d), row-major.
-    pub dweight: Vec<f64>,
-    /// The gradient of the cost with respect to `bias`, (k).
-    pub dbias: Vec<f64>,
-    /// The mean cross-entropy, if submitted.
-    pub loss: Option<f64>,
-    /// loss + λ · Σ weight², if submitted.
-    pub cost: Option<f64>,
-}
-
-impl Submission {
-    fn of(&self, quantity: Quantity) -> Option<&[f64]> {
-        match quantity {
-            Quantity::Weight => Some(&self.dweight),
-            Quantity::Bias => Some(&self.dbias),
-            Quantity::Loss => self.loss.as_ref().map(std::slice::from_ref),
-            Quantity::Cost => self.cost.as_ref().map(std::slice::from_ref),
-        }
-    }
-}
+/// The solution of a problem, computed elsewhere: the quantities that were submitted, each with its elements in row-major
+/// order.
+pub type Submission = Vec<(Quantity, Vec<f64>)>;
 
 /// The result for one quantity.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,20 +111,22 @@ pub fn start(dims: Dims, seed: u64) -> Parameters {
 ///
 /// # Errors
 ///
-/// [`Error::Shape`](crate::Error::Shape) if `dweight` is not (k,d) or `dbias` not (k) for the problem's dimensions.
+/// [`Error::Shape`](crate::Error::Shape) if a quantity does not have the shape of the problem's.
 pub fn judge(problem: &Problem, lambda: f64, submission: &Submission) -> Result<Vec<Finding>> {
-    let dims = problem.dims();
-    let shape = [dims.classes, dims.features];
-    check_shape("grad_W", submission.dweight.len(), &shape)?;
-    check_shape("grad_b", submission.dbias.len(), &shape[..1])?;
-
+    let Dims { features, classes } = problem.dims();
     let case = Case::new(problem, lambda);
-    let finding = |quantity: Quantity| {
+    let finding = |(quantity, submitted): &(Quantity, Vec<f64>)| {
+        let shape: &[usize] = match quantity {
+            Quantity::Weight => &[classes, features],
+            Quantity::Bias => &[classes],
+            Quantity::Loss | Quantity::Cost => &[],
+        };
+        check_shape(quantity.name(), submitted.len(), shape)?;
         let right = quantity.of(&case.right);
-        let comparison = compare(submission.of(quantity)?, right);
-        Some(Finding { quantity, comparison, mistake: None, largest: largest(right) })
+        let comparison = compare(submitted, right);
+        Ok(Finding { quantity: *quantity, comparison, mistake: None, largest: largest(right) })
     };
-    let mut findings: Vec<Finding> = Quantity::ALL.into_iter().filter_map(finding).collect();
+    let mut findings = submission.iter().map(finding).collect::<Result<Vec<_>>>()?;
     if findings.iter().any(|f| !f.agrees()) {
         diagnose(&mut findings, submission, &suspects(&case, submission));
     }
@@ -162,8 +145,7 @@ fn largest(values: &[f64]) -> f64 {
 /// one that leaves the smallest difference.
 fn diagnose(findings: &mut [Finding], submission: &Submission, suspects: &[Suspect]) {
     let mut convicted = Vec::new();
-    for finding in findings.iter_mut().filter(|f| !f.agrees()) {
-        let submitted = submission.of(finding.quantity).expect("it was compared");
+    for (finding, (_, submitted)) in findings.iter_mut().zip(submission).filter(|(f, _)| !f.agrees()) {
         let explanations = suspects.iter().enumerate().filter_map(|(i, suspect)| {
             let expected = finding.quantity.of(&suspect.leads_to);
             let left = compare(submitted, expected).max_absolute;
