@@ -139,7 +139,8 @@ fn training_stopped_after_any_batch_resumes_to_the_same_bits() {
     let start = random_start(sample.splits.train.dims(), SCHEDULE.seed);
     let trainer = |state| Trainer::resume(sample.data(), &SCHEDULE, state).unwrap();
 
-    let mut whole = trainer(State::new(&settings, &start)).keep_snapshots();
+    let begin = || State { keep_snapshots: true, ..State::new(&settings, &start) };
+    let mut whole = trainer(begin());
     while !whole.is_done() {
         whole.epoch(&mut ()).unwrap();
     }
@@ -149,7 +150,7 @@ fn training_stopped_after_any_batch_resumes_to_the_same_bits() {
 
     // 30 batches: stops after every one, and at strides that meet and miss the ends of epochs.
     for stride in [1, 7, 10, 29, 30] {
-        let mut state = State { keep_snapshots: true, ..State::new(&settings, &start) };
+        let mut state = begin();
         let mut stops = 0;
         while state.epochs() < SCHEDULE.epochs {
             let mut trainer = trainer(state);

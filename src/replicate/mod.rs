@@ -20,7 +20,7 @@ use crate::hyperparameters::{Schedule, Setting};
 use crate::replicate::table::ReplicationRow;
 use crate::shard::{Shard, ShardTable};
 use crate::statistics::percent;
-use crate::train::{Data, Observer, random_start, scores_of, train_unevaluated};
+use crate::train::{Data, Observer, Trainer, random_start, scores_of};
 
 /// The settings of a replication and the seeds to train them with.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +75,8 @@ impl ReplicationPlan {
         let seed = planned[0].hyperparameters.seed;
         let start = random_start(data.train.dims(), seed);
         let schedule = Schedule { seed, ..self.schedule };
-        let runs = train_unevaluated(data, &self.settings, &schedule, &start, observer)?;
+        let trainer = Trainer::new(data, &self.settings, &schedule, &start)?.without_evaluation();
+        let (runs, _) = trainer.train(observer)?;
         let on = |split: &Dataset| match split.is_empty() {
             true => Ok(vec![None; runs.len()]),
             false => scores_of(&runs, split, data.normalizer),
@@ -94,7 +95,7 @@ impl ReplicationPlan {
 ///
 /// # Errors
 ///
-/// Those of [`ReplicationPlan::validate`], [`ShardTable::open`], [`train_unevaluated`] and [`Folder::write`];
+/// Those of [`ReplicationPlan::validate`], [`ShardTable::open`], [`Trainer::epoch`] and [`Folder::write`];
 /// [`Error::Stopped`] if `observer` interrupts training.
 pub fn run(
     plan: &ReplicationPlan,

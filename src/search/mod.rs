@@ -23,7 +23,7 @@ use crate::shard::{Shard, ShardTable};
 use crate::statistics::{percent, standard_error};
 use crate::train::config::{Config, Images};
 use crate::train::model::ModelFile;
-use crate::train::{Data, Observer, random_start, scores_of, train_unevaluated};
+use crate::train::{Data, Observer, Trainer, random_start, scores_of};
 
 /// The largest group. A larger one would save little time, and more work would be lost when the search is interrupted.
 const GROUP: usize = 8;
@@ -94,7 +94,8 @@ impl SearchPlan {
         let trials: Vec<_> = group.iter().map(|&number| self.trials[number]).collect();
         let settings: Vec<_> = trials.iter().map(|trial| trial.setting).collect();
         let start = random_start(data.train.dims(), self.schedule.seed);
-        let runs = train_unevaluated(data, &settings, &self.schedule(&trials[0]), &start, observer)?;
+        let trainer = Trainer::new(data, &settings, &self.schedule(&trials[0]), &start)?.without_evaluation();
+        let (runs, _) = trainer.train(observer)?;
         let scores = scores_of(&runs, data.validation, data.normalizer)?;
         let rows = group.iter().map(|&number| planned[number].clone());
         Ok(rows.zip(runs).zip(scores).map(|((row, run), scores)| row.measured(scores, run.seconds())).collect())
@@ -117,7 +118,7 @@ pub struct Searched<'a> {
 ///
 /// # Errors
 ///
-/// Those of [`SearchPlan::validate`], [`ShardTable::open`], [`train_unevaluated`] and [`Folder::write`];
+/// Those of [`SearchPlan::validate`], [`ShardTable::open`], [`Trainer::epoch`] and [`Folder::write`];
 /// [`Error::Stopped`](crate::Error::Stopped) if `observer` interrupts training.
 pub fn run<'a>(
     plan: &'a SearchPlan,
@@ -178,7 +179,7 @@ impl Searched<'_> {
     ///
     /// # Errors
     ///
-    /// Those of [`train_unevaluated`] and [`Folder::write`].
+    /// Those of [`Trainer::epoch`] and [`Folder::write`].
     pub fn retrain(
         &self,
         best: &SearchRow,
@@ -194,7 +195,8 @@ impl Searched<'_> {
         let training = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(splits.train.dims(), schedule.seed);
         observer.training(1, self.plan.batches(&[best.trial - 1], splits.train.len()));
-        let runs = train_unevaluated(training, &[setting], &schedule, &start, observer)?;
+        let trainer = Trainer::new(training, &[setting], &schedule, &start)?.without_evaluation();
+        let (runs, _) = trainer.train(observer)?;
         let accuracy = scores_of(&runs, &splits.test, &normalizer)?[0].map(|scores| scores.accuracy);
         let mut words = self.words(best);
         words.extend(retraining_words(splits, accuracy));

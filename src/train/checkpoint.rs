@@ -85,11 +85,10 @@ impl Checkpoints {
                 metadata.insert(format!("{i}.diverged_by"), quantity.clone());
             }
         }
-        let epochs: Vec<_> = runs.iter().map(|run| epoch_values(&run.epochs)).collect();
-        let snapshots: Vec<_> = runs.iter().map(|run| run.snapshots.concat()).collect();
-        let runs = runs.iter().zip(epochs.iter().zip(&snapshots)).enumerate();
-        let tensors: Vec<_> =
-            runs.flat_map(|(i, (run, (epochs, snapshots)))| run_tensors(i, run, epochs, snapshots)).collect();
+        let values: Vec<_> = runs.iter().map(|run| (epoch_values(&run.epochs), run.snapshots.concat())).collect();
+        let runs = runs.iter().zip(&values).enumerate();
+        let tensors = runs.flat_map(|(i, (run, (epochs, snapshots)))| run_tensors(i, run, epochs, snapshots));
+        let tensors: Vec<_> = tensors.collect();
         let mut bytes = safetensors::to_bytes(&metadata, &tensors);
         let digest = digest_of_file(&bytes);
         let digits = digest_range(&bytes).expect("the digest was just written");
@@ -138,24 +137,16 @@ impl Checkpoints {
 
     /// Checks that the file is unaltered and belongs to this job.
     fn check(&self, file: &Reader, bytes: &[u8]) -> Result<()> {
-        let differs = |name: &str, expected: &str, found: &str| {
-            Err(file.format_error(format!("{name} must be {expected}, but is {found}; {ADVICE}")))
-        };
-        let format: String = file.field("format")?;
-        if format != FORMAT {
-            return differs("the format", FORMAT, &format);
-        }
-        let (expected, found) = (digest_of_file(bytes), file.field::<String>("sha256")?);
-        if found != expected {
-            return differs("the SHA-256 in an unaltered checkpoint", &expected, &found);
-        }
-        for (name, expected) in &self.identity {
+        let check = |words: &str, name: &str, expected: &str| {
             let found: String = file.field(name)?;
-            if found != *expected {
-                return differs(name, expected, &found);
+            if found == expected {
+                return Ok(());
             }
-        }
-        Ok(())
+            Err(file.format_error(format!("{words} must be {expected}, but is {found}; {ADVICE}")))
+        };
+        check("the format", "format", FORMAT)?;
+        check("the SHA-256 in an unaltered checkpoint", "sha256", &digest_of_file(bytes))?;
+        self.identity.iter().try_for_each(|(name, expected)| check(name, name, expected))
     }
 
     /// The run of the `i`th setting.
@@ -311,8 +302,8 @@ mod tests {
             normalizer: &normalizer,
         };
         let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
-        let trainer = Trainer::new(data, &settings, &SCHEDULE, &start.parameters).unwrap();
-        let mut trainer = trainer.keep_snapshots();
+        let state = State { keep_snapshots: true, ..State::new(&settings, &start.parameters) };
+        let mut trainer = Trainer::resume(data, &SCHEDULE, state).unwrap();
         let mut states = vec![trainer.state().clone()];
         while !trainer.is_done() {
             trainer.epoch(&mut ()).unwrap();

@@ -143,11 +143,7 @@ impl Run {
     }
 }
 
-/// The outcomes of `runs` on `split`, from one pass over it; `None` for a run that diverged.
-///
-/// # Errors
-///
-/// Those of [`outcomes`].
+/// The [`outcomes`] of `runs` on `split`, from one pass over it; `None` for a run that diverged.
 pub fn outcomes_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Result<Vec<Option<Outcomes>>> {
     let trained = |run: &&Run| run.divergence.is_none();
     let models: Vec<_> = runs.iter().filter(trained).map(|run| (&run.parameters, run.setting.loss())).collect();
@@ -155,11 +151,7 @@ pub fn outcomes_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Re
     Ok(runs.iter().map(|run| if trained(&run) { outcomes.next() } else { None }).collect())
 }
 
-/// The scores of `runs` on `split`, from one pass over it; `None` for a run that diverged or whose scores are not finite.
-///
-/// # Errors
-///
-/// Those of [`outcomes`].
+/// The scores of `runs` on `split`, from their [`outcomes`]; `None` for a run that diverged or whose scores are not finite.
 pub fn scores_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Result<Vec<Option<Scores>>> {
     let outcomes = outcomes_of(runs, split, normalizer)?;
     let scores = |(run, outcomes): (&Run, Option<Outcomes>)| Some(outcomes?.scores(run.setting.lambda()));
@@ -167,27 +159,20 @@ pub fn scores_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Resu
 }
 
 /// Follows a training.
+#[expect(unused_variables, reason = "the defaults ignore them")]
 pub trait Observer {
     /// Batch `done` of `total` of `epoch` is done.
-    fn batch_done(&mut self, epoch: usize, done: usize, total: usize) {
-        let _ = (epoch, done, total);
-    }
+    fn batch_done(&mut self, epoch: usize, done: usize, total: usize) {}
 
     /// Member `member` has completed an epoch.
-    fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
-        let _ = (member, epoch);
-    }
+    fn epoch_done(&mut self, member: usize, epoch: &Epoch) {}
 
     /// A job of several trainings begins one of `members` settings; `batches` are left of the whole job, each counted once
     /// per setting.
-    fn training(&mut self, members: usize, batches: usize) {
-        let _ = (members, batches);
-    }
+    fn training(&mut self, members: usize, batches: usize) {}
 
     /// A message for the user: where training resumes, for example.
-    fn message(&mut self, text: &str) {
-        let _ = text;
-    }
+    fn message(&mut self, text: &str) {}
 
     /// A failure that does not end the training; a message by default.
     fn warning(&mut self, text: &str) {
@@ -212,11 +197,7 @@ pub struct Timings {
     pub evaluate: Duration,
 }
 
-/// Trains `settings` from `start`.
-///
-/// # Errors
-///
-/// Those of [`Trainer::new`] and [`Trainer::epoch`].
+/// Trains `settings` from `start` with a [`Trainer`].
 pub fn train(
     data: Data,
     settings: &[Setting],
@@ -225,19 +206,4 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<(Vec<Run>, Timings)> {
     Trainer::new(data, settings, schedule, start)?.train(observer)
-}
-
-/// Trains as [`train()`] does, without evaluation after each epoch.
-///
-/// # Errors
-///
-/// Those of [`Trainer::new`] and [`Trainer::epoch`].
-pub fn train_unevaluated(
-    data: Data,
-    settings: &[Setting],
-    schedule: &Schedule,
-    start: &Parameters,
-    observer: &mut dyn Observer,
-) -> Result<Vec<Run>> {
-    Ok(Trainer::new(data, settings, schedule, start)?.without_evaluation().train(observer)?.0)
 }

@@ -10,7 +10,7 @@ use crate::figures::snapshots::to_jpeg;
 use crate::figures::{curves_figure, probabilities_figure, weights_figure};
 use crate::files::csv::{Dialect, to_csv};
 use crate::files::folder::Folder;
-use crate::hyperparameters::{Setting, title};
+use crate::hyperparameters::title;
 use crate::train::model::ModelFile;
 use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
@@ -31,41 +31,8 @@ pub struct Results<'a> {
     pub npz: bool,
 }
 
-/// The names of the files of a setting.
-struct FileNames {
-    curves: String,
-    curves_figure: String,
-    weights: String,
-    snapshots: String,
-    probabilities: String,
-    probabilities_figure: String,
-    confusion: String,
-    model: String,
-    npz: String,
-}
-
-impl FileNames {
-    fn new(setting: Setting) -> Self {
-        let name = setting.name();
-        Self {
-            curves: format!("curves_{name}.csv"),
-            curves_figure: format!("curves_{name}.png"),
-            weights: format!("weights_{name}.png"),
-            snapshots: format!("snapshots_{name}.jpg"),
-            probabilities: format!("probabilities_{name}.csv"),
-            probabilities_figure: format!("probabilities_{name}.png"),
-            confusion: format!("confusion_{name}.csv"),
-            model: format!("model_{name}.safetensors"),
-            npz: format!("model_{name}.npz"),
-        }
-    }
-
-    /// The files that only some trainings write.
-    fn optional(self) -> [String; 7] {
-        let Self { weights, snapshots, probabilities, probabilities_figure, confusion, model, npz, .. } = self;
-        [weights, snapshots, probabilities, probabilities_figure, confusion, model, npz]
-    }
-}
+/// The name of a file, and its content; `None` if this training does not write it.
+type OptionalFile = (String, Option<Vec<u8>>);
 
 impl Results<'_> {
     /// The rows of `summary.csv`.
@@ -84,51 +51,45 @@ impl Results<'_> {
     ///
     /// Those of [`Folder::write`] and [`Folder::remove`].
     pub fn write(&self, folder: &Folder) -> Result<()> {
-        let files = self.files(folder.dialect())?;
-        folder.write(&files)?;
-        let is_written = |name: &String| files.iter().any(|(written, _)| written == name);
-        let optional = self.runs.iter().flat_map(|run| FileNames::new(run.setting).optional());
-        optional.filter(|name| !is_written(name)).try_for_each(|name| folder.remove(&name))
-    }
-
-    /// The files by name and content.
-    fn files(&self, dialect: Dialect) -> Result<Vec<(String, Vec<u8>)>> {
+        let dialect = folder.dialect();
         let runs = self.runs.par_iter().zip(self.test);
         let files: Result<Vec<Vec<_>>> = runs.map(|(run, test)| self.run_files(run, test.as_ref(), dialect)).collect();
-        let mut files = files?.concat();
-        files.push(("summary.csv".into(), to_csv(&self.summary(), dialect)));
-        files.push((provenance::FILE.into(), self.provenance.to_json()));
-        Ok(files)
+        let (mut written, mut removed) = (Vec::new(), Vec::new());
+        for (name, content) in files?.into_iter().flatten() {
+            match content {
+                Some(content) => written.push((name, content)),
+                None => removed.push(name),
+            }
+        }
+        written.push(("summary.csv".into(), to_csv(&self.summary(), dialect)));
+        written.push((provenance::FILE.into(), self.provenance.to_json()));
+        folder.write(&written)?;
+        removed.iter().try_for_each(|name| folder.remove(name))
     }
 
-    fn run_files(&self, run: &Run, test: Option<&Outcomes>, dialect: Dialect) -> Result<Vec<(String, Vec<u8>)>> {
-        let names = FileNames::new(run.setting);
+    /// The files of a run. One that diverged has neither outcomes on the `test` split nor weights nor a model.
+    fn run_files(&self, run: &Run, test: Option<&Outcomes>, dialect: Dialect) -> Result<Vec<OptionalFile>> {
+        let name = run.setting.name();
+        let file = |kind: &str, extension: &str, content| (format!("{kind}_{name}.{extension}"), content);
         let rows: Vec<_> = run.epochs.iter().map(CurveRow::from).collect();
-        let mut files = vec![
-            (names.curves, to_csv(&rows, dialect)),
-            (names.curves_figure, curves_figure(&run.setting.title(), &CurveRow::curves(&rows))),
-        ];
-        // A setting that diverged has neither outcomes nor weights nor a model.
-        let Some(test) = test else {
-            return Ok(files);
-        };
-        let histogram = test.histogram();
+        let histogram = test.map(Outcomes::histogram);
         let title = format!("{}   {}", title(run.setting.lambda(), run.setting.eta()), run.setting.loss());
+        let probabilities = histogram.map(|h| probabilities_figure(&title, &h.right, &h.wrong));
+        let weights = test.map(|_| weights_figure(&run.setting.title(), &CLASS_NAMES, &snapshot(&run.parameters)));
         let hyperparameters = self.job.hyperparameters(run.setting);
-        let model = ModelFile::of_run(run, &hyperparameters, self.job.normalizer, self.job.names);
-        files.extend([
-            (names.probabilities_figure, probabilities_figure(&title, &histogram.right, &histogram.wrong)),
-            (names.probabilities, to_csv(&probability_rows(&histogram), dialect)),
-            (names.confusion, confusion_csv(&test.confusion(), dialect)),
-            (names.weights, weights_figure(&run.setting.title(), &CLASS_NAMES, &snapshot(&run.parameters))?),
-            (names.model, model.to_bytes()?),
-        ]);
-        if self.npz {
-            files.push((names.npz, model.to_npz()?));
-        }
-        if !run.snapshots.is_empty() {
-            files.push((names.snapshots, to_jpeg(&run.snapshots)));
-        }
-        Ok(files)
+        let model = test.map(|_| ModelFile::of_run(run, &hyperparameters, self.job.normalizer, self.job.names));
+        let npz = model.as_ref().filter(|_| self.npz).map(ModelFile::to_npz);
+        let snapshots = test.filter(|_| !run.snapshots.is_empty()).map(|_| to_jpeg(&run.snapshots));
+        Ok(vec![
+            file("curves", "csv", Some(to_csv(&rows, dialect))),
+            file("curves", "png", Some(curves_figure(&run.setting.title(), &CurveRow::curves(&rows)))),
+            file("probabilities", "png", probabilities),
+            file("probabilities", "csv", histogram.map(|h| to_csv(&probability_rows(&h), dialect))),
+            file("confusion", "csv", test.map(|test| confusion_csv(&test.confusion(), dialect))),
+            file("weights", "png", weights.transpose()?),
+            file("model", "safetensors", model.as_ref().map(ModelFile::to_bytes).transpose()?),
+            file("model", "npz", npz.transpose()?),
+            file("snapshots", "jpg", snapshots),
+        ])
     }
 }

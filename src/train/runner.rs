@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Checkpoints};
@@ -82,7 +81,7 @@ struct Saver<'a> {
 impl Saver<'_> {
     /// The state at the beginning or, with `resume`, in the checkpoint. Reports a checkpoint that is missing or not used.
     fn begin(&self, resume: bool, observer: &mut dyn Observer) -> Result<State> {
-        let path = self.path();
+        let path = self.folder.path().join(checkpoint::NAME);
         let shown = path.display();
         if resume {
             if let Some(state) = self.checkpoints().read(&path)? {
@@ -147,9 +146,5 @@ impl Saver<'_> {
 
     fn checkpoints(&self) -> &Checkpoints {
         self.checkpoints.get_or_init(|| Checkpoints::of(self.job))
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join(checkpoint::NAME)
     }
 }

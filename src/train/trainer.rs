@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Data, Divergence, Epoch, Observer, Run, SplitScores, Timings, epoch_flips, epoch_order, snapshot};
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate_group;
+use crate::evaluate::{Scores, evaluate_group};
 use crate::hyperparameters::{Schedule, Setting};
 use crate::network::{Examples, Group, Parameters, Step};
 
@@ -42,19 +42,18 @@ impl State {
 
     /// Checks that all runs have the same progress, and one that `schedule` reaches on `examples`.
     fn validate(&self, schedule: &Schedule, examples: usize) -> Result<()> {
-        let invalid = |name, expected: String, found: String| Err(Error::InvalidValue { name, expected, found });
         let epochs = self.epochs();
         let batches = examples.div_ceil(schedule.batch_size);
         if self.runs.is_empty() {
-            return invalid("settings", "at least one".into(), "none".into());
+            return Err(Error::invalid("settings", "at least one", "none"));
         }
         if epochs > schedule.epochs {
             let expected = format!("at most {}", schedule.epochs);
-            return invalid("epochs that are trained", expected, epochs.to_string());
+            return Err(Error::invalid("epochs that are trained", expected, epochs));
         }
         if self.batches > batches || (epochs == schedule.epochs && self.batches > 0) {
             let expected = format!("at most the {batches} that are left");
-            return invalid("batches that are trained", expected, self.batches.to_string());
+            return Err(Error::invalid("batches that are trained", expected, self.batches));
         }
         let snapshots = if self.keep_snapshots { epochs } else { 0 };
         for run in &self.runs {
@@ -62,7 +61,7 @@ impl State {
             if found != (epochs, snapshots) {
                 let expected = format!("{epochs} and {snapshots} for each setting");
                 let found = format!("{} and {} for {}", found.0, found.1, run.setting.name());
-                return invalid("epochs and snapshots", expected, found);
+                return Err(Error::invalid("epochs and snapshots", expected, found));
             }
         }
         Ok(())
@@ -119,12 +118,6 @@ impl<'a> Trainer<'a> {
     /// The same training without evaluation after each epoch.
     pub fn without_evaluation(mut self) -> Self {
         self.evaluates = false;
-        self
-    }
-
-    /// The same training, which keeps a snapshot of each setting's weights after each epoch. Call it before the first.
-    pub fn keep_snapshots(mut self) -> Self {
-        self.state.keep_snapshots = true;
         self
     }
 
@@ -250,11 +243,7 @@ impl<'a> Trainer<'a> {
         &self.state
     }
 
-    /// Trains to the end.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Trainer::epoch`].
+    /// Trains to the end, [epoch](Self::epoch) by epoch.
     pub fn train(mut self, observer: &mut dyn Observer) -> Result<(Vec<Run>, Timings)> {
         while !self.is_done() {
             self.epoch(observer)?;
@@ -274,12 +263,13 @@ fn not_finite(scores: &SplitScores, parameters: &Parameters) -> Option<String> {
         let index = values.iter().position(|v| !v.is_finite())?;
         Some(format!("{name} element {index}"))
     };
-    let splits = [("training", scores.train), ("validation", scores.validation)];
-    let mut scores = splits
-        .into_iter()
-        .filter_map(|(split, scores)| Some((split, scores?)))
-        .flat_map(|(split, s)| [(s.loss, format!("the {split} loss")), (s.cost, format!("the {split} cost"))]);
+    let score = |split: &str, scores: Option<Scores>| {
+        let named = [("loss", scores?.loss), ("cost", scores?.cost)];
+        let (name, _) = named.into_iter().find(|(_, value)| !value.is_finite())?;
+        Some(format!("the {split} {name}"))
+    };
     element("weight", &parameters.weight)
         .or_else(|| element("bias", &parameters.bias))
-        .or_else(|| Some(scores.find(|(value, _)| !value.is_finite())?.1))
+        .or_else(|| score("training", scores.train))
+        .or_else(|| score("validation", scores.validation))
 }

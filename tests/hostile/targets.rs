@@ -261,9 +261,8 @@ impl TinyJob {
 
     /// The checkpoint after `epochs`.
     pub fn checkpoint(&self, epochs: usize) -> Vec<u8> {
-        let state = State::new(&self.settings, &self.start.parameters);
-        let trainer = Trainer::resume(self.data(), &self.schedule, state).unwrap();
-        let mut trainer = trainer.keep_snapshots();
+        let state = State { keep_snapshots: true, ..State::new(&self.settings, &self.start.parameters) };
+        let mut trainer = Trainer::resume(self.data(), &self.schedule, state).unwrap();
         for _ in 0..epochs {
             trainer.epoch(&mut ()).unwrap();
         }
