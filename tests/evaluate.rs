@@ -66,8 +66,8 @@ fn each_split_has_the_scores_that_train_wrote_and_its_own_files() {
     let row = &trained.summary;
     for (split, suffix, examples, loss, accuracy) in [
         ("test", "", 50, row.test_loss, row.test_accuracy),
-        ("validation", "_validation", 50, row.validation_loss, row.validation_accuracy),
-        ("train", "_train", 100, row.train_loss, row.train_accuracy),
+        ("validation", "_validation", 50, row.scores.validation_loss, row.scores.validation_accuracy),
+        ("train", "_train", 100, row.scores.train_loss, row.scores.train_accuracy),
     ] {
         let text = text(&trained.evaluate(&["--split", split]));
         let scores = format!("loss {:.4}, cost", loss.unwrap());

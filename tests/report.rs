@@ -167,8 +167,8 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
         };
         json!([
             epoch.to_string(),
-            text([row.train_loss, row.validation_loss]),
-            text([row.train_cost, row.validation_cost])
+            text([row.scores.train_loss, row.scores.validation_loss]),
+            text([row.scores.train_cost, row.scores.validation_cost])
         ])
     };
     let read = "const s = document.querySelector('#setting-3');

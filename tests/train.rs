@@ -360,8 +360,8 @@ fn the_tables_agree_with_an_evaluation_of_the_model_file() {
 
         let curves = curves(out.path(), &row.setting);
         assert_eq!(curves.iter().map(|c| c.epoch).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(curves[1].train_loss, row.train_loss);
-        assert_eq!(curves[1].validation_accuracy, row.validation_accuracy);
+        assert_eq!(curves[1].scores.train_loss, row.scores.train_loss);
+        assert_eq!(curves[1].scores.validation_accuracy, row.scores.validation_accuracy);
         assert_eq!(curves[1].learning_rate, setting.eta());
     }
 }
@@ -433,10 +433,10 @@ fn a_diverging_setting_is_reported_and_has_empty_fields() {
     );
     assert!(!stale.exists());
     let row = &summary(out.path())[0];
-    assert_eq!((row.train_loss, row.validation_cost, row.test_accuracy), (None, None, None));
+    assert_eq!((row.scores.train_loss, row.scores.validation_cost, row.test_accuracy), (None, None, None));
     let curves = curves(out.path(), &row.setting);
     assert_eq!(curves.len(), 3);
-    assert!(curves.iter().all(|c| c.train_loss.is_none() && c.validation_accuracy.is_none()));
+    assert!(curves.iter().all(|c| c.scores.train_loss.is_none() && c.scores.validation_accuracy.is_none()));
 }
 
 #[test]
@@ -581,8 +581,8 @@ fn the_histogram_counts_every_test_image_as_right_or_wrong() {
 fn without_a_held_out_split_all_images_are_trained_on_and_validation_is_missing() {
     let out = succeed(&["--epochs", "1", "--lambda", "0.1", "--validation-size", "0"]);
     let row = &summary(out.path())[0];
-    assert!(row.train_loss.is_some() && row.test_accuracy.is_some());
-    assert_eq!((row.validation_loss, row.validation_accuracy), (None, None));
+    assert!(row.scores.train_loss.is_some() && row.test_accuracy.is_some());
+    assert_eq!((row.scores.validation_loss, row.scores.validation_accuracy), (None, None));
     let sample = Sample::load();
     let path = out.path().join("model_lambda0.1_eta0.001.safetensors");
     let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();

@@ -144,7 +144,7 @@ impl Contents {
         for setting in &self.settings {
             let name = &setting.summary.setting;
             // A setting that diverged has neither weights nor predictions to show.
-            let trained = setting.summary.train_loss.is_some();
+            let trained = setting.summary.scores.train_loss.is_some();
             let weights = setting.snapshots.is_some() || setting.weights.is_some();
             let (histogram, confusion) = (setting.histogram.is_some(), setting.confusion.is_some());
             parts.extend([

@@ -19,7 +19,7 @@ use crate::replicate::testing::rows;
 use crate::search::table::SearchRow;
 use crate::shard::Shard;
 use crate::train::provenance::{Commit, Provenance};
-use crate::train::table::{CurveRow, SummaryRow};
+use crate::train::table::{CurveRow, ScoreColumns, SummaryRow};
 
 const REPORT: [&str; 4] = ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"];
 
@@ -240,9 +240,9 @@ fn a_setting_that_diverged_says_so_and_lacks_no_file() {
     let out = folder(&REPORT[..1]);
     let name = REPORT[0];
     let mut row = summary_row(name);
-    (row.train_loss, row.test_accuracy) = (None, None);
+    (row.scores.train_loss, row.test_accuracy) = (None, None);
     let mut second = curve_row(2);
-    (second.train_loss, second.validation_loss) = (None, None);
+    (second.scores.train_loss, second.scores.validation_loss) = (None, None);
     let write = |name: &str, bytes: Vec<u8>| fs::write(out.path().join(name), bytes).unwrap();
     write("summary.csv", to_csv(&[row], Dialect::Comma));
     write(&format!("curves_{name}.csv"), to_csv(&[curve_row(1), second], Dialect::Comma));
@@ -368,12 +368,14 @@ pub fn summary_row(setting: &str) -> SummaryRow {
     SummaryRow {
         setting: setting.into(),
         hyperparameters: Hyperparameters { lambda: 0.1, epochs: 2, ..Hyperparameters::default() },
-        train_loss: Some(1.6436),
-        train_cost: Some(1.7593),
-        train_accuracy: Some(0.4482),
-        validation_loss: Some(1.7875),
-        validation_cost: Some(1.9032),
-        validation_accuracy: Some(0.3902),
+        scores: ScoreColumns {
+            train_loss: Some(1.6436),
+            train_cost: Some(1.7593),
+            train_accuracy: Some(0.4482),
+            validation_loss: Some(1.7875),
+            validation_cost: Some(1.9032),
+            validation_accuracy: Some(0.3902),
+        },
         test_loss: Some(1.7607),
         test_accuracy: Some(0.3935),
         reported_test_accuracy: Some(0.394),
@@ -418,12 +420,14 @@ pub fn curve_row(epoch: usize) -> CurveRow {
     CurveRow {
         epoch,
         learning_rate: 0.001,
-        train_loss: Some(1.0 + 1.0 / epoch as f64),
-        train_cost: Some(3.0),
-        train_accuracy: Some(0.25),
-        validation_loss: Some(2.5),
-        validation_cost: Some(3.5),
-        validation_accuracy: Some(0.2),
+        scores: ScoreColumns {
+            train_loss: Some(1.0 + 1.0 / epoch as f64),
+            train_cost: Some(3.0),
+            train_accuracy: Some(0.25),
+            validation_loss: Some(2.5),
+            validation_cost: Some(3.5),
+            validation_accuracy: Some(0.2),
+        },
         epoch_seconds: 0.01,
     }
 }

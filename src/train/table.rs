@@ -4,18 +4,14 @@ use crate::evaluate::Scores;
 use crate::figures::Curves;
 use crate::files::csv::row;
 use crate::hyperparameters::Hyperparameters;
-use crate::train::{Epoch, Run};
+use crate::train::{Epoch, Run, SplitScores};
 
 row! {
-    /// A row of `summary.csv`: one setting after its last epoch.
+    /// Columns of the scores on the training and the validation split, after an epoch.
     ///
-    /// A loss, cost or accuracy is `None` if training diverged or the split is empty.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct SummaryRow {
-        /// The setting's name, as in file names.
-        pub setting: String,
-        /// The hyperparameters.
-        pub hyperparameters: Hyperparameters,
+    /// A value is `None` once training has diverged, or if the split is empty.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct ScoreColumns {
         /// Loss on the training split.
         pub train_loss: Option<f64>,
         /// Cost on the training split.
@@ -28,9 +24,22 @@ row! {
         pub validation_cost: Option<f64>,
         /// Accuracy on the validation split.
         pub validation_accuracy: Option<f64>,
-        /// Loss on the test split.
+    }
+}
+
+row! {
+    /// A row of `summary.csv`: one setting after its last epoch.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct SummaryRow {
+        /// The setting's name, as in file names.
+        pub setting: String,
+        /// The hyperparameters.
+        pub hyperparameters: Hyperparameters,
+        /// The scores after the last epoch.
+        pub scores: ScoreColumns,
+        /// Loss on the test split; `None` if training diverged.
         pub test_loss: Option<f64>,
-        /// Accuracy on the test split.
+        /// Accuracy on the test split, likewise.
         pub test_accuracy: Option<f64>,
         /// The test accuracy that the report states for this run, if it follows the report's protocol.
         pub reported_test_accuracy: Option<f64>,
@@ -41,38 +50,30 @@ row! {
 
 row! {
     /// A row of `curves_<setting>.csv`: one epoch.
-    ///
-    /// A loss, cost or accuracy is `None` once training has diverged, or if the split is empty.
     #[derive(Clone, Debug, PartialEq)]
     pub struct CurveRow {
         /// The epoch, counted from 1.
         pub epoch: usize,
         /// η during this epoch.
         pub learning_rate: f64,
-        /// Loss on the whole training split, after the epoch.
-        pub train_loss: Option<f64>,
-        /// Cost on the whole training split, after the epoch.
-        pub train_cost: Option<f64>,
-        /// Accuracy on the whole training split, after the epoch.
-        pub train_accuracy: Option<f64>,
-        /// Loss on the validation split, after the epoch.
-        pub validation_loss: Option<f64>,
-        /// Cost on the validation split, after the epoch.
-        pub validation_cost: Option<f64>,
-        /// Accuracy on the validation split, after the epoch.
-        pub validation_accuracy: Option<f64>,
+        /// The scores after the epoch.
+        pub scores: ScoreColumns,
         /// Seconds of the epoch, with its evaluation.
         pub epoch_seconds: f64,
     }
 }
 
-impl CurveRow {
-    /// The losses and the costs of `rows`, as figures show them.
-    pub fn curves(rows: &[Self]) -> [Curves; 2] {
-        [
-            Curves::new("loss", rows.iter().map(|row| (row.epoch, [row.train_loss, row.validation_loss]))),
-            Curves::new("cost", rows.iter().map(|row| (row.epoch, [row.train_cost, row.validation_cost]))),
-        ]
+impl From<&Epoch> for ScoreColumns {
+    fn from(epoch: &Epoch) -> Self {
+        let SplitScores { train, validation } = epoch.scores.unwrap_or_default();
+        Self {
+            train_loss: train.map(|s| s.loss),
+            train_cost: train.map(|s| s.cost),
+            train_accuracy: train.map(|s| s.accuracy),
+            validation_loss: validation.map(|s| s.loss),
+            validation_cost: validation.map(|s| s.cost),
+            validation_accuracy: validation.map(|s| s.accuracy),
+        }
     }
 }
 
@@ -80,22 +81,13 @@ impl SummaryRow {
     /// The row of a run with `hyperparameters` on `splits`, the training, validation and test split; `test` are its scores
     /// on the last.
     pub fn new(run: &Run, hyperparameters: Hyperparameters, splits: &[String; 3], test: Option<Scores>) -> Self {
-        let scores = run.epochs.last().and_then(|epoch| epoch.scores).unwrap_or_default();
-        let [train_loss, train_cost, train_accuracy] = columns(scores.train);
-        let [validation_loss, validation_cost, validation_accuracy] = columns(scores.validation);
-        let [test_loss, _, test_accuracy] = columns(test);
         Self {
             setting: run.setting.name(),
             reported_test_accuracy: hyperparameters.reported_test_accuracy(splits),
             hyperparameters,
-            train_loss,
-            train_cost,
-            train_accuracy,
-            validation_loss,
-            validation_cost,
-            validation_accuracy,
-            test_loss,
-            test_accuracy,
+            scores: run.epochs.last().map(ScoreColumns::from).unwrap_or_default(),
+            test_loss: test.map(|s| s.loss),
+            test_accuracy: test.map(|s| s.accuracy),
             train_seconds: run.seconds(),
         }
     }
@@ -103,26 +95,19 @@ impl SummaryRow {
 
 impl From<&Epoch> for CurveRow {
     fn from(epoch: &Epoch) -> Self {
-        let scores = epoch.scores.unwrap_or_default();
-        let [train_loss, train_cost, train_accuracy] = columns(scores.train);
-        let [validation_loss, validation_cost, validation_accuracy] = columns(scores.validation);
-        Self {
-            epoch: epoch.number,
-            learning_rate: epoch.learning_rate,
-            train_loss,
-            train_cost,
-            train_accuracy,
-            validation_loss,
-            validation_cost,
-            validation_accuracy,
-            epoch_seconds: epoch.seconds,
-        }
+        let Epoch { number, learning_rate, seconds, .. } = *epoch;
+        Self { epoch: number, learning_rate, scores: epoch.into(), epoch_seconds: seconds }
     }
 }
 
-/// Loss, cost and accuracy.
-fn columns(scores: Option<Scores>) -> [Option<f64>; 3] {
-    scores.map_or([None; 3], |s| [s.loss, s.cost, s.accuracy].map(Some))
+impl CurveRow {
+    /// The losses and the costs of `rows`, as figures show them.
+    pub fn curves(rows: &[Self]) -> [Curves; 2] {
+        [
+            Curves::new("loss", rows.iter().map(|r| (r.epoch, [r.scores.train_loss, r.scores.validation_loss]))),
+            Curves::new("cost", rows.iter().map(|r| (r.epoch, [r.scores.train_cost, r.scores.validation_cost]))),
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -138,12 +123,14 @@ mod tests {
         CurveRow {
             epoch: 1,
             learning_rate: 0.001,
-            train_loss: Some(1.9),
-            train_cost: Some(2.1),
-            train_accuracy: Some(0.25),
-            validation_loss: None,
-            validation_cost: None,
-            validation_accuracy: None,
+            scores: ScoreColumns {
+                train_loss: Some(1.9),
+                train_cost: Some(2.1),
+                train_accuracy: Some(0.25),
+                validation_loss: None,
+                validation_cost: None,
+                validation_accuracy: None,
+            },
             epoch_seconds: 0.5,
         }
     }
@@ -152,12 +139,14 @@ mod tests {
         SummaryRow {
             setting: "lambda0_eta0.1".into(),
             hyperparameters: Hyperparameters { seed: u64::MAX, ..Hyperparameters::default() },
-            train_loss: Some(5.0),
-            train_cost: Some(5.0),
-            train_accuracy: Some(0.4),
-            validation_loss: Some(8.0),
-            validation_cost: Some(8.0),
-            validation_accuracy: Some(0.3),
+            scores: ScoreColumns {
+                train_loss: Some(5.0),
+                train_cost: Some(5.0),
+                train_accuracy: Some(0.4),
+                validation_loss: Some(8.0),
+                validation_cost: Some(8.0),
+                validation_accuracy: Some(0.3),
+            },
             test_loss: Some(8.0),
             test_accuracy: Some(0.2877),
             reported_test_accuracy: None,

@@ -21,12 +21,12 @@ pub fn results(rows: &[SummaryRow]) -> String {
         });
         table += &line([
             &row.setting,
-            &short(row.hyperparameters.lambda),
-            &short(row.hyperparameters.eta),
-            &loss(row.train_loss),
-            &accuracy(row.train_accuracy),
-            &loss(row.validation_loss),
-            &accuracy(row.validation_accuracy),
+            &in_ten_characters(row.hyperparameters.lambda),
+            &in_ten_characters(row.hyperparameters.eta),
+            &loss(row.scores.train_loss),
+            &accuracy(row.scores.train_accuracy),
+            &loss(row.scores.validation_loss),
+            &accuracy(row.scores.validation_accuracy),
             &loss(row.test_loss),
             &accuracy(row.test_accuracy),
             &accuracy(row.reported_test_accuracy),
@@ -65,8 +65,8 @@ fn line(cells: [&str; 12]) -> String {
     line + "\n"
 }
 
-/// λ or η, in at most ten characters.
-fn short(value: f64) -> String {
+/// λ or η.
+fn in_ten_characters(value: f64) -> String {
     let text = value.to_string();
     if text.len() <= 8 { text } else { format!("{value:.2e}") }
 }
@@ -100,6 +100,7 @@ fn seconds(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use onelayer::hyperparameters::Hyperparameters;
+    use onelayer::train::table::ScoreColumns;
 
     use super::*;
 
@@ -107,12 +108,14 @@ mod tests {
         SummaryRow {
             setting: "lambda0.1_eta0.001".into(),
             hyperparameters: Hyperparameters { lambda: 0.1, ..Hyperparameters::default() },
-            train_loss: Some(1.65432),
-            train_cost: Some(1.7),
-            train_accuracy: Some(0.4321),
-            validation_loss: Some(12.3456),
-            validation_cost: Some(1.9),
-            validation_accuracy: Some(1.0),
+            scores: ScoreColumns {
+                train_loss: Some(1.65432),
+                train_cost: Some(1.7),
+                train_accuracy: Some(0.4321),
+                validation_loss: Some(12.3456),
+                validation_cost: Some(1.9),
+                validation_accuracy: Some(1.0),
+            },
             test_loss: None,
             test_accuracy: Some(0.3935),
             reported_test_accuracy: Some(0.394),
@@ -144,8 +147,7 @@ mod tests {
         for number in [0.0, 1e-300, 0.123_456_789, 99.999, 123.456, 99_999.6, 1e99] {
             let extreme = SummaryRow {
                 hyperparameters: Hyperparameters { lambda: number, eta: number, ..Hyperparameters::default() },
-                train_loss: Some(number),
-                validation_loss: Some(number),
+                scores: ScoreColumns { train_loss: Some(number), validation_loss: Some(number), ..row().scores },
                 test_loss: Some(number),
                 test_accuracy: Some(0.0),
                 reported_test_accuracy: Some(1.0),
