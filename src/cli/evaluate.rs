@@ -55,21 +55,13 @@ enum Split {
 }
 
 impl Split {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Test => "test",
-            Self::Validation => "validation",
-            Self::Train => "train",
-        }
-    }
-
-    /// The images of the split, and the names of the files that they come from.
-    fn of(self, loaded: &Loaded) -> (&Dataset, &str) {
+    /// The name of the split, its images, and the names of the files that they come from.
+    fn of(self, loaded: &Loaded) -> (&'static str, &Dataset, &str) {
         let [train, validation, test] = &loaded.names;
         match self {
-            Self::Test => (&loaded.splits.test, test),
-            Self::Validation => (&loaded.splits.validation, validation),
-            Self::Train => (&loaded.splits.train, train),
+            Self::Test => ("test", &loaded.splits.test, test),
+            Self::Validation => ("validation", &loaded.splits.validation, validation),
+            Self::Train => ("train", &loaded.splits.train, train),
         }
     }
 }
@@ -78,7 +70,7 @@ impl Split {
 struct Evaluation<'a> {
     /// The model's name in file names.
     setting: &'a str,
-    split: Split,
+    split: &'static str,
     images: &'a Dataset,
     scores: Scores,
     confusion: Confusion,
@@ -93,11 +85,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_setting(setting, &args.model)?;
     let folder = args.out.open()?;
     let loaded = args.data.load(args.quiet)?;
-    let (images, source) = args.split.of(&loaded);
+    let (split, images, source) = args.split.of(&loaded);
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let outcomes = outcomes(&[(&model.parameters, model.hyperparameters.loss)], images, &normalizer)?.remove(0);
     let (scores, confusion) = (outcomes.scores(model.hyperparameters.lambda), outcomes.confusion());
-    let evaluation = Evaluation { setting, split: args.split, images, scores, confusion, outcomes };
+    let evaluation = Evaluation { setting, split, images, scores, confusion, outcomes };
     let files = evaluation.files(folder.dialect())?;
     folder.write(&files)?;
     if !args.quiet {
@@ -126,11 +118,8 @@ fn check_setting(setting: &str, model: &Path) -> anyhow::Result<()> {
 impl Evaluation<'_> {
     /// The tables and figures by name. Those of the test split, which `train` writes too, are named by the setting only.
     fn files(&self, dialect: Dialect) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-        let (setting, split) = (self.setting, self.split.name());
-        let name = match self.split {
-            Split::Test => setting.to_owned(),
-            _ => format!("{setting}_{split}"),
-        };
+        let Self { setting, split, .. } = self;
+        let name = if *split == "test" { setting.to_string() } else { format!("{setting}_{split}") };
         let title = format!("{setting}, {split} split");
         let [right, wrong] = [true, false].map(|right| self.most_confident(right));
         Ok(vec![
@@ -157,7 +146,7 @@ impl Evaluation<'_> {
         format!(
             "{}\n{} split, {} images of {source}\nloss {loss:.4}, cost {cost:.4}, accuracy {} %\n\n{}\n",
             self.setting,
-            self.split.name(),
+            self.split,
             self.images.len(),
             percent(accuracy),
             table::classes(&class_rows(&self.confusion)),

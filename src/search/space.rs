@@ -146,7 +146,7 @@ mod tests {
         assert!(half(share(&|t| t.setting.lambda() < 0.01)));
         assert!(half(share(&|t| t.setting.eta() < 0.01_f64.sqrt() * 0.001_f64.sqrt())));
         assert!(half(share(&|t| t.setting.loss() == Loss::Bce)));
-        assert!(half(share(&|t| t.setting.decay().is_none())));
+        assert!(half(share(&|t| t.setting.decay.is_none())));
         assert!(half(share(&|t| t.batch_size == 50)));
         assert!(half(share(&|t| t.flip == 0.5)));
         assert_eq!(share(&|t| (0.001..=0.1).contains(&t.setting.lambda())), 1.0);

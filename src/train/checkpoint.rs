@@ -22,6 +22,7 @@ use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
 use crate::hyperparameters::{Hyperparameters, Setting};
 use crate::network::Parameters;
 use crate::shape::Dims;
+use crate::train::model::SPLITS;
 use crate::train::start::digest_of;
 use crate::train::{Divergence, Epoch, Job, Run, SplitScores, State};
 
@@ -52,13 +53,10 @@ impl Checkpoints {
     /// The checkpoints of `job`; computes the digests of its images.
     pub fn of(job: &Job) -> Self {
         let names: Vec<_> = job.settings.iter().map(|setting| setting.name()).collect();
-        let [train, validation, test] = job.names.clone();
         let mut identity = vec![("version", env!("CARGO_PKG_VERSION").into()), ("settings", names.join(" "))];
         identity.extend(hyperparameters(job));
+        identity.extend(SPLITS.into_iter().zip(job.names.clone()));
         identity.extend([
-            ("train_split", train),
-            ("validation_split", validation),
-            ("test_split", test),
             ("train_sha256", job.splits.train.sha256()),
             ("validation_sha256", job.splits.validation.sha256()),
             ("test_sha256", job.splits.test.sha256()),
@@ -153,15 +151,8 @@ impl Checkpoints {
     fn run(&self, file: &Reader, i: usize, setting: Setting) -> Result<Run> {
         let Dims { features, classes } = self.dims;
         let name = |part: &str| format!("{i}.{part}");
-        let parameter = |name: &str, expected: &[usize]| {
-            let (shape, values) = file.f32(name)?;
-            if shape == expected {
-                return Ok(values);
-            }
-            Err(file.shape_error(name, crate::shape::shape_text(expected), &shape))
-        };
-        let weight = parameter(&name("weight"), &[classes, features])?;
-        let bias = parameter(&name("bias"), &[classes])?;
+        let weight = file.f32_of(&name("weight"), &[classes, features])?;
+        let bias = file.f32_of(&name("bias"), &[classes])?;
         let (shape, values) = file.f64(&name("epochs"))?;
         if shape.get(1..) != Some(&[COLUMNS]) {
             return Err(file.shape_error(&name("epochs"), format!("(epochs, {COLUMNS})"), &shape));

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
+use crate::files::csv::from_fields;
 use crate::files::npz::{self, Elements};
 use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
 use crate::hyperparameters::{Decay, Hyperparameters, Origin, Shuffle};
@@ -42,7 +43,7 @@ pub struct ModelFile {
 }
 
 /// The names of [`ModelFile::splits`] in the metadata.
-const SPLITS: [&str; 3] = ["train_split", "validation_split", "test_split"];
+pub(super) const SPLITS: [&str; 3] = ["train_split", "validation_split", "test_split"];
 
 impl ModelFile {
     /// The model at the end of `run`, which was trained with `hyperparameters` on images normalised by `normalizer`.
@@ -86,18 +87,11 @@ impl ModelFile {
         let &[classes @ 1..=usize::MAX, features @ 1..=usize::MAX] = &shape[..] else {
             return Err(file.shape_error("weight", "(k, d)".into(), &shape));
         };
-        let vector = |name, length| {
-            let (shape, values) = file.f32(name)?;
-            if shape != [length] {
-                return Err(file.shape_error(name, format!("({length})"), &shape));
-            }
-            Ok(values)
-        };
         let [train, validation, test] = SPLITS.map(|name| file.field(name));
         let model = Self {
-            parameters: Parameters { dims: Dims { features, classes }, weight, bias: vector("bias", classes)? },
-            mean: vector("mean", features)?,
-            std: vector("std", features)?,
+            parameters: Parameters { dims: Dims { features, classes }, weight, bias: file.f32_of("bias", &[classes])? },
+            mean: file.f32_of("mean", &[features])?,
+            std: file.f32_of("std", &[features])?,
             setting: file.field("setting")?,
             hyperparameters: read_hyperparameters(&file)?,
             splits: [train?, validation?, test?],
@@ -111,11 +105,7 @@ impl ModelFile {
     }
 
     /// The arrays for NumPy as an `.npz` file: `W` (k,d), `b` (k), `mean` (d) and `std` (d), all `float32`; training can
-    /// start from it. Equal models give equal bytes.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`to_bytes`](Self::to_bytes).
+    /// start from it. Equal models give equal bytes; errors are those of [`to_bytes`](Self::to_bytes).
     pub fn to_npz(&self) -> Result<Vec<u8>> {
         self.check("")?;
         let [b, mean, std, w] = self.tensors();
@@ -166,14 +156,14 @@ fn read_hyperparameters(file: &Reader) -> Result<Hyperparameters> {
         Hyperparameters { shuffle: Shuffle::Unknown, start: Origin::Unknown, ..Default::default() }.to_texts();
     let decay: Option<Decay> = file.optional("decay")?;
     let text = |name: &str| match (name, decay) {
-        ("decay_every", Some(decay)) => decay.every().to_string(),
-        ("decay_factor", Some(decay)) => decay.factor().to_string(),
+        ("decay_every", Some(decay)) => decay.every.to_string(),
+        ("decay_factor", Some(decay)) => decay.factor.to_string(),
         _ => match file.text(name) {
             None if !REQUIRED.contains(&name) => defaults.get(name).cloned().unwrap_or_default(),
             found => found.unwrap_or_default().to_owned(),
         },
     };
-    Hyperparameters::from_texts(text).map_err(|reason| file.format_error(reason))
+    from_fields(text).map_err(|reason| file.format_error(reason))
 }
 
 #[cfg(test)]

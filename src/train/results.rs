@@ -19,13 +19,10 @@ use crate::train::{Job, Run, snapshot};
 /// A training that has ended.
 #[derive(Debug)]
 pub struct Results<'a> {
-    /// The job.
     pub job: &'a Job<'a>,
-    /// The trained settings.
     pub runs: &'a [Run],
     /// The outcomes of each run on the test split; `None` if it diverged.
     pub test: &'a [Option<Outcomes>],
-    /// The program, command, machine and data.
     pub provenance: &'a Provenance,
     /// True to write each model as `.npz` too.
     pub npz: bool,
@@ -45,11 +42,7 @@ impl Results<'_> {
     }
 
     /// Writes the files. Old files of the same settings that this training does not write, such as the weights of a
-    /// setting that now diverged, would contradict the new ones and are removed.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Folder::write`] and [`Folder::remove`].
+    /// setting that now diverged, would contradict the new ones and are [removed](Folder::remove).
     pub fn write(&self, folder: &Folder) -> Result<()> {
         let dialect = folder.dialect();
         let runs = self.runs.par_iter().zip(self.test);

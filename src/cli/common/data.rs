@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::ValueEnum;
 use onelayer::dataset::cifar10::{self, BatchFile};
 use onelayer::dataset::fetch::{self, Catalog, Source};
@@ -82,16 +82,11 @@ impl DataArgs {
     pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
         let loaded = match self.dataset() {
             DatasetName::Cifar10 => self.load_cifar10(quiet)?,
-            DatasetName::Sample => {
-                let dir = self.dir();
-                Loaded {
-                    splits: sample::load(&dir).context(
-                        "the sample comes with the source code: run the program there, or give the folder as --data-dir",
-                    )?,
-                    names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
-                    files: sample::PARTS.map(|part| part.0).to_vec(),
-                }
-            }
+            DatasetName::Sample => Loaded {
+                splits: sample::load(&self.dir())?,
+                names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
+                files: sample::PARTS.map(|part| part.0).to_vec(),
+            },
         };
         match self.validation_size {
             Some(size) => loaded.hold_out(size),
@@ -138,10 +133,7 @@ impl DataArgs {
         Ok(Self {
             dataset: self.dataset.or(dataset),
             train_batches: self.train_batches.or(config.train_batches.clone()),
-            validation_size: match split {
-                true => self.validation_size,
-                false => config.validation_size,
-            },
+            validation_size: if split { self.validation_size } else { config.validation_size },
             ..self
         })
     }

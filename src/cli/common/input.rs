@@ -16,30 +16,20 @@ const MAX_BYTES: u64 = 256 << 20;
 /// The first bytes of every zip archive, and so of every `.npz`.
 const ZIP_MAGIC: &[u8] = b"PK";
 
-/// Reads the file at `path`.
-///
-/// # Errors
-///
-/// Those of the operating system, and [`io::ErrorKind::FileTooLarge`] above 256 MiB.
+/// Reads the file at `path`, unless it has more than 256 MiB.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if read as u64 > MAX_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it must have at most {MAX_BYTES} bytes, but has more"),
-        ));
+        return Err(io::Error::other(format!("it must have at most {MAX_BYTES} bytes, but has more")));
     }
     Ok(bytes)
 }
 
-/// Reads the file at `path` as text.
-///
-/// # Errors
-///
-/// Those of [`read`], and [`io::ErrorKind::InvalidData`] if the content is not UTF-8.
-pub fn read_text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read(path)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+/// Reads the text file `path`, the value of `argument`.
+pub fn read_text(path: &Path, argument: &str) -> anyhow::Result<String> {
+    let text = read(path).map_err(anyhow::Error::from).and_then(|bytes| Ok(String::from_utf8(bytes)?));
+    text.with_context(|| format!("cannot read {argument} {}", path.display()))
 }
 
 /// Reads the CIFAR-10 model in the file `path`, the value of `argument`.

@@ -148,11 +148,6 @@ impl Work {
         };
         Self { bar, quiet, begun: Instant::now(), done: 0, total: 0, members: 1 }
     }
-
-    /// How long the rest will take.
-    fn left(&self) -> Duration {
-        self.begun.elapsed().mul_f64((self.total - self.done) as f64 / self.done as f64)
-    }
 }
 
 impl Observer for Work {
@@ -171,7 +166,10 @@ impl Observer for Work {
         match self.done {
             _ if self.quiet => {}
             0 => self.bar.suspend(|| say!("{text}")),
-            _ => self.bar.suspend(|| say!("{text}, {} left", HumanDuration(self.left()))),
+            done => {
+                let left = self.begun.elapsed().mul_f64((self.total - done) as f64 / done as f64);
+                self.bar.suspend(|| say!("{text}, {} left", HumanDuration(left)));
+            }
         }
     }
 
