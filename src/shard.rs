@@ -57,6 +57,12 @@ impl Shard {
     }
 }
 
+impl Default for Shard {
+    fn default() -> Self {
+        Self::WHOLE
+    }
+}
+
 impl FromStr for Shard {
     type Err = Error;
 
@@ -118,8 +124,8 @@ pub struct ShardTable<'a, R> {
     folder: &'a Folder,
     shard: Shard,
     runs: usize,
-    /// By run.
-    rows: Vec<R>,
+    /// The rows, by run.
+    pub rows: Vec<R>,
 }
 
 impl<'a, R: Sharded> ShardTable<'a, R> {
@@ -163,12 +169,8 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         for row in found {
             let (job, name, row) = (R::JOB, row.name(), row.with_runs_of(first));
             if row.run() >= self.runs || !self.shard.has(row.run()) {
-                return Err(format!(
-                    "{name} is not in shard {} of this {job} of {} {}",
-                    self.shard,
-                    self.runs,
-                    R::RUNS
-                ));
+                let Self { shard, runs, .. } = self;
+                return Err(format!("{name} is not in shard {shard} of this {job} of {runs} {}", R::RUNS));
             }
             let closest = planned(row.run()).iter().map(|planned| differences(planned, &row)).min_by_key(Vec::len);
             if let Some((column, expected, found)) = closest.unwrap_or_default().first() {
@@ -190,11 +192,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         (0..self.runs).filter(|run| self.shard.has(*run) && !done.contains(run)).collect()
     }
 
-    /// Adds the rows of runs that are done, and writes the table.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Folder::write`].
+    /// Adds the rows of runs that are done, and writes the table with [`Folder::write`].
     pub fn add(&mut self, rows: Vec<R>) -> Result<()> {
         self.rows.extend(rows);
         self.rows.sort_by_key(R::run);
@@ -203,8 +201,8 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
 
     /// How far the job is, such as `4 of 8 trials`.
     pub fn progress(&self) -> String {
-        let done: BTreeSet<usize> = self.rows.iter().map(R::run).collect();
-        format!("{} of {} {}", done.len(), self.shard.share(self.runs), R::RUNS)
+        let share = self.shard.share(self.runs);
+        format!("{} of {share} {}", share - self.left().len(), R::RUNS)
     }
 
     /// `error`, with how far the job is if training was interrupted.
@@ -213,11 +211,6 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
             Error::Interrupted => Error::Stopped { after: self.progress() },
             error => error,
         }
-    }
-
-    /// The rows, by run.
-    pub fn rows(&self) -> &[R] {
-        &self.rows
     }
 
     fn name(&self) -> String {
@@ -239,29 +232,25 @@ fn differences<R: Sharded>(a: &R, b: &R) -> Vec<(&'static str, String, String)> 
 /// one, if a row or a shard is there twice or missing.
 pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
     let origins: Vec<_> = tables.iter().map(|(path, rows)| origin(path, rows)).collect::<Result<_>>()?;
-    let Some((first_job, first)) = origins.first() else {
-        return refuse("no table was given".into());
-    };
+    let (first_job, first) = origins.first().ok_or_else(|| refused("no table was given"))?;
     let mut paths = BTreeMap::new();
     for ((path, _), (job, shard)) in tables.iter().zip(&origins) {
         let (a, b) = (tables[0].0.display(), path.display());
-        if job != first_job {
-            return refuse(format!("{a} and {b} are from different jobs: {first_job}; and {job}"));
-        }
-        if shard.of != first.of {
-            return refuse(format!("{a} is shard {first}, but {b} is shard {shard}: the job was split in two ways"));
-        }
+        check(job == first_job, || format!("{a} and {b} are from different jobs: {first_job}; and {job}"))?;
+        check(shard.of == first.of, || {
+            format!("{a} is shard {first}, but {b} is shard {shard}: the job was split in two ways")
+        })?;
         if let Some(twin) = paths.insert(shard, path) {
-            return refuse(format!("{} and {b} are both shard {shard}", twin.display()));
+            return Err(refused(format!("{} and {b} are both shard {shard}", twin.display())));
         }
     }
     let missing = first.siblings().filter(|shard| !paths.contains_key(shard));
     let missing: Vec<String> = missing.map(|shard| shard.to_string()).take(NAMED).collect();
-    match first.of - paths.len() - missing.len() {
-        0 if missing.is_empty() => {}
-        0 => return refuse(format!("missing shards: {}", missing.join(", "))),
-        more => return refuse(format!("missing shards: {} and {more} more", missing.join(", "))),
-    }
+    let and_more = match first.of - paths.len() - missing.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    check(missing.is_empty(), || format!("missing shards: {}{and_more}", missing.join(", ")))?;
     let mut rows: Vec<R> = tables.into_iter().flat_map(|(_, rows)| rows).collect();
     rows.sort_by_key(R::run);
     Ok(rows.into_iter().map(|row| row.in_shard(Shard::WHOLE)).collect())
@@ -270,37 +259,31 @@ pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
 /// The job and the shard of a table, whose rows are all from that shard, each there once, without a missing run.
 fn origin<R: Sharded>(path: &Path, rows: &[R]) -> Result<(String, Shard)> {
     let table = path.display();
-    let Some(first) = rows.first() else {
-        return refuse(format!("{table} has no rows"));
-    };
+    let first = rows.first().ok_or_else(|| refused(format!("{table} has no rows")))?;
     let (job, shard, all) = (first.job(), first.shard(), first.runs());
     let (mut names, mut runs) = (BTreeSet::new(), BTreeSet::new());
     for row in rows {
-        let name = row.name();
-        if row.job() != job {
-            return refuse(format!("{table} has rows of two jobs: {job}; and {}", row.job()));
-        }
-        if row.shard() != shard {
-            return refuse(format!("{table} has rows of two shards: {shard} and {}", row.shard()));
-        }
-        if row.run() >= all || !shard.has(row.run()) {
-            return refuse(format!("{table}: {name} is not in shard {shard} of {all} {}", R::RUNS));
-        }
-        if !names.insert(name) {
-            return refuse(format!("{table}: {} is there twice", row.name()));
-        }
-        runs.insert(row.run());
+        let (name, run) = (row.name(), row.run());
+        check(row.job() == job, || format!("{table} has rows of two jobs: {job}; and {}", row.job()))?;
+        check(row.shard() == shard, || format!("{table} has rows of two shards: {shard} and {}", row.shard()))?;
+        let is_of_shard = run < all && shard.has(run);
+        check(is_of_shard, || format!("{table}: {name} is not in shard {shard} of {all} {}", R::RUNS))?;
+        check(names.insert(row.name()), || format!("{table}: {name} is there twice"))?;
+        runs.insert(run);
     }
     let (done, share) = (runs.len(), shard.share(all));
-    if done != share {
-        let runs = R::RUNS;
-        return refuse(format!("{table} must have {share} {runs}, but has {done}: finish it with --resume first"));
-    }
+    check(done == share, || {
+        format!("{table} must have {share} {}, but has {done}: finish it with --resume first", R::RUNS)
+    })?;
     Ok((job, shard))
 }
 
-fn refuse<T>(reason: String) -> Result<T> {
-    Err(Error::Merge { reason })
+fn check(condition: bool, reason: impl FnOnce() -> String) -> Result<()> {
+    if condition { Ok(()) } else { Err(refused(reason())) }
+}
+
+fn refused(reason: impl Into<String>) -> Error {
+    Error::Merge { reason: reason.into() }
 }
 
 #[cfg(test)]
@@ -475,7 +458,7 @@ mod tests {
         table.add(measured.clone()).unwrap();
         table.add(rows(shard("1/2"), 6, 0)[..1].to_vec()).unwrap();
         let (table, remark) = open(&folder, true).unwrap();
-        assert_eq!(table.rows(), measured, "run 0 lacks a row");
+        assert_eq!(table.rows, measured, "run 0 lacks a row");
         assert_eq!((table.left(), table.progress()), (vec![0, 4], "1 of 3 runs".into()));
         assert!(remark.unwrap().ends_with("example_shard1of2.csv: 1 of 3 runs are done"));
         assert_eq!(table.stopped(Error::Interrupted).to_string(), "stopped after 1 of 3 runs");

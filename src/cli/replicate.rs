@@ -139,11 +139,7 @@ pub fn print(replication: &Replication) {
 
 fn setting_line(row: &SettingRow) -> String {
     let reported = or_dash(row.reported, |reported| {
-        let place = match row.reported_in_run_95 {
-            Some(true) => " in",
-            Some(false) => " out",
-            None => "",
-        };
+        let place = row.reported_in_run_95.map_or("", |inside| if inside { " in" } else { " out" });
         percent(reported) + place
     });
     let diverged = match row.diverged {

@@ -59,7 +59,7 @@ pub struct Args {
         default_value = "10x0.3",
         value_parser = decay
     )]
-    decay: Vec<OptionalDecay>,
+    decay: Vec<Option<Decay>>,
     /// Probabilities of a flip to try
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0,0.5", allow_negative_numbers = true)]
     flip: Vec<f64>,
@@ -93,15 +93,8 @@ pub struct Args {
     quiet: bool,
 }
 
-/// The value of `--decay`. A type of its own, because clap takes an `Option` for an argument that can be omitted.
-#[derive(Clone, Copy)]
-struct OptionalDecay(Option<Decay>);
-
-fn decay(text: &str) -> onelayer::Result<OptionalDecay> {
-    Ok(OptionalDecay(match text {
-        "none" => None,
-        _ => Some(text.parse()?),
-    }))
+fn decay(text: &str) -> onelayer::Result<Option<Decay>> {
+    if text == "none" { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// Trains the trials that are left, and retrains the best of a whole search.
@@ -129,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         show!("same search with --resume and without --shard retrains the best setting.");
         return Ok(ExitCode::SUCCESS);
     }
-    let Some(best) = found.best() else {
+    let Some(best) = search::best(&found.rows) else {
         drop(work);
         show!("Every trial diverged; try smaller learning rates (--eta).");
         return Ok(ExitCode::FAILURE);
@@ -151,7 +144,7 @@ impl Args {
             lambdas: self.lambda.clone(),
             etas: self.eta.clone(),
             losses: self.loss.clone(),
-            decays: self.decay.iter().map(|decay| decay.0).collect(),
+            decays: self.decay.clone(),
             batch_sizes: self.batch_size.clone(),
             flips: self.flip.clone(),
         };

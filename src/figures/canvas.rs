@@ -1,7 +1,7 @@
 //! What the figures share: colours, the font, text, axes, enlarged images and PNG.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::Once;
 
 use plotters::chart::{ChartContext, MeshStyle};
 use plotters::coord::Shift;
@@ -87,12 +87,10 @@ fn draw((width, height): (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -
 }
 
 fn register_font_once() {
-    static REGISTERED: OnceLock<()> = OnceLock::new();
-    REGISTERED.get_or_init(|| {
-        let bytes = epaint_default_fonts::UBUNTU_LIGHT;
-        if register_font(FONT, FontStyle::Normal, bytes).is_err() {
-            panic!("the font that is compiled in is a valid one");
-        }
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        let registered = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+        assert!(registered.is_ok(), "the font that is compiled in is a valid one");
     });
 }
 

@@ -50,7 +50,7 @@ pub struct EpochMark {
 
 impl Chart {
     pub fn new(curves: &Curves) -> Self {
-        let scale = Scale::new(curves);
+        let scale = Scale { last: curves.last_epoch(), range: curves.range() };
         let lines = [("training", &curves.training), ("validation", &curves.validation)];
         Self {
             quantity: curves.quantity,
@@ -71,10 +71,6 @@ struct Scale {
 }
 
 impl Scale {
-    fn new(curves: &Curves) -> Self {
-        Self { last: curves.last_epoch(), range: curves.range() }
-    }
-
     fn x(&self, epoch: i32) -> f64 {
         tenths(LEFT + (RIGHT - LEFT) * f64::from(epoch) / f64::from(self.last))
     }
@@ -117,24 +113,20 @@ impl Scale {
 
     fn marks(&self, curves: &Curves) -> Vec<EpochMark> {
         let pairs = curves.training.iter().zip(&curves.validation);
-        let epochs: Vec<i32> = curves.training.iter().map(|point| point.0).collect();
+        let middles: Vec<f64> = curves.training.iter().map(|point| self.x(point.0)).collect();
         pairs
             .enumerate()
             .map(|(i, (&(epoch, training), &(_, validation)))| {
-                // Halfway to the neighbours.
-                let edge = |neighbour: Option<&i32>| {
-                    let x = neighbour.map(|&other| (self.x(epoch) + self.x(other)) / 2.0);
-                    x.unwrap_or(self.x(epoch))
-                };
-                let left = edge(i.checked_sub(1).and_then(|i| epochs.get(i)));
-                let right = edge(epochs.get(i + 1));
+                // Halfway to the neighbours; the first and the last epoch end in their middle.
+                let left = (middles[i.saturating_sub(1)] + middles[i]) / 2.0;
+                let right = (middles[i] + middles[(i + 1).min(middles.len() - 1)]) / 2.0;
                 let values = [("training", training), ("validation", validation)];
                 let dots = values.into_iter().filter_map(|(s, v)| Some((s, self.y(v?))));
                 EpochMark {
                     text: epoch_text(epoch, values),
                     left: tenths(left),
                     width: tenths((right - left).max(1.0)),
-                    middle: self.x(epoch),
+                    middle: middles[i],
                     dots: dots.collect(),
                 }
             })

@@ -88,27 +88,20 @@ pub struct SearchPart {
     pub figure: Option<Vec<u8>>,
 }
 
-/// A file that is not in the folder.
-pub struct Missing {
-    /// The part that it would show.
-    pub part: &'static str,
-    pub file: String,
-    /// The command that writes it.
-    pub command: &'static str,
-}
+/// A part of the page, its file, which is not in the folder, and the command that writes it.
+pub type Missing = (&'static str, String, &'static str);
 
 impl Contents {
     /// Reads the folder `path`.
     pub fn read(path: &Path) -> Result<Self> {
         fs::read_dir(path).map_err(Error::io("read the folder", path))?;
-        let folder = Reader { folder: path };
-        let summary: Vec<SummaryRow> = folder.table("summary.csv")?.unwrap_or_default();
+        let summary: Vec<SummaryRow> = table(path, "summary.csv")?.unwrap_or_default();
         let contents = Self {
-            settings: summary.into_par_iter().map(|row| SettingPart::read(&folder, row)).collect::<Result<_>>()?,
-            gradcheck: folder.table("gradcheck.csv")?,
-            replication: ReplicationPart::read(&folder)?,
-            search: SearchPart::read(&folder)?,
-            provenance: folder.file(provenance::FILE, Provenance::from_json)?,
+            settings: summary.into_par_iter().map(|row| SettingPart::read(path, row)).collect::<Result<_>>()?,
+            gradcheck: table(path, "gradcheck.csv")?,
+            replication: ReplicationPart::read(path)?,
+            search: SearchPart::read(path)?,
+            provenance: file(path, provenance::FILE, Provenance::from_json)?,
         };
         if contents.settings.is_empty() && contents.gradcheck.is_none() {
             return Err(Error::format(
@@ -155,15 +148,15 @@ impl Contents {
             ]);
         }
         let missing = parts.into_iter().filter(|(.., is_missing)| *is_missing);
-        missing.map(|(part, file, command, _)| Missing { part, file, command }).collect()
+        missing.map(|(part, file, command, _)| (part, file, command)).collect()
     }
 }
 
 impl SettingPart {
-    fn read(folder: &Reader, summary: SummaryRow) -> Result<Self> {
+    fn read(folder: &Path, summary: SummaryRow) -> Result<Self> {
         let name = &summary.setting;
-        let all: Option<Vec<CurveRow>> = folder.table(&format!("curves_{name}.csv"))?;
-        let snapshots = folder.file(&format!("snapshots_{name}.jpg"), |bytes, path| {
+        let all: Option<Vec<CurveRow>> = table(folder, &format!("curves_{name}.csv"))?;
+        let snapshots = file(folder, &format!("snapshots_{name}.jpg"), |bytes, path| {
             let epochs = snapshots::epochs(bytes, path)?;
             match &all {
                 Some(rows) if rows.len() != epochs => Err(Error::format(
@@ -181,11 +174,11 @@ impl SettingPart {
             curves: shown,
             weights: match snapshots {
                 Some(_) => None,
-                None => folder.file(&format!("weights_{name}.png"), picture)?,
+                None => file(folder, &format!("weights_{name}.png"), picture)?,
             },
             snapshots,
-            histogram: folder.table(&format!("probabilities_{name}.csv"))?.map(|rows| Histogram::new(&rows)),
-            confusion: folder.file(&format!("confusion_{name}.csv"), read_confusion)?,
+            histogram: table(folder, &format!("probabilities_{name}.csv"))?.map(|rows| Histogram::new(&rows)),
+            confusion: file(folder, &format!("confusion_{name}.csv"), read_confusion)?,
             summary,
         })
     }
@@ -216,12 +209,12 @@ impl SettingPart {
 }
 
 impl ReplicationPart {
-    fn read(folder: &Reader) -> Result<Option<Self>> {
-        let Some(settings) = folder.table("replication_summary.csv")? else {
+    fn read(folder: &Path) -> Result<Option<Self>> {
+        let Some(settings) = table(folder, "replication_summary.csv")? else {
             return Ok(None);
         };
-        let verdicts = folder.table("replication_verdicts.csv")?;
-        Ok(Some(Self { settings, verdicts, figure: folder.file("replication.png", picture)? }))
+        let verdicts = table(folder, "replication_verdicts.csv")?;
+        Ok(Some(Self { settings, verdicts, figure: file(folder, "replication.png", picture)? }))
     }
 
     /// True if the course report states an accuracy for a setting, trained as here.
@@ -231,13 +224,13 @@ impl ReplicationPart {
 }
 
 impl SearchPart {
-    fn read(folder: &Reader) -> Result<Option<Self>> {
-        let Some(mut trials) = folder.table::<SearchRow>("search.csv")? else {
+    fn read(folder: &Path) -> Result<Option<Self>> {
+        let Some(mut trials) = table::<SearchRow>(folder, "search.csv")? else {
             return Ok(None);
         };
         let accuracy = |row: &SearchRow| row.validation_accuracy.unwrap_or(f64::NEG_INFINITY);
         trials.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
-        Ok(Some(Self { trials, figure: folder.file("search.png", picture)? }))
+        Ok(Some(Self { trials, figure: file(folder, "search.png", picture)? }))
     }
 }
 
@@ -257,27 +250,21 @@ fn picture(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     Ok(bytes.to_vec())
 }
 
-/// Reads the files of a folder that are there.
-struct Reader<'a> {
-    folder: &'a Path,
+/// The rows of the table `name` of `folder`, if it is there.
+fn table<R: Row>(folder: &Path, name: &str) -> Result<Option<Vec<R>>> {
+    file(folder, name, from_csv)
 }
 
-impl Reader<'_> {
-    fn table<R: Row>(&self, name: &str) -> Result<Option<Vec<R>>> {
-        self.file(name, from_csv)
+/// The content of the file `name`, as `read` returns it; `None` if `folder` has no such file.
+fn file<T>(folder: &Path, name: &str, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<Option<T>> {
+    // A name contains that of a setting, which comes from a file: it must not lead out of the folder.
+    if name.contains(['/', '\\', ':', '\0']) {
+        return Ok(None);
     }
-
-    /// The content of the file `name`, as `read` returns it; `None` if the folder has no such file.
-    fn file<T>(&self, name: &str, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<Option<T>> {
-        // A name contains that of a setting, which comes from a file: it must not lead out of the folder.
-        if name.contains(['/', '\\', ':', '\0']) {
-            return Ok(None);
-        }
-        let path = self.folder.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => read(&bytes, &path).map(Some),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", &path)(e)),
-        }
+    let path = folder.join(name);
+    match fs::read(&path) {
+        Ok(bytes) => read(&bytes, &path).map(Some),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path)(e)),
     }
 }

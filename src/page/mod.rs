@@ -6,7 +6,6 @@
 
 mod chart;
 mod contents;
-mod gradients;
 mod histogram;
 #[cfg(test)]
 mod tests;
@@ -18,9 +17,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use sha2::{Digest, Sha256};
 
 use self::contents::{Contents, Missing};
-use self::gradients::Gradients;
 use crate::dataset::cifar10::{CLASS_NAMES, SIDE};
 use crate::error::Result;
+use crate::gradcheck::table::{GradcheckRow, Summary};
 
 /// File name of the page.
 pub const FILE: &str = "report.html";
@@ -54,6 +53,27 @@ struct Page<'a> {
     gradients: Option<Gradients<'a>>,
     /// The digest of the only script that the page's policy lets run.
     script_digest: String,
+}
+
+/// Summaries of the checks in two degrees of detail.
+struct Gradients<'a> {
+    checks: usize,
+    failed: usize,
+    /// One for each implementation and each method that it is compared with.
+    by_comparison: Vec<Summary<'a>>,
+    /// The same for each problem.
+    by_problem: Vec<Summary<'a>>,
+}
+
+impl<'a> Gradients<'a> {
+    fn new(rows: &'a [GradcheckRow]) -> Self {
+        Self {
+            checks: rows.len(),
+            failed: rows.iter().filter(|row| !row.passed()).count(),
+            by_comparison: Summary::by(rows, |row| (&row.against, &row.implementation)),
+            by_problem: Summary::by(rows, |row| (&row.against, &row.implementation, &row.problem)),
+        }
+    }
 }
 
 /// Formats of the values in the template.

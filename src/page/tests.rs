@@ -15,7 +15,7 @@ use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::page::*;
 use crate::replicate::Replication;
-use crate::replicate::testing::rows;
+use crate::replicate::tests::rows;
 use crate::search::table::SearchRow;
 use crate::shard::Shard;
 use crate::train::provenance::{Commit, Provenance};

@@ -156,7 +156,7 @@ fn setting_row(runs: &[ReplicationRow], accuracies: &[f64]) -> SettingRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replicate::testing::{replication, row, rows};
+    use crate::replicate::tests::{replication, row, rows};
 
     #[test]
     fn each_setting_is_summarised_over_the_seeds() {

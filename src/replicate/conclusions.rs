@@ -143,7 +143,7 @@ fn numbers(pair: &PairRow, seeds: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replicate::testing::replication;
+    use crate::replicate::tests::replication;
 
     /// The verdicts if the four settings classify these numbers of 1,000 images correctly.
     fn judge(runs: [&[usize]; 4]) -> Vec<VerdictRow> {

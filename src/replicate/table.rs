@@ -9,7 +9,7 @@ use crate::shard::{Shard, Sharded};
 
 row! {
     /// A row of `replication.csv`: one setting, trained with one seed. The measurements are `None` if training diverged.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct ReplicationRow {
         /// The setting's name, [`Setting::name`].
         pub setting: String,
@@ -136,27 +136,22 @@ impl ReplicationRow {
     /// The rows of run `run` (from 0), one per setting, without measurements.
     pub(super) fn planned(plan: &ReplicationPlan, run: usize, names: &[String; 3], test_images: usize) -> Vec<Self> {
         let schedule = Schedule { seed: plan.first_seed + run as u64, ..plan.schedule };
-        let [train_split, validation_split, test_split] = names;
-        let hyperparameters = |setting: &Setting| Hyperparameters::new(*setting, &schedule, &Origin::Random);
-        let row = |setting: &Setting| Self {
-            setting: setting.name(),
-            hyperparameters: hyperparameters(setting),
-            reported_test_accuracy: hyperparameters(setting).reported_test_accuracy(names),
-            train_loss: None,
-            train_accuracy: None,
-            validation_loss: None,
-            validation_accuracy: None,
-            test_loss: None,
-            test_accuracy: None,
-            correct_test_images: None,
-            test_images,
-            diverged_in_epoch: None,
-            train_split: train_split.clone(),
-            validation_split: validation_split.clone(),
-            test_split: test_split.clone(),
-            first_seed: plan.first_seed,
-            seeds: plan.seeds,
-            shard: plan.shard,
+        let row = |setting: &Setting| {
+            let hyperparameters = Hyperparameters::new(*setting, &schedule, &Origin::Random);
+            let [train_split, validation_split, test_split] = names.clone();
+            Self {
+                setting: setting.name(),
+                reported_test_accuracy: hyperparameters.reported_test_accuracy(names),
+                hyperparameters,
+                test_images,
+                train_split,
+                validation_split,
+                test_split,
+                first_seed: plan.first_seed,
+                seeds: plan.seeds,
+                shard: plan.shard,
+                ..Self::default()
+            }
         };
         plan.settings.iter().map(row).collect()
     }
@@ -256,7 +251,7 @@ mod tests {
 
     use super::*;
     use crate::files::csv::{Row, from_csv};
-    use crate::replicate::testing::rows;
+    use crate::replicate::tests::rows;
 
     fn example() -> Vec<ReplicationRow> {
         let names = Setting::REPORT.map(Setting::name);

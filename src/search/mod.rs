@@ -40,11 +40,7 @@ pub struct SearchPlan {
 }
 
 impl SearchPlan {
-    /// Checks that every trial can be trained on `examples` examples.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Schedule::validate`].
+    /// Checks that every trial can be trained on `examples` examples, with [`Schedule::validate`].
     pub fn validate(&self, examples: usize) -> Result<()> {
         self.trials.iter().try_for_each(|trial| self.schedule(trial).validate(examples))
     }
@@ -104,8 +100,7 @@ impl SearchPlan {
 
 /// The trials of a shard of a search, trained.
 #[derive(Clone, Debug)]
-pub struct Searched<'a> {
-    plan: &'a SearchPlan,
+pub struct Searched {
     /// The rows of `search.csv`, by number.
     pub rows: Vec<SearchRow>,
     /// The number of training images.
@@ -120,14 +115,14 @@ pub struct Searched<'a> {
 ///
 /// Those of [`SearchPlan::validate`], [`ShardTable::open`], [`Trainer::epoch`] and [`Folder::write`];
 /// [`Error::Stopped`](crate::Error::Stopped) if `observer` interrupts training.
-pub fn run<'a>(
-    plan: &'a SearchPlan,
+pub fn run(
+    plan: &SearchPlan,
     splits: &Splits,
     names: &[String; 3],
     folder: &Folder,
     resume: bool,
     observer: &mut dyn Observer,
-) -> Result<Searched<'a>> {
+) -> Result<Searched> {
     let [train, validation] = [&splits.train, &splits.validation].map(|split| split.len());
     plan.validate(train)?;
     let normalizer = Normalizer::fit(&splits.train)?;
@@ -147,14 +142,15 @@ pub fn run<'a>(
         let rows = plan.train(group, data, &planned, observer).map_err(|error| table.stopped(error))?;
         table.add(rows)?;
         if whole {
-            folder.write(&[search_png(table.rows())])?;
+            folder.write(&[search_png(&table.rows)])?;
         }
-        observer.message(&format!("{}: {}", table.progress(), best_so_far(table.rows())));
+        observer.message(&format!("{}: {}", table.progress(), best_so_far(&table.rows)));
     }
-    Ok(Searched { plan, rows: table.rows().to_vec(), train_images: train })
+    Ok(Searched { rows: table.rows, train_images: train })
 }
 
-fn best(rows: &[SearchRow]) -> Option<&SearchRow> {
+/// The row with the highest validation accuracy, the first of equals; `None` if every trial diverged.
+pub fn best(rows: &[SearchRow]) -> Option<&SearchRow> {
     let finished = rows.iter().filter(|row| row.validation_accuracy.is_some());
     // `max_by` would return the last of equals.
     finished.reduce(|best, other| if other.validation_accuracy > best.validation_accuracy { other } else { best })
@@ -167,12 +163,7 @@ fn best_so_far(rows: &[SearchRow]) -> String {
     }
 }
 
-impl Searched<'_> {
-    /// The row with the highest validation accuracy, the first of equals; `None` if every trial diverged.
-    pub fn best(&self) -> Option<&SearchRow> {
-        best(&self.rows)
-    }
-
+impl Searched {
     /// Retrains the trial of `best` on all images of `splits.train`, and evaluates it on the test split, which is used only
     /// here. Writes `model_best.safetensors` and `best.toml`, in which `images` describes these images, and returns the
     /// closing words, one line each.
@@ -194,60 +185,53 @@ impl Searched<'_> {
         let normalizer = Normalizer::fit(&splits.train)?;
         let training = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
         let start = random_start(splits.train.dims(), schedule.seed);
-        observer.training(1, self.plan.batches(&[best.trial - 1], splits.train.len()));
+        observer.training(1, schedule.epochs * splits.train.len().div_ceil(schedule.batch_size));
         let trainer = Trainer::new(training, &[setting], &schedule, &start)?.without_evaluation();
         let (runs, _) = trainer.train(observer)?;
         let accuracy = scores_of(&runs, &splits.test, &normalizer)?[0].map(|scores| scores.accuracy);
-        let mut words = self.words(best);
-        words.extend(retraining_words(splits, accuracy));
+        let text = self.found(best) + &retrained(splits, accuracy);
+        let words: Vec<_> = text.lines().map(String::from).collect();
         let model = ModelFile::of_run(&runs[0], &hyperparameters, &normalizer, names).to_bytes()?;
         let toml = Config { hyperparameters, images, ..Config::default() }.to_toml(&words)?;
         folder.write(&[("best.toml".into(), toml), ("model_best.safetensors".into(), model)])?;
         Ok(words)
     }
 
-    /// What was searched and found.
-    fn words(&self, best: &SearchRow) -> Vec<String> {
+    /// What was searched, and the best trial.
+    fn found(&self, best: &SearchRow) -> String {
         let (trials, images) = (self.rows.len(), best.validation_images);
         let accuracy = best.validation_accuracy.unwrap_or(f64::NAN);
-        let mut words = vec![format!(
-            "{trials} trials were trained for {} epochs on {} images and scored on {images} others.",
-            self.plan.schedule.epochs, self.train_images
-        )];
-        match self.rows.iter().filter(|row| row.validation_accuracy.is_none()).count() {
-            0 => {}
-            diverged => words.push(format!("{diverged} of them diverged.")),
-        }
-        words.extend([
-            format!("The best is {},", best.setting),
-            format!(
-                "with batches of {} and a flip probability of {}.",
-                best.hyperparameters.batch_size, best.hyperparameters.flip
-            ),
-            format!(
-                "Its validation accuracy is {} %, with a standard error of {} points;",
-                percent(accuracy),
-                percent(standard_error(accuracy, images))
-            ),
-            "as the highest of many, it is probably a little too optimistic.".into(),
-        ]);
-        words
+        let diverged = match self.rows.iter().filter(|row| row.validation_accuracy.is_none()).count() {
+            0 => String::new(),
+            diverged => format!("{diverged} of them diverged.\n"),
+        };
+        let Hyperparameters { epochs, batch_size, flip, .. } = best.hyperparameters;
+        format!(
+            "{trials} trials were trained for {epochs} epochs on {} images and scored on {images} others.\n\
+             {diverged}The best is {},\n\
+             with batches of {batch_size} and a flip probability of {flip}.\n\
+             Its validation accuracy is {} %, with a standard error of {} points;\n\
+             as the highest of many, it is probably a little too optimistic.\n",
+            self.train_images,
+            best.setting,
+            percent(accuracy),
+            percent(standard_error(accuracy, images)),
+        )
     }
 }
 
-fn retraining_words(splits: &Splits, test_accuracy: Option<f64>) -> Vec<String> {
+fn retrained(splits: &Splits, test_accuracy: Option<f64>) -> String {
     let (train, test) = (splits.train.len(), splits.test.len());
     let Some(accuracy) = test_accuracy else {
-        return vec![format!("Retrained on all {train} images, it diverged.")];
+        return format!("Retrained on all {train} images, it diverged.");
     };
-    vec![
-        format!("Retrained on all {train} images, it has a test accuracy of {} %,", percent(accuracy)),
-        format!(
-            "with a standard error of {} points. The {test} test images were used",
-            percent(standard_error(accuracy, test))
-        ),
-        "once, after everything was chosen.".into(),
-    ]
+    format!(
+        "Retrained on all {train} images, it has a test accuracy of {} %,\n\
+         with a standard error of {} points. The {test} test images were used\n\
+         once, after everything was chosen.",
+        percent(accuracy),
+        percent(standard_error(accuracy, test)),
+    )
 }
 
 #[cfg(test)]

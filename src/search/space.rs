@@ -49,12 +49,8 @@ impl Space {
                     for &decay in &self.decays {
                         for &lambda in &self.lambdas {
                             for &eta in &self.etas {
-                                let setting = Setting::new(lambda, eta)?;
-                                trials.push(Trial {
-                                    setting: setting.with_loss(loss).with_decay(decay),
-                                    batch_size,
-                                    flip,
-                                });
+                                let setting = Setting::new(lambda, eta)?.with_loss(loss).with_decay(decay);
+                                trials.push(Trial { setting, batch_size, flip });
                             }
                         }
                     }

@@ -10,7 +10,7 @@ use crate::statistics::standard_error;
 
 row! {
     /// A row of `search.csv`: one trial. The measurements are `None` if training diverged.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct SearchRow {
         /// The trial's number, from 1.
         pub trial: usize,
@@ -54,11 +54,7 @@ impl SearchRow {
             hyperparameters: plan.hyperparameters(trial),
             validation_split: validation_split.into(),
             validation_images,
-            validation_loss: None,
-            validation_cost: None,
-            validation_accuracy: None,
-            validation_standard_error: None,
-            train_seconds: 0.0,
+            ..Self::default()
         };
         plan.trials.iter().enumerate().map(row).collect()
     }
@@ -160,7 +156,7 @@ mod tests {
         folder.write(&[("search.csv".into(), to_csv(rows, Dialect::Comma))]).unwrap();
         let planned = |number: usize| vec![SearchRow::planned(plan, split, 500)[number].clone()];
         let (table, _) = ShardTable::open(&folder, plan.shard, plan.trials.len(), true, planned)?;
-        Ok(table.rows().to_vec())
+        Ok(table.rows)
     }
 
     #[test]

@@ -29,11 +29,6 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// `center` ± `half_width`.
-    fn around(center: f64, half_width: f64) -> Self {
-        Self { low: center - half_width, high: center + half_width }
-    }
-
     /// True if `value` lies in the interval.
     pub fn contains(self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)

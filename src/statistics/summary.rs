@@ -46,7 +46,8 @@ impl SampleSummary {
     /// mean ± t · sd · √`variance`, t with n − 1 degrees of freedom.
     fn t_interval(&self, variance: f64) -> Option<Interval> {
         let t = t_quantile(0.5 + CONFIDENCE / 2.0, self.n.checked_sub(1).filter(|&f| f > 0)?);
-        Some(Interval::around(self.mean, t * self.sd? * variance.sqrt()))
+        let half_width = t * self.sd? * variance.sqrt();
+        Some(Interval { low: self.mean - half_width, high: self.mean + half_width })
     }
 }
 
