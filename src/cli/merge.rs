@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use onelayer::files::csv::{Row, from_csv, has_header_of, to_csv};
+use onelayer::files::csv::{from_csv, has_header_of, to_csv};
 use onelayer::replicate::Replication;
 use onelayer::replicate::table::{ReplicationRow, files};
 use onelayer::search::table::{SearchRow, search_png};
@@ -38,19 +38,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::Ok((path.clone(), bytes))
     };
     let tables: Vec<Table> = args.files.iter().map(read).collect::<Result<_, _>>()?;
-    if are::<ReplicationRow>(&tables) {
+    let all = |are: fn(&[u8]) -> bool| tables.iter().all(|(_, bytes)| are(bytes));
+    if all(has_header_of::<ReplicationRow>) {
         merge_replication(args, tables)?;
-    } else if are::<SearchRow>(&tables) {
+    } else if all(has_header_of::<SearchRow>) {
         merge_search(args, tables)?;
     } else {
         bail!("the tables must be from one job, all of `replicate` or all of `search`, but {}", describe(&tables));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// True if all tables have rows of type `R`.
-fn are<R: Row>(tables: &[Table]) -> bool {
-    tables.iter().all(|(_, bytes)| has_header_of::<R>(bytes))
 }
 
 /// The first table of neither type; without one, that both types are there.

@@ -71,13 +71,9 @@ impl Curves {
         canvas.draw_axes(&mut mesh, (20, 22))?;
         draw_line(canvas, &mut chart, &self.training, BLUE)?;
         draw_line(canvas, &mut chart, &self.validation, VERMILION)?;
-        match self.first_missing() {
-            None => Ok(()),
-            Some(epoch) => {
-                let corner = (WIDTH / 2 - 40, 18);
-                canvas.text(&format!("diverged at epoch {epoch}"), corner, 20, HPos::Right)
-            }
-        }
+        self.first_missing().map_or(Ok(()), |epoch| {
+            canvas.text(&format!("diverged at epoch {epoch}"), (WIDTH / 2 - 40, 18), 20, HPos::Right)
+        })
     }
 
     fn points(&self) -> impl Iterator<Item = Point> {

@@ -23,10 +23,8 @@ pub fn weights_figure(title: &str, names: &[&str], rows: &[u8]) -> Result<Vec<u8
     let images: Vec<_> = (0..).map(corner).zip(rows.chunks_exact(CHANNELS * PLANE)).collect();
     Ok(tiles_figure(HEAD + lines * (TILE + LABEL + TILE_GAP), &images, |canvas| {
         canvas.text(title, (TILES_WIDTH / 2, HEAD / 2), 28, HPos::Center)?;
-        (0..)
-            .map(corner)
-            .zip(names)
-            .try_for_each(|((x, y), name)| canvas.text(name, (x + TILE / 2, y + TILE + LABEL / 2), 22, HPos::Center))
+        let mut labels = (0..).map(corner).zip(names);
+        labels.try_for_each(|((x, y), name)| canvas.text(name, (x + TILE / 2, y + TILE + LABEL / 2), 22, HPos::Center))
     }))
 }
 

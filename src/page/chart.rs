@@ -89,10 +89,8 @@ impl Scale {
 
     fn value_ticks(&self) -> Vec<Tick> {
         let decimals = decimals(&self.range);
-        ticks(&self.range)
-            .into_iter()
-            .map(|value| Tick { at: self.y(value), label: format_tick(value, decimals) })
-            .collect()
+        let tick = |value| Tick { at: self.y(value), label: format_tick(value, decimals) };
+        ticks(&self.range).into_iter().map(tick).collect()
     }
 
     /// Joins neighbouring values. One without a neighbour is a line of length 0, drawn as a dot by its round ends.
@@ -152,19 +150,11 @@ fn description(curves: &Curves) -> String {
             return format!("{split}: no value.");
         };
         let (lowest_in, lowest) = values().min_by(|a, b| a.1.total_cmp(&b.1)).expect("there is a first value");
-        format!(
-            "{split}: {} in epoch {first}, {} in epoch {last}, lowest {} in epoch {lowest_in}.",
-            nats(Some(start)),
-            nats(Some(end)),
-            nats(Some(lowest)),
-        )
+        let [start, end, lowest] = [start, end, lowest].map(|value| nats(Some(value)));
+        format!("{split}: {start} in epoch {first}, {end} in epoch {last}, lowest {lowest} in epoch {lowest_in}.")
     };
-    format!(
-        "The {} in nats after each epoch. {} {}",
-        curves.quantity,
-        line("Training", &curves.training),
-        line("Validation", &curves.validation)
-    )
+    let (training, validation) = (line("Training", &curves.training), line("Validation", &curves.validation));
+    format!("The {} in nats after each epoch. {training} {validation}", curves.quantity)
 }
 
 /// `value` with one decimal, which is finer than a pixel.

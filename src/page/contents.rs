@@ -11,7 +11,7 @@ use crate::dataset::cifar10::SIDE;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
-use crate::figures::snapshots;
+use crate::figures::snapshots::{self, MAX_EPOCHS};
 use crate::files::csv::{Row, from_csv};
 use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::short;
@@ -22,9 +22,6 @@ use crate::search::table::SearchRow;
 use crate::statistics::points;
 use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
-
-/// Maximum number of epochs of a setting that are shown one by one; of more, a selection is shown.
-const MAX_EPOCHS: usize = snapshots::MAX_EPOCHS;
 
 /// The contents of a results folder. A part without its file is `None`.
 pub struct Contents {

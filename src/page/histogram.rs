@@ -38,20 +38,18 @@ impl Histogram {
         let x = |probability: f64| tenths(LEFT + (RIGHT - LEFT) * probability);
         let y = |count: f64| tenths(BOTTOM - (BOTTOM - TOP) * count / top);
         let bin = |row: &ProbabilityRow| {
-            let (left, width) = (x(row.lower), x(row.upper) - x(row.lower));
+            let ProbabilityRow { lower, upper, right, wrong } = *row;
+            let (left, width) = (x(lower), x(upper) - x(lower));
             let bar = |class, share, count: usize| {
                 let top = y(count as f64);
                 Bar { class, left: tenths(left + share * width), top, height: tenths(BOTTOM - top) }
             };
             Bin {
-                text: format!(
-                    "Probability {:.2} to {:.2}: {} correct, {} wrong",
-                    row.lower, row.upper, row.right, row.wrong
-                ),
+                text: format!("Probability {lower:.2} to {upper:.2}: {right} correct, {wrong} wrong"),
                 left,
                 width: tenths(width),
                 bar_width: tenths(0.4 * width),
-                bars: [bar("right", 0.1, row.right), bar("wrong", 0.5, row.wrong)],
+                bars: [bar("right", 0.1, right), bar("wrong", 0.5, wrong)],
             }
         };
         let tenth = |i: u32| Tick { at: x(f64::from(i) / 10.0), label: format!("{:.1}", f64::from(i) / 10.0) };
