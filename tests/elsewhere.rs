@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use assert_cmd::prelude::*;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
-use onelayer::evaluate::evaluate;
+use onelayer::evaluate::outcomes;
 use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
@@ -70,7 +70,7 @@ fn the_ten_lines_of_numpy_in_the_readme_have_the_same_test_accuracy() {
         let accuracy: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
         let model = read_model(model_path(setting));
         let normalizer = Normalizer::new(model.mean, model.std).unwrap();
-        let scores = evaluate(&model.parameters, Loss::Softmax, 0.0, &images, &normalizer).unwrap();
+        let scores = outcomes(&[(&model.parameters, Loss::Softmax)], &images, &normalizer).unwrap()[0].scores(0.0);
         assert_eq!(accuracy, scores.accuracy, "{setting}");
     }
 }
@@ -118,7 +118,6 @@ print(a['W'][3, 7], a['b'][2], a['mean'][1], a['std'][3071])
 #[cfg(feature = "autograd-check")]
 #[test]
 fn tch_predicts_the_same_classes_from_the_same_file() {
-    use onelayer::evaluate::outcomes;
     use tch::{Kind, Tensor};
 
     let images = test_images();

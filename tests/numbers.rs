@@ -10,7 +10,7 @@ use std::fs;
 
 use onelayer::dataset::Dataset;
 use onelayer::dataset::normalizer::Normalizer;
-use onelayer::evaluate::evaluate;
+use onelayer::evaluate::outcomes;
 use onelayer::gradcheck::Problem;
 use onelayer::hyperparameters::{Loss, Schedule, Setting};
 use onelayer::network::{Examples, Group, Parameters, passes};
@@ -44,7 +44,7 @@ fn a_parameter_that_is_not_finite_is_an_error_that_names_it() {
             let refused = [
                 Parameters::new(DIMS, bad.weight.clone(), bad.bias.clone()).map(drop),
                 Problem::new(vec![0.0; 3], vec![0], bad.clone()).map(drop),
-                evaluate(&bad, Loss::Softmax, 0.0, &dataset, &normalizer).map(drop),
+                outcomes(&[(&bad, Loss::Softmax)], &dataset, &normalizer).map(drop),
                 Trainer::new(data, &Setting::REPORT, &schedule, &bad).map(drop),
             ];
             for result in refused {
@@ -57,7 +57,7 @@ fn a_parameter_that_is_not_finite_is_an_error_that_names_it() {
         assert_eq!(refused.to_string(), expected);
     }
     // Control: finite parameters are accepted.
-    evaluate(&Parameters::zeros(DIMS), Loss::Softmax, 0.0, &dataset, &normalizer).unwrap();
+    outcomes(&[(&Parameters::zeros(DIMS), Loss::Softmax)], &dataset, &normalizer).unwrap()[0].scores(0.0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use assert_cmd::prelude::*;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::sample;
-use onelayer::evaluate::evaluate;
+use onelayer::evaluate::outcomes;
 use onelayer::files::csv;
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::replicate::table::{PairRow, ReplicationRow, SettingRow, VerdictRow};
@@ -100,7 +100,7 @@ fn every_run_equals_training_alone_with_its_seed() {
         let start = random_start(splits.train.dims(), seed);
         let (runs, _) = train(data, &[setting], &schedule, &start, &mut ()).unwrap();
         let (loss, lambda) = (setting.loss(), setting.lambda());
-        let scores = |split| evaluate(&runs[0].parameters, loss, lambda, split, &normalizer).unwrap();
+        let scores = |split| outcomes(&[(&runs[0].parameters, loss)], split, &normalizer).unwrap()[0].scores(lambda);
         let test = scores(&splits.test);
         assert_eq!((row.hyperparameters.seed, row.setting.as_str()), (seed, setting.name().as_str()));
         assert_eq!(row.test_loss, Some(test.loss));

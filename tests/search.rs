@@ -8,7 +8,7 @@ use std::time::Duration;
 use assert_cmd::prelude::*;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
-use onelayer::evaluate::{Scores, evaluate};
+use onelayer::evaluate::{Scores, outcomes};
 use onelayer::files::csv;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::search::table::SearchRow;
@@ -59,7 +59,7 @@ fn model(path: &Path) -> ModelFile {
 
 fn scores(model: &ModelFile, split: &Dataset) -> Scores {
     let normalizer = Normalizer::new(model.mean.clone(), model.std.clone()).unwrap();
-    evaluate(&model.parameters, Loss::Softmax, 0.0, split, &normalizer).unwrap()
+    outcomes(&[(&model.parameters, Loss::Softmax)], split, &normalizer).unwrap()[0].scores(0.0)
 }
 
 fn refusal(output: &Output) -> String {

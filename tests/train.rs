@@ -9,8 +9,8 @@ use assert_cmd::prelude::*;
 use onelayer::Error;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, Splits, sample};
+use onelayer::evaluate::outcomes;
 use onelayer::evaluate::table::{ProbabilityRow, read_confusion};
-use onelayer::evaluate::{evaluate, outcomes};
 use onelayer::files::csv;
 use onelayer::files::folder::Folder;
 use onelayer::files::npz;
@@ -266,7 +266,8 @@ fn distance(a: &Parameters, b: &Parameters) -> f32 {
 fn zero_parameters_have_the_loss_ln_10_and_one_class_in_ten_right() {
     let sample = Sample::load();
     let zeros = Parameters::zeros(sample.splits.train.dims());
-    let scores = evaluate(&zeros, Loss::Softmax, 1.0, &sample.splits.validation, &sample.normalizer).unwrap();
+    let scores =
+        outcomes(&[(&zeros, Loss::Softmax)], &sample.splits.validation, &sample.normalizer).unwrap()[0].scores(1.0);
     assert!((scores.loss - 10_f64.ln()).abs() < 1e-6, "{}", scores.loss);
     assert_eq!(scores.cost, scores.loss);
     // All logits are equal: the first class counts, which has 50 of the 500 images.
@@ -277,7 +278,7 @@ fn zero_parameters_have_the_loss_ln_10_and_one_class_in_ten_right() {
 fn the_cost_is_the_loss_and_the_weighted_penalty() {
     let sample = Sample::load();
     let start = random_start(sample.splits.train.dims(), 1);
-    let scores = evaluate(&start, Loss::Softmax, 0.5, &sample.splits.test, &sample.normalizer).unwrap();
+    let scores = outcomes(&[(&start, Loss::Softmax)], &sample.splits.test, &sample.normalizer).unwrap()[0].scores(0.5);
     assert!((scores.cost - scores.loss - 0.5 * start.squared_norm()).abs() < 1e-12);
 }
 
@@ -342,8 +343,8 @@ fn the_tables_agree_with_an_evaluation_of_the_model_file() {
         let path = out.path().join(format!("model_{}.safetensors", row.setting));
         let model = ModelFile::from_bytes(&fs::read(&path).unwrap(), &path).unwrap();
         let normalizer = Normalizer::new(model.mean, model.std).unwrap();
-        let test =
-            evaluate(&model.parameters, setting.loss(), setting.lambda(), &sample.splits.test, &normalizer).unwrap();
+        let test = outcomes(&[(&model.parameters, setting.loss())], &sample.splits.test, &normalizer).unwrap()[0]
+            .scores(setting.lambda());
         assert_eq!(row.test_loss, Some(test.loss));
         assert_eq!(row.test_accuracy, Some(test.accuracy));
         let models = [(&model.parameters, setting.loss())];
@@ -555,8 +556,8 @@ fn models_and_file_names_record_how_a_model_was_trained() {
     assert!((0.2..0.7).contains(&row.test_loss.unwrap()), "{row:?}");
     let sample = Sample::load();
     let normalizer = Normalizer::new(model.mean, model.std).unwrap();
-    let softmax = evaluate(&model.parameters, Loss::Softmax, 0.0, &sample.splits.test, &normalizer);
-    assert_eq!(row.test_accuracy, Some(softmax.unwrap().accuracy));
+    let softmax = outcomes(&[(&model.parameters, Loss::Softmax)], &sample.splits.test, &normalizer);
+    assert_eq!(row.test_accuracy, Some(softmax.unwrap()[0].scores(0.0).accuracy));
 }
 
 #[test]

@@ -69,17 +69,6 @@ impl Outcomes {
         Confusion::new(self.classes, pairs.map(|(&truth, &predicted)| (truth.into(), predicted.into())))
     }
 
-    /// The histogram of the probabilities that the model gives the true classes.
-    pub fn histogram(&self) -> ProbabilityHistogram {
-        let mut histogram = ProbabilityHistogram::default();
-        for (index, &label) in self.labels.iter().enumerate() {
-            let bin = (f64::from(self.probability(index, label)) * BINS as f64) as usize;
-            let counts = if self.is_right(index) { &mut histogram.right } else { &mut histogram.wrong };
-            counts[bin.min(BINS - 1)] += 1;
-        }
-        histogram
-    }
-
     /// The indices of the `count` examples whose predicted class has the highest probability, the highest first (of equal
     /// ones the first in the split), among the examples that are classified correctly, if `right`, or among the others.
     pub fn most_confident(&self, right: bool, count: usize) -> Vec<usize> {
@@ -135,21 +124,6 @@ impl Scores {
     }
 }
 
-/// The scores of `parameters`, trained with `loss` and a penalty of weight `lambda`, on `dataset`.
-///
-/// # Errors
-///
-/// Those of [`outcomes`].
-pub fn evaluate(
-    parameters: &Parameters,
-    loss: Loss,
-    lambda: f64,
-    dataset: &Dataset,
-    normalizer: &Normalizer,
-) -> Result<Scores> {
-    Ok(outcomes(&[(parameters, loss)], dataset, normalizer)?[0].scores(lambda))
-}
-
 /// The scores of each member of `group` on `dataset`, member j with a penalty of weight `lambdas[j]`: the same numbers
 /// as [`Outcomes::scores`], without keeping the outcomes.
 pub(crate) fn evaluate_group(
@@ -165,18 +139,6 @@ pub(crate) fn evaluate_group(
         Scores::new(results, lambda * group.squared_norm(j))
     };
     Ok(lambdas.iter().enumerate().map(of_member).collect())
-}
-
-/// Number of bins of a [`ProbabilityHistogram`].
-const BINS: usize = 20;
-
-/// Counts of examples by the probability of their true class, in bins of equal width from 0 to 1; 1 is in the last bin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProbabilityHistogram {
-    /// Examples that are classified correctly.
-    pub right: [usize; BINS],
-    /// Examples that are not.
-    pub wrong: [usize; BINS],
 }
 
 /// A confusion matrix: how many examples of each class were predicted as each class.
@@ -254,38 +216,36 @@ fn fraction(part: usize, whole: usize) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::table::probability_rows;
     use super::*;
     use crate::shape::Dims;
 
     /// One feature, whose normalised values are those of the pixels; two classes with the logits (0, x).
-    fn histogram(loss: Loss, pixels: &[u8], labels: &[u8]) -> ProbabilityHistogram {
+    ///
+    /// Returns the bin, the right and the wrong examples of each row that is not empty.
+    fn histogram(loss: Loss, pixels: &[u8], labels: &[u8]) -> Vec<(usize, usize, usize)> {
         let dims = Dims { features: 1, classes: 2 };
         let dataset = Dataset::new(dims, pixels.to_vec(), labels.to_vec()).unwrap();
         let normalizer = Normalizer::new(vec![0.0], vec![1.0 / 255.0]).unwrap();
         let parameters = Parameters::new(dims, vec![0.0, 1.0], vec![0.0; 2]).unwrap();
-        outcomes(&[(&parameters, loss)], &dataset, &normalizer).unwrap()[0].histogram()
+        let rows = probability_rows(&outcomes(&[(&parameters, loss)], &dataset, &normalizer).unwrap()[0]);
+        assert_eq!(rows.len(), 20);
+        let bins = rows.iter().enumerate().map(|(bin, row)| (bin, row.right, row.wrong));
+        bins.filter(|&(_, right, wrong)| right + wrong > 0).collect()
     }
 
     #[test]
     fn the_probability_of_the_true_class_is_counted_as_right_or_wrong() {
         // softmax (0, 2) = (0.12, 0.88) and (0, 0) = (0.5, 0.5), where the first class is predicted.
         let found = histogram(Loss::Softmax, &[2, 2, 0, 0], &[0, 1, 0, 1]);
-        let mut expected = ProbabilityHistogram::default();
-        expected.right[17] = 1;
-        expected.right[10] = 1;
-        expected.wrong[2] = 1;
-        expected.wrong[10] = 1;
-        assert_eq!(found, expected);
+        assert_eq!(found, [(2, 0, 1), (10, 1, 1), (17, 1, 0)]);
     }
 
     #[test]
     fn the_probability_of_sigmoids_is_that_of_the_true_class_alone() {
         // sigmoid(0) = 0.5 for the first class, whatever the second is; sigmoid(200) = 1 is in the last bin.
         let found = histogram(Loss::Bce, &[2, 200], &[0, 1]);
-        let mut expected = ProbabilityHistogram::default();
-        expected.wrong[10] = 1;
-        expected.right[19] = 1;
-        assert_eq!(found, expected);
+        assert_eq!(found, [(10, 0, 1), (19, 1, 0)]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BINS, Confusion, Outcomes, ProbabilityHistogram};
+use super::{Confusion, Outcomes};
 use crate::dataset::cifar10::CLASS_NAMES;
 use crate::error::{Error, Result};
 use crate::files::csv::{Cell, Column, Dialect, RecordReader, RecordWriter, from_csv, row, to_csv};
@@ -116,16 +116,18 @@ row! {
     }
 }
 
-/// The rows of `probabilities_<setting>.csv`.
-pub fn probability_rows(histogram: &ProbabilityHistogram) -> Vec<ProbabilityRow> {
+/// The rows of `probabilities_<setting>.csv`, 20 bins of equal width.
+pub fn probability_rows(outcomes: &Outcomes) -> Vec<ProbabilityRow> {
+    const BINS: usize = 20;
     let bound = |bin: usize| bin as f64 / BINS as f64;
-    let row = |bin: usize| ProbabilityRow {
-        lower: bound(bin),
-        upper: bound(bin + 1),
-        right: histogram.right[bin],
-        wrong: histogram.wrong[bin],
-    };
-    (0..BINS).map(row).collect()
+    let empty = |bin: usize| ProbabilityRow { lower: bound(bin), upper: bound(bin + 1), right: 0, wrong: 0 };
+    let mut rows: Vec<_> = (0..BINS).map(empty).collect();
+    for (index, &label) in outcomes.labels.iter().enumerate() {
+        let bin = (f64::from(outcomes.probability(index, label)) * BINS as f64) as usize;
+        let row = &mut rows[bin.min(BINS - 1)];
+        *(if outcomes.is_right(index) { &mut row.right } else { &mut row.wrong }) += 1;
+    }
+    rows
 }
 
 row! {
@@ -215,9 +217,16 @@ mod tests {
 
     #[test]
     fn each_probability_bin_has_its_bounds_and_both_counts() {
-        let mut histogram = ProbabilityHistogram::default();
-        (histogram.right[19], histogram.wrong[0]) = (30, 60);
-        let lines = lines(&probability_rows(&histogram));
+        // 30 examples whose class 0 has the probability 1 and 60 whose class 1 has the probability 0.
+        let outcomes = Outcomes {
+            labels: [vec![0; 30], vec![1; 60]].concat(),
+            losses: vec![0.0; 90],
+            predicted: vec![0; 90],
+            probabilities: [1.0, 0.0].repeat(90),
+            classes: 2,
+            squared_norm: 0.0,
+        };
+        let lines = lines(&probability_rows(&outcomes));
         assert_eq!(lines.len(), 21);
         assert_eq!(lines[..2], ["lower,upper,right,wrong", "0.0,0.05,0,60"]);
         assert_eq!(lines[20], "0.95,1.0,30,0");

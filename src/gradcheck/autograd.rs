@@ -42,9 +42,10 @@ impl Tensors {
     }
 }
 
-/// The parameters as tensors for which autograd records every operation, and the forward pass of the cost.
+/// The parameters as tensors for which autograd records every operation: the forward pass of the cost, and gradient descent
+/// in f32, the loop of a PyTorch tutorial.
 #[derive(Debug)]
-struct Model {
+pub struct AutogradTrainer {
     dims: Dims,
     /// (k,d).
     weight: Tensor,
@@ -54,8 +55,13 @@ struct Model {
     lambda: f64,
 }
 
-impl Model {
-    fn new(parameters: &Parameters, loss: Loss, lambda: f64, kind: Kind) -> Self {
+impl AutogradTrainer {
+    /// Starts at `parameters`, with the loss and the λ of `setting`.
+    pub fn new(parameters: &Parameters, setting: Setting) -> Self {
+        Self::of_kind(parameters, setting.loss(), setting.lambda(), Kind::Float)
+    }
+
+    fn of_kind(parameters: &Parameters, loss: Loss, lambda: f64, kind: Kind) -> Self {
         let dims = parameters.dims;
         let tensor = |values: &[f32], shape: &[i64]| {
             let tensor = Tensor::from_slice(values).view(shape).to_kind(kind);
@@ -88,6 +94,41 @@ impl Model {
     /// λ · Σ weight².
     fn penalty(&self) -> Tensor {
         self.weight.square().sum(None) * self.lambda
+    }
+
+    /// One update on a mini-batch: forward, `backward()`, parameter ← parameter − η · gradient.
+    pub fn step(&mut self, batch: &Tensors, learning_rate: f64) {
+        let loss = self.loss(&self.logits(&batch.x), &batch.y);
+        if self.lambda == 0.0 {
+            loss.backward();
+        } else {
+            (loss + self.penalty()).backward();
+        }
+        let _no_grad = tch::no_grad_guard();
+        for parameter in [&mut self.weight, &mut self.bias] {
+            let mut update = parameter.grad();
+            update *= -learning_rate;
+            *parameter += update;
+            parameter.zero_grad();
+        }
+    }
+
+    /// Loss, cost and accuracy on `examples`.
+    pub fn scores(&self, examples: &Tensors) -> Scores {
+        let _no_grad = tch::no_grad_guard();
+        let logits = self.logits(&examples.x);
+        let loss = scalar(&self.loss(&logits, &examples.y));
+        let correct = logits.argmax(1, false).eq_tensor(&examples.y);
+        Scores {
+            loss,
+            cost: loss + scalar(&self.penalty()),
+            accuracy: scalar(&correct.sum(None)) / examples.y.numel() as f64,
+        }
+    }
+
+    /// A copy of the current parameters.
+    pub fn parameters(&self) -> Parameters {
+        Parameters { dims: self.dims, weight: elements(&self.weight), bias: elements(&self.bias) }
     }
 }
 
@@ -123,7 +164,7 @@ fn elements<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T> {
 /// ```
 pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms, kind: Kind) -> Derivatives {
     let examples = Tensors::new(problem);
-    let model = Model::new(problem.parameters(), problem.loss, lambda, kind);
+    let model = AutogradTrainer::of_kind(problem.parameters(), problem.loss, lambda, kind);
     let loss = model.loss(&model.logits(&examples.x.to_kind(kind)), &examples.y);
     let penalty = model.penalty();
     let cost = &loss + &penalty;
@@ -145,56 +186,6 @@ pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms, kind: Kind) -> 
 fn gradient(parameter: &Tensor) -> Vec<f64> {
     let gradient = parameter.grad();
     if gradient.defined() { elements(&gradient) } else { vec![0.0; parameter.numel()] }
-}
-
-/// Gradient descent in f32 with the gradients of autograd: the loop of a PyTorch tutorial.
-#[derive(Debug)]
-pub struct AutogradTrainer {
-    model: Model,
-}
-
-impl AutogradTrainer {
-    /// Starts at `parameters`, with the loss and the λ of `setting`.
-    pub fn new(parameters: &Parameters, setting: Setting) -> Self {
-        Self { model: Model::new(parameters, setting.loss(), setting.lambda(), Kind::Float) }
-    }
-
-    /// One update on a mini-batch: forward, `backward()`, parameter ← parameter − η · gradient.
-    pub fn step(&mut self, batch: &Tensors, learning_rate: f64) {
-        let model = &mut self.model;
-        let loss = model.loss(&model.logits(&batch.x), &batch.y);
-        if model.lambda == 0.0 {
-            loss.backward();
-        } else {
-            (loss + model.penalty()).backward();
-        }
-        let _no_grad = tch::no_grad_guard();
-        for parameter in [&mut model.weight, &mut model.bias] {
-            let mut update = parameter.grad();
-            update *= -learning_rate;
-            *parameter += update;
-            parameter.zero_grad();
-        }
-    }
-
-    /// Loss, cost and accuracy on `examples`.
-    pub fn scores(&self, examples: &Tensors) -> Scores {
-        let _no_grad = tch::no_grad_guard();
-        let logits = self.model.logits(&examples.x);
-        let loss = scalar(&self.model.loss(&logits, &examples.y));
-        let correct = logits.argmax(1, false).eq_tensor(&examples.y);
-        Scores {
-            loss,
-            cost: loss + scalar(&self.model.penalty()),
-            accuracy: scalar(&correct.sum(None)) / examples.y.numel() as f64,
-        }
-    }
-
-    /// A copy of the current parameters.
-    pub fn parameters(&self) -> Parameters {
-        let Model { dims, weight, bias, .. } = &self.model;
-        Parameters { dims: *dims, weight: elements(weight), bias: elements(bias) }
-    }
 }
 
 #[cfg(test)]

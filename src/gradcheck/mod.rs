@@ -89,15 +89,12 @@ impl Derivatives {
             ("weight", Comparison::of_arrays(&self.dweight, &known.dweight, TOLERANCE)),
             ("bias", Comparison::of_arrays(&self.dbias, &known.dbias, TOLERANCE)),
         ];
-        let mut push = |quantity, hand: f64, known: f64| {
-            let tolerance = TOLERANCE * known.abs().max(1.0);
-            compared.push((quantity, Comparison::of_arrays(&[hand], &[known], tolerance)));
+        let (quantity, hand, known) = match terms {
+            Terms::Data if in_f64 => ("loss", self.loss, known.loss),
+            Terms::Both if in_f64 => ("cost", self.cost, known.cost),
+            _ => return compared,
         };
-        match terms {
-            Terms::Data if in_f64 => push("loss", self.loss, known.loss),
-            Terms::Both if in_f64 => push("cost", self.cost, known.cost),
-            _ => {}
-        }
+        compared.push((quantity, Comparison::of_arrays(&[hand], &[known], TOLERANCE * known.abs().max(1.0))));
         compared
     }
 }

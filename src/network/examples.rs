@@ -26,17 +26,12 @@ pub enum Examples<'a> {
 
 impl<'a> Examples<'a> {
     /// Number of examples, n.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::All(dataset, _) => dataset.len(),
             Self::Chosen(_, _, indices) | Self::Flipped(_, _, indices, _) => indices.len(),
             Self::Rows(_, labels) => labels.len(),
         }
-    }
-
-    /// True if there is no example.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The class of example i.
@@ -102,24 +97,22 @@ impl<'a> Examples<'a> {
                 return Err(Error::shape("mirrored image", format!("(rows of {IMAGE_WIDTH} pixels)"), dataset.dims()));
             }
         }
-        let (found, labels) = match self {
+        match self {
             Self::All(dataset, normalizer)
             | Self::Chosen(dataset, normalizer, _)
             | Self::Flipped(dataset, normalizer, ..) => {
                 check_shape("mean", normalizer.scale().len(), &[dims.features])?;
-                (dataset.dims(), [].as_slice())
+                if dataset.dims() != dims {
+                    return Err(Error::shape("data set", dims, dataset.dims()));
+                }
             }
             Self::Rows(x, labels) => {
                 check_shape("x", x.len(), &[labels.len(), dims.features])?;
-                (dims, *labels)
+                if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= dims.classes) {
+                    return Err(Error::invalid("label", format!("0 to {}", dims.classes - 1), label));
+                }
             }
-        };
-        if found != dims {
-            return Err(Error::shape("data set", dims, found));
         }
-        match labels.iter().find(|&&l| usize::from(l) >= dims.classes) {
-            None => Ok(()),
-            Some(label) => Err(Error::invalid("label", format!("0 to {}", dims.classes - 1), label)),
-        }
+        Ok(())
     }
 }

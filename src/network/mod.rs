@@ -160,8 +160,6 @@ pub struct Parameters {
 /// The gradient of the cost with respect to [`Parameters`], with the same shapes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
-    /// The sizes of the two buffers.
-    pub dims: Dims,
     /// (k,d), row-major.
     pub dweight: Vec<f32>,
     /// (k).
@@ -197,10 +195,5 @@ impl Parameters {
     pub(crate) fn check_finite(&self) -> Result<()> {
         check_finite("weight", &self.weight)?;
         check_finite("bias", &self.bias)
-    }
-
-    /// True if every element is finite.
-    pub fn is_finite(&self) -> bool {
-        self.weight.iter().chain(&self.bias).all(|v| v.is_finite())
     }
 }

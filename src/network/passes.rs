@@ -41,11 +41,7 @@ pub fn loss(loss: Loss, logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
 /// dlogits = (probs − onehot(y)) / n.
 ///
 /// The gradient is equation 4.109 of Bishop, *Pattern Recognition and Machine Learning* (2006); subtracting the largest
-/// logit of each example is section 4.1 of Goodfellow, Bengio & Courville, *Deep Learning* (2016).
-///
-/// # Panics
-///
-/// As [`loss`].
+/// logit of each example is section 4.1 of Goodfellow, Bengio & Courville, *Deep Learning* (2016). Panics as [`loss`].
 pub fn softmax_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     let n = labels.len();
     assert!(n > 0 && logits.len().is_multiple_of(n), "logits must be (n,k)");
@@ -72,11 +68,7 @@ pub fn softmax_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
 /// Step 2b: [`loss`] for [`Loss::Bce`], the mean over the n·k logits z of max(z, 0) − z·t + ln(1 + e^−|z|), with
 /// t = onehot(y), and dlogits = (probs − t) / (k·n).
 ///
-/// These are equations 4.90 and 4.91 of Bishop (2006), for each class.
-///
-/// # Panics
-///
-/// As [`loss`].
+/// These are equations 4.90 and 4.91 of Bishop (2006), for each class. Panics as [`loss`].
 pub fn sigmoid_binary_cross_entropy(logits: &[f32], labels: &[u8]) -> (f64, Vec<f32>) {
     let n = labels.len();
     assert!(n > 0 && logits.len().is_multiple_of(n), "logits must be (n,k)");
@@ -119,7 +111,7 @@ pub fn backward(parameters: &Parameters, x: &[f32], dlogits: &[f32], lambda: f32
     for (dweight, weight) in dweight.iter_mut().zip(&parameters.weight) {
         *dweight += 2.0 * lambda * weight;
     }
-    Gradients { dims: parameters.dims, dweight, dbias }
+    Gradients { dweight, dbias }
 }
 
 /// Step 4: weight ← weight − η · dweight; bias ← bias − η · dbias.

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::dataset::cifar10::{BatchFile, DIMS};
 use crate::dataset::store::RecordFile;
-use crate::evaluate::table::{confusion_csv, probability_rows};
-use crate::evaluate::{Confusion, ProbabilityHistogram};
+use crate::evaluate::Confusion;
+use crate::evaluate::table::{ProbabilityRow, confusion_csv};
 use crate::figures::snapshots::to_jpeg;
 use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::{GradcheckRow, Location};
@@ -347,14 +347,15 @@ pub fn folder(settings: &[&str]) -> TempDir {
         write(&format!("snapshots_{name}.jpg"), to_jpeg(&[snapshot.clone(), snapshot]));
         let confusion = Confusion::from_counts(10, (0..100).collect());
         write(&format!("confusion_{name}.csv"), confusion_csv(&confusion, Dialect::Comma));
-        write(&format!("probabilities_{name}.csv"), to_csv(&probability_rows(&histogram()), Dialect::Comma));
+        write(&format!("probabilities_{name}.csv"), to_csv(&histogram(), Dialect::Comma));
     }
     folder
 }
 
 /// Bin i counts i correct and 40 − 2 i wrong images.
-pub fn histogram() -> ProbabilityHistogram {
-    ProbabilityHistogram { right: std::array::from_fn(|i| i), wrong: std::array::from_fn(|i| 40 - 2 * i) }
+pub fn histogram() -> Vec<ProbabilityRow> {
+    let bound = |i: usize| i as f64 / 20.0;
+    (0..20).map(|i| ProbabilityRow { lower: bound(i), upper: bound(i + 1), right: i, wrong: 40 - 2 * i }).collect()
 }
 
 /// Two seeds of two settings, the first of which diverges once.

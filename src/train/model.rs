@@ -406,7 +406,7 @@ mod tests {
                 bytes[at] = byte;
             }
             if let Ok(model) = read(&bytes) {
-                prop_assert!(model.parameters.is_finite());
+                prop_assert!(model.parameters.check_finite().is_ok());
                 prop_assert!(model.std.iter().all(|&s| s > 0.0));
             }
         }

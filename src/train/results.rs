@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::dataset::cifar10::CLASS_NAMES;
 use crate::error::Result;
-use crate::evaluate::table::{confusion_csv, probability_rows};
+use crate::evaluate::table::{ProbabilityRow, confusion_csv, probability_rows};
 use crate::evaluate::{Outcomes, Scores};
 use crate::figures::snapshots::to_jpeg;
 use crate::figures::{curves_figure, probabilities_figure, weights_figure};
@@ -65,9 +65,12 @@ impl Results<'_> {
         let name = run.setting.name();
         let file = |kind: &str, extension: &str, content| (format!("{kind}_{name}.{extension}"), content);
         let rows: Vec<_> = run.epochs.iter().map(CurveRow::from).collect();
-        let histogram = test.map(Outcomes::histogram);
+        let bins = test.map(probability_rows);
         let title = format!("{}   {}", title(run.setting.lambda(), run.setting.eta()), run.setting.loss());
-        let probabilities = histogram.map(|h| probabilities_figure(&title, &h.right, &h.wrong));
+        let probabilities = bins.as_ref().map(|bins| {
+            let counts = |of: fn(&ProbabilityRow) -> usize| bins.iter().map(of).collect::<Vec<_>>();
+            probabilities_figure(&title, &counts(|bin| bin.right), &counts(|bin| bin.wrong))
+        });
         let weights = test.map(|_| weights_figure(&run.setting.title(), &CLASS_NAMES, &snapshot(&run.parameters)));
         let hyperparameters = self.job.hyperparameters(run.setting);
         let model = test.map(|_| ModelFile::of_run(run, &hyperparameters, self.job.normalizer, self.job.names));
@@ -77,7 +80,7 @@ impl Results<'_> {
             file("curves", "csv", Some(to_csv(&rows, dialect))),
             file("curves", "png", Some(curves_figure(&run.setting.title(), &CurveRow::curves(&rows)))),
             file("probabilities", "png", probabilities),
-            file("probabilities", "csv", histogram.map(|h| to_csv(&probability_rows(&h), dialect))),
+            file("probabilities", "csv", bins.map(|bins| to_csv(&bins, dialect))),
             file("confusion", "csv", test.map(|test| confusion_csv(&test.confusion(), dialect))),
             file("weights", "png", weights.transpose()?),
             file("model", "safetensors", model.as_ref().map(ModelFile::to_bytes).transpose()?),

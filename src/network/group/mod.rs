@@ -165,15 +165,15 @@ impl Group {
             stack.backward(examples, workspace, &steps[stack.members.clone()], WeightOutput::Gradient);
         }
         let of_member = |(j, loss)| {
-            let Parameters { dims, weight, bias } = group.member(j);
-            (loss, Gradients { dims, dweight: weight, dbias: bias })
+            let Parameters { weight, bias, .. } = group.member(j);
+            (loss, Gradients { dweight: weight, dbias: bias })
         };
         Ok(group.batch_losses().into_iter().enumerate().map(of_member).collect())
     }
 
     fn check_batch(&self, examples: Examples, steps: &[Step]) -> Result<()> {
         examples.check(self.dims())?;
-        check_shape("mini-batch", usize::from(!examples.is_empty()), &[1])?;
+        check_shape("mini-batch", usize::from(examples.len() > 0), &[1])?;
         check_shape("steps", steps.len(), &[self.len()])
     }
 
