@@ -69,15 +69,15 @@ impl Derivatives {
         Self { loss, cost, dweight: widen(&gradients.dweight), dbias: widen(&gradients.dbias) }
     }
 
-    /// `factor` · self + `other_factor` · `other`.
-    fn plus(&self, factor: f64, other: &Self, other_factor: f64) -> Self {
-        let add = |a: f64, b: f64| factor * a + other_factor * b;
+    /// The sum of two terms, each multiplied by its factor.
+    fn sum([(f, a), (g, b)]: [(f64, &Self); 2]) -> Self {
+        let add = |a: f64, b: f64| f * a + g * b;
         let add_all = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(&a, &b)| add(a, b)).collect();
         Self {
-            loss: add(self.loss, other.loss),
-            cost: add(self.cost, other.cost),
-            dweight: add_all(&self.dweight, &other.dweight),
-            dbias: add_all(&self.dbias, &other.dbias),
+            loss: add(a.loss, b.loss),
+            cost: add(a.cost, b.cost),
+            dweight: add_all(&a.dweight, &b.dweight),
+            dbias: add_all(&a.dbias, &b.dbias),
         }
     }
 
@@ -140,7 +140,7 @@ impl Implementation<'_> {
         match terms {
             Terms::Data => derivatives(0.0),
             Terms::Both => derivatives(lambda),
-            Terms::Penalty => derivatives(lambda).plus(1.0, &derivatives(0.0), -1.0),
+            Terms::Penalty => Derivatives::sum([(1.0, &derivatives(lambda)), (-1.0, &derivatives(0.0))]),
         }
     }
 }

@@ -35,7 +35,7 @@ impl<'a> Case<'a> {
     pub(super) fn new(problem: &'a Problem, lambda: f64) -> Self {
         let right = reference::derivatives(problem, lambda, Terms::Both);
         let data = reference::derivatives(problem, 0.0, Terms::Data);
-        Self { problem, lambda, penalty: right.plus(1.0, &data, -1.0), right, data }
+        Self { problem, lambda, penalty: Derivatives::sum([(1.0, &right), (-1.0, &data)]), right, data }
     }
 
     fn n(&self) -> f64 {
@@ -48,12 +48,12 @@ impl<'a> Case<'a> {
 
     /// `data` and `penalty`, each multiplied by a factor.
     fn scaled(&self, data: f64, penalty: f64) -> Derivatives {
-        self.data.plus(data, &self.penalty, penalty)
+        Derivatives::sum([(data, &self.data), (penalty, &self.penalty)])
     }
 
     /// The right terms with another data term.
     fn with_data(&self, data: &Derivatives) -> Derivatives {
-        data.plus(1.0, &self.penalty, 1.0)
+        Derivatives::sum([(1.0, data), (1.0, &self.penalty)])
     }
 
     /// λ · Σ bias².
@@ -164,7 +164,7 @@ const MISTAKES: &[Mistake] = &[
     ("missing penalty", "add λ Σ W² to the cost and 2λ W to its gradient", |case| case.scaled(1.0, 0.0)),
     ("the penalty is subtracted", "add λ Σ W² to the cost and 2λ W to its gradient", |case| case.scaled(1.0, -1.0)),
     ("penalty on the bias: λ Σ b² or its gradient 2λ b is added", "penalise only W", |case| {
-        case.right.plus(1.0, &case.bias_penalty(), 1.0)
+        Derivatives::sum([(1.0, &case.right), (1.0, &case.bias_penalty())])
     }),
     ("wrong sign", "return the gradient itself; only the update subtracts it", |case| case.scaled(-1.0, -1.0)),
     ("wrong sign of the data term: onehot − probabilities", "use probabilities − onehot", |case| {
@@ -179,7 +179,7 @@ const MISTAKES: &[Mistake] = &[
     ("the onehot labels are not subtracted from the probabilities", "use probabilities − onehot", |case| {
         let dlogits = |_, onehot: &[f64]| onehot.iter().map(|onehot| onehot / case.n()).collect();
         let labels = reference::gradients(case.problem, dlogits);
-        case.right.plus(1.0, &labels, 1.0)
+        Derivatives::sum([(1.0, &case.right), (1.0, &labels)])
     }),
     (
         "softmax over the examples instead of the classes",
