@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Data, Divergence, Epoch, Observer, Run, SplitScores, Timings, epoch_flips, epoch_order, snapshot};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scores, evaluate_group};
 use crate::hyperparameters::{Schedule, Setting};
@@ -197,21 +198,16 @@ impl<'a> Trainer<'a> {
 
     /// The scores of each member on the splits that are not empty, if they are wanted.
     fn evaluate(&self) -> Result<Vec<SplitScores>> {
-        let mut scores = vec![SplitScores::default(); self.state.runs.len()];
-        if !self.evaluates {
-            return Ok(scores);
-        }
         let Data { train, validation, normalizer } = self.data;
-        let of = |split| evaluate_group(&self.group, &self.lambdas, split, normalizer);
-        for (scores, found) in scores.iter_mut().zip(of(train)?) {
-            scores.train = Some(found);
-        }
-        if !validation.is_empty() {
-            for (scores, found) in scores.iter_mut().zip(of(validation)?) {
-                scores.validation = Some(found);
+        let of = |split: &Dataset| {
+            if !self.evaluates || split.is_empty() {
+                return Ok(vec![None; self.lambdas.len()]);
             }
-        }
-        Ok(scores)
+            let scores = evaluate_group(&self.group, &self.lambdas, split, normalizer)?;
+            Ok(scores.into_iter().map(Some).collect())
+        };
+        let both = of(train)?.into_iter().zip(of(validation)?);
+        Ok(both.map(|(train, validation)| SplitScores { train, validation }).collect())
     }
 
     /// Adds the epoch to the runs.

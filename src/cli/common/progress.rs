@@ -17,20 +17,15 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Fetches the files of `catalog`, with the progress on stderr, until a signal asks to stop.
 pub fn fetch(dir: &Path, catalog: &Catalog, source: &Source, trust: Trust, quiet: bool) -> anyhow::Result<Fetched> {
     signals::listen()?;
-    fetch::fetch(dir, catalog, source, trust, &mut *progress(quiet)).map_err(|error| match error {
+    let mut progress: Box<dyn Progress> = match quiet {
+        true => Box::new(Quiet),
+        false if std::io::stderr().is_terminal() => Box::new(DownloadBar(ProgressBar::hidden())),
+        false => Box::new(DownloadLines::default()),
+    };
+    fetch::fetch(dir, catalog, source, trust, &mut *progress).map_err(|error| match error {
         Error::Interrupted => anyhow::Error::new(error).context("stopped; run the same command again to resume"),
         _ => error.into(),
     })
-}
-
-fn progress(quiet: bool) -> Box<dyn Progress> {
-    if quiet {
-        Box::new(Quiet)
-    } else if std::io::stderr().is_terminal() {
-        Box::new(DownloadBar(ProgressBar::hidden()))
-    } else {
-        Box::new(DownloadLines::default())
-    }
 }
 
 /// A bar with bytes, speed and time left; a spinner if the total is unknown.
