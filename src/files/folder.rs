@@ -74,5 +74,5 @@ impl Folder {
 fn lock(path: &Path) -> Result<Lock> {
     fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
     let locked = if cfg!(unix) { path.to_owned() } else { path.join(".lock") };
-    Lock::acquire(&locked)?.ok_or_else(|| Error::InUse { folder: path.to_owned() })
+    Lock::acquire(&locked)?.ok_or_else(|| Error::InUse(path.to_owned()))
 }

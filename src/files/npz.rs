@@ -243,20 +243,18 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
 
 /// Reorders `values` of an array of `shape` from Fortran order (first index fastest) to C order (last index fastest).
 fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
-    let mut ordered = Vec::with_capacity(values.len());
-    let mut index = vec![0; shape.len()];
-    for _ in values {
-        let offset = index.iter().zip(&shape).rfold(0, |sum, (i, n)| sum * n + i);
-        ordered.push(values[offset]);
-        for (i, n) in index.iter_mut().zip(&shape).rev() {
-            *i += 1;
-            if *i < *n {
-                break;
-            }
-            *i = 0;
+    // Takes the indices off the position in C order, the last one first.
+    let element = |mut position: usize| {
+        let (mut offset, mut stride) = (0, values.len());
+        for n in shape.iter().rev() {
+            stride /= n;
+            offset += position % n * stride;
+            position /= n;
         }
-    }
-    Array { shape, values: ordered }
+        values[offset]
+    };
+    let values = (0..values.len()).map(element).collect();
+    Array { shape, values }
 }
 
 /// The elements of an array to write, in C order.

@@ -38,14 +38,6 @@ impl Values<'_> {
         }
     }
 
-    fn bytes(self) -> usize {
-        match self {
-            Self::U8(values) => size_of_val(values),
-            Self::F32(values) => size_of_val(values),
-            Self::F64(values) => size_of_val(values),
-        }
-    }
-
     fn append_to(self, bytes: &mut Vec<u8>) {
         match self {
             Self::U8(values) => bytes.extend(values),
@@ -69,26 +61,19 @@ struct Header<'a> {
 
 /// The content of a file with these tensors, whose shapes fit their values.
 pub(crate) fn to_bytes(metadata: &Texts, tensors: &[Tensor]) -> Vec<u8> {
-    let mut end = 0;
+    let mut data = Vec::new();
     let infos = tensors.iter().map(|tensor| {
-        let start = end;
-        end += tensor.values.bytes();
-        let info = TensorInfo { dtype: tensor.values.dtype(), shape: tensor.shape.clone(), data_offsets: (start, end) };
-        (tensor.name.clone(), info)
+        let start = data.len();
+        tensor.values.append_to(&mut data);
+        let data_offsets = (start, data.len());
+        (tensor.name.clone(), TensorInfo { dtype: tensor.values.dtype(), shape: tensor.shape.clone(), data_offsets })
     });
     let infos = Metadata::new(None, infos.collect()).expect("the shapes fit the values");
     let header = Header { metadata, tensors: &infos };
     let mut header = serde_json::to_vec(&header).expect("text and numbers are valid JSON");
     // Padding with spaces aligns the first tensor to 8 bytes, as the format recommends.
     header.resize(header.len().next_multiple_of(8), b' ');
-
-    let mut bytes = Vec::with_capacity(8 + header.len() + end);
-    bytes.extend((header.len() as u64).to_le_bytes());
-    bytes.extend(header);
-    for tensor in tensors {
-        tensor.values.append_to(&mut bytes);
-    }
-    bytes
+    [&(header.len() as u64).to_le_bytes(), &header[..], &data].concat()
 }
 
 /// A file being read.

@@ -69,8 +69,8 @@ impl<'a> Examples<'a> {
             Self::All(_, normalizer) | Self::Chosen(_, normalizer, _) | Self::Flipped(_, normalizer, ..) => arch
                 .dispatch(Normalise {
                     images,
-                    scale: normalizer.scale(),
-                    offset: normalizer.offset(),
+                    scale: &normalizer.scale,
+                    offset: &normalizer.offset,
                     panels,
                     x,
                     stride,
@@ -101,7 +101,7 @@ impl<'a> Examples<'a> {
             Self::All(dataset, normalizer)
             | Self::Chosen(dataset, normalizer, _)
             | Self::Flipped(dataset, normalizer, ..) => {
-                check_shape("mean", normalizer.scale().len(), &[dims.features])?;
+                check_shape("mean", normalizer.scale.len(), &[dims.features])?;
                 if dataset.dims() != dims {
                     return Err(Error::shape("data set", dims, dataset.dims()));
                 }

@@ -25,7 +25,7 @@ impl Replication {
     ///
     /// [`Error::Merge`] if a row is there twice, a seed lacks a setting, or the numbers of images contradict each other.
     pub fn new(rows: &[ReplicationRow]) -> Result<Self> {
-        let refuse = |reason: String| Err(Error::Merge { reason });
+        let refuse = |reason: String| Err(Error::Merge(reason));
         let test_images = rows.first().map_or(0, |row| row.test_images);
         let mut settings: Vec<Vec<ReplicationRow>> = Vec::new();
         for row in rows {

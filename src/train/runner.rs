@@ -112,7 +112,7 @@ impl Saver<'_> {
                 Ok(()) => {}
                 Err(Error::Interrupted) => {
                     self.write(trainer.state())?;
-                    return Err(Error::Stopped { after: self.place(trainer.state()) });
+                    return Err(Error::Stopped(self.place(trainer.state())));
                 }
                 Err(error) => return Err(error),
             }

@@ -41,7 +41,7 @@ pub fn received() -> bool {
 /// The exit code and the last line of a command that failed with `error` because a signal stopped it.
 pub fn stopped(error: &anyhow::Error) -> Option<(ExitCode, String)> {
     let line = error.chain().find_map(|cause| match cause.downcast_ref()? {
-        Error::Stopped { after } => Some(format!("stopped after {after}; to resume: {}", resuming_command())),
+        Error::Stopped(after) => Some(format!("stopped after {after}; to resume: {}", resuming_command())),
         Error::Interrupted => Some(error.to_string()),
         _ => None,
     })?;

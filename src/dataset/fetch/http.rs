@@ -65,14 +65,14 @@ fn discard(url: &str, part: &Path, reason: &str) -> Error {
         Ok(()) => "the download was discarded, the next one starts over".into(),
         Err(e) => format!("remove {} by hand: {e}", part.display()),
     };
-    Error::Download { url: url.into(), reason: format!("{reason}; {fate}") }
+    Error::Download(format!("{url}: {reason}; {fate}"))
 }
 
 /// Downloads `url` to the file `part`, after the bytes that it already has. `expected` is the full length, if known.
 fn download(fetching: &mut Fetching, url: &str, part: &Path, expected: Option<u64>) -> Result<()> {
     let download =
         Download { agent: config(url, fetching.catalog).build().into(), url, part: part.to_owned(), expected };
-    let refused = |reason| Error::Download { url: url.into(), reason };
+    let refused = |reason| Error::Download(format!("{url}: {reason}"));
     let length = || fs::metadata(part).map_or(0, |metadata| metadata.len());
     let mut restarted = false;
     let mut resumes = 0;

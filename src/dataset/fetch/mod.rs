@@ -265,7 +265,7 @@ impl Fetching<'_> {
             let inner = folder.join(archive::OFFICIAL_FOLDER).join(name);
             let path = if inner.is_file() { inner } else { folder.join(name) };
             if !path.is_file() {
-                return Err(Error::MissingFile { path });
+                return Err(Error::MissingFile(path));
             }
             let mut reader = File::open(&path).map_err(Error::io("read", &path))?;
             self.install(&entry.file, &path, &mut reader)?;

