@@ -568,6 +568,21 @@ fn a_complete_or_overlong_partial_download_is_handled() {
     assert_eq!(server.requests().len(), 1);
 }
 
+/// A process that is killed after it has installed the last file, but before it removes the download, leaves both.
+#[test]
+fn a_download_is_removed_once_all_its_files_are_there() {
+    let dir = tempdir().unwrap();
+    get_file(dir.path(), &official_archive()).unwrap();
+    leave(dir.path(), b"no longer needed");
+    for name in ["download-0123456789abcdef.part", "mine.part"] {
+        fs::write(dir.path().join(name), b"anything").unwrap();
+    }
+    get_file(dir.path(), b"not even read").unwrap();
+    assert!(dir.path().join("mine.part").exists());
+    fs::remove_file(dir.path().join("mine.part")).unwrap();
+    assert_complete(dir.path());
+}
+
 #[test]
 fn a_corrupted_download_is_discarded_and_the_next_one_starts_over() {
     for archive in [official_archive(), npm_tarball()] {

@@ -26,10 +26,23 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Maximum number of redirections that are followed.
 const MAX_REDIRECTS: u32 = 5;
 
+/// The unfinished download of the official archive.
+const OFFICIAL_PART: &str = "cifar-10-binary.tar.gz.part";
+
+/// Removes the downloads that killed processes left after their last file was installed. Errors are ignored.
+pub(super) fn remove_parts(dir: &Path) {
+    for file in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name == OFFICIAL_PART || (name.starts_with("download-") && name.ends_with(".part")) {
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
 /// Installs the wanted files from the official archive, which is verified as a whole.
 pub(super) fn get_official(fetching: &mut Fetching) -> Result<()> {
     let catalog = fetching.catalog;
-    let part = fetching.dir.join("cifar-10-binary.tar.gz.part");
+    let part = fetching.dir.join(OFFICIAL_PART);
     download(fetching, &catalog.archive_url, &part, Some(catalog.archive_bytes))?;
     let found = File::open(&part).and_then(store::sha256).map_err(Error::io("read", &part))?;
     if found != catalog.archive_sha256 {

@@ -119,6 +119,7 @@ pub fn fetch(
 ) -> Result<Fetched> {
     if missing(dir, catalog, trust, &mut ()).is_empty() {
         tidy(dir);
+        http::remove_parts(dir);
         return Ok(Fetched::default());
     }
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
