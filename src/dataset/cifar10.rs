@@ -131,11 +131,6 @@ pub(super) fn checked_label(label: u8, offset: usize, path: &Path) -> Result<u8>
     Err(Error::Label { path: path.to_owned(), offset, largest: DIMS.classes - 1, found: label })
 }
 
-/// The colour planes of the image `rgb`, whose pixels have interleaved channels.
-pub(super) fn planes(rgb: &[u8]) -> impl Iterator<Item = u8> {
-    (0..CHANNELS).flat_map(move |channel| rgb.iter().skip(channel).step_by(CHANNELS).copied())
-}
-
 /// The records of `dataset`: the inverse of [`from_records`].
 pub fn to_records(dataset: &Dataset) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(dataset.len() * RECORD_BYTES);

@@ -14,7 +14,7 @@ use std::path::Path;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
-use super::cifar10::{self, SIDE};
+use super::cifar10::{CHANNELS, SIDE};
 use crate::error::{Error, Result};
 
 /// Maximum length of a file: 64 MiB.
@@ -49,7 +49,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     let upright = decode_upright(bytes).map_err(|reason| Error::format(path, reason))?;
     let image = shrink(&on_white(upright));
-    Ok(cifar10::planes(&image).collect())
+    Ok(planes(&image).collect())
 }
 
 /// Decodes and rotates the picture; the error is the reason alone.
@@ -123,6 +123,11 @@ fn shrink(image: &RgbImage) -> RgbImage {
     let (left, top) = ((width - side) / 2, (height - side) / 2);
     let square = imageops::crop_imm(image, left, top, side, side);
     imageops::resize(&*square, SIDE as u32, SIDE as u32, FilterType::Triangle)
+}
+
+/// The colour planes of the image `rgb`, whose pixels have interleaved channels.
+pub(super) fn planes(rgb: &[u8]) -> impl Iterator<Item = u8> {
+    (0..CHANNELS).flat_map(move |channel| rgb.iter().skip(channel).step_by(CHANNELS).copied())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use png::{BitDepth, ColorType, Decoder, Limits};
 
 use super::{Fetching, POLL, archive, stop_if_asked};
 use crate::dataset::cifar10::{self, DIMS, PLANE, RECORD_BYTES};
+use crate::dataset::picture;
 use crate::error::{Error, Result};
 use crate::files::atomic;
 
@@ -163,7 +164,7 @@ pub(super) fn records(png: &[u8], labels: &[u8], path: &Path) -> Result<Vec<u8>>
         let row = row.filter(|row| row.data().len() == DIMS.features);
         let row = row.ok_or_else(|| Error::io("read", path)(io::Error::other("the PNG ends early")))?;
         records.push(label);
-        records.extend(cifar10::planes(row.data()));
+        records.extend(picture::planes(row.data()));
     }
     Ok(records)
 }
