@@ -185,7 +185,8 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     let dialect = dialect_of(bytes, &names).ok_or_else(|| {
         let header = header(bytes, Dialect::Comma);
         let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-        format(format!("the columns must be {}, but are {:?}", names.join(","), found.join(",")))
+        let (names, found) = (names.join(","), found.join(","));
+        format(format!("the columns must be {names}, but are {found:?}; write a table of an earlier version again"))
     })?;
     let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(bytes);
     let row = |record: csv::Result<StringRecord>| {
@@ -401,9 +402,12 @@ mod tests {
     fn another_header_is_refused_in_one_line() {
         assert_eq!(
             refusal("name,count\n\"a\nb\"\n"),
-            "table.csv: the columns must be name,count,loss,share,holds, but are \"name,count\""
+            "table.csv: the columns must be name,count,loss,share,holds, but are \"name,count\"; write a table of an earlier version again"
         );
-        assert_eq!(refusal(""), "table.csv: the columns must be name,count,loss,share,holds, but are \"\"");
+        assert_eq!(
+            refusal(""),
+            "table.csv: the columns must be name,count,loss,share,holds, but are \"\"; write a table of an earlier version again"
+        );
         assert!(from_csv::<Outer>(b"name,\xff\n", Path::new(PATH)).is_err());
         assert!(has_header_of::<Outer>(b"name;count;loss;share;holds\n"));
         assert!(!has_header_of::<Outer>(b"name;count,loss;share;holds\n"));
