@@ -99,7 +99,7 @@ pub enum Error {
     /// No source had the data files.
     #[error(
         "cannot get {files} into {folder}: {tried}; run `onelayer fetch` again (it resumes a download), give a copy of \
-         the archive as `--source PATH`, or train with `--dataset sample`, which needs no network"
+         the archive as `--source PATH`, or train with `--dataset sample`, which works offline"
     )]
     Unavailable {
         /// The missing files.

@@ -1,8 +1,8 @@
 //! A one-layer softmax classifier on CIFAR-10, with forward and backward passes written by hand on plain `Vec<f32>`
-//! buffers, and the proof that their gradients are right.
+//! buffers, and the checks that their gradients are right.
 //!
 //! Start with [`network`]: it derives the gradients step by step, and links each step to its plain loop, its fast kernel
-//! and its check. The other rooms, each of which uses only those before it:
+//! and its check. The other modules, each of which uses only those before it:
 //!
 //! | module | content |
 //! |---|---|

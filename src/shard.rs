@@ -16,7 +16,7 @@ use crate::files::folder::Folder;
 
 /// The largest number of missing shards that an error names.
 const NAMED: usize = 10;
-/// What to do if a job cannot be resumed.
+/// Advice if a job cannot be resumed.
 const ADVICE: &str = "give the options it was started with or another --out, or leave out --resume to start over";
 
 /// Shard I of N, 1 ≤ I ≤ N, written `I/N`.
@@ -199,7 +199,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         self.folder.write(&[(self.name(), to_csv(&self.rows, self.folder.dialect()))])
     }
 
-    /// How far the job is, such as `4 of 8 trials`.
+    /// The progress of the job, such as `4 of 8 trials`.
     pub fn progress(&self) -> String {
         let share = self.shard.share(self.runs);
         format!("{} of {share} {}", share - self.left().len(), R::RUNS)

@@ -293,7 +293,7 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
     let every = train(out.path(), &["--epochs", "3", "--checkpoint-every", "1"]);
     let output = under("trap '' XFSZ; ulimit -f 200", &every).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("no checkpoint: cannot write"), "{said}");
+    assert!(said.contains("checkpoint not saved: cannot write"), "{said}");
     assert!(said.contains("epoch 3/3") && said.lines().last().unwrap().starts_with("error: "));
 }
 

@@ -19,7 +19,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// A shell, for its completions, or man, for the man page
+    /// Shell to print completions for, or `man` for the man page
     #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh", "man"])]
     what: String,
     /// With man: the command to describe, instead of the whole program

@@ -29,13 +29,13 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Also check at the parameters of these models, files that `train` wrote
+    /// Also check the gradients at the parameters of these model files
     #[arg(long, value_name = "FILE", num_args = 1..)]
     model: Vec<PathBuf>,
     /// Number of images in the batch
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
     batch_size: usize,
-    /// Number of weights at which central differences are taken on images, in addition to every bias
+    /// Weights to check by central differences on images; every bias is always checked
     #[arg(long, value_name = "N", default_value_t = 200)]
     differences: usize,
     /// Seed of the start, of the batch and of the weights chosen for central differences

@@ -111,7 +111,7 @@ pub fn print(replication: &Replication) {
     }
     let pairs = replication.pairs();
     if !pairs.is_empty() {
-        show!("\nDifference of the two settings in points, seed by seed:\n");
+        show!("\nPaired differences, first setting minus second, in percentage points:\n");
         show!("                                      mean  95 %            won/tied/lost p");
     }
     for row in pairs {

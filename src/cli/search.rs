@@ -24,7 +24,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Values to try of λ, the weight of the penalty
+    /// Values of λ (weight of the penalty) to try
     #[arg(
         long,
         value_name = "LIST",
@@ -33,7 +33,7 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     lambda: Vec<f64>,
-    /// Values to try of η, the learning rate
+    /// Values of η (learning rate) to try
     #[arg(
         long,
         value_name = "LIST",

@@ -43,7 +43,7 @@ pub struct Args {
     /// Loss: the cross-entropy of a softmax, or the binary cross-entropy of ten sigmoids [default: softmax]
     #[arg(long, value_name = "LOSS", value_parser = loss_parser())]
     loss: Option<Loss>,
-    /// Multiply the learning rate by --decay-factor after every so many epochs
+    /// Multiply the learning rate by --decay-factor every EPOCHS epochs
     #[arg(long, value_name = "EPOCHS", requires = "decay_factor")]
     decay_every: Option<usize>,
     /// Factor for --decay-every, between 0 and 1
@@ -77,7 +77,7 @@ pub struct Args {
     /// Save a checkpoint after every N epochs [default: 1 if the training takes more than 30 s, otherwise none]
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<NonZeroUsize>,
-    /// Resume from the checkpoint of a training that was stopped, with the same results; start over if there is none
+    /// Resume a stopped run from its checkpoint, with the same results; start over if there is none
     #[arg(long)]
     resume: bool,
     /// Number of threads; the results do not depend on it [default: one per processor]
@@ -148,7 +148,7 @@ impl Args {
         let file = config.hyperparameters;
         ensure!(
             file.start == Origin::Random || self.init.is_some(),
-            "the configuration starts from a file: name it with --init"
+            "the configuration was trained from a start file: pass that file with --init"
         );
         let hyperparameters = Hyperparameters {
             lambda: self.lambda.unwrap_or(file.lambda),
@@ -196,7 +196,7 @@ impl Args {
         let _ = stdout().write_all(table::results(&trained.summary).as_bytes());
         for run in &trained.runs {
             if let Some(divergence) = &run.divergence {
-                say!("{}: {divergence}; a smaller --eta helps", run.setting.name());
+                say!("{}: {divergence}; try a smaller --eta", run.setting.name());
             }
         }
         if self.timings {

@@ -36,7 +36,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > MAX_BYTES {
         let limit = MAX_BYTES >> 20;
-        return Err(Error::format(path, format!("a picture must have at most {limit} MiB, but this file is longer")));
+        return Err(Error::format(path, format!("a picture must have at most {limit} MiB, but this file is larger")));
     }
     decode(&bytes, path)
 }
@@ -57,7 +57,7 @@ fn decode_upright(bytes: &[u8]) -> Result<DynamicImage, String> {
     let format = match image::guess_format(bytes) {
         Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
         Ok(other) => return Err(format!("must be a PNG or JPEG image, but is {other:?}")),
-        Err(_) => return Err("must be a PNG or JPEG image, but begins like neither".into()),
+        Err(_) => return Err("must be a PNG or JPEG image, but its first bytes match neither".into()),
     };
     if format == ImageFormat::Jpeg && is_cut_short(bytes) {
         return Err("cannot be decoded: the file ends before the image does".into());
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn other_files_are_refused_by_their_format() {
         for bytes in [&b""[..], b"P", b"name,age\n", b"%PDF-1.7"] {
-            assert!(message(bytes).ends_with("but begins like neither"));
+            assert!(message(bytes).ends_with("but its first bytes match neither"));
         }
         assert!(message(b"GIF89a\x01\0\x01\0\0\0\0;").ends_with("PNG or JPEG image, but is Gif"));
     }

@@ -1,4 +1,4 @@
-//! A small part of CIFAR-10 that comes with the source code, for tests and for training without a network.
+//! A small part of CIFAR-10 that comes with the source code, for tests and for training offline.
 //!
 //! `train.bin`, `validation.bin` and `test.bin` hold the first 100, 50 and 50 images of each class of
 //! `data_batch_1.bin`, `data_batch_2.bin` and `test_batch.bin`, in the order of those files. `cargo run --release

@@ -1,4 +1,4 @@
-//! What the figures share: colours, the font, text, axes, enlarged images and PNG.
+//! Shared parts of the figures: colours, the font, text, axes, enlarged images and PNG.
 
 use std::ops::Range;
 use std::sync::Once;

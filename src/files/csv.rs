@@ -186,7 +186,9 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
         let header = header(bytes, Dialect::Comma);
         let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
         let (names, found) = (names.join(","), found.join(","));
-        format(format!("the columns must be {names}, but are {found:?}; write a table of an earlier version again"))
+        format(format!(
+            "the columns must be {names}, but are {found:?}; if an earlier version wrote this table, write it again"
+        ))
     })?;
     let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(bytes);
     let row = |record: csv::Result<StringRecord>| {
@@ -402,11 +404,11 @@ mod tests {
     fn another_header_is_refused_in_one_line() {
         assert_eq!(
             refusal("name,count\n\"a\nb\"\n"),
-            "table.csv: the columns must be name,count,loss,share,holds, but are \"name,count\"; write a table of an earlier version again"
+            "table.csv: the columns must be name,count,loss,share,holds, but are \"name,count\"; if an earlier version wrote this table, write it again"
         );
         assert_eq!(
             refusal(""),
-            "table.csv: the columns must be name,count,loss,share,holds, but are \"\"; write a table of an earlier version again"
+            "table.csv: the columns must be name,count,loss,share,holds, but are \"\"; if an earlier version wrote this table, write it again"
         );
         assert!(from_csv::<Outer>(b"name,\xff\n", Path::new(PATH)).is_err());
         assert!(has_header_of::<Outer>(b"name;count;loss;share;holds\n"));

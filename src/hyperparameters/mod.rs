@@ -39,9 +39,9 @@ row! {
         pub decay_factor: Option<f64>,
         /// Probability that an image is mirrored.
         pub flip: f64,
-        /// How the examples are shuffled.
+        /// Shuffling of the examples.
         pub shuffle: Shuffle,
-        /// Where the initial parameters come from.
+        /// Origin of the initial parameters.
         pub start: Origin,
     }
 }
@@ -124,7 +124,7 @@ impl Default for Hyperparameters {
     }
 }
 
-/// How the examples are shuffled at each epoch.
+/// Shuffling of the examples at each epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shuffle {
@@ -155,7 +155,7 @@ impl FromStr for Shuffle {
     }
 }
 
-/// Where the initial parameters come from.
+/// Origin of the initial parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Origin {

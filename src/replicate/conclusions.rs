@@ -123,7 +123,7 @@ fn numbers(pair: &PairRow, seeds: usize) -> String {
     let PairRow { setting_a, setting_b, n, wins, ties, losses, .. } = pair;
     let names = format!("{setting_a} minus {setting_b}");
     let (Some(mean), Some(p)) = (pair.mean_difference, pair.sign_flip_p) else {
-        return format!("{names}: a run diverged with every seed");
+        return format!("{names}: at least one of the two runs diverged with each seed");
     };
     let interval = match (pair.difference_95_low, pair.difference_95_high) {
         (Some(low), Some(high)) => format!(", 95 % interval {} to {}", points(low), points(high)),

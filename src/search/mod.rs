@@ -197,7 +197,7 @@ impl Searched {
         Ok(words)
     }
 
-    /// What was searched, and the best trial.
+    /// A summary of the search and its best trial.
     fn found(&self, best: &SearchRow) -> String {
         let (trials, images) = (self.rows.len(), best.validation_images);
         let accuracy = best.validation_accuracy.unwrap_or(f64::NAN);
@@ -211,7 +211,7 @@ impl Searched {
              {diverged}The best is {},\n\
              with batches of {batch_size} and a flip probability of {flip}.\n\
              Its validation accuracy is {} %, with a standard error of {} points;\n\
-             as the highest of many, it is probably a little too optimistic.\n",
+             it was selected as the highest of many, so it is probably slightly optimistic.\n",
             self.train_images,
             best.setting,
             percent(accuracy),
@@ -228,7 +228,7 @@ fn retrained(splits: &Splits, test_accuracy: Option<f64>) -> String {
     format!(
         "Retrained on all {train} images, it has a test accuracy of {} %,\n\
          with a standard error of {} points. The {test} test images were used\n\
-         once, after everything was chosen.",
+         once, after the choice was made.",
         percent(accuracy),
         percent(standard_error(accuracy, test)),
     )

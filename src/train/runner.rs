@@ -16,7 +16,7 @@ use crate::files::folder::Folder;
 /// A training longer than this, in seconds, is saved after every epoch unless told otherwise.
 const LONG: f64 = 30.0;
 
-/// How a job is run; the results do not depend on it.
+/// Options of a run; the results do not depend on them.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Number of epochs between checkpoints; `None` for one after every epoch of a long training, otherwise none.
@@ -88,7 +88,7 @@ impl Saver<'_> {
                 observer.message(&format!("{shown}: resuming after {}", self.place(&state)));
                 return Ok(state);
             }
-            observer.message(&format!("there is no {shown}: training starts over"));
+            observer.message(&format!("there is no checkpoint {shown}: training from the beginning"));
         } else if path.exists() {
             observer.message(&format!(
                 "{shown} belongs to an unfinished training, which --resume continues; this one starts over"
@@ -106,7 +106,7 @@ impl Saver<'_> {
                     // The results may still fit on the disk, so a failure does not end the training.
                     if let Err(error) = self.write(trainer.state()) {
                         let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
-                        observer.warning(&format!("no checkpoint: {error}{cause}"));
+                        observer.warning(&format!("checkpoint not saved: {error}{cause}"));
                     }
                 }
                 Ok(()) => {}

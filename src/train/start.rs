@@ -21,7 +21,7 @@ const WEIGHT_STD: f64 = 0.01;
 pub struct Start {
     /// The parameters.
     pub parameters: Parameters,
-    /// Where they come from.
+    /// Their origin.
     pub origin: Origin,
 }
 

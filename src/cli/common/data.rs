@@ -17,7 +17,7 @@ use super::progress;
 pub enum DatasetName {
     /// The published files, which are downloaded if they are missing
     Cifar10,
-    /// 2,000 of its images, which come with the source code and need no network
+    /// 2,000 of its images, which come with the source code and work offline
     Sample,
 }
 
@@ -43,7 +43,7 @@ pub struct DataArgs {
     /// Batches of CIFAR-10 to train on, such as 1,3,4 [default: 1]
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Data")]
     train_batches: Option<Vec<u8>>,
-    /// Hold out this many training images for validation, equally many per class; 0 trains on all images without
+    /// Hold out this many training images for validation, the same number from each class; 0 trains on all images without
     /// validation [default: validate on --validation-batches]
     #[arg(long, value_name = "N", conflicts_with = "validation_batches", help_heading = "Data")]
     validation_size: Option<usize>,

@@ -2,7 +2,7 @@
 //! mistake that they look like.
 //!
 //! Each common mistake is a function that returns the loss, the cost and the gradients that it leads to. A mistake is named
-//! if what it leads to is what was submitted.
+//! if it reproduces the submitted values.
 
 pub mod files;
 mod mistakes;
