@@ -9,12 +9,13 @@
 //! | [`error`], [`shape`], [`statistics`], [`files`] | errors; shapes; intervals and tests; CSV, `.npz`, safetensors, atomic writes |
 //! | [`dataset`] | images as bytes, their normalisation, the sample; with `cli` also downloads and pictures |
 //! | [`hyperparameters`] | settings and schedules |
+//! | `shard`, `figures` (`cli`) | jobs in parts; PNG figures |
 //! | [`network`] | derivation, passes, kernels, groups of settings |
 //! | [`evaluate`] | one pass over a split: scores, confusion matrix, predictions |
 //! | [`train`] | training, models, checkpoints; with `cli` also the results folder |
 //! | [`gradcheck`] | checks against an `f64` reference, central differences and PyTorch; the referee of other people's gradients |
-//! | `replicate`, `search`, `shard` (`cli`) | many seeds; hyperparameter search; either in parts |
-//! | `figures`, `page` (`cli`) | PNG figures; `report.html` |
+//! | `replicate`, `search` (`cli`) | many seeds; hyperparameter search |
+//! | `page` (`cli`) | `report.html` |
 //!
 //! # Example
 //!

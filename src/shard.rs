@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::files::csv::{Cell, Row, cells, from_csv, to_csv, to_fields};
 use crate::files::folder::Folder;
 
@@ -149,7 +149,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         let name = path.display();
         let remark = match (resume, path.exists()) {
             (true, true) => {
-                let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+                let bytes = files::read(&path).map_err(Error::io("read", &path))?;
                 let rows = table.resumed(from_csv(&bytes, &path)?, planned);
                 table.rows = rows.map_err(|e| Error::format(&path, format!("cannot resume: {e}; {ADVICE}")))?;
                 Some(format!("{name}: {} are done", table.progress()))

@@ -176,11 +176,11 @@ fn print_worst(rows: &[GradcheckRow]) {
 /// Judges the solution in the file `grads` of the problem in the file `problem`.
 fn judge(problem: &Path, grads: &Path, quiet: bool) -> anyhow::Result<ExitCode> {
     let path = problem;
-    let bytes = input::read(path).with_context(|| {
+    let bytes = onelayer::files::read(path).with_context(|| {
         format!("cannot read the problem {} (--problem names it, --export writes one)", path.display())
     })?;
     let (problem, lambda) = read_problem(&bytes, path)?;
-    let bytes = input::read(grads).with_context(|| format!("cannot read --grads {}", grads.display()))?;
+    let bytes = onelayer::files::read(grads).with_context(|| format!("cannot read --grads {}", grads.display()))?;
     let findings = referee::judge(&problem, lambda, &read_submission(&bytes, grads, problem.dims())?)?;
     if !quiet {
         show!("{}: {}", path.display(), describe(&problem, lambda));

@@ -10,7 +10,7 @@ use onelayer::replicate::table::{ReplicationRow, files};
 use onelayer::search::table::{SearchRow, search_png};
 use onelayer::shard::{Shard, Sharded, merge};
 
-use super::common::{input, out};
+use super::common::out;
 use super::replicate;
 
 const AFTER_HELP: &str = "\
@@ -34,7 +34,7 @@ type Table = (PathBuf, Vec<u8>);
 /// Joins the tables, and writes what the command that wrote them writes for a whole job.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let read = |path: &PathBuf| {
-        let bytes = input::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = onelayer::files::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         anyhow::Ok((path.clone(), bytes))
     };
     let tables: Vec<Table> = args.files.iter().map(read).collect::<Result<_, _>>()?;

@@ -52,8 +52,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let text = if args.csv {
         to_csv(&prediction_rows(&names, &outcomes), args.dialect.get())
     } else {
-        let images = names.iter().zip(outcomes.probabilities.as_chunks().0);
-        let charts: Vec<_> = images.map(|(name, probabilities)| chart(name, probabilities)).collect();
+        let images = names.iter().zip(&outcomes.predicted).zip(outcomes.probabilities.as_chunks().0);
+        let charts: Vec<_> = images.map(|((name, &class), probabilities)| chart(name, class, probabilities)).collect();
         charts.join("\n").into_bytes()
     };
     // A closed stdout is not an error.
@@ -78,9 +78,11 @@ fn read(paths: &[PathBuf]) -> onelayer::Result<(Vec<String>, Dataset)> {
     Ok((names, images))
 }
 
-/// The image's `name` and a bar for each of its most probable classes, at most 72 columns wide.
-fn chart(name: &str, probabilities: &[f32; CLASS_NAMES.len()]) -> String {
+/// The image's `name` and a bar for each of its most probable classes, at most 72 columns wide; the `predicted` class is the
+/// first of equally probable ones.
+fn chart(name: &str, predicted: u8, probabilities: &[f32; CLASS_NAMES.len()]) -> String {
     let mut classes: Vec<_> = CLASS_NAMES.iter().zip(probabilities).collect();
+    classes[..=usize::from(predicted)].rotate_right(1);
     classes.sort_by(|a, b| b.1.total_cmp(a.1));
     let bar = |probability: f32| {
         let eighths = (probability * (8 * BAR) as f32).round() as usize;

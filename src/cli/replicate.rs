@@ -45,7 +45,7 @@ pub struct Args {
     /// Train only shard I of N of the seeds, for N processes or machines; `onelayer merge` joins their tables
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE, hide_default_value = true)]
     shard: Shard,
-    /// Resume the replication in the output folder: seeds in its table are not trained again
+    /// Resume the replication in the results folder: seeds in its table are not trained again
     #[arg(long)]
     resume: bool,
     #[command(flatten)]

@@ -80,7 +80,7 @@ pub struct Args {
     /// Train only shard I of N of the trials, for N processes or machines; `onelayer merge` joins their tables
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE, hide_default_value = true)]
     shard: Shard,
-    /// Resume the search in the output folder: trials in its table are not trained again
+    /// Resume the search in the results folder: trials in its table are not trained again
     #[arg(long)]
     resume: bool,
     #[command(flatten)]

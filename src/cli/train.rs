@@ -105,12 +105,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = args.settings(&config)?;
     let schedule = config.hyperparameters.schedule();
     schedule.validate(usize::MAX)?;
-    let images = args.data.clone().or(&config.images)?;
+    let images = args.data.clone().or(&config.images).context("cannot use --config")?;
     super::use_threads(args.threads)?;
     let start = match &args.init {
         Some(path) => Start::from_file(input::read_start(path)?),
         None => Start::random(DIMS, schedule.seed),
     };
+    let expected = &config.hyperparameters.start;
+    ensure!(
+        [&Origin::Random, &start.origin].contains(&expected),
+        "the configuration was trained from another start file ({expected}) than --init ({})",
+        start.origin
+    );
     signals::listen()?;
     let folder = args.out.open()?;
 

@@ -7,3 +7,24 @@ pub mod folder;
 pub mod lock;
 pub mod npz;
 pub mod safetensors;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Maximum size of a file: four times that of the largest valid array. A device such as `/dev/zero` never ends.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Reads the file at `path`, unless it has more than 256 MiB.
+///
+/// # Errors
+///
+/// Those of reading; another one if the file is larger.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if read as u64 > MAX_BYTES {
+        return Err(io::Error::other(format!("it must have at most {MAX_BYTES} bytes, but has more")));
+    }
+    Ok(bytes)
+}

@@ -56,6 +56,8 @@ impl Suite<'_> {
     /// [`Error::InvalidValue`](crate::Error::InvalidValue) if the batch is larger than the training split,
     /// [`Error::Shape`](crate::Error::Shape) if a model does not fit the images, and those of [`Folder::write`].
     pub fn run(&self, folder: &Folder, observe: &mut dyn FnMut(&[GradcheckRow])) -> Result<Vec<GradcheckRow>> {
+        // A batch that does not fit is refused before anything is checked.
+        self.order()?;
         let mut rows = Vec::new();
         let mut add = |new: Vec<GradcheckRow>| {
             observe(&new);

@@ -119,10 +119,10 @@
 //! |---|---|---|
 //! | features from pixels | [`Normalizer::apply`] | [`kernels::Normalise`] |
 //! | 1 logits | [`passes::forward`] | [`kernels::Forward`] |
-//! | 2a softmax | [`passes::softmax_cross_entropy`] | [`kernels::Losses`] |
-//! | 2b sigmoids | [`passes::sigmoid_binary_cross_entropy`] | [`kernels::Losses`] |
-//! | 3 gradients | [`passes::backward`] | [`kernels::Backward`] |
-//! | 4 update | [`passes::update`] | [`kernels::Backward`] |
+//! | 2a softmax | [`passes::softmax_cross_entropy`] | [`kernels::Losses`]; `dlogits` from p in `group/stack.rs` |
+//! | 2b sigmoids | [`passes::sigmoid_binary_cross_entropy`] | likewise |
+//! | 3 gradients | [`passes::backward`] | `dweight`: [`kernels::Backward`]; `dbias`: `group/stack.rs` |
+//! | 4 update | [`passes::update`] | likewise, in the same pass |
 //! | all, for m settings at once | | [`Group::step`], [`Group::gradients`] |
 //!
 //! The proof is in [`gradcheck`](crate::gradcheck), which checks loops and kernels against a separate

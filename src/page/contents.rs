@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
 use crate::figures::snapshots::{self, MAX_EPOCHS};
+use crate::files;
 use crate::files::csv::{Row, from_csv};
 use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::short;
@@ -259,7 +260,7 @@ fn file<T>(folder: &Path, name: &str, read: impl FnOnce(&[u8], &Path) -> Result<
         return Ok(None);
     }
     let path = folder.join(name);
-    match fs::read(&path) {
+    match files::read(&path) {
         Ok(bytes) => read(&bytes, &path).map(Some),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("read", &path)(e)),

@@ -128,14 +128,17 @@ pub fn run(
         }
         Ok(())
     };
-    let ended = train_seeds();
+    let is_interrupted = match train_seeds() {
+        Ok(()) => false,
+        Err(Error::Interrupted) => true,
+        Err(error) => return Err(error),
+    };
     let whole = plan.shard == Shard::WHOLE && !table.rows.is_empty();
     let replication = whole.then(|| Replication::new(&table.rows)).transpose()?;
     if let Some(replication) = &replication {
         folder.write(&table::files(replication, folder.dialect()))?;
     }
-    ended.map_err(|error| table.stopped(error))?;
-    Ok(replication)
+    if is_interrupted { Err(table.stopped(Error::Interrupted)) } else { Ok(replication) }
 }
 
 fn accuracy(row: &ReplicationRow) -> String {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::Splits;
 use crate::dataset::normalizer::Normalizer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Hyperparameters, Origin, Schedule};
 use crate::search::table::{SearchRow, search_png};
@@ -91,7 +91,10 @@ impl SearchPlan {
         let settings: Vec<_> = trials.iter().map(|trial| trial.setting).collect();
         let start = random_start(data.train.dims(), self.schedule.seed);
         let trainer = Trainer::new(data, &settings, &self.schedule(&trials[0]), &start)?.without_evaluation();
-        let (runs, _) = trainer.train(observer)?;
+        let (runs, _) = trainer.train(observer).map_err(|error| match error {
+            Error::Interrupted => Error::Stopped("all trials, while retraining the best".into()),
+            error => error,
+        })?;
         let scores = scores_of(&runs, data.validation, data.normalizer)?;
         let rows = group.iter().map(|&number| planned[number].clone());
         Ok(rows.zip(runs).zip(scores).map(|((row, run), scores)| row.measured(scores, run.seconds())).collect())

@@ -1,5 +1,5 @@
 //! TOML files of a training job: `search` writes `best.toml`, `train --config` reads it. The keys are the names of the
-//! options of `train`.
+//! options of `train`, but for `shuffle` (option `--no-shuffle`) and `start` (option `--init`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use crate::error::{Error, Result};
 use crate::files::csv::Row;
-use crate::hyperparameters::Hyperparameters;
+use crate::hyperparameters::{Hyperparameters, Origin, Shuffle};
 
 /// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,8 +77,15 @@ impl Config {
                 return Err(refuse(key.span().start, &message));
             }
         }
+        let hyperparameters: Hyperparameters = toml::from_str(text).map_err(invalid)?;
+        if hyperparameters.decay_every.is_some() != hyperparameters.decay_factor.is_some() {
+            hyperparameters.setting().map_err(|e| Error::format(path, e.to_string()))?;
+        }
+        if hyperparameters.shuffle == Shuffle::Unknown || hyperparameters.start == Origin::Unknown {
+            return Err(Error::format(path, "shuffle and start must not be unknown: remove the line"));
+        }
         Ok(Self {
-            hyperparameters: toml::from_str(text).map_err(invalid)?,
+            hyperparameters,
             images: toml::from_str(text).map_err(invalid)?,
             keys: table.get_ref().keys().map(|key| key.get_ref().to_string()).collect(),
         })
@@ -88,7 +95,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hyperparameters::{Loss, Origin, Shuffle};
+    use crate::hyperparameters::Loss;
 
     fn config() -> Config {
         Config {

@@ -154,14 +154,14 @@ fn read_hyperparameters(file: &Reader) -> Result<Hyperparameters> {
     const REQUIRED: [&str; 5] = ["lambda", "eta", "batch_size", "epochs", "seed"];
     let defaults =
         Hyperparameters { shuffle: Shuffle::Unknown, start: Origin::Unknown, ..Default::default() }.to_texts();
+    for name in REQUIRED {
+        file.field::<String>(name)?;
+    }
     let decay: Option<Decay> = file.optional("decay")?;
     let text = |name: &str| match (name, decay) {
         ("decay_every", Some(decay)) => decay.every.to_string(),
         ("decay_factor", Some(decay)) => decay.factor.to_string(),
-        _ => match file.text(name) {
-            None if !REQUIRED.contains(&name) => defaults.get(name).cloned().unwrap_or_default(),
-            found => found.unwrap_or_default().to_owned(),
-        },
+        _ => file.text(name).or(defaults.get(name).map(String::as_str)).unwrap_or_default().to_owned(),
     };
     from_fields(text).map_err(|reason| file.format_error(reason))
 }

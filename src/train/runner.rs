@@ -111,7 +111,7 @@ impl Saver<'_> {
                 }
                 Ok(()) => {}
                 Err(Error::Interrupted) => {
-                    self.write(trainer.state())?;
+                    self.write(trainer.state()).inspect_err(|_| observer.warning("stopped without a checkpoint"))?;
                     return Err(Error::Stopped(self.place(trainer.state())));
                 }
                 Err(error) => return Err(error),

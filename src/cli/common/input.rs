@@ -1,30 +1,16 @@
 //! Reads the files that are given on the command line.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use onelayer::dataset::cifar10::DIMS;
+use onelayer::files::read;
 use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
 
-/// Maximum size of a file: four times that of the largest valid array. A device such as `/dev/zero` never ends.
-const MAX_BYTES: u64 = 256 << 20;
-
 /// The first bytes of every zip archive, and so of every `.npz`.
 const ZIP_MAGIC: &[u8] = b"PK";
-
-/// Reads the file at `path`, unless it has more than 256 MiB.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if read as u64 > MAX_BYTES {
-        return Err(io::Error::other(format!("it must have at most {MAX_BYTES} bytes, but has more")));
-    }
-    Ok(bytes)
-}
 
 /// Reads the text file `path`, the value of `argument`.
 pub fn read_text(path: &Path, argument: &str) -> anyhow::Result<String> {

@@ -118,8 +118,9 @@ pub fn fetch(
     progress: &mut dyn Progress,
 ) -> Result<Fetched> {
     if missing(dir, catalog, trust, &mut ()).is_empty() {
-        tidy(dir);
-        http::remove_parts(dir);
+        if let Some(_lock) = tidied(dir) {
+            http::remove_parts(dir);
+        }
         return Ok(Fetched::default());
     }
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
@@ -139,9 +140,15 @@ pub fn fetch(
 /// Removes the temporary files of a killed process from `dir`, unless another process is fetching into it. Errors are
 /// ignored, so that a folder that can only be read is accepted too.
 pub fn tidy(dir: &Path) {
-    if let Ok(Some(_lock)) = Lock::acquire(&dir.join(LOCK)) {
+    drop(tidied(dir));
+}
+
+fn tidied(dir: &Path) -> Option<Lock> {
+    let lock = Lock::acquire(&dir.join(LOCK)).ok().flatten();
+    if lock.is_some() {
         let _ = atomic::remove_leftovers(dir);
     }
+    lock
 }
 
 /// The entries of the files that are missing or altered.
