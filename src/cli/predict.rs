@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_chart_shows_the_most_probable_classes_first_with_bars_of_proportional_length() {
-        let chart = chart("a", &[0.0, 0.0, 0.06, 0.5, 0.01, 0.25, 0.0, 0.17, 0.01, 0.0]);
+        let chart = chart("a", 3, &[0.0, 0.0, 0.06, 0.5, 0.01, 0.25, 0.0, 0.17, 0.01, 0.0]);
         let lines: Vec<_> = chart.lines().collect();
         assert_eq!(lines.len(), 1 + TOP);
         assert_eq!(lines[0], "a");
@@ -119,10 +119,18 @@ mod tests {
     }
 
     #[test]
+    fn the_predicted_class_is_the_first_of_equally_probable_ones() {
+        for (predicted, name) in CLASS_NAMES.iter().enumerate() {
+            let chart = chart("a", predicted as u8, &[0.1; 10]);
+            assert!(chart.lines().nth(1).unwrap().starts_with(&format!("  {name} ")), "{chart}");
+        }
+    }
+
+    #[test]
     fn the_bar_of_a_probability_of_1_is_full() {
         let mut certain = [0.0; 10];
         certain[9] = 1.0;
-        let chart = chart("a", &certain);
+        let chart = chart("a", 9, &certain);
         let first = chart.lines().nth(1).unwrap();
         assert_eq!(first, format!("  truck       {}  100.0 %", "█".repeat(BAR)));
     }
