@@ -134,7 +134,7 @@ fn a_checkpoint_is_written_when_due_and_removed_with_the_results() {
     assert!(said.contains("belongs to an unfinished training") && said.contains("starts over"));
     assert_same(out.path(), reference.path());
     let said = succeed(train(out.path(), &[&arguments[..], &["--resume"]].concat()));
-    assert!(said.contains("there is no ") && said.contains("starts over"), "{said}");
+    assert!(said.contains("there is no checkpoint ") && said.contains("from the beginning"), "{said}");
     assert_same(out.path(), reference.path());
 }
 

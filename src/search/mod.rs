@@ -91,10 +91,7 @@ impl SearchPlan {
         let settings: Vec<_> = trials.iter().map(|trial| trial.setting).collect();
         let start = random_start(data.train.dims(), self.schedule.seed);
         let trainer = Trainer::new(data, &settings, &self.schedule(&trials[0]), &start)?.without_evaluation();
-        let (runs, _) = trainer.train(observer).map_err(|error| match error {
-            Error::Interrupted => Error::Stopped("all trials, while retraining the best".into()),
-            error => error,
-        })?;
+        let (runs, _) = trainer.train(observer)?;
         let scores = scores_of(&runs, data.validation, data.normalizer)?;
         let rows = group.iter().map(|&number| planned[number].clone());
         Ok(rows.zip(runs).zip(scores).map(|((row, run), scores)| row.measured(scores, run.seconds())).collect())
@@ -190,7 +187,10 @@ impl Searched {
         let start = random_start(splits.train.dims(), schedule.seed);
         observer.training(1, schedule.epochs * splits.train.len().div_ceil(schedule.batch_size));
         let trainer = Trainer::new(training, &[setting], &schedule, &start)?.without_evaluation();
-        let (runs, _) = trainer.train(observer)?;
+        let (runs, _) = trainer.train(observer).map_err(|error| match error {
+            Error::Interrupted => Error::Stopped("all trials, while retraining the best".into()),
+            error => error,
+        })?;
         let accuracy = scores_of(&runs, &splits.test, &normalizer)?[0].map(|scores| scores.accuracy);
         let text = self.found(best) + &retrained(splits, accuracy);
         let words: Vec<_> = text.lines().map(String::from).collect();
