@@ -114,7 +114,7 @@ pub struct Searched {
 /// # Errors
 ///
 /// Those of [`SearchPlan::validate`], [`ShardTable::open`], [`Trainer::epoch`] and [`Folder::write`];
-/// [`Error::Stopped`](crate::Error::Stopped) if `observer` interrupts training.
+/// [`Error::Stopped`] if `observer` interrupts training.
 pub fn run(
     plan: &SearchPlan,
     splits: &Splits,
