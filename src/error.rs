@@ -149,6 +149,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// [`Error::Stopped`] with the progress `after` if training was interrupted, otherwise the same error.
+    pub fn stopped(self, after: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Interrupted => Self::Stopped(after()),
+            error => error,
+        }
+    }
+
     /// An [`Error::InvalidValue`].
     pub fn invalid(name: &'static str, expected: impl Into<String>, found: impl fmt::Display) -> Self {
         Self::InvalidValue { name, expected: expected.into(), found: found.to_string() }

@@ -205,14 +205,6 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         format!("{} of {share} {}", share - self.left().len(), R::RUNS)
     }
 
-    /// `error`, with how far the job is if training was interrupted.
-    pub fn stopped(&self, error: Error) -> Error {
-        match error {
-            Error::Interrupted => Error::Stopped(self.progress()),
-            error => error,
-        }
-    }
-
     fn name(&self) -> String {
         self.shard.table(R::JOB)
     }
@@ -461,7 +453,7 @@ mod tests {
         assert_eq!(table.rows, measured, "run 0 lacks a row");
         assert_eq!((table.left(), table.progress()), (vec![0, 4], "1 of 3 runs".into()));
         assert!(remark.unwrap().ends_with("example_shard1of2.csv: 1 of 3 runs are done"));
-        assert_eq!(table.stopped(Error::Interrupted).to_string(), "stopped after 1 of 3 runs");
+        assert_eq!(Error::Interrupted.stopped(|| table.progress()).to_string(), "stopped after 1 of 3 runs");
 
         let (table, remark) = open(&folder, false).unwrap();
         assert_eq!(table.left(), [0, 2, 4]);

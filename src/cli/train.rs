@@ -114,7 +114,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let expected = &config.hyperparameters.start;
     ensure!(
         [&Origin::Random, &start.origin].contains(&expected),
-        "the configuration was trained from another start file ({expected}) than --init ({})",
+        "the configuration was trained from the start {expected}: pass that file with --init, which is {} here",
         start.origin
     );
     signals::listen()?;
@@ -152,10 +152,6 @@ impl Args {
             Some(path) => Config::from_toml(&input::read_text(path, "--config")?, path)?,
         };
         let file = config.hyperparameters;
-        ensure!(
-            file.start == Origin::Random || self.init.is_some(),
-            "the configuration was trained from a start file: pass that file with --init"
-        );
         let hyperparameters = Hyperparameters {
             lambda: self.lambda.unwrap_or(file.lambda),
             eta: self.eta.unwrap_or(file.eta),

@@ -138,7 +138,7 @@ pub fn run(
     if let Some(replication) = &replication {
         folder.write(&table::files(replication, folder.dialect()))?;
     }
-    if is_interrupted { Err(table.stopped(Error::Interrupted)) } else { Ok(replication) }
+    if is_interrupted { Err(Error::Stopped(table.progress())) } else { Ok(replication) }
 }
 
 fn accuracy(row: &ReplicationRow) -> String {

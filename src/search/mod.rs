@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::Splits;
 use crate::dataset::normalizer::Normalizer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Hyperparameters, Origin, Schedule};
 use crate::search::table::{SearchRow, search_png};
@@ -114,7 +114,7 @@ pub struct Searched {
 /// # Errors
 ///
 /// Those of [`SearchPlan::validate`], [`ShardTable::open`], [`Trainer::epoch`] and [`Folder::write`];
-/// [`Error::Stopped`] if `observer` interrupts training.
+/// [`Error::Stopped`](crate::Error::Stopped) if `observer` interrupts training.
 pub fn run(
     plan: &SearchPlan,
     splits: &Splits,
@@ -139,7 +139,7 @@ pub fn run(
     let groups = plan.groups(table.left());
     for (i, group) in groups.iter().enumerate() {
         observer.training(group.len(), plan.batches(groups[i..].iter().flatten(), train) + retraining);
-        let rows = plan.train(group, data, &planned, observer).map_err(|error| table.stopped(error))?;
+        let rows = plan.train(group, data, &planned, observer).map_err(|error| error.stopped(|| table.progress()))?;
         table.add(rows)?;
         if whole {
             folder.write(&[search_png(&table.rows)])?;
@@ -187,10 +187,9 @@ impl Searched {
         let start = random_start(splits.train.dims(), schedule.seed);
         observer.training(1, schedule.epochs * splits.train.len().div_ceil(schedule.batch_size));
         let trainer = Trainer::new(training, &[setting], &schedule, &start)?.without_evaluation();
-        let (runs, _) = trainer.train(observer).map_err(|error| match error {
-            Error::Interrupted => Error::Stopped("all trials, while retraining the best".into()),
-            error => error,
-        })?;
+        let (runs, _) = trainer
+            .train(observer)
+            .map_err(|error| error.stopped(|| "all trials, while retraining the best".into()))?;
         let accuracy = scores_of(&runs, &splits.test, &normalizer)?[0].map(|scores| scores.accuracy);
         let text = self.found(best) + &retrained(splits, accuracy);
         let words: Vec<_> = text.lines().map(String::from).collect();
@@ -242,16 +241,20 @@ mod tests {
     use super::*;
     use crate::hyperparameters::{Decay, Loss, Setting};
 
-    fn plan() -> SearchPlan {
-        let space = Space {
+    /// 64 trials, two values of each hyperparameter.
+    pub(super) fn space() -> Space {
+        Space {
             lambdas: vec![0.001, 0.1],
             etas: vec![0.001, 0.01],
             losses: Loss::ALL.to_vec(),
             decays: vec![None, Some(Decay::new(2, 0.5).unwrap())],
             batch_sizes: vec![50, 100],
             flips: vec![0.0, 0.5],
-        };
-        SearchPlan { trials: space.grid().unwrap(), schedule: Schedule::REPORT, shard: Shard::WHOLE }
+        }
+    }
+
+    fn plan() -> SearchPlan {
+        SearchPlan { trials: space().grid().unwrap(), schedule: Schedule::REPORT, shard: Shard::WHOLE }
     }
 
     #[test]

@@ -109,17 +109,7 @@ fn log_uniform(rng: &mut ChaCha8Rng, values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn space() -> Space {
-        Space {
-            lambdas: vec![0.001, 0.1],
-            etas: vec![0.001, 0.01],
-            losses: Loss::ALL.to_vec(),
-            decays: vec![None, Some(Decay::new(2, 0.5).unwrap())],
-            batch_sizes: vec![50, 100],
-            flips: vec![0.0, 0.5],
-        }
-    }
+    use crate::search::tests::space;
 
     #[test]
     fn a_grid_has_every_combination_once() {

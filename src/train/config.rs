@@ -154,6 +154,20 @@ mod tests {
     }
 
     #[test]
+    fn half_a_decay_and_an_unknown_origin_are_refused_with_the_name_of_the_file() {
+        for (text, words) in [
+            ("decay_every = 3\n", "decay-factor must be given together with decay-every"),
+            ("decay_factor = 0.5\n", "decay-every must be given together with decay-factor"),
+            ("shuffle = \"unknown\"\n", "must not be unknown"),
+            ("start = \"unknown\"\n", "must not be unknown"),
+        ] {
+            let message = read(text.as_bytes()).unwrap_err().to_string();
+            assert!(message.starts_with("best.toml: ") && message.contains(words), "{message}");
+        }
+        read(b"decay_every = 3\ndecay_factor = 0.5\nshuffle = \"none\"\nstart = \"random\"\n").unwrap();
+    }
+
+    #[test]
     fn an_error_is_one_line_with_its_place() {
         for (text, words) in [
             ("lambda = 1\nlamda = 2\n", &["line 2", "unknown field `lamda`"][..]),
