@@ -127,8 +127,8 @@
 //!
 //! The proof is in [`gradcheck`](crate::gradcheck), which checks loops and kernels against a separate
 //! [`reference`](crate::gradcheck::reference) in `f64`, against central differences and, with the feature
-//! `autograd-check`, against PyTorch's autograd. `tests/golden.rs` compares them with stored results of autograd,
-//! `tests/numbers.rs` covers saturated probabilities, and `src/network/group/tests.rs` bounds the difference of each
+//! `autograd-check`, against PyTorch's autograd. In `tests/integration`, `golden.rs` compares them with stored results of
+//! autograd and `numbers.rs` covers saturated probabilities; `src/network/group/tests.rs` bounds the difference of each
 //! kernel from its plain loop by the rounding error.
 
 mod examples;

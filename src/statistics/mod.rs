@@ -2,7 +2,7 @@
 //! examples; and how accuracies and p-values are printed.
 //!
 //! Pure functions on slices. The distribution functions come from the crate `statrs`. The tests compare everything with
-//! scipy; `tests/statistics.rs` also checks the tests and intervals in simulations where the truth is known.
+//! scipy; `tests/integration/statistics.rs` also checks the tests and intervals in simulations where the truth is known.
 //!
 //! Where there are too few values for an interval, it is `None`, never NaN.
 

@@ -1,7 +1,5 @@
 //! Training on libtorch: the two trainers that `benches/peers.rs` measures take right steps and agree with each other.
-#![cfg(feature = "autograd-check")]
-
-#[path = "../benches/support/tensor_ops.rs"]
+#[path = "../../benches/support/tensor_ops.rs"]
 mod tensor_ops;
 
 use onelayer::gradcheck::autograd::{AutogradTrainer, Kind, Tensors, derivatives};

@@ -3,12 +3,6 @@
 //!
 //! The instants come from a seed, which is printed; ONELAYER_KILL_SEED sets it, ONELAYER_KILLS their number.
 
-#![cfg(unix)]
-
-mod common;
-#[path = "common/results.rs"]
-mod results;
-
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -17,12 +11,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Reply, Server, official_archive, ok, partial, range_start};
+use crate::common::{Reply, Server, official_archive, ok, partial, range_start};
 
+use crate::results::{contents, onelayer, succeed, torn, train};
 use onelayer::train::checkpoint::NAME as CHECKPOINT;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use results::{contents, onelayer, succeed, torn, train};
 use tempfile::tempdir;
 
 type Contents = BTreeMap<String, Vec<u8>>;
@@ -156,7 +150,7 @@ fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_succeeds() 
             Some(_) => partial(&archive, head),
         })
     });
-    let new: Contents = common::NAMES.map(|name| (name.into(), common::sample_bytes(name))).into();
+    let new: Contents = crate::common::NAMES.map(|name| (name.into(), crate::common::sample_bytes(name))).into();
     // Altered files, which are to be replaced; one is missing.
     let mut old = new.clone();
     old.remove("train.bin");
@@ -184,7 +178,7 @@ fn a_fetch_killed_at_any_instant_leaves_whole_files_and_the_next_one_succeeds() 
             parts += verbatim_names(&dir).iter().filter(|n| n.ends_with(".part")).count();
             if !killed || killer.rng.random_ratio(1, 3) {
                 succeed(fetch());
-                common::assert_complete(&dir);
+                crate::common::assert_complete(&dir);
                 reset(&dir, &old);
             }
         }

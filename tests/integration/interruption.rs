@@ -1,12 +1,6 @@
 //! Ctrl-C, SIGTERM, a full disk, a folder that is read-only, vanishes or is in use: through the real binary. Killed at any
 //! instant: see kill.rs.
 
-#![cfg(unix)]
-
-mod common;
-#[path = "common/results.rs"]
-mod results;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -17,9 +11,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Reply, Server, official_archive, ok, partial};
+use crate::common::{Reply, Server, official_archive, ok, partial};
+use crate::results::{assert_same, contents, onelayer, succeed, torn, train};
 use onelayer::train::checkpoint::NAME as CHECKPOINT;
-use results::{assert_same, contents, onelayer, succeed, train};
 use tempfile::{TempDir, tempdir};
 
 /// More epochs than are trained before a signal arrives.
@@ -255,7 +249,7 @@ fn leftovers_of_a_killed_process_are_removed_by_the_next() {
         let mut fetch = onelayer(&["fetch", "--dataset", "sample", "--source", "data/sample"]);
         fetch.arg("--data-dir").arg(dir.path());
         succeed(fetch);
-        common::assert_complete(dir.path());
+        crate::common::assert_complete(dir.path());
     }
 }
 
@@ -286,7 +280,7 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
     assert!(said.contains("model_lambda0.1_eta0.001.safetensors"), "{said}");
     let new = reference(&["--epochs", "1", "--seed", "2"]);
     let new = contents(new.path());
-    assert_eq!(results::torn(out.path(), &old, &new), [""; 0]);
+    assert_eq!(torn(out.path(), &old, &new), [""; 0]);
     assert_eq!(contents(out.path()).len(), old.len(), "nothing is left beside them");
 
     // A checkpoint that does not fit is reported, and training goes on.
@@ -330,7 +324,7 @@ fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
     let after = kept.path().join("after");
     let reference = reference(&["--epochs", "2"]);
     let old = contents(reference.path());
-    assert_eq!(results::torn(&after, &old, &contents(new.path())), [""; 0]);
+    assert_eq!(torn(&after, &old, &contents(new.path())), [""; 0]);
     assert_eq!(contents(&after).len(), old.len());
 }
 
@@ -451,8 +445,8 @@ fn a_signal_stops_a_stalled_download_and_keeps_its_bytes() {
     assert!(part().is_some());
 
     succeed(fetch());
-    assert!(common::range_start(&server.requests()[1]).unwrap() >= 1_000_000);
-    common::assert_complete(dir.path());
+    assert!(crate::common::range_start(&server.requests()[1]).unwrap() >= 1_000_000);
+    crate::common::assert_complete(dir.path());
 }
 
 #[test]
@@ -505,5 +499,5 @@ fn a_second_fetch_waits_for_the_first_and_finds_everything_there() {
     assert_eq!(end(first).0, Some(0));
     assert_eq!(end(second).0, Some(0));
     assert_eq!(server.requests().len(), 1);
-    common::assert_complete(dir.path());
+    crate::common::assert_complete(dir.path());
 }

@@ -1,14 +1,13 @@
 //! The data set: golden pixels, the sample, and all defects of data files.
 
-mod common;
 #[expect(dead_code, reason = "only `cut` is tested")]
-#[path = "../examples/cut_sample.rs"]
+#[path = "../../examples/cut_sample.rs"]
 mod cut_sample;
 
 use std::fs;
 use std::path::Path;
 
-use common::{sample_bytes, sample_dir};
+use crate::common::{sample_bytes, sample_dir};
 use onelayer::Error;
 use onelayer::dataset::cifar10::{self, BatchFile, CLASS_NAMES, PLANE, RECORD_BYTES, SIDE};
 use onelayer::dataset::store::{self, Trust};

@@ -32,8 +32,8 @@ struct Golden {
 impl Golden {
     /// The problems of both files.
     fn all() -> Vec<Self> {
-        let softmax = Self::read(Loss::Softmax, include_str!("golden/autograd.json"));
-        let bce = Self::read(Loss::Bce, include_str!("golden/autograd_bce.json"));
+        let softmax = Self::read(Loss::Softmax, include_str!("../golden/autograd.json"));
+        let bce = Self::read(Loss::Bce, include_str!("../golden/autograd_bce.json"));
         assert_eq!(softmax.len(), bce.len());
         [softmax, bce].concat()
     }
@@ -120,7 +120,7 @@ fn wrong_gradients_are_detected() {
 
 #[cfg(feature = "autograd-check")]
 #[allow(dead_code, reason = "an example has a main function")]
-#[path = "../examples/golden_values.rs"]
+#[path = "../../examples/golden_values.rs"]
 mod golden_values;
 
 #[cfg(feature = "autograd-check")]

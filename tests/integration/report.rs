@@ -1,13 +1,11 @@
 //! The page report.html: built by the real binary from a real training, and shown by a real browser if one is installed.
 
-mod browser;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::browser::Browser;
 use assert_cmd::prelude::*;
-use browser::Browser;
 use onelayer::files::csv;
 use onelayer::train::table::CurveRow;
 use serde_json::json;

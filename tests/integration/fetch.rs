@@ -1,15 +1,13 @@
 //! Fetches the files from valid and invalid servers and archives. Offline, only failures of the real program can be
 //! tested, since it accepts only the published files; the library runs the same code with a small catalog.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::common::*;
 use assert_cmd::Command;
-use common::*;
 use flate2::Compression;
 use onelayer::Error;
 use onelayer::dataset::cifar10::{BatchFile, FILE_BYTES};

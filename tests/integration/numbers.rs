@@ -1,13 +1,10 @@
 //! Numbers that are not finite are reported, saturated probabilities give a finite loss, and equal seeds give equal
 //! bits.
 
-mod common;
-#[path = "common/results.rs"]
-mod results;
-
 use std::f64::consts::LN_2;
 use std::fs;
 
+use crate::results::{assert_same, onelayer, succeed};
 use onelayer::dataset::Dataset;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::outcomes;
@@ -16,7 +13,6 @@ use onelayer::hyperparameters::{Loss, Schedule, Setting};
 use onelayer::network::{Examples, Group, Parameters, passes};
 use onelayer::shape::Dims;
 use onelayer::train::{Data, Trainer};
-use results::{assert_same, onelayer, succeed};
 use tempfile::tempdir;
 
 const DIMS: Dims = Dims { features: 3, classes: 2 };

@@ -1,7 +1,5 @@
 //! `replicate`, its shards and `merge` on the sample.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -91,7 +89,7 @@ fn every_run_equals_training_alone_with_its_seed() {
     let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
     assert_eq!(rows.len(), 2 * Setting::REPORT.len());
 
-    let splits = sample::load(&common::sample_dir()).unwrap();
+    let splits = sample::load(&crate::common::sample_dir()).unwrap();
     let normalizer = Normalizer::fit(&splits.train).unwrap();
     let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
     let expected = [7, 8].into_iter().flat_map(|seed| Setting::REPORT.map(|s| (seed, s)));
