@@ -83,9 +83,9 @@ impl Backward<'_> {
         let blocks = self.x.chunks(SUM_BLOCK);
         for (x, dlogits) in blocks.zip(self.dlogits.chunks(SUM_BLOCK * rows)) {
             let mut acc = [[simd.splat_f32s(0.0); V]; ROWS];
-            for (x, dlogits) in x.iter().zip(dlogits.chunks_exact(rows)) {
+            for (e, x) in x.iter().enumerate() {
                 let x = &S::as_simd_f32s(&x.0).0[first..first + V];
-                let dlogits = &dlogits[row..row + ROWS];
+                let dlogits = &dlogits[e * rows + row..][..ROWS];
                 for r in 0..ROWS {
                     let dlogit = simd.splat_f32s(dlogits[r]);
                     for v in 0..V {

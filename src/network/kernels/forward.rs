@@ -111,19 +111,19 @@ fn forward_tile<S: Simd, const E: usize>(
 fn sum_lanes<S: Simd>(simd: S, sums: &[Lanes; LANES]) -> Lanes {
     let mut result = Lanes::ZERO;
     let (results, _) = S::as_mut_simd_f32s(&mut result.0);
-    for (result, sums) in results.iter_mut().zip(sums.chunks_exact(S::F32_LANES)) {
+    for v in 0..LANES / S::F32_LANES {
         let mut vectors = [simd.splat_f32s(0.0); LANES];
-        for (vector, sums) in vectors.iter_mut().zip(sums) {
-            *vector = sum_vectors(simd, sums);
+        for i in 0..S::F32_LANES {
+            vectors[i] = sum_vectors(simd, &sums[v * S::F32_LANES + i]);
         }
         let mut half = S::F32_LANES / 2;
         while half > 0 {
-            for v in 0..half {
-                vectors[v] = add_halves(simd, half, vectors[v], vectors[v + half]);
+            for i in 0..half {
+                vectors[i] = add_halves(simd, half, vectors[i], vectors[i + half]);
             }
             half /= 2;
         }
-        *result = vectors[0];
+        results[v] = vectors[0];
     }
     result
 }
@@ -133,7 +133,10 @@ fn sum_lanes<S: Simd>(simd: S, sums: &[Lanes; LANES]) -> Lanes {
 fn sum_vectors<S: Simd>(simd: S, sums: &Lanes) -> S::f32s {
     let mut vectors = [simd.splat_f32s(0.0); LANES];
     let mut half = LANES / S::F32_LANES;
-    vectors[..half].copy_from_slice(S::as_simd_f32s(&sums.0).0);
+    #[expect(clippy::manual_memcpy, reason = "copying a slice is a call")]
+    for v in 0..half {
+        vectors[v] = S::as_simd_f32s(&sums.0).0[v];
+    }
     while half > 1 {
         half /= 2;
         for v in 0..half {

@@ -15,6 +15,10 @@
 //! rows (E + 5 loads for 5 E multiply-adds), [`Backward`] 5 rows × V vectors (V + 5 loads for 5 V). With 16 registers E
 //! = V = 2, with 32 registers E = V = 4.
 //!
+//! **No calls.** A kernel is fast only where its vector instructions are, so all it calls must be inlined into it. Hence
+//! `inline(always)` here, and loops over indices: a zipped `chunks_exact` is a call, unless link-time optimisation removes
+//! it.
+//!
 //! **One result.** Each output is summed in one order, whatever the tile, the group, the number of threads and the
 //! instruction set. A logit is the sum of [`LANES`] partial sums, each over the features f ≡ lane (mod 16), which are
 //! added pairwise at the end; a gradient is summed in the order of the examples, in blocks of [`SUM_BLOCK`]. Vectors of

@@ -46,16 +46,15 @@ impl WithSimd for Normalise<'_> {
         let (full_scale, rest_of_scale) = self.scale.as_chunks::<PANEL>();
         let (full_offset, rest_of_offset) = self.offset.as_chunks::<PANEL>();
         for (i, p) in self.panels.enumerate() {
-            let x = self.x[i..].chunks_mut(self.stride);
-            let examples = self.images.iter().zip(x);
+            let images = self.images.iter().enumerate();
             if let (Some(&scale), Some(&offset)) = (full_scale.get(p), full_offset.get(p)) {
                 // Copies stay in registers; references would be read again for each image.
-                for (image, x) in examples {
-                    x[0] = full_panel(image, p, scale, offset);
+                for (e, image) in images {
+                    self.x[e * self.stride + i] = full_panel(image, p, scale, offset);
                 }
             } else {
-                for (image, x) in examples {
-                    x[0] = last_panel(image, p, rest_of_scale, rest_of_offset);
+                for (e, image) in images {
+                    self.x[e * self.stride + i] = last_panel(image, p, rest_of_scale, rest_of_offset);
                 }
             }
         }
