@@ -15,7 +15,10 @@ use super::common::progress;
 const AFTER_HELP: &str = "\
 Examples:
   onelayer fetch
-  onelayer fetch --source cifar-10-binary.tar.gz --data-dir /tmp/cifar-10";
+  onelayer fetch --source cifar-10-binary.tar.gz --data-dir /tmp/cifar-10
+
+Addresses are downloaded by the curl program, with the system's certificates and the proxies of curl's variables
+(HTTPS_PROXY, http_proxy, ALL_PROXY, NO_PROXY; CURL_CA_BUNDLE names other certificates).";
 
 /// The arguments of `fetch`.
 #[derive(clap::Args)]
@@ -34,7 +37,7 @@ pub struct Args {
     /// Compute all digests again instead of trusting earlier ones
     #[arg(long)]
     verify: bool,
-    /// Give up on a server that sends nothing for this long
+    /// Give up on a server that sends nothing for this long, or cannot be reached
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     stall_timeout: Duration,
     /// Print only errors

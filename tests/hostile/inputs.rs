@@ -484,6 +484,31 @@ fn base_256(number: u64) -> [u8; 12] {
     field
 }
 
+/// Heads of answers with valid and invalid lines, some of them very long.
+pub fn head() -> impl Strategy<Value = Vec<u8>> {
+    let status = prop_oneof![
+        8 => select(vec!["HTTP/1.1 200 OK", "HTTP/1.0 206 Partial Content", "HTTP/2 302", "HTTP/1.1 416 x"]),
+        1 => select(vec!["HTTP/1.1", "HTTP/1.1 20", "HTTP/ 200", "HTTP/1.1 +20 x", "HTTP/1.1 65736 x", "SSH-2.0", ""]),
+    ];
+    let name = prop_oneof![
+        6 => select(vec!["Content-Length", "content-range", "LOCATION", "Transfer-Encoding", "X", "content-length "]),
+        1 => select(&WORDS[..]),
+    ];
+    let number = select(&NUMBERS[..]).prop_map(|n| n.to_string());
+    let value = prop_oneof![
+        2 => number.clone(),
+        2 => (number.clone(), number.clone(), number).prop_map(|(a, b, c)| format!("bytes {a}-{b}/{c}")),
+        2 => select(&WORDS[..]).prop_map(String::from),
+        1 => (1..70_000usize).prop_map(|length| "x".repeat(length)),
+    ];
+    let end = || select(vec!["\r\n", "\r\n", "\n", "\r", ""]);
+    let header = (name, select(vec![": ", ":", " : ", ""]), value, end());
+    let header = header.prop_map(|(name, colon, value, end)| format!("{name}{colon}{value}{end}"));
+    (status, end(), vec(header, 0..6), end(), vec(any::<u8>(), 0..10)).prop_map(|(status, line, headers, end, body)| {
+        [format!("{status}{line}{}{end}", headers.concat()).as_bytes(), &body].concat()
+    })
+}
+
 /// Altered gzip files of valid archives.
 pub fn archive() -> impl Strategy<Value = Vec<u8>> {
     let [official, npm] = seeds::tar();

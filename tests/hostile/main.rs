@@ -117,6 +117,12 @@ fn memories_of_verified_digests_are_read_or_ignored() {
 }
 
 #[test]
+fn heads_of_answers_are_read_or_refused() {
+    let files = || prop_oneof![1 => altered(seeds::head().into()), 1 => inputs::head()];
+    hold("head", 40_000, files, proportional(4, 64 * KIB), targets::head);
+}
+
+#[test]
 fn images_are_installed_or_refused() {
     hold("png", 20_000, inputs::png, proportional(4, 2 * MIB), targets::png);
 }
@@ -144,11 +150,12 @@ fn gzip_files_are_installed_or_refused() {
 /// The corpus contains the files that fuzzing starts from and those that it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let targets: [(&str, Target); 15] = [
+    let targets: [(&str, Target); 16] = [
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),
         ("config", targets::config),
         ("csv", targets::csv),
+        ("head", targets::head),
         ("labels", targets::labels),
         ("memory", targets::memory),
         ("model", targets::model),
@@ -191,6 +198,7 @@ fn write_the_corpus() {
         ("checkpoint", seeds::checkpoint().into()),
         ("config", vec![seeds::config()]),
         ("csv", seeds::csv().into()),
+        ("head", seeds::head().into()),
         ("labels", vec![targets::LABELS.as_bytes().to_vec()]),
         ("memory", vec![seeds::memory()]),
         ("model", vec![seeds::model()]),

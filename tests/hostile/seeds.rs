@@ -186,6 +186,17 @@ pub fn checkpoint() -> [Vec<u8>; 3] {
     [0, 2, 3].map(|epochs| JOB.checkpoint(epochs))
 }
 
+/// Heads of answers that are continued, complete, redirected or refused.
+pub fn head() -> [Vec<u8>; 4] {
+    [
+        "HTTP/1.1 200 OK\r\nContent-Length: 170052171\r\nContent-Type: application/x-gzip\r\n\r\n\u{1f}",
+        "HTTP/1.1 206 Partial Content\r\ncontent-length: 7\r\ncontent-range: bytes 3-9/10\r\n\r\n",
+        "HTTP/1.1 302 Found\nLocation: https://localhost/x.tar.gz\nContent-Length: 0\n\n",
+        "HTTP/2 416 \r\nContent-Range: bytes */10\r\n\r\n",
+    ]
+    .map(|head| head.as_bytes().to_vec())
+}
+
 /// The memory of two verified files.
 pub fn memory() -> Vec<u8> {
     let line = |name, digest: &str| format!("{name} 6146 1764000000000000000 1764000000.000000001 {digest}\n");

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use onelayer::Result;
 use onelayer::dataset::cifar10::{self, RECORD_BYTES};
-use onelayer::dataset::fetch::{Catalog, Entry, Source, fetch};
+use onelayer::dataset::fetch::{Catalog, Entry, Head, Source, fetch};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::store::{self, RecordFile, Trust};
 use onelayer::dataset::{Dataset, Splits, picture};
@@ -298,6 +298,27 @@ pub fn labels(bytes: &[u8]) -> Outcome {
 /// The memory of verified digests: with any content, an altered file is refused and the correct one is loaded.
 pub fn memory(bytes: &[u8]) -> Outcome {
     SANDBOX.with_borrow(|sandbox| sandbox.load(bytes))
+}
+
+/// The head of an answer of a server. It ends at its first empty line, wherever the bytes are cut.
+pub fn head(bytes: &[u8]) -> Outcome {
+    match Head::parse(bytes) {
+        Ok(Some((head, length))) => {
+            assert!(length <= bytes.len() && length <= 64 * 1024 && bytes[..length].ends_with(b"\n"));
+            assert!((100..1000).contains(&head.status) && head.reason.chars().count() <= 80);
+            assert_eq!(Head::parse(&bytes[..length - 1]), Ok(None));
+            assert_eq!(Head::parse(&bytes[..length]), Ok(Some((head, length))));
+            Read
+        }
+        Ok(None) => {
+            assert!(bytes.len() < 64 * 1024);
+            Refused
+        }
+        Err(reason) => {
+            assert!(!reason.is_empty());
+            Refused
+        }
+    }
 }
 
 /// The real images in the archives.

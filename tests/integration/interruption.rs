@@ -479,6 +479,33 @@ fn a_signal_ends_the_npm_client_too() {
 }
 
 #[test]
+fn a_signal_ends_curl_too() {
+    let bin = tempdir().unwrap();
+    let curl = bin.path().join("curl");
+    fs::write(&curl, format!("#!/bin/sh\necho $$ >{}/pid\nexec sleep 60\n", bin.path().display())).unwrap();
+    fs::set_permissions(&curl, fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = tempdir().unwrap();
+    let mut command = onelayer(&["fetch", "--source", "official", "--data-dir"]);
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    command.arg(dir.path()).env("PATH", path);
+    let child = start_until(&mut command, "getting the official archive");
+    let began = Instant::now();
+    let pid = loop {
+        match fs::read_to_string(bin.path().join("pid")) {
+            Ok(pid) if pid.ends_with('\n') => break pid.trim().to_owned(),
+            _ => assert!(began.elapsed() < Duration::from_secs(20), "curl is not started"),
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    signal(&child.0, "TERM");
+    let (code, said) = end(child);
+    assert_eq!(code, Some(143), "{said}");
+    let alive = Command::new("kill").args(["-0", &pid]).output().unwrap();
+    assert!(!alive.status.success(), "curl outlives its parent");
+    assert_eq!(files(dir.path()), [".lock"]);
+}
+
+#[test]
 fn a_second_fetch_waits_for_the_first_and_finds_everything_there() {
     let archive = official_archive();
     let second_waits = Arc::new(Barrier::new(2));

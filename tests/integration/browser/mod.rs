@@ -1,7 +1,8 @@
 //! A headless Chromium, driven over the WebDriver protocol of its own driver.
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -15,9 +16,10 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// A browser window, closed when the value is dropped.
 pub struct Browser {
     driver: Child,
-    agent: ureq::Agent,
-    /// The address of the driver and, once there is one, of the session.
-    url: String,
+    /// The port of the driver on loopback.
+    port: u16,
+    /// The path of the session, once there is one.
+    session: String,
 }
 
 impl Browser {
@@ -35,13 +37,8 @@ impl Browser {
             let line = line.unwrap();
             Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned())
         });
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(120)))
-            .proxy(None)
-            .http_status_as_error(false)
-            .build()
-            .into();
-        let mut window = Self { driver, agent, url: format!("http://127.0.0.1:{}/session", port.unwrap()) };
+        let port = port.unwrap().parse().unwrap();
+        let mut window = Self { driver, port, session: "/session".into() };
         // Root needs --no-sandbox; the last ones keep the browser from using the network.
         let arguments = [
             "--headless=new",
@@ -56,7 +53,7 @@ impl Browser {
         let options = json!({"binary": browser, "args": arguments});
         let wanted = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
         let session = window.post("", json!({"capabilities": {"alwaysMatch": wanted}}));
-        window.url += &format!("/{}", session["sessionId"].as_str().unwrap());
+        window.session += &format!("/{}", session["sessionId"].as_str().unwrap());
         Some(window)
     }
 
@@ -128,16 +125,27 @@ impl Browser {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .body(body.map_or(String::new(), |body| body.to_string()))
-            .unwrap();
-        let mut response = self.agent.run(request).unwrap();
-        let text = response.body_mut().read_to_string().unwrap();
+        let (status, text) = self.request(method, path, &body.map_or(String::new(), |body| body.to_string())).unwrap();
         let mut answer: Value = serde_json::from_str(&text).unwrap();
-        assert!(response.status().is_success(), "{method} {path}: {text}");
+        assert!(status.contains(" 200 "), "{method} {path}: {text}");
         answer["value"].take()
+    }
+
+    /// The status line and the body of the driver's answer.
+    fn request(&self, method: &str, path: &str, body: &str) -> std::io::Result<(String, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        let length = body.len();
+        let headers = format!("Host: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n");
+        write!(stream, "{method} {}{path} HTTP/1.1\r\n{headers}\r\n{body}", self.session)?;
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head)? > 0 {}
+        let lower = head.to_ascii_lowercase();
+        let length = lower.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap_or("0");
+        let mut text = vec![0; length.trim().parse().unwrap()];
+        stream.read_exact(&mut text)?;
+        Ok((head.lines().next().unwrap_or_default().into(), String::from_utf8(text).unwrap()))
     }
 }
 
@@ -147,7 +155,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 impl Drop for Browser {
     fn drop(&mut self) {
         // Otherwise the driver would leave the browser running.
-        let _ = self.agent.delete(&self.url).call();
+        let _ = self.request("DELETE", "", "");
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
