@@ -48,7 +48,7 @@
 //! | feature | adds | packages compiled |
 //! |---|---|---|
 //! | none (`default-features = false`) | data sets, training, evaluation, gradient checks | 92 |
-//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 168 |
+//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 152 |
 //! | `autograd-check` | PyTorch's autograd as another reference, in [`gradcheck`]; needs libtorch | |
 
 pub mod dataset;
