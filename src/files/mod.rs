@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod csv;
 pub mod folder;
 pub mod lock;
+pub mod npy;
 pub mod npz;
 pub mod safetensors;
 

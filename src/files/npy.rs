@@ -1,0 +1,449 @@
+//! Arrays in NumPy's `.npy` format, versions 1.0, 2.0 and 3.0
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): a Python dictionary as the header, then the
+//! elements. Reads `float32`, `float64` and `int64`, in C or Fortran order and either byte order.
+//!
+//! The bytes may come from anywhere: every size that they declare is checked before memory is allocated for it. Errors
+//! are the reason alone, on one line.
+
+/// Maximum size of the header, in bytes; NumPy's own `max_header_size`.
+const MAX_HEADER_BYTES: usize = 10_000;
+
+/// The first bytes of every file.
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// The sum of the lengths of header and bytes before it is a multiple of this in a file that is written, as in NumPy's.
+const ALIGNMENT: usize = 64;
+
+/// An array read from a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array<T = f64> {
+    /// The length of each dimension, slowest first.
+    pub shape: Vec<usize>,
+    /// The elements in C order (row-major), whatever order the file has them in.
+    pub values: Vec<T>,
+}
+
+/// The elements of an array to write, in C order.
+#[derive(Clone, Copy, Debug)]
+pub enum Elements<'a> {
+    /// `float32`.
+    F32(&'a [f32]),
+    /// `float64`.
+    F64(&'a [f64]),
+    /// `int64`.
+    I64(&'a [i64]),
+}
+
+impl Elements<'_> {
+    /// Their number.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+            Self::I64(values) => values.len(),
+        }
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Reads a file of `float32` or `float64`, which must end where `bytes` end.
+///
+/// # Errors
+///
+/// The reason why `bytes` is not such a file.
+pub fn floats(bytes: &[u8]) -> Result<Array, String> {
+    let file = File::parse(bytes)?;
+    match file.descr {
+        "<f4" => file.array(|b| f64::from(f32::from_le_bytes(b))),
+        ">f4" => file.array(|b| f64::from(f32::from_be_bytes(b))),
+        "<f8" => file.array(f64::from_le_bytes),
+        ">f8" => file.array(f64::from_be_bytes),
+        found => Err(format!("must be float32 or float64, but is '{found}'")),
+    }
+}
+
+/// Reads a file of `int64`, which must end where `bytes` end.
+///
+/// # Errors
+///
+/// The reason why `bytes` is not such a file.
+pub fn integers(bytes: &[u8]) -> Result<Array<i64>, String> {
+    let file = File::parse(bytes)?;
+    match file.descr {
+        "<i8" => file.array(i64::from_le_bytes),
+        ">i8" => file.array(i64::from_be_bytes),
+        found => Err(format!("must be int64, but is '{found}'")),
+    }
+}
+
+/// The content of a file of version 1.0, little-endian and in C order. The number of elements must fit the shape.
+///
+/// # Panics
+///
+/// If the header needs more than 65,535 bytes, that is, for a shape of thousands of dimensions.
+pub fn to_bytes(shape: &[usize], elements: Elements) -> Vec<u8> {
+    let (descr, data): (_, Vec<u8>) = match elements {
+        Elements::F32(values) => ("<f4", values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        Elements::F64(values) => ("<f8", values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        Elements::I64(values) => ("<i8", values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+    };
+    let shape: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    // The bytes before the header, the header and a newline.
+    let length = MAGIC.len() + 4 + header.len() + 1;
+    header.extend(std::iter::repeat_n(' ', length.next_multiple_of(ALIGNMENT) - length));
+    header.push('\n');
+    let length = u16::try_from(header.len()).expect("a shape has few dimensions");
+    [MAGIC, &[1, 0][..], &length.to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
+/// A file whose header has been read.
+struct File<'a> {
+    /// The type of the elements, such as `<f4`.
+    descr: &'a str,
+    /// True if the first index is the fastest.
+    fortran_order: bool,
+    shape: Vec<usize>,
+    /// The elements.
+    data: &'a [u8],
+}
+
+impl<'a> File<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let (header, data) = split(bytes)?;
+        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+        let mut scanner = Scanner { rest: header };
+        scanner.expect("{")?;
+        scanner.items("}", |scanner| {
+            let start = scanner.clone();
+            let key = scanner.string()?;
+            scanner.expect(":")?;
+            let repeated = match key {
+                "descr" => descr.replace(scanner.descr()?).is_some(),
+                "fortran_order" => fortran_order.replace(scanner.boolean()?).is_some(),
+                "shape" => shape.replace(scanner.shape()?).is_some(),
+                _ => return Err(start.unexpected("'descr', 'fortran_order' or 'shape'")),
+            };
+            if repeated { Err(format!("the header must have '{key}' once, but has it twice")) } else { Ok(()) }
+        })?;
+        scanner.end()?;
+        let lacks = |key: &str| format!("the header must have '{key}', but lacks it");
+        Ok(Self {
+            descr: descr.ok_or_else(|| lacks("descr"))?,
+            fortran_order: fortran_order.ok_or_else(|| lacks("fortran_order"))?,
+            shape: shape.ok_or_else(|| lacks("shape"))?,
+            data,
+        })
+    }
+
+    /// The array of elements of `BYTES` bytes each.
+    fn array<T: Copy, const BYTES: usize>(self, element: impl Fn([u8; BYTES]) -> T) -> Result<Array<T>, String> {
+        let Self { fortran_order, shape, data, .. } = self;
+        // A zero does not excuse the other lengths: their product must exist too.
+        let product = shape.iter().try_fold(BYTES, |product, &n| product.checked_mul(n.max(1)));
+        let product = product.ok_or_else(|| format!("the shape {shape:?} is too large"))?;
+        let (expected, found) = (if shape.contains(&0) { 0 } else { product }, data.len());
+        if expected != found {
+            return Err(format!("the shape {shape:?} needs {expected} bytes, but there are {found}"));
+        }
+        let values: Vec<T> = data.as_chunks().0.iter().map(|&bytes| element(bytes)).collect();
+        Ok(if fortran_order { from_fortran(shape, &values) } else { Array { shape, values } })
+    }
+}
+
+/// Splits a file into the text of its header and its elements.
+fn split(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
+    let ends_early = || "the header is cut short".to_owned();
+    let (start, rest) = bytes.split_at_checked(MAGIC.len() + 2).ok_or_else(ends_early)?;
+    if !start.starts_with(MAGIC) {
+        return Err("must be an .npy file, but does not begin with \\x93NUMPY".into());
+    }
+    let (length, rest) = match (start[6], start[7]) {
+        (1, 0) => rest.split_first_chunk().map(|(&length, rest)| (u16::from_le_bytes(length).into(), rest)),
+        (2 | 3, 0) => rest.split_first_chunk().map(|(&length, rest)| (u32::from_le_bytes(length), rest)),
+        (major, minor) => {
+            return Err(format!("must have the format version 1.0, 2.0 or 3.0, but has {major}.{minor}"));
+        }
+    }
+    .ok_or_else(ends_early)?;
+    if length as usize > MAX_HEADER_BYTES {
+        return Err(format!("the header must have at most {MAX_HEADER_BYTES} bytes, but has {length}"));
+    }
+    let (header, data) = rest.split_at_checked(length as usize).ok_or_else(ends_early)?;
+    // NumPy's encodings agree on what the header of a plain array contains, which is ASCII.
+    match std::str::from_utf8(header) {
+        Ok(header) if header.is_ascii() => Ok((header, data)),
+        _ => Err("must be a plain array of numbers, but has a complex header: it is not ASCII".into()),
+    }
+}
+
+/// Reads the part of Python's literals that the header of a plain array needs, such as
+/// `{'descr': '<f4', 'fortran_order': False, 'shape': (10, 3072), }`, with any white space between the tokens.
+#[derive(Clone)]
+struct Scanner<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Scanner<'a> {
+    /// Skips white space, and `token` if it is next; true if so.
+    fn take(&mut self, token: &str) -> bool {
+        self.rest = self.rest.trim_ascii_start();
+        let rest = self.rest.strip_prefix(token);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn expect(&mut self, token: &str) -> Result<(), String> {
+        if self.take(token) { Ok(()) } else { Err(self.unexpected(&format!("{token:?}"))) }
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        self.take("");
+        if self.rest.is_empty() { Ok(()) } else { Err(self.unexpected("the end")) }
+    }
+
+    fn unexpected(&self, wanted: &str) -> String {
+        let found: String = self.rest.trim_ascii_start().chars().take(20).collect();
+        let complex = "must be a plain array of numbers, but has a complex header";
+        format!("{complex}: {wanted} must be next, but it is {found:?}")
+    }
+
+    /// Reads the items up to `end`, with commas between them; false if a comma does not follow the last one.
+    fn items(&mut self, end: &str, mut item: impl FnMut(&mut Self) -> Result<(), String>) -> Result<bool, String> {
+        while !self.take(end) {
+            item(self)?;
+            if !self.take(",") {
+                return self.expect(end).map(|()| false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A string in either kind of quotes, without escapes.
+    fn string(&mut self) -> Result<&'a str, String> {
+        self.take("");
+        let quote = if self.rest.starts_with('"') { '"' } else { '\'' };
+        match self.rest.strip_prefix(quote).and_then(|rest| rest.split_once(quote)) {
+            Some((text, rest)) if !text.contains(|c: char| c == '\\' || c.is_ascii_control()) => {
+                self.rest = rest;
+                Ok(text)
+            }
+            _ => Err(self.unexpected("a string without escapes")),
+        }
+    }
+
+    fn descr(&mut self) -> Result<&'a str, String> {
+        if self.take("[") {
+            return Err("must be a plain array of numbers, but is a structured one".into());
+        }
+        self.string()
+    }
+
+    fn boolean(&mut self) -> Result<bool, String> {
+        if self.take("True") {
+            Ok(true)
+        } else if self.take("False") {
+            Ok(false)
+        } else {
+            Err(self.unexpected("True or False"))
+        }
+    }
+
+    fn shape(&mut self) -> Result<Vec<usize>, String> {
+        let mut shape = Vec::new();
+        self.expect("(")?;
+        let closed = self.items(")", |scanner| {
+            shape.push(scanner.number()?);
+            Ok(())
+        })?;
+        // To Python, (2) is a number; a tuple of one number is (2,).
+        if shape.len() == 1 && !closed {
+            Err(format!("the shape must be a tuple, but is ({})", shape[0]))
+        } else {
+            Ok(shape)
+        }
+    }
+
+    fn number(&mut self) -> Result<usize, String> {
+        self.take("");
+        let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
+        let number = self.rest[..end].parse().map_err(|_| self.unexpected("a length below 2^64"))?;
+        self.rest = &self.rest[end..];
+        Ok(number)
+    }
+}
+
+/// Reorders `values` of an array of `shape` from Fortran order (first index fastest) to C order (last index fastest).
+fn from_fortran<T: Copy>(shape: Vec<usize>, values: &[T]) -> Array<T> {
+    // Takes the indices off the position in C order, the last one first.
+    let element = |mut position: usize| {
+        let (mut offset, mut stride) = (0, values.len());
+        for n in shape.iter().rev() {
+            stride /= n;
+            offset += position % n * stride;
+            position /= n;
+        }
+        values[offset]
+    };
+    let values = (0..values.len()).map(element).collect();
+    Array { shape, values }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn fortran_order_of_three_dimensions_is_read_as_the_same_array() {
+        // numpy.arange(24).reshape((2, 3, 4)).ravel("F")
+        let fortran = [0, 12, 4, 16, 8, 20, 1, 13, 5, 17, 9, 21, 2, 14, 6, 18, 10, 22, 3, 15, 7, 19, 11, 23];
+        let array = from_fortran(vec![2, 3, 4], &fortran.map(f64::from));
+        assert_eq!(array.values, (0..24).map(f64::from).collect::<Vec<_>>());
+    }
+
+    /// An `.npy` file of version 1 (or 2) with `header` and `data`.
+    fn npy_file(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\x93NUMPY".to_vec();
+        bytes.extend([version, 0]);
+        let length = (header.len() as u32).to_le_bytes();
+        bytes.extend(if version == 1 { &length[..2] } else { &length[..] });
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    fn header(shape: &str) -> String {
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n")
+    }
+
+    #[test]
+    fn a_shape_must_take_exactly_the_bytes_that_are_there() {
+        let data = [0; 8];
+        for version in [1, 2, 3] {
+            let array = floats(&npy_file(version, &header("(2,)"), &data)).unwrap();
+            assert_eq!(array.shape, [2]);
+            for shape in ["(1,)", "(3,)", "(999999999, 999999999)", "()", "(0,)"] {
+                let error = floats(&npy_file(version, &header(shape), &data)).unwrap_err();
+                assert!(error.contains("but there are 8"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_made_to_exhaust_the_reader_are_refused() {
+        let deep = "(".repeat(5000);
+        let shapes = [
+            ("(9999999999, 9999999999)", "[9999999999, 9999999999] is too large"),
+            ("(0, 9999999999, 9999999999)", "is too large"),
+            ("(99999999999999999999,)", "complex header"),
+            ("(0xffffffffffffffff, 0xffffffffffffffff)", "complex header"),
+            ("(9_999_999_999, 9_999_999_999)", "complex header"),
+            (&deep, "complex header"),
+        ];
+        for (shape, words) in shapes {
+            let error = floats(&npy_file(1, &header(shape), &[])).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+        let mut long = npy_file(2, &header("(2,)"), &[]);
+        long[8..12].fill(0xff);
+        let error = floats(&long).unwrap_err();
+        assert!(error.contains("but has 4294967295"), "{error}");
+    }
+
+    #[test]
+    fn a_header_may_have_its_keys_in_any_order_with_any_quotes_and_spaces() {
+        for text in [
+            "{'descr':'<f4','fortran_order':False,'shape':(2,)}",
+            " {\n'shape' : ( 2 , ) , \"fortran_order\" : True ,\t'descr' : \"<f4\" , } \n",
+        ] {
+            let array = floats(&npy_file(1, text, &[0; 8])).unwrap();
+            assert_eq!(array, Array { shape: vec![2], values: vec![0.0; 2] });
+        }
+        let text = "{'descr': '>i8', 'fortran_order': True, 'shape': (1, 2,)}";
+        let array = integers(&npy_file(3, text, &[[0, 0, 0, 0, 0, 0, 0, 1], [0xff; 8]].concat())).unwrap();
+        assert_eq!(array, Array { shape: vec![1, 2], values: vec![1, -1] });
+    }
+
+    #[test]
+    fn any_other_header_is_refused_in_one_line() {
+        let after = "'fortran_order': False, 'shape': (2,)}";
+        for (text, words) in [
+            ("", "\"{\" must be next, but it is \"\""),
+            ("{}", "must have 'descr', but lacks it"),
+            ("{'descr': '<f4', 'fortran_order': False}", "must have 'shape', but lacks it"),
+            ("{'descr': '<f4', 'descr': '<f4'}", "must have 'descr' once"),
+            (
+                "{'descr': '<f4', 'more': 1}",
+                "'descr', 'fortran_order' or 'shape' must be next, but it is \"'more': 1}\"",
+            ),
+            (&format!("{{'descr': [('a', '<f4')], {after}"), "but is a structured one"),
+            (&format!("{{'descr': '<\\x664', {after}"), "a string without escapes"),
+            (&format!("{{'descr': '<f4, {after}"), "\":\" must be next"),
+            (&format!("{{'descr': '<f4' {after}"), "\"}\" must be next"),
+            (&format!("{{'descr': '<f4', {after} 1"), "the end must be next, but it is \"1\""),
+            (&format!("{{'descr': '=f4', {after}"), "must be float32 or float64, but is '=f4'"),
+            ("{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}", "True or False must be next"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (2)}", "must be a tuple, but is (2)"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': [2]}", "\"(\" must be next, but it is \"[2]}\""),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}", "a length below 2^64 must be next"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (2,, )}", "a length below 2^64 must be next"),
+            ("{'descr': '<é4', 'fortran_order': False, 'shape': (2,)}", "is not ASCII"),
+        ] {
+            let error = floats(&npy_file(1, text, &[0; 8])).unwrap_err();
+            assert!(error.contains(words) && !error.contains('\n'), "{text}: {error}");
+        }
+        for (at, byte, words) in
+            [(0, b'N', "does not begin with \\x93NUMPY"), (6, 4, "but has 4.0"), (7, 1, "but has 1.1")]
+        {
+            let mut bytes = npy_file(1, &header("(2,)"), &[0; 8]);
+            bytes[at] = byte;
+            let error = floats(&bytes).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_written_with_an_aligned_header_and_reads_back() {
+        let bytes = to_bytes(&[2, 3], Elements::I64(&[1, 2, 3, 4, 5, -6]));
+        let text = "{'descr': '<i8', 'fortran_order': False, 'shape': (2, 3, ), }";
+        assert_eq!(bytes[..10], *b"\x93NUMPY\x01\0\x76\0");
+        assert_eq!(bytes[10..128], *format!("{text:117}\n").as_bytes());
+        assert_eq!(integers(&bytes).unwrap(), Array { shape: vec![2, 3], values: vec![1, 2, 3, 4, 5, -6] });
+        let scalar = to_bytes(&[], Elements::F32(&[0.5]));
+        assert_eq!((scalar.len(), floats(&scalar).unwrap().values), (132, vec![0.5]));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn altered_arrays_are_read_or_refused(
+            text in "[-0-9a-zA-Z'(){}\\[\\],:._ ]{0,40}",
+            at in any::<prop::sample::Index>(),
+            version in 1u8..=3,
+            data in prop::collection::vec(any::<u8>(), 0..32),
+        ) {
+            let mut header = header("(2, 3)");
+            let at = at.index(header.len());
+            header.replace_range(at.., &text);
+            let _ = floats(&npy_file(version, &header, &data));
+        }
+
+        #[test]
+        fn altered_bytes_of_an_array_are_read_or_refused(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut bytes = npy_file(1, &header("(2, 3)"), &[0; 24]);
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let _ = floats(&bytes);
+        }
+    }
+}
