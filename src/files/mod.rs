@@ -8,6 +8,7 @@ pub mod lock;
 pub mod npy;
 pub mod npz;
 pub mod safetensors;
+pub mod zip;
 
 use std::fs::File;
 use std::io::{self, Read};

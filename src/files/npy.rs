@@ -217,7 +217,8 @@ impl<'a> Scanner<'a> {
         while !self.take(end) {
             item(self)?;
             if !self.take(",") {
-                return self.expect(end).map(|()| false);
+                let wanted = format!("\",\" or {end:?}");
+                return if self.take(end) { Ok(false) } else { Err(self.unexpected(&wanted)) };
             }
         }
         Ok(true)
@@ -383,8 +384,8 @@ mod tests {
             ),
             (&format!("{{'descr': [('a', '<f4')], {after}"), "but is a structured one"),
             (&format!("{{'descr': '<\\x664', {after}"), "a string without escapes"),
-            (&format!("{{'descr': '<f4, {after}"), "\":\" must be next"),
-            (&format!("{{'descr': '<f4' {after}"), "\"}\" must be next"),
+            (&format!("{{'descr': '<f4, {after}"), "\",\" or \"}\" must be next"),
+            (&format!("{{'descr': '<f4' {after}"), "\",\" or \"}\" must be next"),
             (&format!("{{'descr': '<f4', {after} 1"), "the end must be next, but it is \"1\""),
             (&format!("{{'descr': '=f4', {after}"), "must be float32 or float64, but is '=f4'"),
             ("{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}", "True or False must be next"),

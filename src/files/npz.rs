@@ -4,17 +4,14 @@
 //! Fortran order and either byte order. The bytes may come from anywhere: every size that they declare is checked
 //! before memory is allocated for it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{Cursor, Read, Write};
 use std::path::Path;
-
-use zip::result::ZipError;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 pub use super::npy::{Array, Elements};
 
-use super::npy;
+use super::zip::Archive;
+use super::{npy, zip};
 use crate::error::{Error, Result};
 use crate::shape::{check_shape, shape_text};
 
@@ -27,7 +24,7 @@ const SUFFIX: &str = ".npy";
 /// An `.npz` file being read.
 #[derive(Debug)]
 pub struct Npz<'a> {
-    archive: ZipArchive<Cursor<&'a [u8]>>,
+    archive: Archive<'a>,
     path: &'a Path,
 }
 
@@ -38,16 +35,16 @@ impl<'a> Npz<'a> {
     ///
     /// [`Error::Format`] if `bytes` is not a ZIP archive.
     pub fn open(bytes: &'a [u8], path: &'a Path) -> Result<Self> {
-        let archive =
-            ZipArchive::new(Cursor::new(bytes)).map_err(|e| Error::format(path, format!("not an .npz file: {e}")))?;
+        let archive = Archive::open(bytes).map_err(|e| Error::format(path, format!("not an .npz file: {e}")))?;
         Ok(Self { archive, path })
     }
 
     /// The names of the arrays, sorted.
     pub fn names(&self) -> Vec<String> {
-        let files = self.archive.file_names().filter_map(Result::ok);
-        let mut names: Vec<_> = files.filter_map(|file| file.strip_suffix(SUFFIX).map(str::to_owned)).collect();
+        let mut names: Vec<_> =
+            self.archive.names().filter_map(|file| file.strip_suffix(SUFFIX).map(str::to_owned)).collect();
         names.sort_unstable();
+        names.dedup();
         names
     }
 
@@ -62,7 +59,7 @@ impl<'a> Npz<'a> {
     ///
     /// [`Error::Format`] if there is no such array, or if it is damaged, larger than 64 MiB, or neither `float32` nor
     /// `float64`.
-    pub fn array(&mut self, name: &str) -> Result<Array> {
+    pub fn array(&self, name: &str) -> Result<Array> {
         self.parsed(name, npy::floats)
     }
 
@@ -71,7 +68,7 @@ impl<'a> Npz<'a> {
     /// # Errors
     ///
     /// [`Error::Format`] if there is no such array, or if it is damaged, larger than 64 MiB, or not `int64`.
-    pub fn integers(&mut self, name: &str) -> Result<Array<i64>> {
+    pub fn integers(&self, name: &str) -> Result<Array<i64>> {
         self.parsed(name, npy::integers)
     }
 
@@ -80,7 +77,7 @@ impl<'a> Npz<'a> {
     /// # Errors
     ///
     /// Those of [`Self::array`], and [`Error::Shape`].
-    pub fn array_of(&mut self, name: &str, shapes: &[&[usize]]) -> Result<Array> {
+    pub fn array_of(&self, name: &str, shapes: &[&[usize]]) -> Result<Array> {
         let array = self.array(name)?;
         if shapes.contains(&&array.shape[..]) {
             return Ok(array);
@@ -89,7 +86,7 @@ impl<'a> Npz<'a> {
         Err(self.shape_error(name, &expected.join(" or "), &array.shape))
     }
 
-    fn parsed<T>(&mut self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<T> {
+    fn parsed<T>(&self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<T> {
         match self.entry(name) {
             Ok(Some(bytes)) => parse(&bytes).map_err(|reason| self.format_error(name, reason)),
             Ok(None) => Err(Error::format(self.path, format!("there is no array {name:?}, only {:?}", self.names()))),
@@ -129,23 +126,8 @@ impl<'a> Npz<'a> {
     }
 
     /// The bytes of the `.npy` file of the array `name`, if there is one; the error is the reason alone.
-    fn entry(&mut self, name: &str) -> Result<Option<Vec<u8>>, String> {
-        let file = match self.archive.by_name(&format!("{name}{SUFFIX}")) {
-            Err(ZipError::FileNotFound) => return Ok(None),
-            file => file.map_err(|e| e.to_string())?,
-        };
-        let declared = file.size();
-        if declared > MAX_ENTRY_BYTES {
-            return Err(format!("must have at most {MAX_ENTRY_BYTES} bytes, but has {declared}"));
-        }
-        // Grows as bytes are read: the declared size need not be true.
-        let mut bytes = Vec::new();
-        let found = file.take(declared + 1).read_to_end(&mut bytes);
-        let found = found.map_err(|e| e.to_string())? as u64;
-        if found != declared {
-            return Err(format!("must have the {declared} bytes it declares, but has {found}"));
-        }
-        Ok(Some(bytes))
+    fn entry(&self, name: &str) -> Result<Option<Cow<'_, [u8]>>, String> {
+        self.archive.read(&format!("{name}{SUFFIX}"), MAX_ENTRY_BYTES)
     }
 }
 
@@ -157,10 +139,7 @@ impl<'a> Npz<'a> {
 /// [`Error::Shape`] if the number of elements does not fit the shape, [`Error::InvalidValue`] if two arrays have the
 /// same name or one is too large to be read back.
 pub fn write(arrays: &[(&str, &[usize], Elements)]) -> Result<Vec<u8>> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::default());
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut files = Vec::new();
     for (i, (name, shape, data)) in arrays.iter().enumerate() {
         if arrays[..i].iter().any(|(earlier, ..)| earlier == name) {
             return Err(Error::invalid("array", "the only one of its name", format!("a second {name:?}")));
@@ -174,19 +153,19 @@ pub fn write(arrays: &[(&str, &[usize], Elements)]) -> Result<Vec<u8>> {
                 format!("{name:?} of {} bytes", npy.len()),
             ));
         }
-        archive
-            .start_file(format!("{name}{SUFFIX}"), options)
-            .and_then(|()| Ok(archive.write_all(&npy)?))
-            .expect("writing to memory cannot fail");
+        files.push((format!("{name}{SUFFIX}"), npy));
     }
-    let archive = archive.finish().expect("writing to memory cannot fail");
-    Ok(archive.into_inner())
+    zip::to_bytes(&files)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::DeflateEncoder;
     use proptest::prelude::*;
+    use rawzip::{CompressionMethod, ZipArchiveWriter};
+    use std::io::Write;
 
     const PATH: &str = "start.npz";
     /// The array `W` of `tests/fixtures/make_npz.py`.
@@ -238,7 +217,7 @@ mod tests {
 
     #[test]
     fn another_shape_is_refused_with_both() {
-        let mut npz = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
+        let npz = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
         assert!(npz.array_of("W", &[&[6], &[2, 3]]).is_ok());
         let error = npz.array_of("W", &[&[6], &[3, 2]]).unwrap_err();
         assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (6) or (3, 2), but has (2, 3)"#);
@@ -264,14 +243,19 @@ mod tests {
 
     #[test]
     fn an_entry_that_declares_too_much_is_refused_before_it_is_unpacked() {
-        let options = SimpleFileOptions::default();
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        archive.start_file("W.npy", options).unwrap();
+        let mut bytes = Vec::new();
+        let mut archive = ZipArchiveWriter::new(&mut bytes);
+        let file = archive.new_file("W.npy").compression_method(CompressionMethod::DEFLATE);
+        let (mut entry, config) = file.start().unwrap();
+        let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::fast()));
         let zeros = vec![0; 1 << 20];
         for _ in 0..65 {
-            archive.write_all(&zeros).unwrap();
+            writer.write_all(&zeros).unwrap();
         }
-        let bytes = archive.finish().unwrap().into_inner();
+        let (encoder, descriptor) = writer.finish().unwrap();
+        encoder.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+        archive.finish().unwrap();
         assert!(bytes.len() < 1 << 20);
         assert_eq!(message(&bytes), r#"start.npz: array "W": must have at most 67108864 bytes, but has 68157440"#);
     }
@@ -285,7 +269,7 @@ mod tests {
         ];
         let bytes = write(&arrays).unwrap();
         assert_eq!(bytes, write(&arrays).unwrap());
-        let mut npz = Npz::open(&bytes, Path::new(PATH)).unwrap();
+        let npz = Npz::open(&bytes, Path::new(PATH)).unwrap();
         assert_eq!(npz.array("W").unwrap().values, W.map(f64::from));
         let x = npz.array("x").unwrap();
         assert_eq!(x.shape, [3, 1, 2]);
@@ -298,8 +282,8 @@ mod tests {
         // The `W` of tests/fixtures/make_npz.py, as int64.
         let bytes = write(&[("W", &[2, 3], Elements::I64(&[0, 1, 2, 4, 5, 6]))]).unwrap();
         let entry = |bytes: &[u8]| {
-            let mut npz = Npz::open(bytes, Path::new(PATH)).unwrap();
-            npz.entry("W").unwrap().unwrap()
+            let npz = Npz::open(bytes, Path::new(PATH)).unwrap();
+            npz.entry("W").unwrap().unwrap().into_owned()
         };
         let (ours, numpys) = (entry(&bytes), entry(fixture!("integers")));
         let data = 6 * size_of::<i64>();
@@ -312,10 +296,10 @@ mod tests {
 
     #[test]
     fn integers_are_read_where_integers_are_asked_for_and_nothing_else_is() {
-        let mut npz = Npz::open(fixture!("integers"), Path::new(PATH)).unwrap();
+        let npz = Npz::open(fixture!("integers"), Path::new(PATH)).unwrap();
         let array = npz.integers("W").unwrap();
         assert_eq!((&array.shape[..], &array.values[..]), (&[2, 3][..], &[0, 1, 2, 4, 5, 6][..]));
-        let mut floats = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
+        let floats = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
         assert_eq!(
             floats.integers("W").unwrap_err().to_string(),
             r#"start.npz: array "W": must be int64, but is '<f8'"#

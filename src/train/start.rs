@@ -64,14 +64,14 @@ pub fn random_start(dims: Dims, seed: u64) -> Parameters {
 /// `dims`, `Error::NonFinite` if an element is NaN, infinite or beyond the range of `f32`.
 pub fn start_from_npz(bytes: &[u8], path: &Path, dims: Dims) -> Result<Parameters> {
     let Dims { features: d, classes: k } = dims;
-    let mut npz = Npz::open(bytes, path)?;
-    let weight = rounded(&mut npz, "W", &[&[k, d]])?;
-    let bias = if npz.contains("b") { rounded(&mut npz, "b", &[&[k], &[k, 1]])? } else { vec![0.0; k] };
+    let npz = Npz::open(bytes, path)?;
+    let weight = rounded(&npz, "W", &[&[k, d]])?;
+    let bias = if npz.contains("b") { rounded(&npz, "b", &[&[k], &[k, 1]])? } else { vec![0.0; k] };
     Parameters::new(dims, weight, bias)
 }
 
 /// The array `name`, which must have one of `shapes`, rounded to finite `f32`s.
-fn rounded(npz: &mut Npz, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+fn rounded(npz: &Npz, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
     let values = npz.array_of(name, shapes)?.values;
     let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
     match rounded.iter().position(|value| !value.is_finite()) {

@@ -11,12 +11,11 @@ mod seeds;
 mod targets;
 
 use std::fs;
-use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use flate2::Compression;
 use proptest::prelude::*;
-use zip::CompressionMethod;
+use rawzip::CompressionMethod;
 
 use inputs::altered;
 use measure::{hold, try_hold};
@@ -52,6 +51,18 @@ fn arrays_are_read_or_refused() {
 fn archives_of_arrays_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::npz()), 1 => inputs::npz()];
     hold("npz", 40_000, files, proportional(40, 64 * KIB), targets::npz);
+}
+
+#[test]
+fn headers_of_arrays_are_read_or_refused() {
+    let files = || prop_oneof![1 => altered(seeds::npy()), 2 => inputs::npy()];
+    hold("header", 40_000, files, proportional(20, 16 * KIB), targets::header);
+}
+
+#[test]
+fn zip_archives_are_read_or_refused() {
+    let files = || prop_oneof![1 => altered(seeds::npz()), 1 => inputs::npz()];
+    hold("zip", 40_000, files, proportional(20, 64 * KIB), targets::zip);
 }
 
 #[test]
@@ -150,12 +161,13 @@ fn gzip_files_are_installed_or_refused() {
 /// The corpus contains the files that fuzzing starts from and those that it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let targets: [(&str, Target); 16] = [
+    let targets: [(&str, Target); 18] = [
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),
         ("config", targets::config),
         ("csv", targets::csv),
         ("head", targets::head),
+        ("header", targets::header),
         ("labels", targets::labels),
         ("memory", targets::memory),
         ("model", targets::model),
@@ -167,6 +179,7 @@ fn every_file_of_the_corpus_is_read_or_refused() {
         ("records", targets::records),
         ("snapshots", targets::snapshots),
         ("tar", targets::tar),
+        ("zip", targets::zip),
     ];
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/corpus");
     for (name, target) in targets {
@@ -186,30 +199,25 @@ fn write_the_corpus() {
     let [official, npm] = seeds::tar();
     let records = targets::RECORDS.to_vec();
     let archives = [&official, &npm].map(|tar| common::gzip(tar, Compression::fast()));
-    let npy = |npz: &[u8]| {
-        let mut archive = zip::ZipArchive::new(Cursor::new(npz)).unwrap();
-        let mut npy = Vec::new();
-        archive.by_name("W.npy").unwrap().read_to_end(&mut npy).unwrap();
-        npy
-    };
-    let npz = seeds::npz();
     let files = [
         ("archive", archives.into()),
         ("checkpoint", seeds::checkpoint().into()),
         ("config", vec![seeds::config()]),
         ("csv", seeds::csv().into()),
         ("head", seeds::head().into()),
+        ("header", seeds::npy()),
         ("labels", vec![targets::LABELS.as_bytes().to_vec()]),
         ("memory", vec![seeds::memory()]),
         ("model", vec![seeds::model()]),
-        ("npy", npz[..4].iter().map(|npz| npy(npz)).collect()),
-        ("npz", npz),
+        ("npy", seeds::npy()),
+        ("npz", seeds::npz()),
         ("picture", seeds::picture().into()),
         ("png", vec![common::png_of(&records)]),
         ("provenance", vec![seeds::provenance()]),
         ("records", vec![records]),
         ("snapshots", vec![seeds::snapshots()]),
         ("tar", vec![official, npm]),
+        ("zip", seeds::npz()),
     ];
     for (name, files) in files {
         let folder = Path::new("tests/hostile/corpus").join(name);
@@ -230,7 +238,7 @@ fn an_array_that_unpacks_to_a_thousand_times_its_size_takes_bounded_memory() {
         npy.extend((header.len() as u16).to_le_bytes());
         npy.extend(header.into_bytes());
         npy.resize(npy.len() + 4 * elements, 0);
-        let bomb = targets::npz_of(&[("W.npy", &npy)], CompressionMethod::Deflated);
+        let bomb = targets::npz_of(&[("W.npy", &npy)], CompressionMethod::DEFLATE);
         assert!(bomb.len() < 128 * KIB);
         Just(bomb)
     };

@@ -11,6 +11,7 @@ use onelayer::evaluate::table::confusion_csv;
 use onelayer::figures::snapshots;
 use onelayer::files::csv::{Dialect, Row};
 use onelayer::files::npz::{self, Elements};
+use onelayer::files::zip::Archive;
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::network::Parameters;
@@ -59,6 +60,12 @@ pub fn npz() -> Vec<Vec<u8>> {
         .unwrap(),
     );
     files
+}
+
+/// Arrays of NumPy, taken out of their archives.
+pub fn npy() -> Vec<Vec<u8>> {
+    let array = |npz: &Vec<u8>| Archive::open(npz).unwrap().read("W.npy", 1 << 20).unwrap().unwrap().into_owned();
+    npz()[..4].iter().map(array).collect()
 }
 
 /// A model file.

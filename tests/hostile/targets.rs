@@ -1,13 +1,16 @@
 //! One function per parser of the program: it takes bytes and returns whether they were read or refused, and asserts
 //! what must hold for any bytes. The property tests beside this file and the targets of `fuzz/` use these functions.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use flate2::Compression;
+use flate2::write::DeflateEncoder;
 use onelayer::Result;
 use onelayer::dataset::cifar10::{self, RECORD_BYTES};
 use onelayer::dataset::fetch::{Catalog, Entry, Head, Source, fetch};
@@ -18,6 +21,7 @@ use onelayer::evaluate::table::read_confusion;
 use onelayer::figures::snapshots;
 use onelayer::files::csv::{self, Dialect, Row};
 use onelayer::files::npz::Npz;
+use onelayer::files::{npy, zip};
 use onelayer::gradcheck::referee::files;
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Schedule, Setting};
@@ -31,9 +35,9 @@ use onelayer::train::model::ModelFile;
 use onelayer::train::provenance::Provenance;
 use onelayer::train::table::{CurveRow, SummaryRow};
 use onelayer::train::{Data, Job, Start, State, Trainer, start_from_npz};
+use rawzip::path::EntryPath;
+use rawzip::{CompressionMethod, ZipArchiveWriter};
 use tempfile::TempDir;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
 use super::common::{gzip, png_of, tar_of};
 
@@ -96,7 +100,7 @@ pub fn npz(bytes: &[u8]) -> Outcome {
         assert_eq!(submission[0].1.len(), 6);
     }
     let mut outcomes = vec![outcome(&parameters), outcome(&problem), outcome(&submission)];
-    if let Ok(mut npz) = Npz::open(bytes, path) {
+    if let Ok(npz) = Npz::open(bytes, path) {
         for name in npz.names() {
             let array = npz.array(&name);
             if let Ok(array) = &array {
@@ -108,20 +112,84 @@ pub fn npz(bytes: &[u8]) -> Outcome {
     any_read(&outcomes)
 }
 
-/// An `.npy` file, as the array `W` of an archive that is right.
+/// An `.npy` file, by itself and as the array `W` of an archive that is right.
 pub fn npy(bytes: &[u8]) -> Outcome {
-    npz(&npz_of(&[("W.npy", bytes)], CompressionMethod::Stored))
+    let alone = header(bytes);
+    let in_archive = npz(&npz_of(&[("W.npy", bytes)], CompressionMethod::STORE));
+    assert!(alone == in_archive, "{alone:?} alone, but {in_archive:?} in an archive");
+    alone
 }
 
-/// A ZIP archive of `entries`.
-pub fn npz_of(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in entries {
-        let options = SimpleFileOptions::default().compression_method(method);
-        archive.start_file(*name, options).unwrap();
-        archive.write_all(bytes).unwrap();
+/// An `.npy` file, by itself.
+pub fn header(bytes: &[u8]) -> Outcome {
+    fn checked<T: Copy>(array: std::result::Result<npy::Array<T>, String>) -> Outcome {
+        match array {
+            Ok(array) => {
+                assert_eq!(array.values.len(), array.shape.iter().product::<usize>());
+                Read
+            }
+            Err(reason) => {
+                assert_eq!(reason.lines().count(), 1, "{reason}");
+                Refused
+            }
+        }
     }
-    archive.finish().unwrap().into_inner()
+    any_read(&[checked(npy::floats(bytes)), checked(npy::integers(bytes))])
+}
+
+/// A ZIP archive; what is read of it is written and read again.
+pub fn zip(bytes: &[u8]) -> Outcome {
+    let archive = match zip::Archive::open(bytes) {
+        Ok(archive) => archive,
+        Err(reason) => {
+            assert_eq!(reason.lines().count(), 1, "{reason}");
+            return Refused;
+        }
+    };
+    let names: BTreeSet<&str> = archive.names().collect();
+    let mut outcome = Refused;
+    for name in names {
+        let file = match archive.read(name, ZIP_LIMIT) {
+            Ok(content) => (name.to_owned(), content.unwrap().into_owned()),
+            Err(reason) => {
+                assert_eq!(reason.lines().count(), 1, "{reason}");
+                continue;
+            }
+        };
+        assert!(file.1.len() as u64 <= ZIP_LIMIT);
+        let again = zip::to_bytes(std::slice::from_ref(&file)).unwrap();
+        let again = zip::Archive::open(&again).unwrap().read(name, ZIP_LIMIT).unwrap().map(Cow::into_owned);
+        assert!(again == Some(file.1));
+        outcome = Read;
+    }
+    outcome
+}
+
+/// The largest entry that [`zip`] reads.
+const ZIP_LIMIT: u64 = 1 << 20;
+
+/// A ZIP archive of `entries` with data descriptors.
+pub fn npz_of(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = ZipArchiveWriter::new(&mut bytes);
+    for (name, content) in entries {
+        let file = archive.new_file(EntryPath::verbatim(name.as_bytes())).compression_method(method);
+        let (mut entry, config) = file.start().unwrap();
+        let descriptor = if method == CompressionMethod::DEFLATE {
+            let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::default()));
+            writer.write_all(content).unwrap();
+            let (encoder, descriptor) = writer.finish().unwrap();
+            encoder.finish().unwrap();
+            descriptor
+        } else {
+            let mut writer = config.wrap(&mut entry);
+            writer.write_all(content).unwrap();
+            writer.finish().unwrap().1
+        };
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    bytes
 }
 
 /// Model files.

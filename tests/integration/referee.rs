@@ -34,9 +34,9 @@ struct Arrays {
 impl Arrays {
     fn read(path: &Path) -> Self {
         let bytes = fs::read(path).unwrap();
-        let mut file = Npz::open(&bytes, path).unwrap();
+        let file = Npz::open(&bytes, path).unwrap();
         let y = file.integers("y").unwrap();
-        let mut array = |name| file.array(name).unwrap();
+        let array = |name| file.array(name).unwrap();
         let (x, weight, bias, lambda) = (array("x"), array("W"), array("b"), array("lambda"));
         let [k, d] = weight.shape[..] else { panic!("W has the shape {:?}", weight.shape) };
         assert_eq!(x.shape, [y.values.len(), d]);

@@ -60,7 +60,7 @@ pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
 /// a `float32` value, so that the reference would compute with a different one. `Error::Shape` if an array has the wrong
 /// shape, `Error::NonFinite` if a number is NaN or infinite, `Error::InvalidValue` if λ is negative, infinite or NaN.
 pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
-    let mut npz = Npz::open(bytes, path)?;
+    let npz = Npz::open(bytes, path)?;
     let weight = npz.array("W")?;
     let [k, d] = weight.shape[..] else {
         return Err(npz.shape_error("W", "(classes, features)", &weight.shape));
@@ -70,7 +70,7 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
         return Err(npz.shape_error("W", "(1 or more, 1 or more)", &weight.shape));
     }
     let bias = npz.array_of("b", &[&[k]])?;
-    let labels = labels(&mut npz, k)?;
+    let labels = labels(&npz, k)?;
     let x = npz.array_of("x", &[&[labels.len(), d]])?;
     let lambda = npz.array_of("lambda", SCALAR)?.values[0];
 
@@ -88,7 +88,7 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
 /// wrong shape, `Error::NonFinite` if a number is NaN or infinite.
 pub fn read_submission(bytes: &[u8], path: &Path, dims: Dims) -> Result<Submission> {
     let (k, d) = (dims.classes, dims.features);
-    let mut npz = Npz::open(bytes, path)?;
+    let npz = Npz::open(bytes, path)?;
     let mut submission = Vec::new();
     for quantity in Quantity::ALL {
         let name = quantity.name();
@@ -120,7 +120,7 @@ fn valid_lambda(lambda: f64) -> Result<f64> {
 }
 
 /// The classes in the array `y`, each below `k`.
-fn labels(npz: &mut Npz, k: usize) -> Result<Vec<u8>> {
+fn labels(npz: &Npz, k: usize) -> Result<Vec<u8>> {
     let array = npz.integers("y")?;
     if array.shape.len() != 1 || array.values.is_empty() {
         return Err(npz.shape_error("y", "(1 or more)", &array.shape));
