@@ -1,11 +1,11 @@
 //! `provenance.json`: the program, command, machine and data that made the files of a results folder.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
-use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::dataset::store::RecordFile;
 use crate::error::{Error, Result};
@@ -107,13 +107,27 @@ impl Provenance {
 
 /// The processor's name as the operating system gives it.
 fn processor() -> String {
-    let cpus = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
-    let system = System::new_with_specifics(cpus).ok();
-    let cpu = system.as_ref().and_then(|system| system.cpus().first());
-    match cpu.map_or("", |cpu| cpu.brand().trim()) {
+    let name = if cfg!(target_os = "macos") {
+        output(Command::new("sysctl").args(["-n", "machdep.cpu.brand_string"]))
+    } else if cfg!(windows) {
+        env::var("PROCESSOR_IDENTIFIER").ok()
+    } else {
+        fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor_in(&text))
+    };
+    match name.as_deref().map_or("", str::trim) {
         "" => "unknown".into(),
         name => name.into(),
     }
+}
+
+/// The name of the first processor in Linux's `/proc/cpuinfo`. On 64-bit Arm, which has only numbers there: the numbers.
+fn processor_in(cpuinfo: &str) -> Option<String> {
+    let value = |key: &str| {
+        let mut fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(name, value)| name.trim() == key && !value.trim().is_empty()).map(|(_, value)| value.trim())
+    };
+    let numbers = || Some(format!("CPU implementer {}, part {}", value("CPU implementer")?, value("CPU part")?));
+    value("model name").map(str::to_owned).or_else(numbers)
 }
 
 /// The commit of the git working tree at `source`; `None` if it is not the top of one, or git is missing.
@@ -133,15 +147,18 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
         git.env_remove(variable);
     }
     git.env("GIT_OPTIONAL_LOCKS", "0").arg("-C").arg(folder);
-    let output = git.args(arguments).output().ok()?;
+    output(git.args(arguments))
+}
+
+/// What `command` prints; `None` if it fails.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
     let text = output.status.success().then_some(output.stdout)?;
     String::from_utf8(text).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::dataset::cifar10::BatchFile;
 
@@ -216,6 +233,18 @@ mod tests {
         assert!(!commit(path).unwrap().modified);
         write("source", "2");
         assert!(commit(path).unwrap().modified);
+    }
+
+    #[test]
+    fn the_processor_is_the_first_one_of_linux() {
+        let x86 = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel\t\t: 85\nmodel name\t: A processor @ 2 GHz\n\
+            \nprocessor\t: 1\nmodel name\t: another\n";
+        assert_eq!(processor_in(x86).unwrap(), "A processor @ 2 GHz");
+        let arm = "processor\t: 0\nBogoMIPS\t: 50.00\nCPU implementer\t: 0x41\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n";
+        assert_eq!(processor_in(arm).unwrap(), "CPU implementer 0x41, part 0xd0c");
+        for unnamed in ["", "processor\t: 0\n", "model name\t: \n"] {
+            assert_eq!(processor_in(unnamed), None);
+        }
     }
 
     #[test]
