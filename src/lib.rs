@@ -47,8 +47,8 @@
 //!
 //! | feature | adds | packages compiled |
 //! |---|---|---|
-//! | none (`default-features = false`) | data sets, training, evaluation, gradient checks | 92 |
-//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 152 |
+//! | none (`default-features = false`) | data sets, training, evaluation, gradient checks | 67 |
+//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 126 |
 //! | `autograd-check` | PyTorch's autograd as another reference, in [`gradcheck`]; needs libtorch | |
 
 pub mod dataset;

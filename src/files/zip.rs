@@ -102,7 +102,7 @@ fn inflate(data: &[u8], declared: u64) -> Result<Vec<u8>, String> {
     // Grows as bytes are unpacked: the declared size need not be true.
     let mut bytes = Vec::new();
     DeflateDecoder::new(data)
-        .take(declared + 1)
+        .take(declared.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|e| format!("cannot be unpacked: {e}"))?;
     Ok(bytes)

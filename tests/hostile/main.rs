@@ -54,9 +54,9 @@ fn archives_of_arrays_are_read_or_refused() {
 }
 
 #[test]
-fn headers_of_arrays_are_read_or_refused() {
+fn arrays_by_themselves_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::npy()), 2 => inputs::npy()];
-    hold("header", 40_000, files, proportional(20, 16 * KIB), targets::header);
+    hold("array", 40_000, files, proportional(20, 16 * KIB), targets::array);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn every_file_of_the_corpus_is_read_or_refused() {
         ("config", targets::config),
         ("csv", targets::csv),
         ("head", targets::head),
-        ("header", targets::header),
+        ("array", targets::array),
         ("labels", targets::labels),
         ("memory", targets::memory),
         ("model", targets::model),
@@ -205,7 +205,7 @@ fn write_the_corpus() {
         ("config", vec![seeds::config()]),
         ("csv", seeds::csv().into()),
         ("head", seeds::head().into()),
-        ("header", seeds::npy()),
+        ("array", seeds::npy()),
         ("labels", vec![targets::LABELS.as_bytes().to_vec()]),
         ("memory", vec![seeds::memory()]),
         ("model", vec![seeds::model()]),

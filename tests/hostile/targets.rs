@@ -114,14 +114,14 @@ pub fn npz(bytes: &[u8]) -> Outcome {
 
 /// An `.npy` file, by itself and as the array `W` of an archive that is right.
 pub fn npy(bytes: &[u8]) -> Outcome {
-    let alone = header(bytes);
+    let alone = array(bytes);
     let in_archive = npz(&npz_of(&[("W.npy", bytes)], CompressionMethod::STORE));
     assert!(alone == in_archive, "{alone:?} alone, but {in_archive:?} in an archive");
     alone
 }
 
 /// An `.npy` file, by itself.
-pub fn header(bytes: &[u8]) -> Outcome {
+pub fn array(bytes: &[u8]) -> Outcome {
     fn checked<T: Copy>(array: std::result::Result<npy::Array<T>, String>) -> Outcome {
         match array {
             Ok(array) => {

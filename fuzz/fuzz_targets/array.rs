@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    onelayer_fuzz::targets::header(bytes);
+    onelayer_fuzz::targets::array(bytes);
 });
