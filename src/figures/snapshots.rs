@@ -5,15 +5,14 @@
 //! grey levels and takes a tenth of the bytes of PNG. The images do not run into each other, since their edges are edges
 //! of the 8×8 blocks of JPEG.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::dataset::cifar10::{CHANNELS, DIMS, SIDE};
 use crate::error::{Error, Result};
 use crate::figures::canvas::paste_image;
+use crate::files::raster::{Decoder, Format};
 
 /// Width of the picture, in pixels.
 const WIDTH: usize = DIMS.classes * SIDE;
@@ -31,17 +30,25 @@ const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 /// If an epoch has another number of bytes, or there are more than [`MAX_EPOCHS`].
 pub fn to_jpeg(epochs: &[Vec<u8>]) -> Vec<u8> {
     assert!(epochs.len() <= MAX_EPOCHS);
-    let (width, height) = (WIDTH as u32, (epochs.len() * SIDE) as u32);
+    let (width, height) = (WIDTH, epochs.len() * SIDE);
     let mut pixels = vec![0; epochs.len() * WIDTH * SIDE * CHANNELS];
     for (line, epoch) in epochs.iter().enumerate() {
         assert_eq!(epoch.len(), DIMS.classes * DIMS.features);
         for (class, image) in epoch.chunks_exact(DIMS.features).enumerate() {
-            paste_image(&mut pixels, width, ((class * SIDE) as u32, (line * SIDE) as u32), 1, image);
+            paste_image(&mut pixels, width as u32, ((class * SIDE) as u32, (line * SIDE) as u32), 1, image);
         }
     }
+    encode(&pixels, width, height)
+}
+
+/// The JPEG of the `pixels` (`height`, `width`, 3).
+fn encode(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode(&pixels, width, height, ExtendedColorType::Rgb8)
+    let mut encoder = Encoder::new(&mut bytes, QUALITY);
+    // Colours at full resolution: weights look like noise, of which the mean of four neighbours keeps little.
+    encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
+    encoder
+        .encode(pixels, width as u16, height as u16, ColorType::Rgb)
         .expect("a picture of this size can be encoded into memory");
     bytes
 }
@@ -57,17 +64,16 @@ pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
     if !bytes.ends_with(&END_OF_IMAGE) {
         return Err(format("must be a complete JPEG, but has no end".into()));
     }
-    let no_jpeg = |e| format(format!("must be a JPEG, but {e}"));
-    let decoder = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg).into_decoder().map_err(no_jpeg)?;
-    let (width, height) = decoder.dimensions();
-    let (width, height) = (width as usize, height as usize);
+    let no_jpeg = |reason| format(format!("must be a JPEG, but {reason}"));
+    let decoder = Decoder::new(bytes, Format::Jpeg).map_err(no_jpeg)?;
+    let (width, height) = decoder.size();
     if width != WIDTH || !height.is_multiple_of(SIDE) || height / SIDE > MAX_EPOCHS {
         return Err(format(format!(
             "must be {WIDTH} pixels wide and, for each of at most {MAX_EPOCHS} epochs, {SIDE} high, but is \
              {width}×{height}"
         )));
     }
-    DynamicImage::from_decoder(decoder).map_err(no_jpeg)?;
+    decoder.decode().map_err(no_jpeg)?;
     Ok(height / SIDE)
 }
 
@@ -87,15 +93,25 @@ mod tests {
         (0..DIMS.classes).flat_map(template).collect()
     }
 
+    /// The pixels of the JPEG `bytes` with their columns and rows.
+    fn pixels(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, [u8; 3])> {
+        let picture = Decoder::new(bytes, Format::Jpeg).unwrap().decode().unwrap();
+        let (width, height) = picture.size();
+        let places = (0..height).flat_map(move |y| (0..width).map(move |x| (x, y)));
+        places.map(move |(x, y)| {
+            let [red, green, blue, _] = picture.pixel(x, y);
+            (x, y, [red, green, blue])
+        })
+    }
+
     #[test]
     fn each_epoch_is_a_line_and_each_class_a_place_in_it() {
         let bytes = to_jpeg(&[plain(0), plain(1), plain(5)]);
         assert_eq!(epochs(&bytes, Path::new(PATH)).unwrap(), 3);
-        let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
-        for (x, y, pixel) in picture.enumerate_pixels() {
-            let (class, line) = (x as usize / SIDE, y as usize / SIDE);
+        for (x, y, pixel) in pixels(&bytes) {
+            let (class, line) = (x / SIDE, y / SIDE);
             let expected = [20 * class, 40 * [0, 1, 5][line], 7];
-            for (found, expected) in pixel.0.into_iter().zip(expected) {
+            for (found, expected) in pixel.into_iter().zip(expected) {
                 assert!(usize::from(found).abs_diff(expected) <= 4, "{x} {y}: {pixel:?}");
             }
         }
@@ -108,8 +124,7 @@ mod tests {
         for (y, x) in (8..16).flat_map(|y| (24..32).map(move |x| (y, x))) {
             weight[6 * DIMS.features + 2 * PLANE + y * SIDE + x] = 255;
         }
-        let picture = image::load_from_memory(&to_jpeg(&[weight])).unwrap().to_rgb8();
-        for (x, y, pixel) in picture.enumerate_pixels() {
+        for (x, y, pixel) in pixels(&to_jpeg(&[weight])) {
             let blue = (6 * 32 + 24..7 * 32).contains(&x) && (8..16).contains(&y);
             assert_eq!(pixel[2] > 128, blue, "{x} {y}");
             assert!(pixel[0] < 10 && pixel[1] < 10);
@@ -119,11 +134,7 @@ mod tests {
     #[test]
     fn a_picture_that_is_cut_short_or_of_another_size_is_refused_by_name() {
         let bytes = to_jpeg(&[plain(0)]);
-        let narrow = {
-            let mut bytes = Vec::new();
-            JpegEncoder::new(&mut bytes).encode(&[0; 32 * 32 * 3], 32, 32, ExtendedColorType::Rgb8).unwrap();
-            bytes
-        };
+        let narrow = encode(&[0; 32 * 32 * 3], 32, 32);
         let noise = (0..DIMS.classes * DIMS.features).map(|i| (i * i % 251) as u8);
         let noise = to_jpeg(&[noise.collect()]);
         let cut = &noise[..noise.len() - 100];

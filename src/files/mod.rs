@@ -7,6 +7,8 @@ pub mod folder;
 pub mod lock;
 pub mod npy;
 pub mod npz;
+#[cfg(feature = "cli")]
+pub mod raster;
 pub mod safetensors;
 pub mod zip;
 

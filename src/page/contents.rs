@@ -1,10 +1,9 @@
 //! Reads what the page shows from a results folder.
 
 use std::fs;
-use std::io::{Cursor, ErrorKind};
+use std::io::ErrorKind;
 use std::path::Path;
 
-use image::{ImageFormat, ImageReader};
 use rayon::prelude::*;
 
 use crate::dataset::cifar10::SIDE;
@@ -14,6 +13,7 @@ use crate::evaluate::table::read_confusion;
 use crate::figures::snapshots::{self, MAX_EPOCHS};
 use crate::files;
 use crate::files::csv::{Row, from_csv};
+use crate::files::raster::{Decoder, Format};
 use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::short;
 use crate::page::chart::Chart;
@@ -242,9 +242,8 @@ fn thin(rows: &[CurveRow]) -> Vec<CurveRow> {
 
 /// `bytes`, if they are a complete PNG.
 fn picture(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
-    ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png)
-        .decode()
-        .map_err(|e| Error::format(path, format!("must be a PNG, but {e}")))?;
+    let no_png = |reason| Error::format(path, format!("must be a PNG, but {reason}"));
+    Decoder::new(bytes, Format::Png).and_then(Decoder::decode).map_err(no_png)?;
     Ok(bytes.to_vec())
 }
 

@@ -1,8 +1,6 @@
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 
-use image::{ImageFormat, RgbImage};
 use tempfile::TempDir;
 
 use crate::dataset::cifar10::{BatchFile, DIMS};
@@ -412,9 +410,7 @@ pub fn search_row(eta: f64, accuracy: Option<f64>) -> SearchRow {
 
 /// A small PNG.
 pub fn png() -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    RgbImage::new(2, 3).write_to(&mut bytes, ImageFormat::Png).unwrap();
-    bytes.into_inner()
+    crate::files::raster::tests::png((2, 3), png::ColorType::Rgb, png::BitDepth::Eight, &[0; 2 * 3 * 3])
 }
 
 pub fn curve_row(epoch: usize) -> CurveRow {

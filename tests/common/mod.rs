@@ -117,13 +117,33 @@ pub fn npm_tarball() -> Vec<u8> {
 
 /// The PNG of records: one row an image, the three channels of a pixel side by side.
 pub fn png_of(records: &[u8]) -> Vec<u8> {
-    let mut rows = Vec::with_capacity(records.len());
+    png_with(1024, (records.len() / RECORD_BYTES) as u32, png::ColorType::Rgb, &pixels_of(records))
+}
+
+/// The pixels of records, the three channels of each side by side.
+pub fn pixels_of(records: &[u8]) -> Vec<u8> {
+    let mut pixels = Vec::with_capacity(records.len());
     for record in records.chunks(RECORD_BYTES) {
         for pixel in 0..1024 {
-            rows.extend([record[1 + pixel], record[1025 + pixel], record[2049 + pixel]]);
+            pixels.extend([record[1 + pixel], record[1025 + pixel], record[2049 + pixel]]);
         }
     }
-    png_with(1024, (records.len() / RECORD_BYTES) as u32, png::ColorType::Rgb, &rows)
+    pixels
+}
+
+/// A chunk of a PNG with its length and checksum.
+pub fn png_chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut crc = flate2::Crc::new();
+    crc.update(name);
+    crc.update(content);
+    [&(content.len() as u32).to_be_bytes(), &name[..], content, &crc.sum().to_be_bytes()].concat()
+}
+
+/// `jpeg` with an EXIF block.
+pub fn jpeg_with_exif(jpeg: &[u8], block: &[u8]) -> Vec<u8> {
+    let content = [b"Exif\0\0", block].concat();
+    let length = (content.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], b"\xff\xe1", &length, &content, &jpeg[2..]].concat()
 }
 
 /// A PNG of any kind.

@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use rawzip::CompressionMethod;
 use std::io::Write;
 
-use super::common::{gzip, png_of, tar_header, tar_of};
+use super::common::{gzip, png_chunk, png_of, tar_header, tar_of};
 use super::seeds;
 use super::targets::{LABELS, RECORDS, npz_of};
 
@@ -346,11 +346,6 @@ pub fn png() -> impl Strategy<Value = Vec<u8>> {
             rows.extend([record[pixel], record[1024 + pixel], record[2048 + pixel]]);
         }
     }
-    let zlib = |bytes: &[u8]| {
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
     let right = zlib(&rows);
     let bomb = zlib(&vec![0; 8 << 20]);
     let dimension = |right: u32| prop_oneof![8 => Just(right), 1 => select(vec![0, 1, 3, 1023, 1025, 0x7fff_ffff, 0x8000_0000, u32::MAX])];
@@ -411,6 +406,187 @@ pub fn png() -> impl Strategy<Value = Vec<u8>> {
             bytes
         },
     )
+}
+
+/// The contents of a PNG's header that vary.
+#[derive(Clone, Copy, Debug)]
+pub struct PngHeader {
+    pub width: u32,
+    pub height: u32,
+    /// Bits of a sample.
+    pub depth: u8,
+    /// The colour type: 0 grey, 2 RGB, 3 palette, 4 grey and 6 RGB with transparency.
+    pub color: u8,
+    pub interlaced: bool,
+}
+
+impl PngHeader {
+    /// The passes of the image data, as column, row and their steps (PNG specification, section 8.2).
+    fn passes(&self) -> &'static [[u32; 4]] {
+        match self.interlaced {
+            false => &[[0, 0, 1, 1]],
+            true => &[[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]],
+        }
+    }
+
+    /// The image data: rows without a filter. The samples of the pixel at each place are those of the stored picture.
+    fn rows(&self, samples: &[u8]) -> Vec<u8> {
+        let channels = [1, 0, 3, 1, 2, 0, 4].get(usize::from(self.color)).copied().unwrap_or(1);
+        let bits = channels * usize::from(self.depth);
+        let stride = (self.width as usize * bits).div_ceil(8);
+        // A pixel is a number of bytes, or its bits lie in one byte.
+        let bit = |place: usize| samples[place / 8] >> (7 - place % 8) & 1;
+        let mut rows = Vec::new();
+        for &[left, top, right, down] in self.passes() {
+            let columns = || (left..self.width).step_by(right as usize);
+            for row in (top..self.height).step_by(down as usize).filter(|_| columns().next().is_some()) {
+                rows.push(0);
+                let start = |column: u32| row as usize * stride * 8 + column as usize * bits;
+                let bits: Vec<u8> =
+                    columns().flat_map(|column| (0..bits).map(move |i| bit(start(column) + i))).collect();
+                rows.extend(
+                    bits.chunks(8).map(|byte| byte.iter().enumerate().fold(0, |sum, (i, bit)| sum | bit << (7 - i))),
+                );
+            }
+        }
+        rows
+    }
+}
+
+/// A PNG of `samples`, packed row by row, with `chunks` between the header and the image data.
+pub fn png_file(header: PngHeader, chunks: &[([u8; 4], Vec<u8>)], samples: &[u8]) -> Vec<u8> {
+    png_assembled(header, chunks, &zlib(&header.rows(samples)))
+}
+
+fn png_assembled(header: PngHeader, chunks: &[([u8; 4], Vec<u8>)], data: &[u8]) -> Vec<u8> {
+    let size = [header.width.to_be_bytes(), header.height.to_be_bytes()].concat();
+    let rest = [header.depth, header.color, 0, 0, header.interlaced.into()];
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    bytes.extend(png_chunk(b"IHDR", &[&size[..], &rest].concat()));
+    for (name, content) in chunks {
+        bytes.extend(png_chunk(name, content));
+    }
+    for (name, content) in [(b"IDAT", data), (b"IEND", &[])] {
+        bytes.extend(png_chunk(name, content));
+    }
+    bytes
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Pictures of every colour type, depth and orientation, with valid checksums; and JPEGs with assembled segments.
+pub fn picture() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![2 => picture_png(), 1 => picture_jpeg()]
+}
+
+fn picture_png() -> impl Strategy<Value = Vec<u8>> {
+    let kinds = vec![
+        (1, 0),
+        (2, 0),
+        (4, 0),
+        (8, 0),
+        (16, 0),
+        (8, 2),
+        (16, 2),
+        (1, 3),
+        (2, 3),
+        (4, 3),
+        (8, 3),
+        (8, 4),
+        (16, 4),
+        (8, 6),
+        (16, 6),
+    ];
+    let kind = prop_oneof![20 => select(kinds), 1 => any::<(u8, u8)>()];
+    let length = || prop_oneof![20 => 1..40u32, 4 => 1..600u32, 1 => select(vec![0, 0x2000, 0x7fff_ffff, u32::MAX])];
+    let header = (length(), length(), kind, any::<bool>())
+        .prop_map(|(width, height, (depth, color), interlaced)| PngHeader { width, height, depth, color, interlaced });
+    let chunk = prop_oneof![
+        4 => (Just(*b"PLTE"), prop_oneof![vec(any::<u8>(), 768), vec(any::<u8>(), 0..20)]),
+        4 => (Just(*b"tRNS"), prop_oneof![vec(0..4u8, 1..7), vec(any::<u8>(), 0..300)]),
+        4 => (Just(*b"eXIf"), exif()),
+        1 => (select(vec![*b"gAMA", *b"sBIT", *b"iCCP", *b"acTL", *b"fcTL", *b"cICP"]), vec(any::<u8>(), 0..30)),
+    ];
+    (header, vec(chunk, 0..4), 0..12u8, any::<u8>()).prop_map(|(header, mut chunks, wrong, fill)| {
+        // Most with a palette have one.
+        if header.color == 3 && wrong != 1 {
+            chunks.insert(0, (*b"PLTE", (0..=255).cycle().take(768).collect()));
+        }
+        // The longest rows that fit into a test: the rest is missing.
+        let PngHeader { width, height, .. } = header;
+        let samples = (u64::from(width) * u64::from(height)).saturating_mul(8).min(1 << 16);
+        let mut samples: Vec<u8> = (0..samples).map(|i| (i as u8).wrapping_mul(fill)).collect();
+        if width.max(height) < 600 {
+            samples.resize(width as usize * height as usize * 128, fill);
+            samples = header.rows(&samples);
+        }
+        if wrong == 2 {
+            samples.truncate(samples.len() / 2);
+        }
+        png_assembled(header, &chunks, &zlib(&samples))
+    })
+}
+
+fn picture_jpeg() -> impl Strategy<Value = Vec<u8>> {
+    let adobe =
+        prop_oneof![0..4u8, any::<u8>()].prop_map(|transform| [&b"Adobe\0\x64\0\0\0\0"[..], &[transform]].concat());
+    let segment = prop_oneof![
+        3 => exif().prop_map(|block| (0xe1, [&b"Exif\0\0"[..], &block].concat())),
+        1 => adobe.prop_map(|content| (0xee, content)),
+        1 => (prop_oneof![0xe0..=0xef_u8, any::<u8>()], vec(any::<u8>(), 0..40)),
+    ];
+    let edits = prop_oneof![1 => Just(Vec::new()), 1 => vec(edit(), 0..3)];
+    // Samples of a component across and down.
+    let factors = select(vec![0x11, 0x12, 0x14, 0x21, 0x22, 0x24, 0x41, 0x42, 0x44, 0x31, 0x00, 0xff]);
+    let sampling = vec((0..4usize, factors), 0..3);
+    let files = select(seeds::jpegs().to_vec());
+    (files, vec(segment, 0..4), sampling, edits).prop_map(|(mut bytes, segments, sampling, edits)| {
+        let frame = bytes.windows(2).position(|marker| matches!(marker, [0xff, 0xc0 | 0xc2])).unwrap();
+        for (component, factors) in sampling {
+            bytes[frame + 11 + 3 * component] = factors;
+        }
+        for (marker, content) in segments {
+            let length = (content.len() as u16 + 2).to_be_bytes();
+            bytes.splice(2..2, [&[0xff, marker], &length[..], &content].concat());
+        }
+        for edit in edits {
+            edit.apply(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// EXIF blocks with a directory of entries that are almost those of a camera.
+pub fn exif() -> impl Strategy<Value = Vec<u8>> {
+    let offset = prop_oneof![8 => Just(8), 1 => 0..40u32, 1 => select(&NUMBERS[..]).prop_map(|number| number as u32)];
+    let entry = (
+        prop_oneof![3 => Just(0x0112), 1 => select(vec![0x0100, 0x010f, 0x1201, 0xffff])],
+        prop_oneof![8 => Just(3), 1 => 0..12u16],
+        prop_oneof![8 => Just(1), 1 => select(&NUMBERS[..]).prop_map(|number| number as u32)],
+        prop_oneof![8 => 0..10u16, 1 => any::<u16>()],
+    );
+    let count_error = prop_oneof![8 => Just(None), 1 => any::<u16>().prop_map(Some)];
+    let edits = prop_oneof![3 => Just(Vec::new()), 1 => vec(edit(), 0..3)];
+    (any::<bool>(), offset, vec(entry, 0..5), count_error, edits).prop_map(|(big, offset, entries, count, edits)| {
+        let short = |n: u16| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let long = |n: u32| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let mut block = if big { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
+        block.extend(long(offset));
+        block.extend(short(count.unwrap_or(entries.len() as u16)));
+        for (tag, kind, count, value) in entries {
+            block.extend([short(tag), short(kind)].concat());
+            block.extend(long(count));
+            block.extend([short(value), [0, 0]].concat());
+        }
+        for edit in edits {
+            edit.apply(&mut block);
+        }
+        block
+    })
 }
 
 /// Tar archives of entries with valid and invalid names, types and sizes.

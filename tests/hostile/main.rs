@@ -104,12 +104,18 @@ fn pictures_of_weights_are_read_or_refused() {
 fn pictures_to_predict_are_read_or_refused() {
     hold(
         "picture",
-        20_000,
-        || altered(seeds::picture().into()),
+        40_000,
+        || prop_oneof![1 => altered(seeds::picture()), 1 => inputs::picture()],
         // The largest that is decoded has 2²⁶ pixels of 8 bytes, and there is a copy of 3 bytes per pixel.
         proportional(4, 768 * MIB),
         targets::picture,
     );
+}
+
+#[test]
+fn orientations_are_applied_or_ignored() {
+    let files = || prop_oneof![1 => altered(seeds::exif().into()), 1 => inputs::exif()];
+    hold("exif", 20_000, files, proportional(8, MIB), targets::exif);
 }
 
 #[test]
@@ -161,11 +167,12 @@ fn gzip_files_are_installed_or_refused() {
 /// The corpus contains the files that fuzzing starts from and those that it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let targets: [(&str, Target); 18] = [
+    let targets: [(&str, Target); 19] = [
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),
         ("config", targets::config),
         ("csv", targets::csv),
+        ("exif", targets::exif),
         ("head", targets::head),
         ("array", targets::array),
         ("labels", targets::labels),
@@ -204,6 +211,7 @@ fn write_the_corpus() {
         ("checkpoint", seeds::checkpoint().into()),
         ("config", vec![seeds::config()]),
         ("csv", seeds::csv().into()),
+        ("exif", seeds::exif().into()),
         ("head", seeds::head().into()),
         ("array", seeds::npy()),
         ("labels", vec![targets::LABELS.as_bytes().to_vec()]),
@@ -211,7 +219,7 @@ fn write_the_corpus() {
         ("model", vec![seeds::model()]),
         ("npy", seeds::npy()),
         ("npz", seeds::npz()),
-        ("picture", seeds::picture().into()),
+        ("picture", seeds::picture()),
         ("png", vec![common::png_of(&records)]),
         ("provenance", vec![seeds::provenance()]),
         ("records", vec![records]),

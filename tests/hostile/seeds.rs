@@ -1,9 +1,8 @@
 //! Valid files: the basis of the inputs, and the files that fuzzing starts from.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::ImageFormat;
+use jpeg_encoder::{Encoder, SamplingFactor};
 use onelayer::dataset::cifar10::{self, BatchFile, RECORD_BYTES};
 use onelayer::dataset::store::RecordFile;
 use onelayer::evaluate::Confusion;
@@ -22,7 +21,8 @@ use onelayer::train::model::ModelFile;
 use onelayer::train::provenance::{Commit, Provenance};
 use onelayer::train::table::{CurveRow, SummaryRow};
 
-use super::common::{png_of, tar_of};
+use super::common::{jpeg_with_exif, pixels_of, png_of, png_with, tar_of};
+use super::inputs::{PngHeader, png_file};
 use super::targets::{DIMS, JOB, LABELS, RECORDS};
 
 /// Archives in the official and in the npm package's layout.
@@ -174,18 +174,61 @@ pub fn snapshots() -> Vec<u8> {
     snapshots::to_jpeg(&[epoch.clone(), epoch])
 }
 
-/// A real image as PNG and as JPEG, and one that is not square, with 16 bits and transparency.
-pub fn picture() -> [Vec<u8>; 3] {
-    let record = &RECORDS[..RECORD_BYTES];
-    let image = image::load_from_memory(&png_of(record)).unwrap();
-    let wide = image::DynamicImage::from(image.to_rgba16());
-    let wide = wide.resize_exact(40, 24, image::imageops::FilterType::Nearest);
-    let encoded = |image: &image::DynamicImage, format| {
-        let mut bytes = Cursor::new(Vec::new());
-        image.write_to(&mut bytes, format).unwrap();
-        bytes.into_inner()
+/// A real image as PNG and as JPEG, one that is not square, with 16 bits and transparency, and pictures of the other
+/// kinds of both formats.
+pub fn picture() -> Vec<Vec<u8>> {
+    let pixels = pixels_of(&RECORDS[..RECORD_BYTES]);
+    let wide: Vec<u8> = (0..24 * 40)
+        .map(|i| (i / 40 * 32 / 24) * 32 + i % 40 * 32 / 40)
+        .flat_map(|place| [0, 1, 2].map(|i| pixels[3 * place + i]).into_iter().chain([255 - (place % 128) as u8]))
+        .flat_map(|sample| [sample, sample])
+        .collect();
+    let wide_header = PngHeader { width: 40, height: 24, depth: 16, color: 6, interlaced: false };
+    let [plain, ..] = jpegs();
+    let mut files =
+        vec![png_with(32, 32, png::ColorType::Rgb, &pixels), plain.clone(), png_file(wide_header, &[], &wide)];
+    // A palette of 16 colours, two of them transparent; and the same, interlaced and lying on its side.
+    let palette: Vec<u8> = (0..48).map(|i| 5 * i).collect();
+    let chunks = [(*b"PLTE", palette), (*b"tRNS", vec![0, 128])];
+    let header = PngHeader { width: 64, height: 32, depth: 4, color: 3, interlaced: false };
+    files.push(png_file(header, &chunks, &pixels[..1024]));
+    let [big_endian, little_endian] = exif();
+    let chunks = [&chunks[..], &[(*b"eXIf", big_endian)]].concat();
+    files.push(png_file(PngHeader { interlaced: true, ..header }, &chunks, &pixels[..1024]));
+    files.push(jpeg_with_exif(&plain, &little_endian));
+    files.extend(jpegs().into_iter().skip(1));
+    files
+}
+
+/// JPEGs of 32×32: colours, progressive grey, four inks, smaller planes of colour with restart markers.
+pub fn jpegs() -> [Vec<u8>; 4] {
+    use jpeg_encoder::ColorType::{CmykAsYcck, Luma, Rgb};
+    let pixels = pixels_of(&RECORDS[..RECORD_BYTES]);
+    let encoded = |color, length: usize, set: &dyn Fn(&mut Encoder<&mut Vec<u8>>)| {
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, 90);
+        set(&mut encoder);
+        let samples: Vec<u8> = pixels.iter().copied().cycle().take(length).collect();
+        encoder.encode(&samples, 32, 32, color).unwrap();
+        bytes
     };
-    [encoded(&image, ImageFormat::Png), encoded(&image, ImageFormat::Jpeg), encoded(&wide, ImageFormat::Png)]
+    [
+        encoded(Rgb, 3072, &|_| ()),
+        encoded(Luma, 1024, &|encoder| encoder.set_progressive(true)),
+        encoded(CmykAsYcck, 4096, &|_| ()),
+        encoded(Rgb, 3072, &|encoder| {
+            encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
+            encoder.set_restart_interval(3);
+        }),
+    ]
+}
+
+/// EXIF blocks in both byte orders, for two of the orientations.
+pub fn exif() -> [Vec<u8>; 2] {
+    [
+        b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".into(),
+        b"II\x2a\0\x08\0\0\0\x02\0\x0f\x01\x02\0\x04\0\0\0abc\0\x12\x01\x03\0\x01\0\0\0\x07\0\0\0".into(),
+    ]
 }
 
 /// Checkpoints at the beginning, in the middle and at the end.

@@ -1,13 +1,10 @@
 //! `predict`: the program on image files, valid and invalid.
 
 use std::fs::{self, File};
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assert_cmd::prelude::*;
-use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use onelayer::dataset::cifar10::{CLASS_NAMES, PLANE};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
@@ -15,6 +12,8 @@ use onelayer::evaluate::outcomes;
 use onelayer::hyperparameters::Loss;
 use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
+
+use crate::common::{jpeg_with_exif, png_with};
 
 /// A model that was trained on the report's data.
 const MODEL: &str = "results/model_lambda0.1_eta0.001.safetensors";
@@ -56,29 +55,39 @@ fn test_images() -> Dataset {
     sample::load(Path::new(sample::DEFAULT_DIR)).unwrap().test
 }
 
+/// The rows of a picture's pixels.
+type Picture = Vec<Vec<[u8; 3]>>;
+
+/// The picture of this size with the pixel at each column and row.
+fn picture_from(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Picture {
+    (0..height).map(|y| (0..width).map(|x| pixel(x, y)).collect()).collect()
+}
+
 /// Image `i` of the sample as a picture.
-fn picture(images: &Dataset, i: usize) -> RgbImage {
+fn picture(images: &Dataset, i: usize) -> Picture {
     let bytes = images.image(i);
-    RgbImage::from_fn(32, 32, |x, y| {
-        let pixel = (y * 32 + x) as usize;
-        Rgb([0, 1, 2].map(|channel| bytes[channel * PLANE + pixel]))
-    })
+    picture_from(32, 32, |x, y| [0, 1, 2].map(|channel| bytes[channel * PLANE + y * 32 + x]))
 }
 
-fn encode(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    let image = DynamicImage::from(image.clone());
-    image.write_to(&mut bytes, format).unwrap();
-    bytes.into_inner()
+fn png(picture: &Picture) -> Vec<u8> {
+    let (width, height) = (picture[0].len() as u32, picture.len() as u32);
+    png_with(width, height, png::ColorType::Rgb, &picture.concat().concat())
 }
 
-/// `jpeg` with an EXIF segment that gives its orientation.
-fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+fn jpeg(picture: &Picture) -> Vec<u8> {
+    let (width, height) = (picture[0].len() as u16, picture.len() as u16);
+    let mut bytes = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut bytes, 75);
+    encoder.encode(&picture.concat().concat(), width, height, jpeg_encoder::ColorType::Rgb).unwrap();
+    bytes
+}
+
+/// An EXIF block that gives the orientation.
+fn exif(orientation: u8) -> Vec<u8> {
     // A big-endian TIFF header and one entry: tag 0x0112, a SHORT, one of it.
-    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    let mut exif = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
-    let length = (exif.len() as u16 + 2).to_be_bytes();
-    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+    exif
 }
 
 #[test]
@@ -87,7 +96,7 @@ fn a_cifar_10_image_has_the_same_probabilities_as_a_png_and_in_its_data_file() {
     let images = test_images();
     let paths: Vec<_> = (0..20)
         .map(|i| {
-            let png = encode(&picture(&images, i), ImageFormat::Png);
+            let png = png(&picture(&images, i));
             pictures.write(&format!("{i}.png"), &png)
         })
         .collect();
@@ -113,16 +122,16 @@ fn a_large_photograph_is_classified_as_its_small_version_and_rotated_by_its_exif
     // One that is classified differently when it is rotated.
     let small = picture(&test_images(), 11);
     // Nearest neighbours: each pixel becomes a square of 20×20 in the middle; the margins on both sides are cropped.
-    let mut large = RgbImage::from_pixel(1000, 640, Rgb([255, 0, 255]));
-    let square = imageops::resize(&small, 640, 640, FilterType::Nearest);
-    imageops::replace(&mut large, &square, 180, 0);
-    let jpeg = encode(&large, ImageFormat::Jpeg);
+    let large = picture_from(1000, 640, |x, y| match x {
+        180..820 => small[y / 20][(x - 180) / 20],
+        _ => [255, 0, 255],
+    });
     // Rotated by 90 degrees to the left, and the orientation that says to rotate it to the right (6).
-    let lying = encode(&imageops::rotate270(&large), ImageFormat::Jpeg);
+    let lying = jpeg(&picture_from(640, 1000, |x, y| large[x][999 - y]));
     let rows = table(&[
-        pictures.write("small.png", &encode(&small, ImageFormat::Png)),
-        pictures.write("large.jpg", &jpeg),
-        pictures.write("noted.jpeg", &oriented(&lying, 6)),
+        pictures.write("small.png", &png(&small)),
+        pictures.write("large.jpg", &jpeg(&large)),
+        pictures.write("noted.jpeg", &jpeg_with_exif(&lying, &exif(6))),
         pictures.write("unnoted.jpg", &lying),
     ]);
     let probability = |row: &[String]| -> Vec<f32> { row[3..].iter().map(|field| field.parse().unwrap()).collect() };
@@ -138,7 +147,7 @@ fn a_large_photograph_is_classified_as_its_small_version_and_rotated_by_its_exif
 #[test]
 fn charts_are_80_columns_wide_without_control_characters() {
     let pictures = Pictures::new();
-    let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
+    let png = png(&picture(&test_images(), 3));
     let paths = [pictures.write("a.png", &png), pictures.write("\x1b[31mred.png", &png)];
     let output = onelayer(&[], &paths);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -153,7 +162,7 @@ fn charts_are_80_columns_wide_without_control_characters() {
 #[test]
 fn a_file_that_is_not_an_image_is_named_and_the_others_are_classified() {
     let pictures = Pictures::new();
-    let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
+    let png = png(&picture(&test_images(), 3));
     let paths = [
         pictures.write("text.png", b"not a picture"),
         pictures.write("good.png", &png),
@@ -188,11 +197,11 @@ fn huge_files_and_huge_images_are_refused_before_they_are_decoded() {
     let long = pictures.path("long.png");
     File::create(&long).unwrap().set_len((64 << 20) + 1).unwrap();
     // Small files that declare many pixels: in the first chunk of a PNG and in the frame header of a JPEG.
-    let mut png = encode(&RgbImage::new(1, 1), ImageFormat::Png);
+    let mut png = png(&picture_from(1, 1, |_, _| [0; 3]));
     png[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
     let crc = crc32(&png[12..29]).to_be_bytes();
     png[29..33].copy_from_slice(&crc);
-    let mut jpeg = encode(&RgbImage::new(8, 8), ImageFormat::Jpeg);
+    let mut jpeg = jpeg(&picture_from(8, 8, |_, _| [0; 3]));
     let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].fill(0xff);
     let output = onelayer(&[], &[long, pictures.write("many.png", &png), pictures.write("many.jpg", &jpeg)]);
@@ -216,7 +225,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[test]
 fn the_dialect_applies_to_the_table_and_is_refused_for_charts() {
     let pictures = Pictures::new();
-    let png = encode(&picture(&test_images(), 3), ImageFormat::Png);
+    let png = png(&picture(&test_images(), 3));
     let path = [pictures.write("a.png", &png)];
     let output = onelayer(&["--csv", "--csv-dialect", "semicolon"], &path);
     let table = String::from_utf8(output.stdout).unwrap();
