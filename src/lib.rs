@@ -48,7 +48,7 @@
 //! | feature | adds | packages compiled |
 //! |---|---|---|
 //! | none (`default-features = false`) | data sets, training, evaluation, gradient checks | 67 |
-//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 126 |
+//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 119 |
 //! | `autograd-check` | PyTorch's autograd as another reference, in [`gradcheck`]; needs libtorch | |
 
 pub mod dataset;

@@ -24,8 +24,8 @@ use crate::gradcheck::table::{GradcheckRow, Summary};
 /// File name of the page.
 pub const FILE: &str = "report.html";
 
-const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
+const STYLE: &str = include_str!("../../templates/style.css");
+const SCRIPT: &str = include_str!("../../templates/script.js");
 
 /// The page of the results folder `folder`, as HTML.
 ///
@@ -46,7 +46,7 @@ pub fn page(folder: &Path) -> Result<Vec<u8>> {
 
 /// The values of the template.
 #[derive(Template)]
-#[template(path = "page.html")]
+#[template(path = "page.html", whitespace = "minimize")]
 struct Page<'a> {
     contents: &'a Contents,
     missing: Vec<Missing>,

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -41,6 +41,12 @@ impl fmt::Display for Tally {
     }
 }
 
+/// Keeps other tests from allocating memory until the guard is dropped.
+pub fn alone() -> MutexGuard<'static, ()> {
+    // A poisoned lock means that another test failed, which it reports itself.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs `target` on `cases` values of `inputs`. It may take `limit` bytes of memory for an input.
 ///
 /// # Errors
@@ -52,8 +58,7 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     limit: impl Fn(&[u8]) -> usize,
     target: impl Fn(&[u8]) -> Outcome,
 ) -> Result<Tally, String> {
-    // A poisoned lock means that another test failed, which it reports itself.
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let inputs = inputs();
     // Memory that is allocated once, such as for the thread pool, is not counted.
     target(&[]);

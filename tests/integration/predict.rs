@@ -163,8 +163,16 @@ fn charts_are_80_columns_wide_without_control_characters() {
 fn a_file_that_is_not_an_image_is_named_and_the_others_are_classified() {
     let pictures = Pictures::new();
     let png = png(&picture(&test_images(), 3));
+    // A palette of a colour and a third, on which the decoder panics.
+    let mut palette = Vec::new();
+    let mut encoder = png::Encoder::new(&mut palette, 1, 1);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::One);
+    encoder.set_palette(vec![0; 4]);
+    encoder.write_header().unwrap().write_image_data(&[0]).unwrap();
     let paths = [
         pictures.write("text.png", b"not a picture"),
+        pictures.write("palette.png", &palette),
         pictures.write("good.png", &png),
         pictures.write("empty.jpg", b""),
         pictures.write("short.png", &png[..png.len() / 2]),
@@ -178,9 +186,10 @@ fn a_file_that_is_not_an_image_is_named_and_the_others_are_classified() {
     assert!(table.contains("good.png,"), "{table}");
     let errors = String::from_utf8(output.stderr).unwrap();
     let errors: Vec<_> = errors.lines().collect();
-    assert_eq!(errors.len(), 5, "{errors:?}");
+    assert_eq!(errors.len(), 6, "{errors:?}");
     for (error, words) in errors.iter().zip([
         ["text.png", "must be a PNG or JPEG image"],
+        ["palette.png", "the decoder fails on it"],
         ["empty.jpg", "must be a PNG or JPEG image"],
         ["short.png", "cannot be decoded"],
         ["missing.png", "cannot open"],

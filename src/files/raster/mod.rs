@@ -4,6 +4,7 @@ mod exif;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::cell::Cell;
 use std::io::Cursor;
 use std::panic::{self, AssertUnwindSafe};
 
@@ -136,8 +137,20 @@ impl<'a> Decoder<'a> {
             File::Jpeg(decoder) => decode_jpeg(*decoder),
         });
         let failed = "the decoder fails on it, so save it again in another program, as PNG with 8 bits per channel";
-        panic::catch_unwind(decode).unwrap_or_else(|_| Err(failed.into()))
+        DECODING.set(true);
+        let decoded = panic::catch_unwind(decode);
+        DECODING.set(false);
+        decoded.unwrap_or_else(|_| Err(failed.into()))
     }
+}
+
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True while this thread decodes a picture. A panic is then caught and becomes an error, so it need not be reported.
+pub fn is_decoding() -> bool {
+    DECODING.get()
 }
 
 fn decode_png(decoder: png::Decoder<Cursor<&[u8]>>) -> Result<Raster, String> {
