@@ -167,7 +167,6 @@ fn gzip_files_are_installed_or_refused() {
 /// The corpus contains the files that fuzzing starts from and those that it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let _alone = measure::alone();
     let targets: [(&str, Target); 19] = [
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),

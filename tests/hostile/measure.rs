@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::panic;
+use std::sync::{Mutex, Once, PoisonError};
 
+use onelayer::files::raster;
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -41,12 +43,6 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Keeps other tests from allocating memory until the guard is dropped.
-pub fn alone() -> MutexGuard<'static, ()> {
-    // A poisoned lock means that another test failed, which it reports itself.
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Runs `target` on `cases` values of `inputs`. It may take `limit` bytes of memory for an input.
 ///
 /// # Errors
@@ -58,7 +54,18 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     limit: impl Fn(&[u8]) -> usize,
     target: impl Fn(&[u8]) -> Outcome,
 ) -> Result<Tally, String> {
-    let _alone = alone();
+    // A poisoned lock means that another test failed, which it reports itself.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Reporting a decoder's caught panic would take memory, and much of it with RUST_BACKTRACE. The program is silent too.
+    static SILENCE: Once = Once::new();
+    SILENCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !raster::is_decoding() {
+                usual(info);
+            }
+        }));
+    });
     let inputs = inputs();
     // Memory that is allocated once, such as for the thread pool, is not counted.
     target(&[]);
