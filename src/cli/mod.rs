@@ -30,7 +30,6 @@ mod report;
 mod search;
 mod train;
 
-use std::panic;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -82,7 +81,7 @@ enum Command {
 /// Runs the command, and reports an error in one line on stderr. The exit code is 0 for success; a check that ran and
 /// failed returns its own.
 pub fn main() -> ExitCode {
-    report_panics();
+    raster::silence_caught_panics();
     run(Cli::parse()).unwrap_or_else(|error| match common::signals::stopped(&error) {
         Some((code, line)) => {
             say!("{line}");
@@ -93,16 +92,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     })
-}
-
-/// Reports panics as usual, except those of a decoder, which become errors.
-fn report_panics() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        if !raster::is_decoding() {
-            usual(info);
-        }
-    }));
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

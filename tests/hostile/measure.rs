@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
-use std::panic;
 use std::sync::{Mutex, Once, PoisonError};
 
 use onelayer::files::raster;
@@ -58,14 +57,7 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Reporting a decoder's caught panic would take memory, and much of it with RUST_BACKTRACE. The program is silent too.
     static SILENCE: Once = Once::new();
-    SILENCE.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !raster::is_decoding() {
-                usual(info);
-            }
-        }));
-    });
+    SILENCE.call_once(raster::silence_caught_panics);
     let inputs = inputs();
     // Memory that is allocated once, such as for the thread pool, is not counted.
     target(&[]);

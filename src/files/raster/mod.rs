@@ -145,12 +145,19 @@ impl<'a> Decoder<'a> {
 }
 
 thread_local! {
+    /// True while this thread decodes a picture.
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// True while this thread decodes a picture. A panic is then caught and becomes an error, so it need not be reported.
-pub fn is_decoding() -> bool {
-    DECODING.get()
+/// Keeps the process from reporting a decoder's panic, which [`Decoder::decode`] catches and turns into an error. All other
+/// panics are reported as before.
+pub fn silence_caught_panics() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !DECODING.get() {
+            report(info);
+        }
+    }));
 }
 
 fn decode_png(decoder: png::Decoder<Cursor<&[u8]>>) -> Result<Raster, String> {
