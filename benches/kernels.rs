@@ -1,82 +1,113 @@
-//! Each kernel on one thread, beside a loop of multiply-adds. An *item* is a floating-point operation, so that
-//! "Gitem/s" means GFLOP/s; for `normalise` it is a pixel, for `losses` a logit.
+//! Each kernel on one thread and on each instruction set of the processor, beside a loop of multiply-adds on the same. An
+//! *item* is a floating-point operation, so that "Gitem/s" means GFLOP/s; for `normalise` it is a pixel, for `update` a
+//! weight, for `losses` a logit.
 
 #[path = "support/fma.rs"]
 mod fma;
 
-use std::ops::Range;
+use std::fmt;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Losses, Normalise, Panel, RowStep, WeightOutput,
+    BLOCK, Backward, CHUNK, Forward, Image, LANES, Lanes, Losses, Normalise, ROWS, RowStep, Update, WeightOutput,
+    instruction_sets,
 };
 use pulp::Arch;
 
-/// d = 3072, and an odd stride.
-const PANELS: usize = 48;
-const STRIDE: usize = PANELS + 1;
+/// The groups of d = 3072 features.
+const WIDTH: usize = 3072 / LANES;
 /// Examples of a mini-batch.
 const N: usize = 100;
-/// Class rows of a group of one and of four.
-const ROWS: [usize; 2] = [10, 40];
 
 fn main() {
     divan::main();
 }
 
-fn panels(count: usize) -> Vec<Panel> {
-    let panel = |i| Panel([(i % 17) as f32 * 1e-3; 64]);
-    (0..count).map(panel).collect()
+/// A bench of one kernel: an instruction set, and a parameter.
+#[derive(Clone, Copy)]
+struct Case<T> {
+    name: &'static str,
+    arch: Arch,
+    parameter: T,
 }
 
-#[divan::bench]
-fn fma_loop(bencher: Bencher) {
-    bencher.counter(ItemsCount::new(fma::flops())).bench(fma::run);
+impl<T: fmt::Display> fmt::Display for Case<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.name, self.parameter)
+    }
 }
 
-#[divan::bench(args = ROWS)]
-fn forward(bencher: Bencher, rows: usize) {
-    let arch = Arch::new();
-    let (x, weight) = (panels(CHUNK * STRIDE), panels(PANELS * rows));
-    let bias = vec![0.0; rows];
-    let (mut sums, mut logits) = (vec![Lanes::ZERO; rows * CHUNK], vec![Lanes::ZERO; rows]);
-    bencher.counter(ItemsCount::new(2 * CHUNK * PANELS * 64 * rows)).bench_local(|| {
-        arch.dispatch(Forward {
-            x: black_box(&x),
-            stride: STRIDE,
-            weight: &weight,
-            bias: &bias,
-            sums: &mut sums,
-            logits: &mut logits,
-        });
+/// Each parameter on each instruction set.
+fn cases<T: Copy>(parameters: &[T]) -> Vec<Case<T>> {
+    let of = |&parameter| instruction_sets().into_iter().map(move |(name, arch)| Case { name, arch, parameter });
+    parameters.iter().flat_map(of).collect()
+}
+
+/// The class rows of a group of one and of four.
+fn rows() -> Vec<Case<usize>> {
+    cases(&[10, 40])
+}
+
+/// Features, weights or gradients that are all the same number, about that of the real ones.
+const NUMBER: Lanes = Lanes([0.01; LANES]);
+
+#[divan::bench(args = cases(&["registers only"]))]
+fn fma_loop(bencher: Bencher, &Case { arch, .. }: &Case<&str>) {
+    bencher.counter(ItemsCount::new(fma::flops(arch))).bench(|| fma::run(arch));
+}
+
+#[divan::bench(args = rows())]
+fn forward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
+    let tiles = rows / ROWS;
+    let (x, weight) = (vec![[NUMBER; CHUNK + 1]; BLOCK], vec![[NUMBER; ROWS]; WIDTH * tiles]);
+    let mut sums = vec![[[Lanes::ZERO; CHUNK]; ROWS]; tiles];
+    bencher.counter(ItemsCount::new(2 * CHUNK * WIDTH * LANES * rows)).bench_local(|| {
+        for (b, weight) in weight.chunks_exact(BLOCK * tiles).enumerate() {
+            arch.dispatch(Forward { x: black_box(&x), examples: CHUNK, weight, accumulate: b > 0, sums: &mut sums });
+        }
     });
 }
 
-#[divan::bench(args = ROWS)]
-fn backward_and_update(bencher: Bencher, rows: usize) {
-    let arch = Arch::new();
-    // One panel of all examples; training normalises it just before.
-    let (x, mut weight) = (panels(N), panels(PANELS * rows));
-    let dlogits = vec![1e-3; N * rows];
-    let steps = vec![RowStep { learning_rate: 1e-3, two_lambda: 0.1 }; rows];
-    bencher.counter(ItemsCount::new(2 * N * PANELS * 64 * rows)).bench_local(|| {
-        for weight in weight.chunks_exact_mut(rows) {
+#[divan::bench(args = rows())]
+fn backward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
+    let tiles = rows / ROWS;
+    let examples: Vec<_> = (0..N).step_by(CHUNK).map(|first| CHUNK.min(N - first)).collect();
+    let x = vec![[NUMBER; CHUNK + 1]; examples.len() * WIDTH];
+    let dlogits = vec![[[1e-3; ROWS]; CHUNK]; examples.len() * tiles];
+    let mut dweight = vec![[NUMBER; ROWS]; BLOCK * tiles];
+    bencher.counter(ItemsCount::new(2 * N * WIDTH * LANES * rows)).bench_local(|| {
+        for first in (0..WIDTH).step_by(BLOCK) {
             arch.dispatch(Backward {
                 x: black_box(&x),
+                stride: WIDTH,
+                first,
                 dlogits: &dlogits,
-                steps: &steps,
-                weight,
-                output: WeightOutput::Updated,
+                examples: &examples,
+                accumulate: false,
+                dweight: &mut dweight,
             });
         }
     });
 }
 
-#[divan::bench(args = Loss::ALL)]
-fn losses(bencher: Bencher, loss: Loss) {
-    let arch = Arch::new();
+#[divan::bench(args = rows())]
+fn update(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
+    let tiles = rows / ROWS;
+    let dweight = vec![[NUMBER; ROWS]; BLOCK * tiles];
+    let mut weight = vec![[NUMBER; ROWS]; WIDTH * tiles];
+    let steps = vec![[RowStep { learning_rate: 1e-3, two_lambda: 0.1 }; ROWS]; tiles];
+    bencher.counter(ItemsCount::new(weight.len() * ROWS * LANES)).bench_local(|| {
+        for weight in weight.chunks_exact_mut(BLOCK * tiles) {
+            let output = WeightOutput::Updated;
+            arch.dispatch(Update { dweight: black_box(&dweight), steps: &steps, weight, output });
+        }
+    });
+}
+
+#[divan::bench(args = cases(&Loss::ALL))]
+fn losses(bencher: Bencher, &Case { arch, parameter: loss, .. }: &Case<Loss>) {
     let logits: Vec<Lanes> = (0..10).map(|c| Lanes([c as f32; LANES])).collect();
     let (mut losses, mut predictions) = (Lanes::ZERO, [0; LANES]);
     bencher.counter(ItemsCount::new(10 * LANES)).with_inputs(|| logits.clone()).bench_local_refs(|logits| {
@@ -90,42 +121,19 @@ fn losses(bencher: Bencher, loss: Loss) {
     });
 }
 
-/// All panels of eight images, as for the forward pass; with 0, 1 or 2 of every two images mirrored.
-#[divan::bench(args = [0, 1, 2])]
-fn normalise(bencher: Bencher, flips: usize) {
-    let pixels = vec![100; CHUNK * PANELS * 64];
-    let images = images(&pixels, |i| i % 2 < flips);
-    let mut x = panels(CHUNK * STRIDE);
-    bencher
-        .counter(ItemsCount::new(pixels.len()))
-        .bench_local(|| run_normalise(black_box(&images), 0..PANELS, &mut x, STRIDE));
-}
-
-/// One panel of a mini-batch after another, as for the backward pass.
-#[divan::bench]
-fn normalise_by_panels(bencher: Bencher) {
-    let pixels = vec![100; N * PANELS * 64];
-    let images = images(&pixels, |_| false);
-    let mut x = panels(N);
+/// A chunk of images, a block of features after the other, as for the forward pass; with 0, 1 or 2 of every two images
+/// mirrored.
+#[divan::bench(args = cases(&[0, 1, 2]))]
+fn normalise(bencher: Bencher, &Case { arch, parameter: flips, .. }: &Case<usize>) {
+    let pixels = vec![100; CHUNK * WIDTH * LANES];
+    let images = pixels.chunks_exact(WIDTH * LANES).enumerate();
+    let images: Vec<_> = images.map(|(i, pixels)| Image { pixels, flip: i % 2 < flips }).collect();
+    let (scale, offset) = ([0.01; WIDTH * LANES], [-1.0; WIDTH * LANES]);
+    let mut x = vec![[Lanes::ZERO; CHUNK + 1]; BLOCK];
     bencher.counter(ItemsCount::new(pixels.len())).bench_local(|| {
-        for panel in 0..PANELS {
-            run_normalise(black_box(&images), panel..panel + 1, &mut x, 1);
+        for first in (0..WIDTH).step_by(BLOCK) {
+            let images = black_box(&images);
+            arch.dispatch(Normalise { images, scale: &scale, offset: &offset, first, x: &mut x });
         }
-    });
-}
-
-fn images(pixels: &[u8], flip: impl Fn(usize) -> bool) -> Vec<Image<'_>> {
-    let pixels = pixels.chunks_exact(PANELS * 64).enumerate();
-    pixels.map(|(i, pixels)| Image { pixels, flip: flip(i) }).collect()
-}
-
-fn run_normalise(images: &[Image], panels: Range<usize>, x: &mut [Panel], stride: usize) {
-    Arch::new().dispatch(Normalise {
-        images,
-        scale: &[0.01; PANELS * 64],
-        offset: &[-1.0; PANELS * 64],
-        panels,
-        x,
-        stride,
     });
 }

@@ -6,7 +6,8 @@
 //! cargo bench --features autograd-check --bench peers [-- ROUNDS]
 //! ```
 //!
-//! Each round measures all three in turn, between two measurements of a loop of multiply-adds on all threads.
+//! Each round measures all three in turn, this crate on each instruction set, between two measurements of a loop of
+//! multiply-adds of that set on all threads.
 
 #[path = "support/cifar10.rs"]
 mod cifar10;
@@ -25,7 +26,9 @@ use onelayer::gradcheck::Problem;
 use onelayer::gradcheck::autograd::{AutogradTrainer, Tensors};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
+use onelayer::network::kernels::instruction_sets;
 use onelayer::train::{SplitScores, epoch_order};
+use pulp::Arch;
 use tensor_ops::TensorOpsTrainer;
 
 /// The largest difference, in nats, of two final losses of a stable setting, after 4,000 steps that round differently.
@@ -50,20 +53,21 @@ fn main() -> ExitCode {
 fn compare(data: &Cifar10, tensors: &Splits, threads: usize) -> bool {
     tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     let pool = pool(threads);
-    let before = fma_rate(threads);
-    let began = Instant::now();
-    let runs = pool.install(|| data.train(&Setting::REPORT, Schedule::REPORT.epochs));
-    let ours = began.elapsed().as_secs_f64();
-    let rate = before.max(fma_rate(threads));
+    let (mut ours, mut runs) = (0.0, Vec::new());
+    // The last is the one that the program uses; without vectors the job would take minutes.
+    for (name, arch) in instruction_sets().into_iter().skip(1) {
+        let before = fma_rate(arch, threads);
+        let began = Instant::now();
+        runs = pool.install(|| data.train(arch, &Setting::REPORT, Schedule::REPORT.epochs));
+        ours = began.elapsed().as_secs_f64();
+        let rate = before.max(fma_rate(arch, threads));
+        let gflops = flops(data) / ours / 1e9;
+        let share = 100.0 * gflops / rate;
+        println!("  onelayer, {name:8} {ours:7.2} s, {gflops:5.1} GFLOP/s, {share:.0} % of {rate:.1}");
+    }
     let by_tensor_operations = tensors.train(data.start(), TensorOpsTrainer::new);
     let by_autograd = tensors.train(data.start(), AutogradTrainer::new);
 
-    let gflops = flops(data) / ours / 1e9;
-    println!("  loop of multiply-adds        {rate:7.1} GFLOP/s");
-    println!(
-        "  onelayer                     {ours:7.2} s {gflops:7.1} GFLOP/s, {:.0} % of the loop",
-        100.0 * gflops / rate
-    );
     let mut agree = true;
     for (name, peer) in [("tensor operations", by_tensor_operations), ("autograd", by_autograd)] {
         let difference = (0..runs.len())
@@ -100,15 +104,15 @@ fn flops(data: &Cifar10) -> f64 {
 }
 
 /// The rate of `threads` simultaneous loops, in GFLOP/s.
-fn fma_rate(threads: usize) -> f64 {
+fn fma_rate(arch: Arch, threads: usize) -> f64 {
     const RUNS: usize = 2_000;
     let began = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| (0..RUNS).for_each(|_| fma::run()));
+            scope.spawn(|| (0..RUNS).for_each(|_| fma::run(arch)));
         }
     });
-    (threads * RUNS * fma::flops()) as f64 / began.elapsed().as_secs_f64() / 1e9
+    (threads * RUNS * fma::flops(arch)) as f64 / began.elapsed().as_secs_f64() / 1e9
 }
 
 /// Both splits, normalised, in libtorch's memory.

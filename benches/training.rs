@@ -13,6 +13,8 @@ use divan::{Bencher, black_box};
 use onelayer::dataset::cifar10::{BatchFile, DEFAULT_DIR, FILE_BYTES};
 use onelayer::dataset::store;
 use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::network::kernels::instruction_sets;
+use pulp::Arch;
 use rayon::prelude::*;
 
 use cifar10::{Cifar10, all_threads, pool};
@@ -53,6 +55,13 @@ fn epoch_by_settings(bencher: Bencher, settings: usize) {
     epochs(bencher, &self::settings(settings), 1, all_threads());
 }
 
+/// The report's four settings on one thread, by the instruction set.
+#[divan::bench(sample_count = 2, sample_size = 1, args = instruction_sets().into_iter().map(|set| set.0))]
+fn epoch_by_instruction_set(bencher: Bencher, name: &str) {
+    let set = instruction_sets().into_iter().find(|set| set.0 == name);
+    epochs_on(bencher, set.expect("an argument above").1, &Setting::REPORT, 1, 1);
+}
+
 /// The same for a single setting, by the number of threads.
 #[divan::bench(sample_count = 5, sample_size = 1, args = threads())]
 fn epoch_by_threads(bencher: Bencher, threads: usize) {
@@ -82,9 +91,13 @@ fn empty_passes(bencher: Bencher, threads: usize) {
 }
 
 fn epochs(bencher: Bencher, settings: &[Setting], epochs: usize, threads: usize) {
+    epochs_on(bencher, Arch::new(), settings, epochs, threads);
+}
+
+fn epochs_on(bencher: Bencher, arch: Arch, settings: &[Setting], epochs: usize, threads: usize) {
     let data = Cifar10::load();
     let pool = pool(threads);
     bencher
         .counter(ItemsCount::new(settings.len() * epochs))
-        .bench_local(|| pool.install(|| data.train(black_box(settings), epochs)));
+        .bench_local(|| pool.install(|| data.train(arch, black_box(settings), epochs)));
 }

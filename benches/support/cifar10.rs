@@ -7,7 +7,8 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Splits, store};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
-use onelayer::train::{Data, Run, random_start, train};
+use onelayer::train::{Data, Run, Trainer, random_start};
+use pulp::Arch;
 use rayon::ThreadPool;
 
 /// The splits of the protocol.
@@ -28,11 +29,12 @@ impl Cifar10 {
         random_start(self.splits.train.dims(), Schedule::REPORT.seed)
     }
 
-    pub fn train(&self, settings: &[Setting], epochs: usize) -> Vec<Run> {
+    pub fn train(&self, arch: Arch, settings: &[Setting], epochs: usize) -> Vec<Run> {
         let schedule = Schedule { epochs, ..Schedule::REPORT };
         let data =
             Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer };
-        let (runs, _) = train(data, settings, &schedule, &self.start(), &mut ()).expect("the schedule fits the data");
+        let trainer = Trainer::new(data, settings, &schedule, &self.start()).expect("the schedule fits the data");
+        let (runs, _) = trainer.with_arch(arch).train(&mut ()).expect("nothing interrupts it");
         runs
     }
 }

@@ -5,13 +5,13 @@ use std::hint::black_box;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Number of floating-point operations of one [`run`]; a multiply-add counts as two.
-pub fn flops() -> usize {
-    2 * ROUNDS * ACCUMULATORS * Arch::new().dispatch(LaneCount)
+pub fn flops(arch: Arch) -> usize {
+    2 * ROUNDS * ACCUMULATORS * arch.dispatch(LaneCount)
 }
 
 /// Multiply-adds on registers only, on this thread: the upper limit of any kernel's rate.
-pub fn run() {
-    Arch::new().dispatch(FmaLoop);
+pub fn run(arch: Arch) {
+    arch.dispatch(FmaLoop);
 }
 
 /// Enough to hide the latency of a multiply-add, few enough for 16 registers.

@@ -5,6 +5,7 @@ use std::io::{Write, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -12,6 +13,7 @@ use clap::ValueEnum;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Setting, Shuffle};
+use onelayer::network::Phases;
 use onelayer::page;
 use onelayer::train::config::Config;
 use onelayer::train::{self, Job, Options, Start, Trained};
@@ -86,7 +88,7 @@ pub struct Args {
     /// Print only the final table
     #[arg(long)]
     quiet: bool,
-    /// Print the time of loading, training, evaluating, writing and the page
+    /// Print the time of loading, training, evaluating, writing and the page, and the phases of training and evaluation
     #[arg(long)]
     timings: bool,
 }
@@ -135,11 +137,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         normalizer: &normalizer,
     };
     let mut observer = observer::for_terminal(&settings, schedule.epochs, args.quiet);
-    let trained = train::run(&job, &folder, &args.options(), observer.as_mut())?;
+    let options = args.options();
+    let trained = train::run(&job, &folder, &options, observer.as_mut())?;
     drop(observer);
     let began = Instant::now();
     let page = page::page(folder.path()).and_then(|page| folder.write(&[(page::FILE.into(), page)]));
-    args.print(&trained, load, began.elapsed());
+    args.print(&trained, options.phases.as_deref(), load, began.elapsed());
     page.context("the results are written, but not their page")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -189,11 +192,12 @@ impl Args {
             npz: self.export.is_some(),
             // Without the path of the program.
             command: std::iter::once(env!("CARGO_BIN_NAME").into()).chain(arguments).collect(),
+            phases: self.timings.then(Arc::default),
         }
     }
 
     /// Prints the table, divergences and, if wanted, timings.
-    fn print(&self, trained: &Trained, load: Duration, page: Duration) {
+    fn print(&self, trained: &Trained, phases: Option<&Phases>, load: Duration, page: Duration) {
         // A closed stdout is not a failure: the files are written.
         let _ = stdout().write_all(table::results(&trained.summary).as_bytes());
         for run in &trained.runs {
@@ -201,13 +205,14 @@ impl Args {
                 say!("{}: {divergence}; try a smaller --eta", run.setting.name());
             }
         }
-        if self.timings {
+        if let Some(phases) = phases {
             let Trained { timings, write, .. } = trained;
             let [load, train, evaluate, write, page] =
                 [load, timings.train, timings.evaluate, *write, page].map(|time| time.as_secs_f64());
             say!(
                 "load {load:.2} s, train {train:.2} s, evaluate {evaluate:.2} s, write {write:.2} s, page {page:.2} s"
             );
+            say!("{}", phases.shares(timings.train + timings.evaluate));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use super::kernels::{IMAGE_WIDTH, Image, Normalise, PANEL, Panel};
+use super::kernels::{Column, IMAGE_WIDTH, Image, LANES, Lanes, Normalise};
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
@@ -54,35 +54,22 @@ impl<'a> Examples<'a> {
         Image { pixels, flip }
     }
 
-    /// Writes `panels` of the features of the examples in `range` to `x`, (examples, stride); `images` are their
-    /// pixels.
-    pub(super) fn features(
-        &self,
-        arch: Arch,
-        range: Range<usize>,
-        images: &[Image],
-        panels: Range<usize>,
-        x: &mut [Panel],
-        stride: usize,
-    ) {
+    /// Writes a block of the features of the examples in `range`, at most a chunk, to `x`, (groups): those from group
+    /// `first`. `images` are the pixels of the examples.
+    pub(super) fn features(&self, arch: Arch, range: Range<usize>, images: &[Image], first: usize, x: &mut [Column]) {
         match self {
-            Self::All(_, normalizer) | Self::Chosen(_, normalizer, _) | Self::Flipped(_, normalizer, ..) => arch
-                .dispatch(Normalise {
-                    images,
-                    scale: &normalizer.scale,
-                    offset: &normalizer.offset,
-                    panels,
-                    x,
-                    stride,
-                }),
+            Self::All(_, normalizer) | Self::Chosen(_, normalizer, _) | Self::Flipped(_, normalizer, ..) => {
+                let Normalizer { scale, offset, .. } = normalizer;
+                arch.dispatch(Normalise { images, scale, offset, first, x });
+            }
             Self::Rows(rows, labels) => {
                 let d = rows.len() / labels.len();
-                let rows = rows[range.start * d..range.end * d].chunks_exact(d);
-                for (row, x) in rows.zip(x.chunks_mut(stride)) {
-                    let row = &row[panels.start * PANEL..d.min(panels.end * PANEL)];
-                    for (x, row) in x.iter_mut().zip(row.chunks(PANEL)) {
-                        *x = Panel::ZERO;
-                        x.0[..row.len()].copy_from_slice(row);
+                for (e, row) in rows[range.start * d..range.end * d].chunks_exact(d).enumerate() {
+                    let mut groups = row[first * LANES..].chunks(LANES);
+                    for x in x.iter_mut() {
+                        x[e] = Lanes::ZERO;
+                        let group = groups.next().unwrap_or_default();
+                        x[e].0[..group.len()].copy_from_slice(group);
                     }
                 }
             }

@@ -118,11 +118,11 @@
 //! | step | plain loop | fast kernel |
 //! |---|---|---|
 //! | features from pixels | [`Normalizer::apply`] | [`kernels::Normalise`] |
-//! | 1 logits | [`passes::forward`] | [`kernels::Forward`] |
+//! | 1 logits | [`passes::forward`] | [`kernels::Forward`] and [`kernels::Logits`] |
 //! | 2a softmax | [`passes::softmax_cross_entropy`] | [`kernels::Losses`]; `dlogits` from p in `group/stack.rs` |
 //! | 2b sigmoids | [`passes::sigmoid_binary_cross_entropy`] | likewise |
 //! | 3 gradients | [`passes::backward`] | `dweight`: [`kernels::Backward`]; `dbias`: `group/stack.rs` |
-//! | 4 update | [`passes::update`] | likewise, in the same pass |
+//! | 4 update | [`passes::update`] | [`kernels::Update`], with the penalty of step 3 |
 //! | all, for m settings at once | | [`Group::step`], [`Group::gradients`] |
 //!
 //! The proof is in [`gradcheck`](crate::gradcheck), which checks loops and kernels against a separate
@@ -137,7 +137,7 @@ pub mod kernels;
 pub mod passes;
 
 pub use examples::Examples;
-pub use group::{Group, Outcome, Step};
+pub use group::{Group, Outcome, Phase, Phases, Step};
 
 #[cfg(doc)]
 use crate::dataset::normalizer::Normalizer;

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Checkpoints};
@@ -12,6 +13,7 @@ use super::{Data, Job, Observer, Run, State, Timings, Trainer, outcomes_of};
 use crate::error::{Error, Result};
 use crate::figures::snapshots;
 use crate::files::folder::Folder;
+use crate::network::Phases;
 
 /// A training longer than this, in seconds, is saved after every epoch unless told otherwise.
 const LONG: f64 = 30.0;
@@ -27,6 +29,8 @@ pub struct Options {
     pub npz: bool,
     /// The command line, for `provenance.json`.
     pub command: Vec<String>,
+    /// Gets the time of each phase of training and evaluation, if it is wanted.
+    pub phases: Option<Arc<Phases>>,
 }
 
 /// The outcome of a job.
@@ -53,6 +57,9 @@ pub fn run(job: &Job, folder: &Folder, options: &Options, observer: &mut dyn Obs
     let data = Data { train: &job.splits.train, validation: &job.splits.validation, normalizer: job.normalizer };
     let state = saver.begin(options.resume, observer)?;
     let mut trainer = Trainer::resume(data, job.schedule, state)?;
+    if let Some(phases) = &options.phases {
+        trainer = trainer.with_phases(phases);
+    }
     saver.train(&mut trainer, observer)?;
     let (runs, mut timings) = trainer.finish();
     let began = Instant::now();

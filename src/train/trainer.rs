@@ -1,13 +1,16 @@
 //! Training epoch by epoch. It can stop after any batch; resumed from there, it ends with the same bits.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+use pulp::Arch;
 
 use super::{Data, Divergence, Epoch, Observer, Run, SplitScores, Timings, epoch_flips, epoch_order, snapshot};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scores, evaluate_group};
 use crate::hyperparameters::{Schedule, Setting};
-use crate::network::{Examples, Group, Parameters, Step};
+use crate::network::{Examples, Group, Parameters, Phases, Step};
 
 /// The progress of a training. The order of the examples is a function of seed and epoch, so this is all that resuming
 /// needs besides the schedule and the data.
@@ -114,6 +117,18 @@ impl<'a> Trainer<'a> {
             evaluates: true,
             timings: Timings::default(),
         })
+    }
+
+    /// The same training on another instruction set; the numbers stay the same.
+    pub fn with_arch(mut self, arch: Arch) -> Self {
+        self.group = self.group.with_arch(arch);
+        self
+    }
+
+    /// The same training, adding the time of its passes to `phases`.
+    pub fn with_phases(mut self, phases: &Arc<Phases>) -> Self {
+        self.group = self.group.with_phases(phases);
+        self
     }
 
     /// The same training without evaluation after each epoch.

@@ -105,3 +105,23 @@ fn output_into_a_pipe_has_no_control_characters() {
         assert!(text(&output).chars().all(|c| c == '\n' || !c.is_control()), "{:?}", text(&output));
     }
 }
+
+#[test]
+fn timings_divide_the_time_of_training_into_phases() {
+    let out = TempDir::new().unwrap();
+    let said = text(&train(&out, &["--timings", "--quiet"]).output().unwrap());
+    let start = said.find("training and evaluation: ").unwrap_or_else(|| panic!("{said}"));
+    assert!(said[..start].contains("load "), "{said}");
+    let shares = said[start..].split([':', ',']).skip(1).map(|part| {
+        let share = part.trim().strip_suffix(" %").and_then(|part| part.rsplit(' ').next());
+        share.and_then(|share| share.parse::<f64>().ok()).unwrap_or_else(|| panic!("{said}"))
+    });
+    let shares: Vec<_> = shares.collect();
+    assert_eq!(shares.len(), 6, "{said}");
+    assert!((shares.iter().sum::<f64>() - 100.0).abs() < 0.5 && shares.iter().all(|&share| share > 0.0), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+
+    let out = TempDir::new().unwrap();
+    let said = text(&train(&out, &["--quiet"]).output().unwrap());
+    assert!(!said.contains("training and evaluation"), "{said}");
+}

@@ -9,12 +9,17 @@
 //! The numbers of a member are bit-identical alone, in any group and at any number of threads: work is split over
 //! members, over examples (forward) and over features (backward), never within a sum.
 
+mod phases;
 mod stack;
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
+use pulp::Arch;
 use rayon::prelude::*;
 
+use self::phases::Stopwatch;
+pub use self::phases::{Phase, Phases};
 use self::stack::{Scratch, Stack, Workspace};
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Loss, Setting};
@@ -98,6 +103,18 @@ impl Group {
         Ok(self)
     }
 
+    /// The same group on another instruction set; the numbers stay the same.
+    pub fn with_arch(mut self, arch: Arch) -> Self {
+        self.stacks.iter_mut().for_each(|stack| stack.arch = arch);
+        self
+    }
+
+    /// The same group, adding the time of its passes to `phases`.
+    pub fn with_phases(mut self, phases: &Arc<Phases>) -> Self {
+        self.stacks.iter_mut().for_each(|stack| stack.phases = Some(Arc::clone(phases)));
+        self
+    }
+
     /// The number of members, m, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a group is never empty")]
     pub fn len(&self) -> usize {
@@ -143,8 +160,7 @@ impl Group {
         let stacks = self.stacks.par_iter_mut().zip(&mut self.workspaces);
         stacks.for_each(|(stack, workspace)| {
             let steps = &steps[stack.members.clone()];
-            stack.forward(examples, workspace);
-            stack.backward(examples, workspace, steps, WeightOutput::Updated);
+            stack.step(examples, workspace, steps, WeightOutput::Updated);
         });
         Ok(())
     }
@@ -161,8 +177,7 @@ impl Group {
         self.check_batch(examples, &steps)?;
         let mut group = self.clone();
         for (stack, workspace) in group.stacks.iter_mut().zip(&mut group.workspaces) {
-            stack.forward(examples, workspace);
-            stack.backward(examples, workspace, &steps[stack.members.clone()], WeightOutput::Gradient);
+            stack.step(examples, workspace, &steps[stack.members.clone()], WeightOutput::Gradient);
         }
         let of_member = |(j, loss)| {
             let Parameters { weight, bias, .. } = group.member(j);
@@ -223,11 +238,12 @@ impl Group {
             let first = chunk * CHUNK;
             let end = first + outcomes.len() / m;
             Scratch::with(|scratch| {
-                // The features are the same for every stack.
-                self.stacks[0].write_features(examples, first..end, scratch);
+                let mut stopwatch = Stopwatch::start(self.stacks[0].phases.as_deref());
+                let labels = scratch.multiply(&self.stacks, examples, first..end, None, &mut stopwatch);
+                let mut tile = 0;
                 for stack in &self.stacks {
-                    stack.write_logits(scratch);
-                    stack.write_probabilities(scratch);
+                    stack.write_probabilities(tile, &labels, scratch);
+                    tile += stack.tiles();
                     for e in 0..end - first {
                         let (start, end) = (e * m + stack.members.start, e * m + stack.members.end);
                         for (j, outcome) in outcomes[start..end].iter_mut().enumerate() {
@@ -239,6 +255,7 @@ impl Group {
                         }
                     }
                 }
+                stopwatch.lap(Phase::Losses);
             });
         });
         Ok((outcomes, probabilities))

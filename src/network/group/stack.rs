@@ -3,14 +3,17 @@
 use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Step;
+use super::phases::{Phase, Phases, Stopwatch};
 use crate::hyperparameters::Loss;
 use crate::network::kernels::{
-    Backward, CHUNK, Forward, Image, LANES, Lanes, Losses, PANEL, Panel, ROW_MULTIPLE, RowStep, WeightOutput,
+    BLOCK, Backward, CHUNK, Column, DlogitTile, Forward, GROUPS, Image, LANES, Lanes, Logits, Losses, ROWS, RowStep,
+    SUM_BLOCK, SumTile, Tile, Update, WeightOutput,
 };
 use crate::network::{Examples, Parameters};
 use crate::shape::Dims;
@@ -26,44 +29,47 @@ pub(super) struct Stack {
     pub losses: Vec<Loss>,
     /// The instruction set that the kernels run on.
     pub arch: Arch,
-    /// (panels, rows), the layout of [`kernels`](crate::network::kernels); row j·k + c is class c of the stack's member
-    /// j.
-    weight: Vec<Panel>,
+    /// Measures the passes, if it is wanted.
+    pub phases: Option<Arc<Phases>>,
+    /// (blocks, row tiles, groups of a block), the layout of [`kernels`](crate::network::kernels); row j·k + c is class c
+    /// of the stack's member j.
+    weight: Vec<Tile>,
     /// (rows).
     bias: Vec<f32>,
 }
 
-/// The results of a stack's forward pass over a mini-batch, which its backward pass reads; allocated once.
-///
-/// The normalised features are not kept: both passes compute them from the pixels when they need them, a few examples
-/// or a few features at a time, which stay in the cache of the core that uses them.
+/// Up to [`SUM_BLOCK`] examples of a mini-batch between the passes; allocated once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Workspace {
-    /// (n, rows).
-    pub dlogits: Vec<f32>,
-    /// (n, m): the loss of each example.
+    /// Number of examples of each chunk.
+    pub examples: Vec<usize>,
+    /// (chunks, groups): the features.
+    x: Vec<Column>,
+    /// (chunks, row tiles).
+    pub dlogits: Vec<DlogitTile>,
+    /// (n, m): the loss of each example of the whole mini-batch.
     pub losses: Vec<f32>,
+    /// As [`Stack::weight`]: dweight so far, if the mini-batch has more examples.
+    dweight: Vec<Tile>,
+    /// (rows): dbias so far.
+    dbias: Vec<f64>,
 }
 
-/// The buffers of one thread, for the examples or the features that it works on.
+/// The buffers of one thread, for the examples that it works on.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// Number of examples in the chunk, at most [`CHUNK`].
-    examples: usize,
-    /// The class of each example of the chunk.
-    labels: [u8; LANES],
-    /// ([`CHUNK`], stride): the features of the chunk.
-    x: Vec<Panel>,
-    /// (rows, [`CHUNK`]).
-    sums: Vec<Lanes>,
-    /// (rows): logits, then probabilities.
+    /// ([`BLOCK`]): the features of one block.
+    x: Vec<Column>,
+    /// (row tiles of all stacks).
+    sums: Vec<SumTile>,
+    /// (rows of the stack): logits, then probabilities.
     pub logits: Vec<Lanes>,
     /// (m).
     pub losses: Vec<Lanes>,
     /// (m).
     pub predictions: Vec<[u32; LANES]>,
-    /// (n): one panel of all examples, for the backward pass.
-    column: Vec<Panel>,
+    /// (row tiles, [`BLOCK`]).
+    dweight: Vec<Tile>,
 }
 
 impl Scratch {
@@ -76,24 +82,40 @@ impl Scratch {
     }
 }
 
+/// The labels of up to [`CHUNK`] examples.
+pub(super) type Labels = [u32; LANES];
+
 impl Stack {
     /// The stack of `parameters`, which have one shape and are the `members` of their group.
     pub fn new<P: Borrow<Parameters>>(members: Range<usize>, parameters: &[P]) -> Self {
         let dims = parameters[0].borrow().dims;
-        let rows = (members.len() * dims.classes).next_multiple_of(ROW_MULTIPLE);
-        let mut weight = vec![Panel::ZERO; panels(dims) * rows];
-        let mut bias = vec![0.0; rows];
+        let rows = (members.len() * dims.classes).next_multiple_of(ROWS);
+        let losses = vec![Loss::default(); members.len()];
+        let weight = vec![[Lanes::ZERO; ROWS]; groups(dims) * rows / ROWS];
+        let mut stack = Self { members, dims, losses, arch: Arch::new(), phases: None, weight, bias: vec![0.0; rows] };
         for (j, member) in parameters.iter().map(P::borrow).enumerate() {
             let first = j * dims.classes;
             for (c, of_class) in member.weight.chunks_exact(dims.features).enumerate() {
-                let panels = weight.iter_mut().skip(first + c).step_by(rows);
-                for (panel, of_panel) in panels.zip(of_class.chunks(PANEL)) {
-                    panel.0[..of_panel.len()].copy_from_slice(of_panel);
+                for (g, of_group) in of_class.chunks(LANES).enumerate() {
+                    let (tile, row) = stack.place(first + c, g);
+                    stack.weight[tile][row].0[..of_group.len()].copy_from_slice(of_group);
                 }
             }
-            bias[first..first + dims.classes].copy_from_slice(&member.bias);
+            stack.bias[first..first + dims.classes].copy_from_slice(&member.bias);
         }
-        Self { losses: vec![Loss::default(); members.len()], members, dims, arch: Arch::new(), weight, bias }
+        stack
+    }
+
+    /// The place of group `g` of a row: its tile in `weight`, and the row of that tile.
+    fn place(&self, row: usize, g: usize) -> (usize, usize) {
+        let first = g / BLOCK * BLOCK;
+        let width = BLOCK.min(groups(self.dims) - first);
+        (first * self.tiles() + row / ROWS * width + g - first, row % ROWS)
+    }
+
+    /// Number of row tiles.
+    pub fn tiles(&self) -> usize {
+        self.bias.len() / ROWS
     }
 
     /// The class rows of member `j` of the group.
@@ -102,12 +124,15 @@ impl Stack {
         first..first + self.dims.classes
     }
 
-    /// The weights of member `j` of the group, one panel after another, in the order of [`Parameters::weight`].
+    /// The weights of member `j` of the group, one group of features after another, in the order of
+    /// [`Parameters::weight`].
     pub fn weights(&self, j: usize) -> impl Iterator<Item = &[f32]> {
         let features = self.dims.features;
         self.rows(j).flat_map(move |row| {
-            let panels = self.weight.iter().skip(row).step_by(self.bias.len()).enumerate();
-            panels.map(move |(p, panel)| &panel.0[..PANEL.min(features - p * PANEL)])
+            (0..features.div_ceil(LANES)).map(move |g| {
+                let (tile, row) = self.place(row, g);
+                &self.weight[tile][row].0[..LANES.min(features - g * LANES)]
+            })
         })
     }
 
@@ -118,133 +143,205 @@ impl Stack {
         Parameters { dims: self.dims, weight, bias: self.bias[self.rows(j)].to_vec() }
     }
 
-    /// Computes the loss of each example and `dlogits` of a mini-batch.
-    pub fn forward(&self, examples: Examples, workspace: &mut Workspace) {
-        let (n, m, rows) = (examples.len(), self.members.len(), self.bias.len());
-        workspace.dlogits.resize(n * rows, 0.0);
-        workspace.losses.resize(n * m, 0.0);
-        let chunk = task_length(n);
-        let dlogits = workspace.dlogits.par_chunks_mut(chunk * rows);
-        let losses = workspace.losses.par_chunks_mut(chunk * m);
-        dlogits.zip(losses).enumerate().for_each(|(i, (dlogits, losses))| {
-            let first = i * chunk;
-            let end = first + losses.len() / m;
-            Scratch::with(|scratch| {
-                self.write_features(examples, first..end, scratch);
-                self.write_logits(scratch);
-                self.write_probabilities(scratch);
-                self.write_dlogits(n, scratch, dlogits);
-                for (e, losses) in losses.chunks_exact_mut(m).enumerate() {
-                    for (loss, lanes) in losses.iter_mut().zip(&scratch.losses) {
-                        *loss = lanes.0[e];
-                    }
-                }
-            });
-        });
-    }
-
-    /// Normalises up to [`CHUNK`] examples.
-    pub fn write_features(&self, examples: Examples, range: Range<usize>, scratch: &mut Scratch) {
-        let n = range.len();
-        let mut images = [Image::default(); CHUNK];
-        scratch.examples = n;
-        scratch.labels = [0; LANES];
-        for (e, i) in range.clone().enumerate() {
-            images[e] = examples.image(i);
-            scratch.labels[e] = examples.label(i);
-        }
-        let stride = self.stride();
-        scratch.x.resize(CHUNK * stride, Panel::ZERO);
-        examples.features(self.arch, range, &images[..n], 0..panels(self.dims), &mut scratch.x, stride);
-    }
-
-    /// The logits of the examples whose features `scratch` holds.
-    pub fn write_logits(&self, scratch: &mut Scratch) {
-        let (rows, stride) = (self.bias.len(), self.stride());
-        scratch.sums.resize(rows * CHUNK, Lanes::ZERO);
-        scratch.logits.resize(rows, Lanes::ZERO);
-        self.arch.dispatch(Forward {
-            x: &scratch.x[..scratch.examples.next_multiple_of(4) * stride],
-            stride,
-            weight: &self.weight,
-            bias: &self.bias,
-            sums: &mut scratch.sums,
-            logits: &mut scratch.logits,
-        });
-    }
-
-    /// The losses and predictions from the logits, which become probabilities.
-    pub fn write_probabilities(&self, scratch: &mut Scratch) {
-        scratch.losses.resize(self.members.len(), Lanes::ZERO);
-        scratch.predictions.resize(self.members.len(), [0; LANES]);
-        let labels = &scratch.labels;
-        let members = scratch.logits.chunks_exact_mut(self.dims.classes).zip(&self.losses);
-        let results = scratch.losses.iter_mut().zip(&mut scratch.predictions);
-        for ((logits, &loss), (losses, predictions)) in members.zip(results) {
-            self.arch.dispatch(Losses { loss, logits, labels, losses, predictions });
-        }
-    }
-
-    /// dlogits = (probs − onehot(y)) / n, or / (k·n) for sigmoids, from (rows) lanes of examples to (examples, rows).
-    fn write_dlogits(&self, n: usize, scratch: &Scratch, dlogits: &mut [f32]) {
-        let k = self.dims.classes;
-        for (e, dlogits) in dlogits.chunks_exact_mut(self.bias.len()).enumerate() {
-            let label = usize::from(scratch.labels[e]);
-            let members = dlogits.chunks_exact_mut(k).zip(scratch.logits.chunks_exact(k));
-            for ((dlogits, probs), loss) in members.zip(&self.losses) {
-                let averaged_over = match loss {
-                    Loss::Softmax => n,
-                    Loss::Bce => k * n,
-                } as f32;
-                for (class, (dlogit, probs)) in dlogits.iter_mut().zip(probs).enumerate() {
-                    let onehot = f32::from(u8::from(class == label));
-                    *dlogit = (probs.0[e] - onehot) / averaged_over;
-                }
+    /// Replaces the parameters by `output` for the mini-batch `examples`; `steps` holds one element per member of the
+    /// stack.
+    pub fn step(&mut self, examples: Examples, workspace: &mut Workspace, steps: &[Step], output: WeightOutput) {
+        let n = examples.len();
+        let mut row_steps = vec![[RowStep::default(); ROWS]; self.tiles()];
+        for (row, row_step) in row_steps.as_flattened_mut().iter_mut().enumerate() {
+            if let Some(step) = steps.get(row / self.dims.classes) {
+                *row_step = RowStep { learning_rate: step.learning_rate, two_lambda: 2.0 * step.lambda };
             }
         }
-    }
-
-    /// Replaces the parameters by `output`, from the `dlogits` of [`forward`](Self::forward); `steps` holds one element
-    /// per member of the stack.
-    pub fn backward(&mut self, examples: Examples, workspace: &Workspace, steps: &[Step], output: WeightOutput) {
-        let (n, rows, arch) = (examples.len(), self.bias.len(), self.arch);
-        let mut row_steps = vec![RowStep::default(); rows];
-        for (row_steps, step) in row_steps.chunks_exact_mut(self.dims.classes).zip(steps) {
-            row_steps.fill(RowStep { learning_rate: step.learning_rate, two_lambda: 2.0 * step.lambda });
+        workspace.dbias.clear();
+        workspace.dbias.resize(self.bias.len(), 0.0);
+        workspace.dweight.resize(if n > SUM_BLOCK { self.weight.len() } else { 0 }, [Lanes::ZERO; ROWS]);
+        for first in (0..n).step_by(SUM_BLOCK) {
+            let part = first..n.min(first + SUM_BLOCK);
+            self.forward(examples, part.clone(), workspace);
+            let output = (part.end == n).then_some(output);
+            self.backward(workspace, first > 0, &row_steps, output);
         }
-        let mut dbias = vec![0.0; rows];
-        for dlogits in workspace.dlogits.chunks_exact(rows) {
-            for (dbias, dlogit) in dbias.iter_mut().zip(dlogits) {
-                *dbias += f64::from(*dlogit);
-            }
-        }
-        for ((bias, dbias), step) in self.bias.iter_mut().zip(dbias).zip(&row_steps) {
+        for ((bias, &dbias), step) in self.bias.iter_mut().zip(&workspace.dbias).zip(row_steps.as_flattened()) {
             let dbias = dbias as f32;
             *bias = match output {
                 WeightOutput::Updated => *bias - step.learning_rate * dbias,
                 WeightOutput::Gradient => dbias,
             };
         }
-        let images: Vec<_> = (0..n).map(|i| examples.image(i)).collect();
-        let panels = self.weight.par_chunks_mut(rows).enumerate();
-        panels.for_each(|(p, weight)| {
-            Scratch::with(|Scratch { column: x, .. }| {
-                x.resize(n, Panel::ZERO);
-                examples.features(arch, 0..n, &images, p..p + 1, x, 1);
-                arch.dispatch(Backward { x, dlogits: &workspace.dlogits, steps: &row_steps, weight, output });
+    }
+
+    /// Computes features, losses and `dlogits` of the examples of a mini-batch in `part`.
+    pub fn forward(&self, examples: Examples, part: Range<usize>, workspace: &mut Workspace) {
+        let (n, m, tiles) = (examples.len(), self.members.len(), self.tiles());
+        let chunk = task_length(part.len());
+        let starts = part.clone().step_by(chunk);
+        workspace.examples = starts.map(|first| chunk.min(part.end - first)).collect();
+        let chunks = workspace.examples.len();
+        workspace.x.resize(chunks * groups(self.dims), [Lanes::ZERO; CHUNK + 1]);
+        workspace.dlogits.resize(chunks * tiles, [[0.0; ROWS]; CHUNK]);
+        workspace.losses.resize(n * m, 0.0);
+        let x = workspace.x.par_chunks_mut(groups(self.dims));
+        let dlogits = workspace.dlogits.par_chunks_mut(tiles);
+        let losses = workspace.losses[part.start * m..part.end * m].par_chunks_mut(chunk * m);
+        x.zip(dlogits).zip(losses).enumerate().for_each(|(c, ((x, dlogits), losses))| {
+            let first = part.start + c * chunk;
+            let range = first..first + losses.len() / m;
+            Scratch::with(|scratch| {
+                let mut stopwatch = Stopwatch::start(self.phases.as_deref());
+                let labels = scratch.multiply(std::slice::from_ref(self), examples, range, Some(x), &mut stopwatch);
+                self.write_probabilities(0, &labels, scratch);
+                self.write_dlogits(n, &labels, scratch, dlogits);
+                for (e, losses) in losses.chunks_exact_mut(m).enumerate() {
+                    for (loss, lanes) in losses.iter_mut().zip(&scratch.losses) {
+                        *loss = lanes.0[e];
+                    }
+                }
+                stopwatch.lap(Phase::Losses);
             });
         });
     }
 
-    /// Panels from one example to the next: odd, because addresses a power of two apart share one place in the cache.
-    fn stride(&self) -> usize {
-        panels(self.dims) | 1
+    /// The logits, (rows), of the examples whose sums `scratch` holds from row tile `first`.
+    pub fn logits<'a>(&self, first: usize, scratch: &'a mut Scratch) -> &'a mut [Lanes] {
+        let Scratch { sums, logits, .. } = scratch;
+        logits.resize(self.bias.len(), Lanes::ZERO);
+        Logits { sums: &sums[first..][..self.tiles()], bias: &self.bias, logits }.run(self.arch);
+        logits
+    }
+
+    /// The losses and predictions of the same examples; their logits become probabilities.
+    pub fn write_probabilities(&self, first: usize, labels: &Labels, scratch: &mut Scratch) {
+        self.logits(first, scratch);
+        let Scratch { logits, losses, predictions, .. } = scratch;
+        losses.resize(self.members.len(), Lanes::ZERO);
+        predictions.resize(self.members.len(), [0; LANES]);
+        let members = logits.chunks_exact_mut(self.dims.classes).zip(&self.losses);
+        for ((logits, &loss), (losses, predictions)) in members.zip(losses.iter_mut().zip(predictions)) {
+            self.arch.dispatch(Losses { loss, logits, labels, losses, predictions });
+        }
+    }
+
+    /// dlogits = (probs − onehot(y)) / n, or / (k·n) for sigmoids, from (rows) lanes of examples to (row tiles).
+    fn write_dlogits(&self, n: usize, labels: &Labels, scratch: &mut Scratch, dlogits: &mut [DlogitTile]) {
+        let k = self.dims.classes;
+        for (probs, loss) in scratch.logits.chunks_exact_mut(k).zip(&self.losses) {
+            let averaged_over = match loss {
+                Loss::Softmax => n,
+                Loss::Bce => k * n,
+            } as f32;
+            for (class, probs) in probs.iter_mut().enumerate() {
+                for (prob, &label) in probs.0.iter_mut().zip(labels) {
+                    let onehot = f32::from(u8::from(class as u32 == label));
+                    *prob = (*prob - onehot) / averaged_over;
+                }
+            }
+        }
+        for (dlogits, rows) in dlogits.iter_mut().zip(scratch.logits.as_chunks::<ROWS>().0) {
+            for (e, dlogits) in dlogits.iter_mut().enumerate() {
+                for (dlogit, row) in dlogits.iter_mut().zip(rows) {
+                    *dlogit = row.0[e];
+                }
+            }
+        }
+    }
+
+    /// Adds the gradient of the examples in `workspace` to that of earlier ones, if `accumulate`, and writes `output`,
+    /// unless more are to come.
+    fn backward(
+        &mut self,
+        workspace: &mut Workspace,
+        accumulate: bool,
+        steps: &[[RowStep; ROWS]],
+        output: Option<WeightOutput>,
+    ) {
+        let (arch, tiles, stride) = (self.arch, self.tiles(), groups(self.dims));
+        let Workspace { examples, x, dlogits, dweight, dbias, .. } = workspace;
+        for (&examples, dlogits) in examples.iter().zip(dlogits.chunks_exact(tiles)) {
+            for (dbias, dlogits) in dbias.as_chunks_mut::<ROWS>().0.iter_mut().zip(dlogits) {
+                for dlogits in &dlogits[..examples] {
+                    for (dbias, dlogit) in dbias.iter_mut().zip(dlogits) {
+                        *dbias += f64::from(*dlogit);
+                    }
+                }
+            }
+        }
+        let phases = self.phases.as_deref();
+        let run = |b: usize, weight: &mut [Tile], dweight: &mut [Tile]| {
+            let mut stopwatch = Stopwatch::start(phases);
+            arch.dispatch(Backward { x, stride, first: b * BLOCK, dlogits, examples, accumulate, dweight });
+            stopwatch.lap(Phase::Backward);
+            if let Some(output) = output {
+                arch.dispatch(Update { dweight, steps, weight, output });
+                stopwatch.lap(Phase::Update);
+            }
+        };
+        let weight = self.weight.par_chunks_mut(BLOCK * tiles);
+        if dweight.is_empty() {
+            weight.enumerate().for_each(|(b, weight)| {
+                Scratch::with(|scratch| {
+                    scratch.dweight.resize(BLOCK * tiles, [Lanes::ZERO; ROWS]);
+                    run(b, weight, &mut scratch.dweight[..weight.len()]);
+                });
+            });
+        } else {
+            let dweight = dweight.par_chunks_mut(BLOCK * tiles);
+            weight.zip(dweight).enumerate().for_each(|(b, (weight, dweight))| run(b, weight, dweight));
+        }
     }
 }
 
-/// Number of panels in a row.
-fn panels(dims: Dims) -> usize {
-    dims.features.div_ceil(PANEL)
+impl Scratch {
+    /// The partial sums of the logits of up to [`CHUNK`] examples for the rows of all `stacks`, and the labels.
+    ///
+    /// The features are the same for each stack, and are normalised a block at a time, in the first-level cache. They are
+    /// kept in `x`, (groups), if it is wanted.
+    pub fn multiply(
+        &mut self,
+        stacks: &[Stack],
+        examples: Examples,
+        range: Range<usize>,
+        mut x: Option<&mut [Column]>,
+        stopwatch: &mut Stopwatch,
+    ) -> Labels {
+        let n = range.len();
+        let mut images = [Image::default(); CHUNK];
+        let mut labels = [0; LANES];
+        for (e, i) in range.clone().enumerate() {
+            images[e] = examples.image(i);
+            labels[e] = examples.label(i).into();
+        }
+        let (arch, groups) = (stacks[0].arch, groups(stacks[0].dims));
+        self.x.resize(BLOCK, [Lanes::ZERO; CHUNK + 1]);
+        self.sums.resize(stacks.iter().map(Stack::tiles).sum(), [[Lanes::ZERO; CHUNK]; ROWS]);
+        for first in (0..groups).step_by(BLOCK) {
+            let block = first..groups.min(first + BLOCK);
+            let x = match &mut x {
+                Some(x) => &mut x[block.clone()],
+                None => &mut self.x[..block.len()],
+            };
+            examples.features(arch, range.clone(), &images[..n], first, x);
+            // While this block is multiplied, memory delivers the same block of the next images.
+            for i in range.end..examples.len().min(range.end + n) {
+                examples.image(i).prefetch(arch, &block);
+            }
+            stopwatch.lap(Phase::Normalise);
+            let mut sums = &mut self.sums[..];
+            for stack in stacks {
+                let tiles = stack.tiles();
+                let weight = &stack.weight[first * tiles..block.end * tiles];
+                let of_stack = sums.split_off_mut(..tiles).expect("the sums of all stacks");
+                arch.dispatch(Forward { x, examples: n, weight, accumulate: first > 0, sums: of_stack });
+            }
+            stopwatch.lap(Phase::Forward);
+        }
+        labels
+    }
+}
+
+/// Number of groups of features in a row.
+fn groups(dims: Dims) -> usize {
+    dims.features.div_ceil(LANES).next_multiple_of(GROUPS)
 }
 
 /// Number of examples in one task of the forward pass over `n`.

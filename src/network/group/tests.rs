@@ -1,9 +1,7 @@
-use pulp::Arch;
-
 use super::*;
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
-use crate::network::kernels::IMAGE_WIDTH;
+use crate::network::kernels::{DlogitTile, IMAGE_WIDTH, ROWS, instruction_sets};
 use crate::network::passes;
 
 /// The largest relative error of one rounding.
@@ -53,7 +51,7 @@ impl Case {
 }
 
 /// (n, d, k, m): widths around every number of lanes, with few and many examples, classes and members.
-const SHAPES: [(usize, usize, usize, usize); 12] = [
+const SHAPES: [(usize, usize, usize, usize); 13] = [
     (1, 1, 1, 1),
     (1, 7, 2, 1),
     (3, 33, 10, 2),
@@ -65,6 +63,7 @@ const SHAPES: [(usize, usize, usize, usize); 12] = [
     (1, 3072, 10, 4),
     (100, 3072, 10, 1),
     (103, 3072, 10, 4),
+    (300, 90, 10, 3),
     (33, 3073, 2, 3),
 ];
 
@@ -92,28 +91,33 @@ fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
 /// The logits of the kernel for member `j`, (n,k).
 fn logits(group: &Group, examples: Examples, j: usize) -> Vec<f32> {
     let stack = group.stack_of(j);
-    let mut logits = Vec::new();
+    let mut found = Vec::new();
     for first in (0..examples.len()).step_by(CHUNK) {
         let range = first..examples.len().min(first + CHUNK);
         Scratch::with(|scratch| {
-            stack.write_features(examples, range.clone(), scratch);
-            stack.write_logits(scratch);
+            let mut stopwatch = Stopwatch::start(None);
+            scratch.multiply(std::slice::from_ref(stack), examples, range.clone(), None, &mut stopwatch);
+            let logits = stack.logits(0, scratch);
             for e in 0..range.len() {
-                logits.extend(scratch.logits[stack.rows(j)].iter().map(|row| row.0[e]));
+                found.extend(logits[stack.rows(j)].iter().map(|row| row.0[e]));
             }
         });
     }
-    logits
+    found
 }
 
 /// The losses, (n), and `dlogits`, (n,k), of the kernels for member `j`.
 fn losses_and_dlogits(group: &Group, examples: Examples, j: usize) -> (Vec<f32>, Vec<f32>) {
     let stack = group.stack_of(j);
     let mut workspace = Workspace::default();
-    stack.forward(examples, &mut workspace);
+    stack.forward(examples, 0..examples.len(), &mut workspace);
     let losses = workspace.losses.chunks_exact(stack.members.len()).map(|losses| losses[j - stack.members.start]);
-    let dlogits = workspace.dlogits.chunks_exact(workspace.dlogits.len() / examples.len());
-    (losses.collect(), dlogits.flat_map(|dlogits| dlogits[stack.rows(j)].to_vec()).collect())
+    let chunks = workspace.dlogits.chunks_exact(stack.tiles()).zip(&workspace.examples);
+    let of_chunk = |(tiles, &examples): (&[DlogitTile], &usize)| {
+        let of_example = |e: usize| stack.rows(j).map(move |row| tiles[row / ROWS][e][row % ROWS]);
+        (0..examples).flat_map(of_example).collect::<Vec<_>>()
+    };
+    (losses.collect(), chunks.flat_map(of_chunk).collect())
 }
 
 /// True if two sums of the same products, each in any order, can differ by this much: a sum of t rounded terms is wrong
@@ -291,22 +295,31 @@ fn each_thread_gets_a_stack_if_there_are_enough_members() {
 
 #[test]
 fn the_result_is_the_same_with_any_instruction_set_to_the_last_bit() {
-    let archs = [
-        Arch::Scalar,
-        #[cfg(target_arch = "x86_64")]
-        pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
-        Arch::new(),
-    ];
+    let sets = instruction_sets();
+    assert!(sets.len() > 1 || !cfg!(target_arch = "x86_64"), "this processor has no vectors");
     for (n, d, k, m) in SHAPES {
         let case = Case::new(n, d, k);
         let group = group(&case.members(m));
         let expected = results(group.clone(), &case);
-        for arch in archs {
-            let mut group = group.clone();
-            group.stacks.iter_mut().for_each(|stack| stack.arch = arch);
-            assert_eq!(results(group, &case), expected, "{arch:?} {n} {d} {k} {m}");
+        for &(name, arch) in &sets {
+            assert_eq!(results(group.clone().with_arch(arch), &case), expected, "{name} {n} {d} {k} {m}");
         }
     }
+}
+
+#[test]
+fn phases_are_measured_if_wanted_and_do_not_change_the_numbers() {
+    let case = Case::new(100, 3072, 10);
+    let group = group(&case.members(2));
+    let phases = Arc::default();
+    let expected = results(group.clone(), &case);
+    assert!(Phase::ALL.iter().all(|&phase| Phases::time(&phases, phase).is_zero()));
+    let began = std::time::Instant::now();
+    let found = in_pool(1, || results(group.clone().with_phases(&phases), &case));
+    let wall = began.elapsed();
+    assert_eq!(found, expected);
+    assert!(Phase::ALL.iter().all(|&phase| !phases.time(phase).is_zero()), "{phases:?}");
+    assert!(Phase::ALL.iter().map(|&phase| phases.time(phase)).sum::<std::time::Duration>() <= wall, "{phases:?}");
 }
 
 #[test]

@@ -1,16 +1,88 @@
-//! From the gradient of the logits to that of the weights, and the update: [`Backward`].
+//! From the gradient of the logits to that of the weights: [`Backward`], and the [`Update`].
 
 use pulp::{Simd, WithSimd};
 
-use super::{PANEL, Panel, ROWS, SUM_BLOCK};
+use super::{CHUNK, Column, GROUPS, LANES, ROWS, Tile};
 
-/// The result that [`Backward`] writes in place of `weight`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WeightOutput {
-    /// weight − η · dweight.
-    Updated,
-    /// dweight itself.
-    Gradient,
+/// `dlogits` of the examples of a chunk, for [`ROWS`] rows.
+pub type DlogitTile = [[f32; ROWS]; CHUNK];
+
+/// The products dlogitsᵀ · x for one block of features.
+pub struct Backward<'a> {
+    /// (chunks, groups): the features of all examples.
+    pub x: &'a [Column],
+    /// Groups per chunk.
+    pub stride: usize,
+    /// The first group of the block.
+    pub first: usize,
+    /// (chunks, row tiles).
+    pub dlogits: &'a [DlogitTile],
+    /// The number of examples of each chunk.
+    pub examples: &'a [usize],
+    /// True to add to `dweight`, false to overwrite it.
+    pub accumulate: bool,
+    /// (row tiles, groups of the block).
+    pub dweight: &'a mut [Tile],
+}
+
+/// Vectors of features that a tile of sums holds at once.
+const V: usize = 2;
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let tiles = self.dlogits.len() / self.examples.len();
+        let groups = self.dweight.len() / tiles;
+        for vector in (0..groups * LANES / S::F32_LANES).step_by(V) {
+            for tile in 0..tiles {
+                if S::REGISTER_COUNT >= 32 {
+                    self.add_tile::<S, ROWS>(simd, vector, tiles, tile, 0);
+                } else {
+                    const HALF: usize = ROWS / 2;
+                    self.add_tile::<S, HALF>(simd, vector, tiles, tile, 0);
+                    self.add_tile::<S, HALF>(simd, vector, tiles, tile, HALF);
+                }
+            }
+        }
+    }
+}
+
+impl Backward<'_> {
+    /// The sums of R rows from `row` of a row tile for [`V`] vectors of features from `vector` of the block. They stay
+    /// in registers while the examples stream by.
+    #[inline(always)]
+    fn add_tile<S: Simd, const R: usize>(&mut self, simd: S, vector: usize, tiles: usize, tile: usize, row: usize) {
+        const { assert!((GROUPS * LANES / S::F32_LANES).is_multiple_of(V)) };
+        let vectors = LANES / S::F32_LANES;
+        let groups = [vector / vectors, (vector + 1) / vectors];
+        let parts = [vector % vectors, (vector + 1) % vectors];
+        let mut acc = [[simd.splat_f32s(0.0); V]; R];
+        for (c, &examples) in self.examples.iter().enumerate() {
+            let block = &self.x[c * self.stride + self.first..];
+            let x = [&block[groups[0]], &block[groups[1]]];
+            let dlogits = &self.dlogits[c * tiles + tile];
+            for e in 0..examples.min(CHUNK) {
+                let x = [S::as_simd_f32s(&x[0][e].0).0[parts[0]], S::as_simd_f32s(&x[1][e].0).0[parts[1]]];
+                for r in 0..R {
+                    let dlogit = simd.splat_f32s(dlogits[e][row + r]);
+                    for v in 0..V {
+                        acc[r][v] = simd.mul_add_f32s(x[v], dlogit, acc[r][v]);
+                    }
+                }
+            }
+        }
+        let place = tile * self.dweight.len() / tiles;
+        for v in 0..V {
+            let dweight = &mut self.dweight[place + groups[v]];
+            for r in 0..R {
+                let dweight = &mut S::as_mut_simd_f32s(&mut dweight[row + r].0).0[parts[v]];
+                let sum = if self.accumulate { *dweight } else { simd.splat_f32s(0.0) };
+                *dweight = simd.add_f32s(sum, acc[r][v]);
+            }
+        }
+    }
 }
 
 /// The step of one class row: that of the member it belongs to.
@@ -22,83 +94,48 @@ pub struct RowStep {
     pub two_lambda: f32,
 }
 
-/// dweight = dlogitsᵀ · x + 2 λ · weight for one panel of features, and the update with it.
-pub struct Backward<'a> {
-    /// (n): this panel of the examples.
-    pub x: &'a [Panel],
-    /// (n, rows).
-    pub dlogits: &'a [f32],
-    /// (rows).
-    pub steps: &'a [RowStep],
-    /// (rows): this panel of the weights, overwritten by `output`.
-    pub weight: &'a mut [Panel],
+/// The result that [`Update`] writes in place of `weight`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightOutput {
+    /// weight − η · (dweight + 2 λ · weight).
+    Updated,
+    /// dweight + 2 λ · weight.
+    Gradient,
+}
+
+/// The penalty and the update of one block of the weights.
+pub struct Update<'a> {
+    /// (row tiles, groups of the block): the products of [`Backward`].
+    pub dweight: &'a [Tile],
+    /// (row tiles).
+    pub steps: &'a [[RowStep; ROWS]],
+    /// (row tiles, groups of the block), overwritten by `output`.
+    pub weight: &'a mut [Tile],
     /// The result to write.
     pub output: WeightOutput,
 }
 
-impl WithSimd for Backward<'_> {
+impl WithSimd for Update<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let vectors = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
-        for row in (0..self.steps.len()).step_by(ROWS) {
-            for first in (0..PANEL / S::F32_LANES).step_by(vectors) {
-                if S::REGISTER_COUNT >= 32 {
-                    self.write_tile::<S, 4>(simd, row, first);
-                } else {
-                    self.write_tile::<S, 2>(simd, row, first);
-                }
-            }
-        }
-    }
-}
-
-impl Backward<'_> {
-    /// Writes the output for [`ROWS`] rows from `row` and V vectors from `first`.
-    #[inline(always)]
-    fn write_tile<S: Simd, const V: usize>(&mut self, simd: S, row: usize, first: usize) {
-        let acc = self.sum_tile::<S, V>(simd, row, first);
-        for r in 0..ROWS {
-            let weight = S::as_mut_simd_f32s(&mut self.weight[row + r].0).0;
-            let step = self.steps[row + r];
-            let learning_rate = simd.splat_f32s(step.learning_rate);
-            let two_lambda = simd.splat_f32s(step.two_lambda);
-            for v in 0..V {
-                let w = weight[first + v];
-                let dweight = simd.add_f32s(acc[r][v], simd.mul_f32s(two_lambda, w));
-                weight[first + v] = match self.output {
-                    WeightOutput::Updated => simd.sub_f32s(w, simd.mul_f32s(learning_rate, dweight)),
-                    WeightOutput::Gradient => dweight,
-                };
-            }
-        }
-    }
-
-    /// dlogitsᵀ · x for the same rows and vectors: the sum over blocks of [`SUM_BLOCK`] examples.
-    #[inline(always)]
-    fn sum_tile<S: Simd, const V: usize>(&self, simd: S, row: usize, first: usize) -> [[S::f32s; V]; ROWS] {
-        let rows = self.steps.len();
-        let mut total = [[simd.splat_f32s(0.0); V]; ROWS];
-        let blocks = self.x.chunks(SUM_BLOCK);
-        for (x, dlogits) in blocks.zip(self.dlogits.chunks(SUM_BLOCK * rows)) {
-            let mut acc = [[simd.splat_f32s(0.0); V]; ROWS];
-            for (e, x) in x.iter().enumerate() {
-                let x = &S::as_simd_f32s(&x.0).0[first..first + V];
-                let dlogits = &dlogits[e * rows + row..][..ROWS];
-                for r in 0..ROWS {
-                    let dlogit = simd.splat_f32s(dlogits[r]);
-                    for v in 0..V {
-                        acc[r][v] = simd.mul_add_f32s(x[v], dlogit, acc[r][v]);
-                    }
-                }
-            }
+    fn with_simd<S: Simd>(self, simd: S) {
+        let groups = self.weight.len() / self.steps.len();
+        for (i, weight) in self.weight.iter_mut().enumerate() {
+            let steps = &self.steps[i / groups];
             for r in 0..ROWS {
-                for v in 0..V {
-                    total[r][v] = simd.add_f32s(total[r][v], acc[r][v]);
+                let (dweight, _) = S::as_simd_f32s(&self.dweight[i][r].0);
+                let (weight, _) = S::as_mut_simd_f32s(&mut weight[r].0);
+                let learning_rate = simd.splat_f32s(steps[r].learning_rate);
+                let two_lambda = simd.splat_f32s(steps[r].two_lambda);
+                for v in 0..LANES / S::F32_LANES {
+                    let dweight = simd.add_f32s(dweight[v], simd.mul_f32s(two_lambda, weight[v]));
+                    weight[v] = match self.output {
+                        WeightOutput::Updated => simd.sub_f32s(weight[v], simd.mul_f32s(learning_rate, dweight)),
+                        WeightOutput::Gradient => dweight,
+                    };
                 }
             }
         }
-        total
     }
 }

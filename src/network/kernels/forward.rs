@@ -1,106 +1,129 @@
-//! From features to logits: [`Forward`].
+//! From features to logits: [`Forward`] and [`Logits`].
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
-use super::{CHUNK, LANES, Lanes, PANEL, Panel, ROW_MULTIPLE, ROWS};
+use super::{CHUNK, Column, LANES, Lanes, ROWS, Tile};
 
-/// `logits` of up to [`CHUNK`] examples: x · weightᵀ + bias.
+/// Rows that a tile of sums holds at once.
+const R: usize = ROWS / 2;
+
+/// The products x · weightᵀ of one block of features, for up to [`CHUNK`] examples.
 pub struct Forward<'a> {
-    /// (examples, stride), examples a multiple of 4.
-    pub x: &'a [Panel],
-    /// Panels from one example to the next.
-    pub stride: usize,
-    /// (panels, rows).
-    pub weight: &'a [Panel],
-    /// (rows).
-    pub bias: &'a [f32],
-    /// (rows, [`CHUNK`]), overwritten: the partial sums of each logit.
-    pub sums: &'a mut [Lanes],
-    /// (rows), overwritten: lane e is the logit of example e.
-    pub logits: &'a mut [Lanes],
+    /// (groups of the block).
+    pub x: &'a [Column],
+    /// Number of examples.
+    pub examples: usize,
+    /// (row tiles, groups of the block).
+    pub weight: &'a [Tile],
+    /// True to add to `sums`, false to overwrite them.
+    pub accumulate: bool,
+    /// (row tiles): the partial sums of each logit.
+    pub sums: &'a mut [SumTile],
 }
+
+/// The [`LANES`] partial sums of the logit of each example of a chunk, for [`ROWS`] rows.
+pub type SumTile = [[Lanes; CHUNK]; ROWS];
 
 impl WithSimd for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self.bias.len();
-        let panels = self.weight.len() / rows;
-        // A vector of 16 lanes takes all panels in one pass. A shorter one reads each cache line once per pass, and
-        // should find it in the first-level cache from the second on: five rows of 4 panels are 5 KiB.
-        let block = if S::F32_LANES == LANES { panels } else { panels.min(4) };
-        let examples = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
-        for first in (0..panels).step_by(block) {
-            let weight = &self.weight[first * rows..panels.min(first + block) * rows];
-            for row in (0..rows).step_by(ROWS) {
-                for (tile, x) in self.x.chunks_exact(examples * self.stride).enumerate() {
-                    let sums = &mut self.sums[row * CHUNK + tile * examples..];
-                    let (x, weight) = (&x[first..], &weight[row..]);
-                    if S::REGISTER_COUNT >= 32 {
-                        forward_tile::<S, 4>(simd, x, self.stride, weight, rows, sums, first > 0);
-                    } else {
-                        forward_tile::<S, 2>(simd, x, self.stride, weight, rows, sums, first > 0);
-                    }
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for tile in 0..self.sums.len() {
+            if S::REGISTER_COUNT >= 32 {
+                for e in (0..self.examples).step_by(4) {
+                    self.add_tile::<S, 4>(simd, tile, 0, e);
                 }
-            }
-        }
-        const { assert!((ROW_MULTIPLE * CHUNK).is_multiple_of(LANES)) };
-        let mut rows = self.logits.iter_mut().zip(self.bias);
-        for sums in self.sums.as_chunks().0 {
-            let sums = sum_lanes(simd, sums);
-            for (sums, (logits, bias)) in sums.0.as_chunks::<CHUNK>().0.iter().zip(&mut rows) {
-                for e in 0..CHUNK {
-                    logits.0[e] = sums[e] + bias;
+                for e in (0..self.examples).step_by(4) {
+                    self.add_tile::<S, 4>(simd, tile, R, e);
+                }
+            } else {
+                for e in (0..self.examples).step_by(2) {
+                    self.add_tile::<S, 2>(simd, tile, 0, e);
+                }
+                for e in (0..self.examples).step_by(2) {
+                    self.add_tile::<S, 2>(simd, tile, R, e);
                 }
             }
         }
     }
 }
 
-/// The partial sums of E examples × [`ROWS`] rows, x · weightᵀ, over one block of panels; `accumulate` adds them to
-/// `sums`.
-#[inline(always)]
-fn forward_tile<S: Simd, const E: usize>(
-    simd: S,
-    x: &[Panel],
-    stride: usize,
-    weight: &[Panel],
-    rows: usize,
-    sums: &mut [Lanes],
-    accumulate: bool,
-) {
-    let passes = LANES / S::F32_LANES;
-    for pass in 0..passes {
-        let mut acc = [[simd.splat_f32s(0.0); ROWS]; E];
-        if accumulate {
-            for e in 0..E {
-                for r in 0..ROWS {
-                    acc[e][r] = S::as_simd_f32s(&sums[r * CHUNK + e].0).0[pass];
-                }
-            }
-        }
-        for (p, weight) in weight.chunks(rows).enumerate() {
-            let weight = &weight[..ROWS];
-            let mut v = pass;
-            while v < PANEL / S::F32_LANES {
-                let mut w = [simd.splat_f32s(0.0); ROWS];
-                for r in 0..ROWS {
-                    w[r] = S::as_simd_f32s(&weight[r].0).0[v];
-                }
-                for e in 0..E {
-                    let x = S::as_simd_f32s(&x[e * stride + p].0).0[v];
-                    for r in 0..ROWS {
-                        acc[e][r] = simd.mul_add_f32s(x, w[r], acc[e][r]);
+impl Forward<'_> {
+    /// The sums of [`R`] rows from `row` of a row tile for E examples from `example`. They stay in registers while the
+    /// weights stream by; a vector of fewer than [`LANES`] lanes takes several passes, which find the same cache lines
+    /// in the first-level cache.
+    #[inline(always)]
+    fn add_tile<S: Simd, const E: usize>(&mut self, simd: S, tile: usize, row: usize, example: usize) {
+        const { assert!(CHUNK.is_multiple_of(E)) };
+        let groups = self.x.len();
+        let weight = &self.weight[tile * groups..][..groups];
+        let example = example.min(CHUNK - E);
+        let sums = &mut self.sums[tile];
+        for pass in 0..LANES / S::F32_LANES {
+            let mut acc = [[simd.splat_f32s(0.0); E]; R];
+            if self.accumulate {
+                for r in 0..R {
+                    for e in 0..E {
+                        acc[r][e] = S::as_simd_f32s(&sums[row + r][example + e].0).0[pass];
                     }
                 }
-                v += passes;
+            }
+            for g in 0..groups {
+                let mut x = [simd.splat_f32s(0.0); E];
+                for e in 0..E {
+                    x[e] = S::as_simd_f32s(&self.x[g][example + e].0).0[pass];
+                }
+                for r in 0..R {
+                    let weight = S::as_simd_f32s(&weight[g][row + r].0).0[pass];
+                    for e in 0..E {
+                        acc[r][e] = simd.mul_add_f32s(x[e], weight, acc[r][e]);
+                    }
+                }
+            }
+            for r in 0..R {
+                for e in 0..E {
+                    S::as_mut_simd_f32s(&mut sums[row + r][example + e].0).0[pass] = acc[r][e];
+                }
             }
         }
-        for e in 0..E {
-            for r in 0..ROWS {
-                S::as_mut_simd_f32s(&mut sums[r * CHUNK + e].0).0[pass] = acc[e][r];
+    }
+}
+
+/// The logits of a chunk from their partial sums and the bias.
+pub struct Logits<'a> {
+    /// (row tiles).
+    pub sums: &'a [SumTile],
+    /// (rows).
+    pub bias: &'a [f32],
+    /// (rows), overwritten: lane e is the logit of example e.
+    pub logits: &'a mut [Lanes],
+}
+
+impl Logits<'_> {
+    /// Runs the kernel, on AVX2 if there is AVX-512: the compiler finds the permutations of 8 lanes, but not those of 16.
+    pub fn run(self, arch: Arch) {
+        match arch {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Arch::V4(simd) => Arch::V3(*simd).dispatch(self),
+            arch => arch.dispatch(self),
+        }
+    }
+}
+
+impl WithSimd for Logits<'_> {
+    type Output = ();
+
+    // Loops over arrays, which the compiler turns into vectors and permutations of them.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in 0..self.bias.len() {
+            let sums = sum_lanes(&self.sums[row / ROWS][row % ROWS]);
+            let mut logits = Lanes::ZERO;
+            for e in 0..CHUNK {
+                logits.0[e] = sums.0[e] + self.bias[row];
             }
+            self.logits[row] = logits;
         }
     }
 }
@@ -108,53 +131,32 @@ fn forward_tile<S: Simd, const E: usize>(
 /// Lane i of the result is the sum of the lanes of `sums[i]`: the upper half is added to the lower half until one lane
 /// is left. Two half-used vectors are merged into one at each step, so that every lane of an addition counts.
 #[inline(always)]
-fn sum_lanes<S: Simd>(simd: S, sums: &[Lanes; LANES]) -> Lanes {
-    let mut result = Lanes::ZERO;
-    let (results, _) = S::as_mut_simd_f32s(&mut result.0);
-    for v in 0..LANES / S::F32_LANES {
-        let mut vectors = [simd.splat_f32s(0.0); LANES];
-        for i in 0..S::F32_LANES {
-            vectors[i] = sum_vectors(simd, &sums[v * S::F32_LANES + i]);
-        }
-        let mut half = S::F32_LANES / 2;
-        while half > 0 {
-            for i in 0..half {
-                vectors[i] = add_halves(simd, half, vectors[i], vectors[i + half]);
-            }
-            half /= 2;
-        }
-        results[v] = vectors[0];
+fn sum_lanes(sums: &[Lanes; CHUNK]) -> Lanes {
+    let mut eighth = [Lanes::ZERO; 8];
+    for i in 0..8 {
+        eighth[i] = add_halves::<8>(&sums[i], &sums[i + 8]);
     }
-    result
+    let mut fourth = [Lanes::ZERO; 4];
+    for i in 0..4 {
+        fourth[i] = add_halves::<4>(&eighth[i], &eighth[i + 4]);
+    }
+    let half = [add_halves::<2>(&fourth[0], &fourth[2]), add_halves::<2>(&fourth[1], &fourth[3])];
+    add_halves::<1>(&half[0], &half[1])
 }
 
-/// Adds the upper half of the vectors to the lower half until one vector is left.
+/// In each run of 2 N lanes: first the lower plus the upper N of a, then the lower plus the upper N of b.
 #[inline(always)]
-fn sum_vectors<S: Simd>(simd: S, sums: &Lanes) -> S::f32s {
-    let mut vectors = [simd.splat_f32s(0.0); LANES];
-    let mut half = LANES / S::F32_LANES;
-    #[expect(clippy::manual_memcpy, reason = "copying a slice is a call")]
-    for v in 0..half {
-        vectors[v] = S::as_simd_f32s(&sums.0).0[v];
-    }
-    while half > 1 {
-        half /= 2;
-        for v in 0..half {
-            vectors[v] = simd.add_f32s(vectors[v], vectors[v + half]);
+fn add_halves<const N: usize>(a: &Lanes, b: &Lanes) -> Lanes {
+    let (mut lower, mut upper) = (Lanes::ZERO, Lanes::ZERO);
+    for i in 0..LANES {
+        if i & N == 0 {
+            (lower.0[i], upper.0[i]) = (a.0[i], a.0[i + N]);
+        } else {
+            (lower.0[i], upper.0[i]) = (b.0[i - N], b.0[i]);
         }
     }
-    vectors[0]
-}
-
-/// In each run of 2 · `half` lanes: first the lower plus the upper half of a, then the lower plus the upper half of b.
-#[inline(always)]
-fn add_halves<S: Simd>(simd: S, half: usize, a: S::f32s, b: S::f32s) -> S::f32s {
-    const INDEX: [u32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-    let index = S::as_simd_u32s(&INDEX).0[0];
-    let bit = simd.and_u32s(index, simd.splat_u32s(half as u32));
-    let is_lower = simd.equal_u32s(bit, simd.splat_u32s(0));
-    simd.add_f32s(
-        simd.select_f32s(is_lower, a, simd.rotate_right_f32s(b, half)),
-        simd.select_f32s(is_lower, simd.rotate_left_f32s(a, half), b),
-    )
+    for i in 0..LANES {
+        lower.0[i] += upper.0[i];
+    }
+    lower
 }

@@ -13,7 +13,7 @@ pub struct Losses<'a> {
     /// (k): logits, overwritten by probabilities.
     pub logits: &'a mut [Lanes],
     /// The class of each example.
-    pub labels: &'a [u8; LANES],
+    pub labels: &'a [u32; LANES],
     /// Overwritten: the loss of each example in nats; not finite if a logit is not.
     pub losses: &'a mut Lanes,
     /// Overwritten: the class of the largest logit; of equal logits the first.
@@ -38,11 +38,11 @@ impl Losses<'_> {
     #[inline(always)]
     fn softmax<S: Simd>(self, simd: S, max: &[f32; LANES]) {
         let mut below_max = [0.0; LANES];
-        for (e, &label) in self.labels.iter().enumerate() {
-            below_max[e] = max[e] - self.logits[usize::from(label)].0[e];
-        }
         let mut sum = [0.0; LANES];
-        for row in self.logits.iter_mut() {
+        for (class, row) in self.logits.iter_mut().enumerate() {
+            for e in 0..LANES {
+                below_max[e] = if self.labels[e] == class as u32 { max[e] - row.0[e] } else { below_max[e] };
+            }
             let mut exps = [0.0; LANES];
             for e in 0..LANES {
                 exps[e] = exp(row.0[e] - max[e]);
@@ -74,7 +74,7 @@ impl Losses<'_> {
         for (class, row) in self.logits.iter_mut().enumerate() {
             for e in 0..LANES {
                 let z = row.0[e];
-                let onehot = f32::from(u8::from(usize::from(self.labels[e]) == class));
+                let onehot = f32::from(u8::from(self.labels[e] == class as u32));
                 let exp = exp(-z.abs());
                 // A product rather than a branch: 0 · ∞ is NaN, so that an infinite logit gives a NaN loss.
                 sum[e] += z.max(0.0) - z * onehot + ln_1p(exp);

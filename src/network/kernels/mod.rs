@@ -4,16 +4,22 @@
 //! once, over the vectors of [`pulp`], and compiled for each instruction set; [`Arch`](pulp::Arch) chooses one at run
 //! time.
 //!
-//! **Layout.** Features are cut into *panels* of [`PANEL`] and padded with zeros. `x` is (n, stride) panels, `weight`
-//! is (panels, rows) panels: within one panel the rows follow each other, so that each thread can own some panels. Rows
-//! are padded to a multiple of [`ROW_MULTIPLE`]. Since all shapes are padded, no loop has a remainder. [`Forward`]
-//! reads all panels of a few examples, [`Backward`] one panel of all examples; [`Normalise`] makes both from the
-//! pixels.
+//! **Layout.** Features are cut into *groups* of [`LANES`], a cache line, and padded with zeros; rows into tiles of
+//! [`ROWS`], also padded, so that no loop has a remainder. Examples come in chunks of up to [`CHUNK`]: `x` is (chunks,
+//! groups) of [`Column`], a group of each example. `weight` is (blocks, row tiles, groups of a block) of [`Tile`], a group
+//! of each row: exactly the order in which [`Forward`] reads it.
 //!
 //! **Tiles.** A multiply-add needs two operands, and a processor can load about as many vectors as it can multiply. So
-//! a tile keeps its sums in registers and uses each loaded vector several times: [`Forward`] computes E examples × 5
-//! rows (E + 5 loads for 5 E multiply-adds), [`Backward`] 5 rows × V vectors (V + 5 loads for 5 V). With 16 registers E
-//! = V = 2, with 32 registers E = V = 4.
+//! sums are kept in registers, as many as there are, and each loaded vector is used several times. With 16 registers the
+//! sums are 5 rows × 2 vectors: 7 loads for 10 multiply-adds. With 32 they are 5 rows × 4 examples in [`Forward`] (9 for
+//! 20) and 10 rows × 2 vectors in [`Backward`] (12 for 20, but half as many of `x`, which it reads once per row tile).
+//!
+//! **Blocks.** As in the matrix product of Goto & van de Geijn (*Anatomy of High-Performance Matrix Multiplication*, ACM
+//! TOMS 2008), what is used most often lies in the nearest cache. A [`BLOCK`] of the features of a chunk fills most of the
+//! smallest first-level cache in use, of 32 KiB. [`Normalise`] writes it there, and [`Forward`] multiplies it by all rows,
+//! while the weights stream by in order; each is read once per chunk, and used for 16 examples. The sums of a tile are
+//! loaded and stored once per block, after [`BLOCK`] multiply-adds per lane. [`Backward`] takes two vectors of features
+//! of all examples, 12 KiB for a mini-batch of 100, and uses them for all rows.
 //!
 //! **No calls.** A kernel is fast only where its vector instructions are, so all it calls must be inlined into it. Hence
 //! `inline(always)` here, and loops over indices: a zipped `chunks_exact` is a call, unless link-time optimisation removes
@@ -32,42 +38,57 @@ mod loss;
 mod math;
 mod normalise;
 
-pub use backward::{Backward, RowStep, WeightOutput};
-pub use forward::Forward;
+pub use backward::{Backward, DlogitTile, RowStep, Update, WeightOutput};
+pub use forward::{Forward, Logits, SumTile};
 pub use loss::Losses;
 pub use normalise::{IMAGE_WIDTH, Image, Normalise};
 
-/// Features per panel: four AVX-512 vectors, eight AVX2 vectors.
-pub const PANEL: usize = 64;
-/// Partial sums per logit, and examples per call of [`Losses`]: the lanes of the widest vector.
+use pulp::Arch;
+
+/// Features per group, partial sums per logit, and examples per call of [`Losses`]: the lanes of the widest vector, a
+/// cache line.
 pub const LANES: usize = 16;
-/// Class rows per tile; a divisor of the ten classes of CIFAR-10.
-pub const ROWS: usize = 5;
-/// The number of class rows is padded to a multiple of this: whole tiles, and whole vectors of sums in [`Forward`].
-pub const ROW_MULTIPLE: usize = 2 * ROWS;
-/// Largest number of examples per call of [`Forward`]: with their 96 KiB of `x`, two threads leave half of a
-/// second-level cache of 1 MiB to the weights.
-pub const CHUNK: usize = 8;
-/// Number of examples that [`Backward`] sums before it adds them to the total, so that the rounding error of a large
+/// The number of groups is padded to a multiple of this: two of the widest vectors, a row of an image.
+pub const GROUPS: usize = 2;
+/// Rows per tile; the classes of CIFAR-10.
+pub const ROWS: usize = 10;
+/// Largest number of examples per call of [`Forward`] and [`Losses`]: one per lane.
+pub const CHUNK: usize = LANES;
+/// Groups per block: the features of a chunk are 24 KiB of a first-level cache of 32 KiB; the rest is for the weights.
+pub const BLOCK: usize = 24;
+/// Number of examples whose gradients are summed before they are added to the total, so that the rounding error of a large
 /// batch stays near that of a small one.
 pub const SUM_BLOCK: usize = 128;
 
-/// [`PANEL`] features of one example or one class row, aligned to a cache line.
-#[repr(align(64))]
-#[derive(Clone, Copy, Debug)]
-pub struct Panel(pub [f32; PANEL]);
-
-/// [`LANES`] numbers: the partial sums of one logit, or one quantity of that many examples.
+/// [`LANES`] numbers: a group of features of one example or one class row, the partial sums of one logit, or one quantity
+/// of that many examples.
 #[repr(align(64))]
 #[derive(Clone, Copy, Debug)]
 pub struct Lanes(pub [f32; LANES]);
 
-impl Panel {
-    /// Zero in every feature.
-    pub const ZERO: Self = Self([0.0; PANEL]);
-}
+/// One group of the features of each example of a chunk. An odd number, because addresses 4 KiB apart share one place in
+/// the first-level cache.
+pub type Column = [Lanes; CHUNK + 1];
+
+/// One group of the weights of [`ROWS`] rows.
+pub type Tile = [Lanes; ROWS];
 
 impl Lanes {
     /// Zero in every lane.
     pub const ZERO: Self = Self([0.0; LANES]);
+}
+
+/// The instruction sets that this processor has and the kernels are compiled for, by name, the shortest vectors first.
+/// The numbers are the same on all of them.
+pub fn instruction_sets() -> Vec<(&'static str, Arch)> {
+    let sets = [
+        ("scalar", Some(Arch::Scalar)),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        ("AVX2", pulp::x86::V3::try_new().map(Arch::V3)),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        ("AVX-512", pulp::x86::V4::try_new().map(Arch::V4)),
+        #[cfg(target_arch = "aarch64")]
+        ("NEON", pulp::aarch64::Neon::try_new().map(Arch::Neon)),
+    ];
+    sets.into_iter().filter_map(|(name, arch)| Some((name, arch?))).collect()
 }

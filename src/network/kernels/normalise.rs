@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
-use super::{PANEL, Panel};
+use super::{Column, GROUPS, LANES};
 
-/// Pixels per row of an image that can be mirrored; the compiler turns the mirroring of a known width into vectors.
+/// Pixels per row of an image that can be mirrored.
 pub const IMAGE_WIDTH: usize = 32;
+
+/// Pixels per step: a row of an image, the features of [`GROUPS`] groups. A short loop of a known length is what the
+/// compiler turns into vectors.
+const WIDTH: usize = GROUPS * LANES;
 
 /// The pixels of an example.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,9 +22,33 @@ pub struct Image<'a> {
     pub flip: bool,
 }
 
-/// x = pixel · scale + offset, rounded once, for some panels of some images.
+impl Image<'_> {
+    /// Asks the processor to fetch the pixels of `groups` into its second-level cache while it goes on with something
+    /// else; where [`pulp`] offers no such instruction, it does nothing.
+    pub fn prefetch(&self, arch: Arch, groups: &Range<usize>) {
+        let end = self.pixels.len();
+        let pixels = &self.pixels[end.min(groups.start * LANES)..end.min(groups.end * LANES)];
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            const LINE: usize = 64;
+            const SECOND_LEVEL: i32 = 2;
+            let sse = match arch {
+                Arch::V3(simd) => simd.sse,
+                Arch::V4(simd) => simd.sse,
+                _ => return,
+            };
+            for line in pixels.chunks(LINE) {
+                sse._mm_prefetch::<SECOND_LEVEL>(line.as_ptr().cast());
+            }
+        }
+        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+        let _ = (arch, pixels);
+    }
+}
+
+/// x = pixel · scale + offset, rounded once, for some groups of features of up to [`CHUNK`](super::CHUNK) images.
 ///
-/// The loop takes all images of one panel, then of the next: it reads `scale` and `offset` once, and each image is a
+/// The loop takes all images of one step, then of the next: it loads `scale` and `offset` once, and each image is a
 /// separate stream that the processor prefetches while it works on the others.
 pub struct Normalise<'a> {
     /// (examples).
@@ -29,94 +57,75 @@ pub struct Normalise<'a> {
     pub scale: &'a [f32],
     /// (d).
     pub offset: &'a [f32],
-    /// The panels to compute.
-    pub panels: Range<usize>,
-    /// (examples, stride): `panels` of each example are overwritten.
-    pub x: &'a mut [Panel],
-    /// Panels from one example to the next.
-    pub stride: usize,
+    /// The first group of features, a multiple of [`GROUPS`].
+    pub first: usize,
+    /// (groups), a multiple of [`GROUPS`]: overwritten for each of the examples.
+    pub x: &'a mut [Column],
 }
 
 impl WithSimd for Normalise<'_> {
     type Output = ();
 
-    // A plain loop suffices here and for `exp` and `ln`: the compiler turns it into vectors.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (full_scale, rest_of_scale) = self.scale.as_chunks::<PANEL>();
-        let (full_offset, rest_of_offset) = self.offset.as_chunks::<PANEL>();
-        for (i, p) in self.panels.enumerate() {
-            let images = self.images.iter().enumerate();
-            if let (Some(&scale), Some(&offset)) = (full_scale.get(p), full_offset.get(p)) {
-                // Copies stay in registers; references would be read again for each image.
-                for (e, image) in images {
-                    self.x[e * self.stride + i] = full_panel(image, p, scale, offset);
+        const { assert!(WIDTH == IMAGE_WIDTH) };
+        let first = self.first / GROUPS;
+        let (scale, last_scale) = self.scale.as_chunks();
+        let (offset, last_offset) = self.offset.as_chunks();
+        let (x, _) = self.x.as_chunks_mut::<GROUPS>();
+        for i in 0..x.len() {
+            let [lower, upper] = &mut x[i];
+            if first + i == scale.len() {
+                for (e, image) in self.images.iter().enumerate() {
+                    let (_, pixels) = image.pixels.as_chunks::<WIDTH>();
+                    let features = normalised(padded(pixels), &padded(last_scale), &padded(last_offset));
+                    (lower[e].0, upper[e].0) = halves(&features);
                 }
-            } else {
-                for (e, image) in images {
-                    self.x[e * self.stride + i] = last_panel(image, p, rest_of_scale, rest_of_offset);
+                return;
+            }
+            // Copies stay in registers; references would be read again for each image.
+            let (scale, offset) = (scale[first + i], offset[first + i]);
+            for e in 0..self.images.len().min(lower.len()) {
+                let image = &self.images[e];
+                let mut pixels = image.pixels.as_chunks().0[first + i];
+                if image.flip {
+                    pixels = reversed(pixels);
                 }
+                let features = normalised(pixels, &scale, &offset);
+                (lower[e].0, upper[e].0) = halves(&features);
             }
         }
     }
 }
 
 #[inline(always)]
-fn full_panel(image: &Image, p: usize, scale: [f32; PANEL], offset: [f32; PANEL]) -> Panel {
-    let mut pixels = &image.pixels.as_chunks::<PANEL>().0[p];
-    let mirrored;
-    if image.flip {
-        mirrored = mirror(pixels);
-        pixels = &mirrored.0;
-    }
-    let mut x = Panel::ZERO;
-    for f in 0..PANEL {
-        x.0[f] = f32::from(pixels[f]).mul_add(scale[f], offset[f]);
+fn halves(features: &[f32; WIDTH]) -> ([f32; LANES], [f32; LANES]) {
+    let (halves, _) = features.as_chunks();
+    (halves[0], halves[1])
+}
+
+#[inline(always)]
+fn normalised(pixels: [u8; WIDTH], scale: &[f32; WIDTH], offset: &[f32; WIDTH]) -> [f32; WIDTH] {
+    let mut x = [0.0; WIDTH];
+    for f in 0..WIDTH {
+        x[f] = f32::from(pixels[f]).mul_add(scale[f], offset[f]);
     }
     x
 }
 
-/// The last panel of a row, when it is not full.
-fn last_panel(image: &Image, p: usize, scale: &[f32], offset: &[f32]) -> Panel {
-    let pixels = &image.pixels[p * PANEL..];
-    let mut x = Panel::ZERO;
-    for f in 0..pixels.len() {
-        let pixel = pixels[if image.flip { mirrored(f) } else { f }];
-        x.0[f] = f32::from(pixel).mul_add(scale[f], offset[f]);
-    }
-    x
-}
-
-/// The place of pixel `f` of a panel in the mirror image: its place in its row, counted from the other end.
+/// A row of an image, mirrored.
 #[inline(always)]
-const fn mirrored(f: usize) -> usize {
-    const { assert!(IMAGE_WIDTH.is_power_of_two() && PANEL.is_multiple_of(IMAGE_WIDTH)) };
-    f ^ (IMAGE_WIDTH - 1)
+fn reversed(pixels: [u8; WIDTH]) -> [u8; WIDTH] {
+    let mut mirror = [0; WIDTH];
+    for f in 0..WIDTH {
+        mirror[f] = pixels[WIDTH - 1 - f];
+    }
+    mirror
 }
 
-/// A panel of pixels, aligned so that it can be read again right after it was written.
-#[repr(align(64))]
-struct Pixels([u8; PANEL]);
-
-#[inline(always)]
-fn mirror(pixels: &[u8; PANEL]) -> Pixels {
-    let mut image = Pixels([0; PANEL]);
-    for f in 0..PANEL {
-        image.0[f] = pixels[mirrored(f)];
-    }
-    image
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mirror;
-
-    #[test]
-    fn mirroring_a_panel_reverses_each_of_its_two_rows() {
-        let panel = std::array::from_fn(|f| f as u8);
-        let mirror = mirror(&panel).0;
-        assert_eq!(mirror[..3], [31, 30, 29]);
-        assert_eq!(mirror[31..34], [0, 63, 62]);
-        assert_eq!(super::mirror(&mirror).0, panel);
-    }
+/// The last values of a row, fewer than [`WIDTH`], with zeros after them.
+fn padded<T: Copy + Default>(last: &[T]) -> [T; WIDTH] {
+    let mut values = [T::default(); WIDTH];
+    values[..last.len()].copy_from_slice(last);
+    values
 }
