@@ -212,7 +212,13 @@ impl Args {
             say!(
                 "load {load:.2} s, train {train:.2} s, evaluate {evaluate:.2} s, write {write:.2} s, page {page:.2} s"
             );
-            say!("{}", phases.shares(timings.train + timings.evaluate));
+            let shares = phases.shares(timings.train + timings.evaluate);
+            let [normalise, forward, losses, backward, update] = shares;
+            let rest = 100.0 - shares.iter().sum::<f64>();
+            say!(
+                "training and evaluation: normalising {normalise:.1} %, forward {forward:.1} %, losses {losses:.1} %,"
+            );
+            say!("backward {backward:.1} %, update {update:.1} %, waiting and everything else {rest:.1} %");
         }
     }
 }

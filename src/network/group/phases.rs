@@ -33,16 +33,10 @@ impl Phases {
         Duration::from_nanos(self.0[phase as usize].load(Ordering::Relaxed))
     }
 
-    /// The share of each phase in the time that all threads of the pool had during `wall`, in two lines.
-    pub fn shares(&self, wall: Duration) -> String {
+    /// The share of each phase, in percent, in the time that all threads of the pool had during `wall`.
+    pub fn shares(&self, wall: Duration) -> [f64; Phase::ALL.len()] {
         let available = wall.as_secs_f64() * rayon::current_num_threads() as f64;
-        let share = |phase| 100.0 * self.time(phase).as_secs_f64() / available;
-        let [normalise, forward, losses, backward, update] = Phase::ALL.map(share);
-        let rest = 100.0 - (normalise + forward + losses + backward + update);
-        format!(
-            "training and evaluation: normalising {normalise:.1} %, forward {forward:.1} %, losses {losses:.1} %,\n\
-             backward {backward:.1} %, update {update:.1} %, waiting and everything else {rest:.1} %"
-        )
+        Phase::ALL.map(|phase| 100.0 * self.time(phase).as_secs_f64() / available)
     }
 }
 
