@@ -3,20 +3,14 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
-use std::sync::{Mutex, Once, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Once;
 
 use onelayer::files::raster;
-use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::targets::Outcome;
-
-#[global_allocator]
-static HEAP: PeakAlloc = PeakAlloc;
-
-/// Memory is counted for the whole process, so only one test may run at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// The outcomes of the inputs of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,8 +47,6 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     limit: impl Fn(&[u8]) -> usize,
     target: impl Fn(&[u8]) -> Outcome,
 ) -> Result<Tally, String> {
-    // A poisoned lock means that another test failed, which it reports itself.
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Reporting a decoder's caught panic would take memory, and much of it with RUST_BACKTRACE. The program is silent too.
     static SILENCE: Once = Once::new();
     SILENCE.call_once(raster::silence_caught_panics);
@@ -64,10 +56,7 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
     let tally = RefCell::new(Tally::default());
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
         .run(&inputs, |bytes| {
-            HEAP.reset_peak_usage();
-            let before = HEAP.current_usage();
-            let outcome = target(&bytes);
-            let memory = HEAP.peak_usage().saturating_sub(before);
+            let (outcome, memory) = measured(|| target(&bytes));
             let (limit, length) = (limit(&bytes), bytes.len());
             prop_assert!(memory <= limit, "{memory} bytes of memory for an input of {length}, which may take {limit}");
             let mut tally = tally.borrow_mut();
@@ -80,6 +69,18 @@ pub fn try_hold<I: Strategy<Value = Vec<u8>>>(
         })
         .map_err(|e| e.to_string())?;
     Ok(tally.into_inner())
+}
+
+/// The result of `run`, and the most bytes that this thread had allocated for it at once. What `run` does on other threads
+/// is not counted, so that tests can run side by side.
+fn measured<R>(run: impl FnOnce() -> R) -> (R, usize) {
+    let mut result = None;
+    // A panic must not pass through the counter, which would go on counting.
+    let memory = allocation_counter::measure(|| result = Some(catch_unwind(AssertUnwindSafe(run)))).bytes_max;
+    match result.expect("it has run") {
+        Ok(result) => (result, memory as usize),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// [`try_hold`] for a target that must pass. At least one case in a hundred must be read and one in a hundred refused,

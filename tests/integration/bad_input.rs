@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use assert_cmd::prelude::*;
 use onelayer::files::npz::{self, Elements};
 use tempfile::TempDir;
 
@@ -20,8 +19,7 @@ impl Results {
 
     /// Runs `train` with `arguments`; it must end with `code`, print each of `words` in one line, and change nothing.
     fn refuse(&self, arguments: &[&str], code: i32, words: &[&str]) {
-        let output = Command::cargo_bin("onelayer")
-            .unwrap()
+        let output = Command::new(crate::program())
             .args(["train", "--dataset", "sample", "--epochs", "1", "--out"])
             .arg(self.0.path())
             .args(arguments)
@@ -99,8 +97,7 @@ fn invalid_decays_and_configurations_are_refused() {
 fn zero_epochs_are_refused() {
     // Not with `Results::refuse`, which gives --epochs too: clap refuses a repeated option.
     let out = tempfile::tempdir().unwrap();
-    let output = Command::cargo_bin("onelayer")
-        .unwrap()
+    let output = Command::new(crate::program())
         .args(["train", "--dataset", "sample", "--epochs", "0", "--out"])
         .arg(out.path())
         .output()
@@ -129,8 +126,7 @@ fn unknown_and_overlapping_batches_are_refused() {
     let refuse = |arguments: &[&str], words: &[&str]| {
         let arguments = [&["--data-dir", "nowhere"], arguments].concat();
         // Not with `Results::refuse`, which gives --dataset too: clap refuses a repeated option.
-        let output = Command::cargo_bin("onelayer")
-            .unwrap()
+        let output = Command::new(crate::program())
             .args(["train", "--out"])
             .arg(results.0.path())
             .args(&arguments)
@@ -210,12 +206,8 @@ fn an_output_folder_that_cannot_be_written_is_refused_first() {
     let file = folder.path().join("file");
     fs::write(&file, "in the way").unwrap();
     for out in [file.clone(), file.join("below")] {
-        let output = Command::cargo_bin("onelayer")
-            .unwrap()
-            .args(["train", "--dataset", "sample", "--out"])
-            .arg(&out)
-            .output()
-            .unwrap();
+        let output =
+            Command::new(crate::program()).args(["train", "--dataset", "sample", "--out"]).arg(&out).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr.contains("--out") && stderr.contains("file") && stderr.lines().count() == 1, "{stderr}");

@@ -4,13 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use assert_cmd::prelude::*;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
 
 fn onelayer(arguments: &[&str]) -> Output {
-    Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap()
+    Command::new(crate::program()).args(arguments).output().unwrap()
 }
 
 /// Models of the report's settings, trained on the sample for one epoch.

@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use assert_cmd::prelude::*;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::outcomes;
@@ -42,7 +41,7 @@ fn installed(command: &str, arguments: &[&str]) -> bool {
 }
 
 fn onelayer(arguments: &[&str]) -> Output {
-    let output = Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap();
+    let output = Command::new(crate::program()).args(arguments).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {stderr}");
     output
@@ -187,7 +186,7 @@ fn the_man_pages_are_of_the_program_and_of_its_commands() {
     let train = page(&["train"]);
     assert!(train.contains("batch\\-size") && train.contains("Examples:"), "{train}");
     for arguments in [["man", "nonsense"], ["bash", "train"]] {
-        let output = Command::cargo_bin("onelayer").unwrap().arg("generate").args(arguments).output().unwrap();
+        let output = Command::new(crate::program()).arg("generate").args(arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");

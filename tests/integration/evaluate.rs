@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use assert_cmd::prelude::*;
 use onelayer::evaluate::table::{ClassRow, read_confusion};
 use onelayer::files::csv;
 use onelayer::train::model::ModelFile;
@@ -12,13 +11,7 @@ use onelayer::train::table::SummaryRow;
 use tempfile::TempDir;
 
 fn onelayer(arguments: &[&str], out: &Path) -> Output {
-    Command::cargo_bin("onelayer")
-        .unwrap()
-        .args(arguments)
-        .args(["--dataset", "sample", "--out"])
-        .arg(out)
-        .output()
-        .unwrap()
+    Command::new(crate::program()).args(arguments).args(["--dataset", "sample", "--out"]).arg(out).output().unwrap()
 }
 
 /// A results folder with the model of one setting.

@@ -913,7 +913,7 @@ fn two_at_once_download_once() {
 
 /// `onelayer fetch` into `dir`.
 fn program(dir: &Path) -> Command {
-    let mut command = Command::cargo_bin("onelayer").unwrap();
+    let mut command = Command::new(crate::program());
     command.args(["fetch", "--data-dir"]).arg(dir);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name.to_lowercase());

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use assert_cmd::prelude::*;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
@@ -260,8 +259,7 @@ fn a_mistake_in_the_penalty_leaves_the_data_term_passing() {
 #[test]
 fn the_command_passes_on_the_sample_and_writes_its_table() {
     let out = tempfile::tempdir().unwrap();
-    let output = Command::cargo_bin("onelayer")
-        .unwrap()
+    let output = Command::new(crate::PROGRAM)
         .args(["gradcheck", "--dataset", "sample", "--differences", "20", "--out"])
         .arg(out.path())
         .output()

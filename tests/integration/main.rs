@@ -1,6 +1,8 @@
 //! The tests of the library and of the program from outside. They are one binary, because linking each file by itself takes
 //! longer than the tests.
 
+use std::path::PathBuf;
+
 mod browser;
 #[path = "../common/mod.rs"]
 mod common;
@@ -30,3 +32,12 @@ mod spreadsheet;
 mod statistics;
 mod terminal;
 mod train;
+
+/// The program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_onelayer");
+
+/// The program, without libtorch if there is one. The other takes 0.4 s more to start, so `tests/run.sh` builds both, for the
+/// tests that don't need libtorch.
+fn program() -> PathBuf {
+    std::env::var_os("ONELAYER_WITHOUT_LIBTORCH").unwrap_or_else(|| PROGRAM.into()).into()
+}

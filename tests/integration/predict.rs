@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use assert_cmd::prelude::*;
 use onelayer::dataset::cifar10::{CLASS_NAMES, PLANE};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
@@ -37,7 +36,7 @@ impl Pictures {
 }
 
 fn onelayer(arguments: &[&str], images: &[PathBuf]) -> Output {
-    Command::cargo_bin("onelayer").unwrap().args(["predict", MODEL]).args(arguments).args(images).output().unwrap()
+    Command::new(crate::program()).args(["predict", MODEL]).args(arguments).args(images).output().unwrap()
 }
 
 /// The table of `images`.
@@ -250,7 +249,7 @@ fn the_dialect_applies_to_the_table_and_is_refused_for_charts() {
 #[test]
 fn a_file_that_is_not_a_model_is_refused() {
     for (model, words) in [("Cargo.toml", "must be a model_*.safetensors"), ("nowhere", "cannot read MODEL nowhere")] {
-        let output = Command::cargo_bin("onelayer").unwrap().args(["predict", model, "a.png"]).output().unwrap();
+        let output = Command::new(crate::program()).args(["predict", model, "a.png"]).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr.starts_with("error: ") && stderr.contains(words), "{stderr}");

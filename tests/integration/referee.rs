@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use assert_cmd::prelude::*;
 use onelayer::files::npz::{self, Elements, Npz};
 use onelayer::gradcheck::referee::{self, Quantity, Submission};
 use onelayer::gradcheck::{Derivatives, KERNELS, PASSES, Problem};
@@ -176,8 +175,7 @@ impl Desk {
     fn new(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("problem.npz");
-        let output = Command::cargo_bin("onelayer")
-            .unwrap()
+        let output = Command::new(crate::program())
             .args(["gradcheck", "--dataset", "sample", "--export"])
             .arg(&path)
             .args(options)
@@ -193,8 +191,7 @@ impl Desk {
 
     /// Runs the referee on the file `name`.
     fn referee(&self, name: &str) -> Output {
-        Command::cargo_bin("onelayer")
-            .unwrap()
+        Command::new(crate::program())
             .current_dir(self.folder.path())
             .args(["gradcheck", "--grads", name])
             .output()
@@ -505,8 +502,7 @@ fn invalid_problems_are_refused_in_one_line() {
     ];
     let judge = |arrays: &[(&str, &[usize], Elements)]| {
         fs::write(&path, npz::write(arrays).unwrap()).unwrap();
-        Command::cargo_bin("onelayer")
-            .unwrap()
+        Command::new(crate::program())
             .args(["gradcheck", "--grads", "nowhere.npz", "--problem"])
             .arg(&path)
             .output()
@@ -548,8 +544,7 @@ fn invalid_problems_are_refused_in_one_line() {
 fn an_invalid_export_is_refused_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let refuse = |options: &[&str], words: &str| {
-        let output = Command::cargo_bin("onelayer")
-            .unwrap()
+        let output = Command::new(crate::program())
             .args(["gradcheck", "--dataset", "sample", "--export"])
             .arg(folder.path().join("problem.npz"))
             .args(options)
@@ -575,8 +570,7 @@ fn equal_options_export_equal_bytes_and_another_seed_exports_others() {
 fn a_problem_at_a_model_has_its_parameters() {
     let out = tempfile::tempdir().unwrap();
     let options = ["train", "--dataset", "sample", "--epochs", "1", "--eta"];
-    let train = Command::cargo_bin("onelayer")
-        .unwrap()
+    let train = Command::new(crate::program())
         .args(options)
         .args(["0.01", "--quiet", "--out"])
         .arg(out.path())

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use assert_cmd::prelude::*;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::sample;
 use onelayer::evaluate::outcomes;
@@ -23,7 +22,7 @@ const FILES: [&str; 5] = [
 ];
 
 fn onelayer(arguments: &[&str]) -> Output {
-    Command::cargo_bin("onelayer").unwrap().args(arguments).output().unwrap()
+    Command::new(crate::program()).args(arguments).output().unwrap()
 }
 
 /// Replicates one epoch on the sample into `out`, and returns the printed text.
@@ -207,8 +206,7 @@ fn after_a_signal_the_replication_is_resumed_to_the_same_bytes() {
     let [whole, part] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let job = ["--seeds", "60", "--setting", "0,0.001"];
     replicate(whole.path(), &job);
-    let mut running = Command::cargo_bin("onelayer")
-        .unwrap()
+    let mut running = Command::new(crate::program())
         .args(["replicate", "--dataset", "sample", "--epochs", "1", "--quiet", "--out"])
         .arg(part.path())
         .args(job)
@@ -317,7 +315,7 @@ fn invalid_jobs_are_refused_before_anything_is_written() {
 fn the_shards_of_the_slurm_job_array_can_be_merged() {
     let folder = tempfile::tempdir().unwrap();
     let shards = folder.path().join("shards");
-    let program = assert_cmd::cargo::cargo_bin("onelayer");
+    let program = crate::program();
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut tables = Vec::new();
     for task in 1..=3 {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::browser::Browser;
-use assert_cmd::prelude::*;
 use onelayer::files::csv;
 use onelayer::train::table::CurveRow;
 use serde_json::json;
@@ -16,7 +15,7 @@ const EPOCHS: usize = 5;
 const SETTING: &str = "lambda0.1_eta0.001";
 
 fn onelayer(arguments: &[&str], out: &Path) -> Output {
-    Command::cargo_bin("onelayer").unwrap().args(arguments).arg("--out").arg(out).output().unwrap()
+    Command::new(crate::program()).args(arguments).arg("--out").arg(out).output().unwrap()
 }
 
 /// A folder in which the four settings were trained on the sample.

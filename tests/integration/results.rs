@@ -7,11 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use assert_cmd::prelude::*;
-
 /// `onelayer` with `arguments`.
 pub fn onelayer(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("onelayer").unwrap();
+    let mut command = Command::new(crate::program());
     command.args(arguments);
     command
 }

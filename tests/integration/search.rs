@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use assert_cmd::prelude::*;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::{Scores, outcomes};
@@ -20,8 +19,7 @@ use tempfile::TempDir;
 const SPACE: [&str; 8] = ["--lambda", "0.001,0.1", "--eta", "0.003,0.03", "--loss", "softmax", "--flip", "0,0.5"];
 
 fn onelayer(command: &str, arguments: &[&str], out: &Path) -> Output {
-    Command::cargo_bin("onelayer")
-        .unwrap()
+    Command::new(crate::program())
         .args([command, "--dataset", "sample", "--quiet", "--out"])
         .arg(out)
         .args(arguments)
@@ -106,8 +104,7 @@ fn train_reads_the_best_setting_and_ends_with_the_same_model() {
     let (out, _) = succeed(&[]);
     let toml = out.path().join("best.toml");
     let again = tempfile::tempdir().unwrap();
-    let output = Command::cargo_bin("onelayer")
-        .unwrap()
+    let output = Command::new(crate::program())
         .args(["train", "--quiet", "--config"])
         .arg(&toml)
         .arg("--out")
@@ -120,8 +117,7 @@ fn train_reads_the_best_setting_and_ends_with_the_same_model() {
     assert_eq!(model(&again.path().join(name)), best);
 
     // The command line takes precedence over the file.
-    let output = Command::cargo_bin("onelayer")
-        .unwrap()
+    let output = Command::new(crate::program())
         .args(["train", "--quiet", "--seed", "7", "--loss", "bce", "--config"])
         .arg(&toml)
         .arg("--out")
@@ -188,8 +184,7 @@ fn an_interrupted_search_is_resumed_to_the_same_numbers() {
     assert!(long(&["--resume"], whole.path()).status.success());
 
     let out = tempfile::tempdir().unwrap();
-    let child = Command::cargo_bin("onelayer")
-        .unwrap()
+    let child = Command::new(crate::program())
         .args(["search", "--dataset", "sample", "--quiet", "--out"])
         .arg(out.path())
         .args(EPOCHS)
@@ -225,7 +220,7 @@ fn merged_shards_equal_one_process() {
     assert!(!out.path().join("best.toml").exists(), "a shard retrains nothing");
     let tables: Vec<_> = (1..=3).map(|i| out.path().join(format!("search_shard{i}of3.csv"))).collect();
     let merge = |tables: &[PathBuf]| {
-        let mut merge = Command::cargo_bin("onelayer").unwrap();
+        let mut merge = Command::new(crate::program());
         merge.arg("merge").args(tables).arg("--out").arg(out.path());
         merge.output().unwrap()
     };

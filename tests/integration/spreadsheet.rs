@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assert_cmd::prelude::*;
 use calamine::{Data, Reader, Xlsx, open_workbook};
 use tempfile::TempDir;
 
@@ -38,14 +37,13 @@ impl Office {
     fn tables(&self, dialect: &str) -> Vec<PathBuf> {
         let out = self.home.path().join(dialect);
         for arguments in [["train", "--epochs", "2"], ["gradcheck", "--differences", "1"]] {
-            Command::cargo_bin("onelayer")
-                .unwrap()
+            let status = Command::new(crate::program())
                 .args(arguments)
                 .args(["--dataset", "sample", "--quiet"])
                 .args(["--csv-dialect", dialect, "--out"])
                 .arg(&out)
-                .assert()
-                .success();
+                .status();
+            assert!(status.unwrap().success(), "{arguments:?}");
         }
         let files = fs::read_dir(out).unwrap().map(|file| file.unwrap().path());
         files.filter(|path| path.extension().unwrap() == "csv").collect()

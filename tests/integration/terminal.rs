@@ -2,12 +2,11 @@
 
 use std::process::{Command, Output};
 
-use assert_cmd::cargo::cargo_bin;
 use tempfile::TempDir;
 
 /// `train` on the sample, with `arguments`.
 fn train(out: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = Command::new(cargo_bin("onelayer"));
+    let mut command = Command::new(crate::program());
     command.args(["train", "--dataset", "sample", "--epochs", "3", "--out"]).arg(out.path()).args(arguments);
     command
 }
@@ -96,7 +95,7 @@ fn the_lines_of_a_terminal_are_separated() {
 #[test]
 fn output_into_a_pipe_has_no_control_characters() {
     let out = tempfile::tempdir().unwrap();
-    let mut gradcheck = Command::new(cargo_bin("onelayer"));
+    let mut gradcheck = Command::new(crate::program());
     gradcheck.args(["gradcheck", "--dataset", "sample", "--differences", "1", "--out"]).arg(out.path());
     for command in [&mut train(&out, &[]), &mut gradcheck] {
         let output = command.output().unwrap();

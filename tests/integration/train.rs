@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use assert_cmd::prelude::*;
 use onelayer::Error;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, Splits, sample};
@@ -76,8 +75,7 @@ impl Observer for StopAfter {
 }
 
 fn onelayer(arguments: &[&str], out: &Path) -> Output {
-    Command::cargo_bin("onelayer")
-        .unwrap()
+    Command::new(crate::program())
         .args(["train", "--dataset", "sample", "--quiet", "--out"])
         .arg(out)
         .args(arguments)
