@@ -277,7 +277,7 @@ fn encode_png((width, height): (u32, u32), pixels: &[u8]) -> Vec<u8> {
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    encoder.set_compression(png::Compression::Balanced);
     encoder
         .write_header()
         .and_then(|mut writer| {
