@@ -321,9 +321,13 @@ impl Scratch {
                 None => &mut self.x[..block.len()],
             };
             examples.features(arch, range.clone(), &images[..n], first, x);
-            // While this block is multiplied, memory delivers the same block of the next images.
-            for i in range.end..examples.len().min(range.end + n) {
-                examples.image(i).prefetch(arch, &block);
+            // While this block is multiplied, memory delivers the pixels of the next.
+            if block.end < groups {
+                let next = block.end..groups.min(block.end + BLOCK);
+                images[..n].iter().for_each(|image| image.prefetch(arch, &next));
+            } else {
+                let next = range.end..examples.len().min(range.end + n);
+                next.for_each(|i| examples.image(i).prefetch(arch, &(0..groups.min(BLOCK))));
             }
             stopwatch.lap(Phase::Normalise);
             let mut sums = &mut self.sums[..];
