@@ -17,6 +17,7 @@ mod fma;
 mod tensor_ops;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use cifar10::{Cifar10, all_threads, pool};
@@ -25,8 +26,8 @@ use onelayer::evaluate::Scores;
 use onelayer::gradcheck::Problem;
 use onelayer::gradcheck::autograd::{AutogradTrainer, Tensors};
 use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::network::Parameters;
 use onelayer::network::kernels::instruction_sets;
+use onelayer::network::{Parameters, Phase};
 use onelayer::train::{SplitScores, epoch_order};
 use pulp::Arch;
 use tensor_ops::TensorOpsTrainer;
@@ -57,13 +58,20 @@ fn compare(data: &Cifar10, tensors: &Splits, threads: usize) -> bool {
     // The last set is the one that the program uses. Without vectors the job would take minutes.
     for (name, arch) in instruction_sets().into_iter().skip(1) {
         let before = fma_rate(arch, threads);
+        let phases = Arc::default();
         let began = Instant::now();
-        runs = pool.install(|| data.train(arch, &Setting::REPORT, Schedule::REPORT.epochs));
-        let seconds = began.elapsed().as_secs_f64();
+        runs = pool.install(|| data.train(arch, &phases, &Setting::REPORT, Schedule::REPORT.epochs));
+        let wall = began.elapsed();
+        let seconds = wall.as_secs_f64();
         let rate = before.max(fma_rate(arch, threads));
         let gflops = flops(data) / seconds / 1e9;
         let share = 100.0 * gflops / rate;
         println!("  onelayer, {name:17}  {seconds:7.2} s, {gflops:.1} GFLOP/s, {share:.0} % of the loop's {rate:.1}");
+        let shares = pool.install(|| phases.shares(wall));
+        for (phase, share) in Phase::ALL.iter().zip(shares) {
+            print!("    {phase:?} {share:.1} %");
+        }
+        println!("    waiting and everything else {:.1} %", 100.0 - shares.iter().sum::<f64>());
         ours.push(seconds);
     }
     let by_tensor_operations = tensors.train(data.start(), TensorOpsTrainer::new);

@@ -7,6 +7,7 @@
 mod cifar10;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -99,5 +100,5 @@ fn epochs_on(bencher: Bencher, arch: Arch, settings: &[Setting], epochs: usize, 
     let pool = pool(threads);
     bencher
         .counter(ItemsCount::new(settings.len() * epochs))
-        .bench_local(|| pool.install(|| data.train(arch, black_box(settings), epochs)));
+        .bench_local(|| pool.install(|| data.train(arch, &Arc::default(), black_box(settings), epochs)));
 }

@@ -1,12 +1,13 @@
 //! The real data and the training that is measured.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use onelayer::dataset::cifar10::{BatchFile, DEFAULT_DIR};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Splits, store};
 use onelayer::hyperparameters::{Schedule, Setting};
-use onelayer::network::Parameters;
+use onelayer::network::{Parameters, Phases};
 use onelayer::train::{Data, Run, Trainer, random_start};
 use pulp::Arch;
 use rayon::ThreadPool;
@@ -29,12 +30,12 @@ impl Cifar10 {
         random_start(self.splits.train.dims(), Schedule::REPORT.seed)
     }
 
-    pub fn train(&self, arch: Arch, settings: &[Setting], epochs: usize) -> Vec<Run> {
+    pub fn train(&self, arch: Arch, phases: &Arc<Phases>, settings: &[Setting], epochs: usize) -> Vec<Run> {
         let schedule = Schedule { epochs, ..Schedule::REPORT };
         let data =
             Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer };
         let trainer = Trainer::new(data, settings, &schedule, &self.start()).expect("the schedule fits the data");
-        let (runs, _) = trainer.with_arch(arch).train(&mut ()).expect("nothing interrupts it");
+        let (runs, _) = trainer.with_arch(arch).with_phases(phases).train(&mut ()).expect("nothing interrupts it");
         runs
     }
 }
