@@ -1,7 +1,7 @@
 //! The kernels: the arithmetic of training, written for the vector units of the processor.
 //!
 //! n examples, d features, and the class rows of all members of a stack, one below the other. The kernels are written
-//! once, over the vectors of [`pulp`], and compiled for each instruction set; [`Arch`](pulp::Arch) chooses one at run
+//! once, over the vectors of [`pulp`], and compiled for each instruction set; [`Arch`] chooses one at run
 //! time.
 //!
 //! **Layout.** Features are cut into *groups* of [`LANES`], a cache line, and padded with zeros; rows into tiles of
