@@ -10,6 +10,7 @@
 //! members, over examples (forward) and over features (backward), never within a sum.
 
 mod phases;
+mod scratch;
 mod stack;
 
 use std::borrow::Borrow;
@@ -20,7 +21,8 @@ use rayon::prelude::*;
 
 use self::phases::Stopwatch;
 pub use self::phases::{Phase, Phases};
-use self::stack::{Scratch, Stack, Workspace};
+use self::scratch::Scratch;
+use self::stack::{Stack, Workspace};
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Loss, Setting};
 use crate::network::kernels::{CHUNK, WeightOutput};

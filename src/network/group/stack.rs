@@ -1,7 +1,6 @@
 //! A stack of members: their parameters in the layout of the kernels, and the passes over them.
 
 use std::borrow::Borrow;
-use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,10 +9,11 @@ use rayon::prelude::*;
 
 use super::Step;
 use super::phases::{Phase, Phases, Stopwatch};
+use super::scratch::{Labels, Scratch};
 use crate::hyperparameters::Loss;
 use crate::network::kernels::{
-    BLOCK, Backward, CHUNK, Column, DlogitTile, Forward, GROUPS, Image, LANES, Lanes, Logits, Losses, ROWS, RowStep,
-    SUM_BLOCK, SumTile, Tile, Update, WeightOutput,
+    BLOCK, Backward, CHUNK, Column, DlogitTile, GROUPS, LANES, Lanes, Logits, Losses, ROWS, RowStep, SUM_BLOCK, Tile,
+    Update, WeightOutput,
 };
 use crate::network::{Examples, Parameters};
 use crate::shape::Dims;
@@ -55,36 +55,6 @@ pub(super) struct Workspace {
     dbias: Vec<f64>,
 }
 
-/// The buffers of one thread, for the examples that it works on.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// ([`BLOCK`]): the features of one block.
-    x: Vec<Column>,
-    /// (row tiles of all stacks).
-    sums: Vec<SumTile>,
-    /// (rows of the stack): logits, then probabilities.
-    pub logits: Vec<Lanes>,
-    /// (m).
-    pub losses: Vec<Lanes>,
-    /// (m).
-    pub predictions: Vec<[u32; LANES]>,
-    /// (row tiles, [`BLOCK`]).
-    dweight: Vec<Tile>,
-}
-
-impl Scratch {
-    /// Calls `run` with the buffers of this thread.
-    pub fn with<R>(run: impl FnOnce(&mut Self) -> R) -> R {
-        thread_local! {
-            static SCRATCH: RefCell<Scratch> = RefCell::default();
-        }
-        SCRATCH.with_borrow_mut(run)
-    }
-}
-
-/// The labels of up to [`CHUNK`] examples.
-pub(super) type Labels = [u32; LANES];
-
 impl Stack {
     /// The stack of `parameters`, which have one shape and are the `members` of their group.
     pub fn new<P: Borrow<Parameters>>(members: Range<usize>, parameters: &[P]) -> Self {
@@ -111,6 +81,11 @@ impl Stack {
         let first = g / BLOCK * BLOCK;
         let width = BLOCK.min(groups(self.dims) - first);
         (first * self.tiles() + row / ROWS * width + g - first, row % ROWS)
+    }
+
+    /// The weights of a `block` of groups, (row tiles, groups of the block).
+    pub fn block(&self, block: &Range<usize>) -> &[Tile] {
+        &self.weight[block.start * self.tiles()..block.end * self.tiles()]
     }
 
     /// Number of row tiles.
@@ -291,60 +266,8 @@ impl Stack {
     }
 }
 
-impl Scratch {
-    /// The partial sums of the logits of up to [`CHUNK`] examples for the rows of all `stacks`, and the labels.
-    ///
-    /// The features are the same for each stack, and are normalised a block at a time, in the first-level cache. They are
-    /// kept in `x`, (groups), if it is wanted.
-    pub fn multiply(
-        &mut self,
-        stacks: &[Stack],
-        examples: Examples,
-        range: Range<usize>,
-        mut x: Option<&mut [Column]>,
-        stopwatch: &mut Stopwatch,
-    ) -> Labels {
-        let n = range.len();
-        let mut images = [Image::default(); CHUNK];
-        let mut labels = [0; LANES];
-        for (e, i) in range.clone().enumerate() {
-            images[e] = examples.image(i);
-            labels[e] = examples.label(i).into();
-        }
-        let (arch, groups) = (stacks[0].arch, groups(stacks[0].dims));
-        self.x.resize(BLOCK, [Lanes::ZERO; CHUNK + 1]);
-        self.sums.resize(stacks.iter().map(Stack::tiles).sum(), [[Lanes::ZERO; CHUNK]; ROWS]);
-        for first in (0..groups).step_by(BLOCK) {
-            let block = first..groups.min(first + BLOCK);
-            let x = match &mut x {
-                Some(x) => &mut x[block.clone()],
-                None => &mut self.x[..block.len()],
-            };
-            examples.features(arch, range.clone(), &images[..n], first, x);
-            // While this block is multiplied, memory delivers the pixels of the next.
-            if block.end < groups {
-                let next = block.end..groups.min(block.end + BLOCK);
-                images[..n].iter().for_each(|image| image.prefetch(arch, &next));
-            } else {
-                let next = range.end..examples.len().min(range.end + n);
-                next.for_each(|i| examples.image(i).prefetch(arch, &(0..groups.min(BLOCK))));
-            }
-            stopwatch.lap(Phase::Normalise);
-            let mut sums = &mut self.sums[..];
-            for stack in stacks {
-                let tiles = stack.tiles();
-                let weight = &stack.weight[first * tiles..block.end * tiles];
-                let of_stack = sums.split_off_mut(..tiles).expect("the sums of all stacks");
-                arch.dispatch(Forward { x, examples: n, weight, accumulate: first > 0, sums: of_stack });
-            }
-            stopwatch.lap(Phase::Forward);
-        }
-        labels
-    }
-}
-
 /// Number of groups of features in a row.
-fn groups(dims: Dims) -> usize {
+pub(super) fn groups(dims: Dims) -> usize {
     dims.features.div_ceil(LANES).next_multiple_of(GROUPS)
 }
 

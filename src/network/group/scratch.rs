@@ -1,0 +1,87 @@
+//! The buffers of a thread, and the first half of the forward pass in them.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::phases::{Phase, Stopwatch};
+use super::stack::{Stack, groups};
+use crate::network::Examples;
+use crate::network::kernels::{BLOCK, CHUNK, Column, Forward, Image, LANES, Lanes, ROWS, SumTile, Tile};
+
+/// The labels of up to [`CHUNK`] examples.
+pub(super) type Labels = [u32; LANES];
+
+/// The buffers of one thread, for the examples that it works on.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// ([`BLOCK`]): the features of one block.
+    x: Vec<Column>,
+    /// (row tiles of all stacks).
+    pub sums: Vec<SumTile>,
+    /// (rows of the stack): logits, then probabilities.
+    pub logits: Vec<Lanes>,
+    /// (m).
+    pub losses: Vec<Lanes>,
+    /// (m).
+    pub predictions: Vec<[u32; LANES]>,
+    /// (row tiles, [`BLOCK`]).
+    pub dweight: Vec<Tile>,
+}
+
+impl Scratch {
+    /// Calls `run` with the buffers of this thread.
+    pub fn with<R>(run: impl FnOnce(&mut Self) -> R) -> R {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch> = RefCell::default();
+        }
+        SCRATCH.with_borrow_mut(run)
+    }
+
+    /// The partial sums of the logits of up to [`CHUNK`] examples for the rows of all `stacks`, and the labels.
+    ///
+    /// The features are the same for each stack, and are normalised a block at a time, in the first-level cache. They are
+    /// kept in `x`, (groups), if it is wanted.
+    pub fn multiply(
+        &mut self,
+        stacks: &[Stack],
+        examples: Examples,
+        range: Range<usize>,
+        mut x: Option<&mut [Column]>,
+        stopwatch: &mut Stopwatch,
+    ) -> Labels {
+        let n = range.len();
+        let mut images = [Image::default(); CHUNK];
+        let mut labels = [0; LANES];
+        for (e, i) in range.clone().enumerate() {
+            images[e] = examples.image(i);
+            labels[e] = examples.label(i).into();
+        }
+        let (arch, groups) = (stacks[0].arch, groups(stacks[0].dims));
+        self.x.resize(BLOCK, [Lanes::ZERO; CHUNK + 1]);
+        self.sums.resize(stacks.iter().map(Stack::tiles).sum(), [[Lanes::ZERO; CHUNK]; ROWS]);
+        for first in (0..groups).step_by(BLOCK) {
+            let block = first..groups.min(first + BLOCK);
+            let x = match &mut x {
+                Some(x) => &mut x[block.clone()],
+                None => &mut self.x[..block.len()],
+            };
+            examples.features(arch, range.clone(), &images[..n], first, x);
+            // While this block is multiplied, memory delivers the pixels of the next.
+            if block.end < groups {
+                let next = block.end..groups.min(block.end + BLOCK);
+                images[..n].iter().for_each(|image| image.prefetch(arch, &next));
+            } else {
+                let next = range.end..examples.len().min(range.end + n);
+                next.for_each(|i| examples.image(i).prefetch(arch, &(0..groups.min(BLOCK))));
+            }
+            stopwatch.lap(Phase::Normalise);
+            let mut sums = &mut self.sums[..];
+            for stack in stacks {
+                let sums = sums.split_off_mut(..stack.tiles()).expect("the sums of all stacks");
+                arch.dispatch(Forward { x, examples: n, weight: stack.block(&block), accumulate: first > 0, sums });
+            }
+            stopwatch.lap(Phase::Forward);
+        }
+        labels
+    }
+}
