@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::phases::{Phase, Stopwatch};
 use super::stack::{Stack, groups};
 use crate::network::Examples;
-use crate::network::kernels::{BLOCK, CHUNK, Column, Forward, Image, LANES, Lanes, ROWS, SumTile, Tile};
+use crate::network::kernels::{BLOCK, CHUNK, Column, Forward, Image, LANES, Lanes, ROWS, SumTile, Tile, column};
 
 /// The labels of up to [`CHUNK`] examples.
 pub(super) type Labels = [u32; LANES];
@@ -57,7 +57,7 @@ impl Scratch {
             labels[e] = examples.label(i).into();
         }
         let (arch, groups) = (stacks[0].arch, groups(stacks[0].dims));
-        self.x.resize(BLOCK, [Lanes::ZERO; CHUNK + 1]);
+        self.x.resize(BLOCK, column(Lanes::ZERO));
         self.sums.resize(stacks.iter().map(Stack::tiles).sum(), [[Lanes::ZERO; CHUNK]; ROWS]);
         for first in (0..groups).step_by(BLOCK) {
             let block = first..groups.min(first + BLOCK);

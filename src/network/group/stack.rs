@@ -13,7 +13,7 @@ use super::scratch::{Labels, Scratch};
 use crate::hyperparameters::Loss;
 use crate::network::kernels::{
     BLOCK, Backward, CHUNK, Column, DlogitTile, GROUPS, LANES, Lanes, Logits, Losses, ROWS, RowStep, SUM_BLOCK, Tile,
-    Update, WeightOutput,
+    Update, WeightOutput, column,
 };
 use crate::network::{Examples, Parameters};
 use crate::shape::Dims;
@@ -153,7 +153,7 @@ impl Stack {
         let starts = part.clone().step_by(chunk);
         workspace.examples = starts.map(|first| chunk.min(part.end - first)).collect();
         let chunks = workspace.examples.len();
-        workspace.x.resize(chunks * groups(self.dims), [Lanes::ZERO; CHUNK + 1]);
+        workspace.x.resize(chunks * groups(self.dims), column(Lanes::ZERO));
         workspace.dlogits.resize(chunks * tiles, [[0.0; ROWS]; CHUNK]);
         workspace.losses.resize(n * m, 0.0);
         let x = workspace.x.par_chunks_mut(groups(self.dims));

@@ -31,25 +31,25 @@ impl WithSimd for Forward<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         for tile in 0..self.sums.len() {
             if S::REGISTER_COUNT >= 32 {
-                for e in (0..self.examples).step_by(4) {
-                    self.add_tile::<S, 4>(simd, tile, 0, e);
-                }
-                for e in (0..self.examples).step_by(4) {
-                    self.add_tile::<S, 4>(simd, tile, R, e);
-                }
+                self.add_rows::<S, 4>(simd, tile, 0);
+                self.add_rows::<S, 4>(simd, tile, R);
             } else {
-                for e in (0..self.examples).step_by(2) {
-                    self.add_tile::<S, 2>(simd, tile, 0, e);
-                }
-                for e in (0..self.examples).step_by(2) {
-                    self.add_tile::<S, 2>(simd, tile, R, e);
-                }
+                self.add_rows::<S, 2>(simd, tile, 0);
+                self.add_rows::<S, 2>(simd, tile, R);
             }
         }
     }
 }
 
 impl Forward<'_> {
+    /// The sums of [`R`] rows from `row` of a row tile, for E examples at a time.
+    #[inline(always)]
+    fn add_rows<S: Simd, const E: usize>(&mut self, simd: S, tile: usize, row: usize) {
+        for example in (0..self.examples).step_by(E) {
+            self.add_tile::<S, E>(simd, tile, row, example);
+        }
+    }
+
     /// The sums of [`R`] rows from `row` of a row tile for E examples from `example`. They stay in registers while the
     /// weights stream by; a vector of fewer than [`LANES`] lanes takes several passes, which find the same cache lines
     /// in the first-level cache.
@@ -58,6 +58,7 @@ impl Forward<'_> {
         const { assert!(CHUNK.is_multiple_of(E)) };
         let groups = self.x.len();
         let weight = &self.weight[tile * groups..][..groups];
+        // Always so; it tells the compiler that no index below is out of bounds.
         let example = example.min(CHUNK - E);
         let sums = &mut self.sums[tile];
         for pass in 0..LANES / S::F32_LANES {

@@ -70,6 +70,11 @@ pub struct Lanes(pub [f32; LANES]);
 /// the first-level cache.
 pub type Column = [Lanes; CHUNK + 1];
 
+/// A column with the same `value` for each example.
+pub const fn column(value: Lanes) -> Column {
+    [value; CHUNK + 1]
+}
+
 /// One group of the weights of [`ROWS`] rows.
 pub type Tile = [Lanes; ROWS];
 
