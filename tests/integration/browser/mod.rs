@@ -30,14 +30,7 @@ impl Browser {
             eprintln!("skipped: there is no Chromium with its chromedriver (Debian: chromium, chromium-driver)");
             return None;
         };
-        let mut driver =
-            Command::new(driver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines.find_map(|line| {
-            let line = line.unwrap();
-            Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned())
-        });
-        let port = port.unwrap().parse().unwrap();
+        let (driver, port) = (0..3).find_map(|_| start(&driver)).expect("chromedriver names its port");
         let mut window = Self { driver, port, session: "/session".into() };
         // Root needs --no-sandbox; the last ones keep the browser from using the network.
         let arguments = [
@@ -165,4 +158,20 @@ impl Drop for Browser {
 fn find(name: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH")?;
     env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Starts the driver on a port that it chooses; `None` if it ends instead, as it does when another process was given that
+/// port in the same instant.
+fn start(driver: &Path) -> Option<(Child, u16)> {
+    let mut driver = Command::new(driver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.find_map(|line| {
+        let line = line.unwrap();
+        Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned())
+    });
+    let Some(port) = port else {
+        let _ = driver.wait();
+        return None;
+    };
+    Some((driver, port.parse().unwrap()))
 }
