@@ -1,12 +1,15 @@
 //! Arrays in NumPy's `.npy` format, versions 1.0, 2.0 and 3.0
 //! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): a Python dictionary as the header, then the
-//! elements. Reads `float32`, `float64` and `int64`, in C or Fortran order and either byte order.
+//! elements. Reads numbers of every plain type, in C or Fortran order and either byte order, and single strings.
 //!
 //! The bytes may come from anywhere: every size that they declare is checked before memory is allocated for it. Errors
 //! are the reason alone, on one line.
 
 /// Maximum size of the header, in bytes; NumPy's own `max_header_size`.
 const MAX_HEADER_BYTES: usize = 10_000;
+
+/// Maximum size of a string, in bytes; NumPy stores four per character.
+const MAX_TEXT_BYTES: usize = 4096;
 
 /// The first bytes of every file.
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -32,6 +35,8 @@ pub enum Elements<'a> {
     F64(&'a [f64]),
     /// `int64`.
     I64(&'a [i64]),
+    /// A single string.
+    Text(&'a str),
 }
 
 impl Elements<'_> {
@@ -41,6 +46,7 @@ impl Elements<'_> {
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
             Self::I64(values) => values.len(),
+            Self::Text(_) => 1,
         }
     }
 
@@ -80,16 +86,71 @@ pub fn integers(bytes: &[u8]) -> Result<Array<i64>, String> {
     }
 }
 
+/// Reads a file of integers or floating-point numbers of any width, which must end where `bytes` end. Integers beyond 2⁵³ are
+/// rounded.
+///
+/// # Errors
+///
+/// The reason why `bytes` is not such a file.
+pub fn numbers(bytes: &[u8]) -> Result<Array, String> {
+    let file = File::parse(bytes)?;
+    match file.descr {
+        "|i1" => file.array(|b| i8::from_le_bytes(b).into()),
+        "|u1" => file.array(|b| u8::from_le_bytes(b).into()),
+        "<i2" => file.array(|b| i16::from_le_bytes(b).into()),
+        "<u2" => file.array(|b| u16::from_le_bytes(b).into()),
+        "<i4" => file.array(|b| i32::from_le_bytes(b).into()),
+        "<u4" => file.array(|b| u32::from_le_bytes(b).into()),
+        "<u8" => file.array(|b| u64::from_le_bytes(b) as f64),
+        "<i8" | ">i8" => {
+            let Array { shape, values } = integers(bytes)?;
+            Ok(Array { shape, values: values.into_iter().map(|v| v as f64).collect() })
+        }
+        "<f4" | ">f4" | "<f8" | ">f8" => floats(bytes),
+        found => Err(format!("must be numbers, but is '{found}'")),
+    }
+}
+
+/// True if the file holds `float32`.
+pub fn is_f32(bytes: &[u8]) -> bool {
+    File::parse(bytes).is_ok_and(|file| matches!(file.descr, "<f4" | ">f4"))
+}
+
+/// Reads a file of a single string, as NumPy writes one.
+///
+/// # Errors
+///
+/// The reason why `bytes` is not such a file.
+pub fn text(bytes: &[u8]) -> Result<String, String> {
+    let file = File::parse(bytes)?;
+    let is_string =
+        file.descr.starts_with("<U") && file.shape.iter().all(|&n| n == 1) && file.data.len() <= MAX_TEXT_BYTES;
+    let found = file.descr;
+    if !is_string {
+        return Err(format!("must be a single string of at most {} characters, but is '{found}'", MAX_TEXT_BYTES / 4));
+    }
+    let (characters, rest) = file.data.as_chunks();
+    let decoded: Option<String> = characters.iter().map(|&c| char::from_u32(u32::from_le_bytes(c))).collect();
+    match decoded {
+        Some(text) if rest.is_empty() => Ok(text.trim_end_matches('\0').into()),
+        _ => Err(format!("must be a single string, but is '{found}'")),
+    }
+}
+
 /// The content of a file of version 1.0, little-endian and in C order. The number of elements must fit the shape.
 ///
 /// # Panics
 ///
 /// If the header needs more than 65,535 bytes, that is, for a shape of thousands of dimensions.
 pub fn to_bytes(shape: &[usize], elements: Elements) -> Vec<u8> {
-    let (descr, data): (_, Vec<u8>) = match elements {
-        Elements::F32(values) => ("<f4", values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-        Elements::F64(values) => ("<f8", values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-        Elements::I64(values) => ("<i8", values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+    let (descr, data): (String, Vec<u8>) = match elements {
+        Elements::F32(values) => ("<f4".into(), values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        Elements::F64(values) => ("<f8".into(), values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        Elements::I64(values) => ("<i8".into(), values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        Elements::Text(text) => {
+            let characters = text.chars().flat_map(|c| u32::from(c).to_le_bytes());
+            (format!("<U{}", text.chars().count()), characters.collect())
+        }
     };
     let shape: String = shape.iter().map(|n| format!("{n}, ")).collect();
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");

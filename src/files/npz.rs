@@ -1,6 +1,6 @@
 //! Arrays exchanged with NumPy: `.npz` files, which are ZIP archives of `.npy` files.
 //!
-//! Reads the `float32`, `float64` and `int64` arrays that `numpy.savez` and `numpy.savez_compressed` write, in C or
+//! Reads the arrays of numbers, and the single strings, that `numpy.savez` and `numpy.savez_compressed` write, in C or
 //! Fortran order and either byte order. The bytes may come from anywhere: every size that they declare is checked
 //! before memory is allocated for it.
 
@@ -70,6 +70,29 @@ impl<'a> Npz<'a> {
     /// [`Error::Format`] if there is no such array, or if it is damaged, larger than 64 MiB, or not `int64`.
     pub fn integers(&self, name: &str) -> Result<Array<i64>> {
         self.parsed(name, npy::integers)
+    }
+
+    /// The array `name` of numbers of any plain type.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if there is no such array, or if it is damaged, larger than 64 MiB, or does not hold numbers.
+    pub fn numbers(&self, name: &str) -> Result<Array> {
+        self.parsed(name, npy::numbers)
+    }
+
+    /// The string `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] if there is no such array, or if it is damaged or not a single string.
+    pub fn text(&self, name: &str) -> Result<String> {
+        self.parsed(name, npy::text)
+    }
+
+    /// True if there is an array `name` of `float32`.
+    pub fn is_f32(&self, name: &str) -> bool {
+        self.parsed(name, |bytes| Ok(npy::is_f32(bytes))).unwrap_or(false)
     }
 
     /// The array `name`, which must have one of `shapes`.

@@ -4,7 +4,7 @@
 pub const TOLERANCE: f64 = 1e-6;
 
 /// ε in the relative difference |a − b| / max(ε, |a| + |b|), which keeps it defined where both values vanish.
-const RELATIVE_FLOOR: f64 = 1e-6;
+pub const EPS: f64 = 1e-6;
 
 /// The element with the largest absolute difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Comparison {
     pub elements: usize,
     /// max |a − b|; NaN if a difference is NaN.
     pub max_absolute: f64,
-    /// max |a − b| / max(ε, |a| + |b|) with ε = 10⁻⁶; NaN if a difference is NaN.
+    /// max |a − b| / max(ε, |a| + |b|) with ε = [`EPS`] or the given one; NaN if a difference is NaN.
     pub max_relative: f64,
     /// The element with the largest absolute difference; `None` if nothing was compared.
     pub worst: Option<Worst>,
@@ -35,12 +35,17 @@ pub struct Comparison {
 impl Comparison {
     /// Compares pairs of (index, hand-derived value, other value).
     pub fn new(pairs: impl IntoIterator<Item = (usize, f64, f64)>, tolerance: f64) -> Self {
+        Self::with_eps(pairs, tolerance, EPS)
+    }
+
+    /// The same with another ε in the relative difference.
+    pub fn with_eps(pairs: impl IntoIterator<Item = (usize, f64, f64)>, tolerance: f64, eps: f64) -> Self {
         let mut comparison = Self { elements: 0, max_absolute: 0.0, max_relative: 0.0, worst: None, tolerance };
         for (index, hand, other) in pairs {
             comparison.elements += 1;
             let absolute = (hand - other).abs();
             // Of ∞ / ∞, the sign bit may be set.
-            let relative = (absolute / RELATIVE_FLOOR.max(hand.abs() + other.abs())).abs();
+            let relative = (absolute / eps.max(hand.abs() + other.abs())).abs();
             // In the order of `total_cmp`, a NaN without a sign is larger than every number.
             if comparison.worst.is_none() || absolute.total_cmp(&comparison.max_absolute).is_gt() {
                 comparison.max_absolute = absolute;

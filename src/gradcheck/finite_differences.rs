@@ -76,7 +76,7 @@ fn slopes(
         let h = f64::EPSILON.cbrt() * theta.abs().max(1.0);
         let mut at = |value: f64| {
             *element(parameters, index) = value;
-            (reference::loss(problem, parameters), reference::penalty(parameters))
+            (reference::loss(parameters, problem.batch()), parameters.penalty())
         };
         let (above, below) = (at(theta + h), at(theta - h));
         *element(parameters, index) = theta;

@@ -1,5 +1,5 @@
-//! Checks of the hand-derived gradients against an `f64` reference written separately, against central differences and,
-//! with the feature `autograd-check`, against PyTorch's autograd.
+//! Checks of the hand-derived gradients against an `f64` reference written separately, against central differences, by the
+//! order of the remainder of Taylor's formula and, with the feature `autograd-check`, against PyTorch's autograd.
 //!
 //! The data term (λ = 0) and the penalty (the part that λ adds) are checked separately as well as together, so that
 //! neither can hide an error of the other; `weight` and `bias` are reported separately. Every comparison is absolute, element
@@ -14,10 +14,11 @@ pub mod referee;
 pub mod reference;
 mod suite;
 pub mod table;
+mod taylor;
 #[cfg(feature = "autograd-check")]
 pub mod trajectory;
 
-pub use comparison::{Comparison, TOLERANCE, Worst};
+pub use comparison::{Comparison, EPS, TOLERANCE, Worst};
 pub use finite_differences::Sample;
 pub use problem::Problem;
 pub use suite::{Point, Suite};
@@ -25,6 +26,7 @@ pub use suite::{Point, Suite};
 use crate::network::{Examples, Gradients, Group, passes};
 use finite_differences::Slopes;
 use table::GradcheckRow;
+use taylor::Lines;
 
 /// The part of the cost that is differentiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,15 +170,18 @@ const ORACLES: &[Oracle] = &[
     },
 ];
 
-/// Compares every implementation with the `f64` reference, with PyTorch's autograd if it is compiled in, and with central
-/// differences if there is a `sample` for them: for each λ and each part of the cost. The rows name the problem `name`.
+/// Compares every implementation with the `f64` reference, with PyTorch's autograd if it is compiled in, by the remainder of
+/// Taylor's formula, and with central differences if there is a `sample` for them: for each λ and each part of the cost. The
+/// rows name the problem `name`; `seed` is that of the directions.
 pub fn check(
     problem: &Problem,
     name: &str,
     implementations: &[Implementation],
     lambdas: &[f64],
     sample: Option<Sample>,
+    seed: u64,
 ) -> Vec<GradcheckRow> {
+    let lines = Lines::new(problem, seed);
     let slopes = sample.map(|sample| Slopes::new(problem, sample));
     let mut rows = Vec::new();
     for (lambda, terms) in cases(lambdas) {
@@ -197,6 +202,7 @@ pub fn check(
             let known = (oracle.derivatives)(problem, lambda, terms);
             add(oracle.name, &|hand| hand.compare(&known, terms, oracle.in_f64));
         }
+        add("Taylor remainder", &|hand| lines.compare(hand, lambda, terms));
         if let Some(slopes) = &slopes {
             add("central differences", &|hand| slopes.compare(hand, lambda, terms));
         }

@@ -7,6 +7,7 @@ use rand_distr::StandardNormal;
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
+use crate::gradcheck::reference::Batch;
 use crate::hyperparameters::Loss;
 use crate::network::{Examples, Parameters};
 use crate::shape::{Dims, check_finite};
@@ -87,6 +88,11 @@ impl Problem {
     /// The class of each of the n examples; n is at least 1.
     pub fn labels(&self) -> &[u8] {
         &self.labels
+    }
+
+    /// The examples and the loss, for the reference.
+    pub fn batch(&self) -> Batch<'_, f32> {
+        Batch { x: &self.x, labels: &self.labels, loss: self.loss }
     }
 
     /// The parameters at which the cost is differentiated.

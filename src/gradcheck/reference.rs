@@ -5,62 +5,95 @@ use super::{Derivatives, Problem, Terms};
 use crate::hyperparameters::Loss;
 use crate::shape::Dims;
 
-/// Loss and cost of `problem`, and the gradients of `terms`.
-pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
-    let parameters = Parameters64::of(problem);
-    let averaged_over = match problem.loss {
-        Loss::Softmax => problem.labels().len() as f64,
-        Loss::Bce => problem.dims().classes as f64 * problem.labels().len() as f64,
-    };
-    let mut found = gradients(problem, |i, onehot| {
-        if terms == Terms::Penalty {
-            return Vec::new(); // No example contributes.
-        }
-        let probabilities = probabilities(problem.loss, &logits(problem, &parameters, i));
-        probabilities.iter().zip(onehot).map(|(p, onehot)| (p - onehot) / averaged_over).collect()
-    });
-    if terms != Terms::Data {
-        for (dw, w) in found.dweight.iter_mut().zip(&parameters.weight) {
-            *dw += 2.0 * lambda * w;
-        }
-    }
-    let loss = loss(problem, &parameters);
-    Derivatives { loss, cost: loss + lambda * penalty(&parameters), ..found }
-}
-
-/// The gradients for `dlogits(i, onehot)` of each example i, (k), where `onehot` is its label as a vector, (k). Loss and
-/// cost are 0.
-pub(super) fn gradients(problem: &Problem, dlogits: impl Fn(usize, &[f64]) -> Vec<f64>) -> Derivatives {
-    let Dims { features: d, classes: k } = problem.dims();
-    let (mut dweight, mut dbias) = (vec![0.0; k * d], vec![0.0; k]);
-    for (i, &y) in problem.labels().iter().enumerate() {
-        let mut onehot = vec![0.0; k];
-        onehot[usize::from(y)] = 1.0;
-        for (c, dlogit) in dlogits(i, &onehot).into_iter().enumerate() {
-            dbias[c] += dlogit;
-            for j in 0..d {
-                dweight[c * d + j] += dlogit * f64::from(problem.x()[i * d + j]);
-            }
-        }
-    }
-    Derivatives { loss: 0.0, cost: 0.0, dweight, dbias }
+/// n examples, with features in either precision, and the loss that is differentiated.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, T> {
+    /// The normalised features, (n,d), row-major.
+    pub x: &'a [T],
+    /// The class of each example.
+    pub labels: &'a [u8],
+    /// The loss.
+    pub loss: Loss,
 }
 
 /// `weight` (k,d) and `bias` (k) in `f64`: central differences take steps far below the resolution of `f32`.
-pub(super) struct Parameters64 {
-    pub(super) weight: Vec<f64>,
-    pub(super) bias: Vec<f64>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters64 {
+    /// Number of features and classes.
+    pub dims: Dims,
+    /// (k,d), row-major.
+    pub weight: Vec<f64>,
+    /// (k).
+    pub bias: Vec<f64>,
 }
 
 impl Parameters64 {
-    pub(super) fn of(problem: &Problem) -> Self {
+    /// The parameters of `problem`.
+    pub fn of(problem: &Problem) -> Self {
         let widen = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect();
-        Self { weight: widen(&problem.parameters().weight), bias: widen(&problem.parameters().bias) }
+        let parameters = problem.parameters();
+        Self { dims: parameters.dims, weight: widen(&parameters.weight), bias: widen(&parameters.bias) }
+    }
+
+    /// Σ weight².
+    pub(super) fn penalty(&self) -> f64 {
+        self.weight.iter().map(|w| w * w).sum()
     }
 }
 
+/// Loss and cost of `problem`, and the gradients of `terms`.
+pub fn derivatives(problem: &Problem, lambda: f64, terms: Terms) -> Derivatives {
+    derivatives_at(&Parameters64::of(problem), problem.batch(), lambda, terms)
+}
+
+/// Loss and cost of `batch` at `parameters`, and the gradients of `terms`.
+pub fn derivatives_at<T: Copy + Into<f64>>(
+    parameters: &Parameters64,
+    batch: Batch<T>,
+    lambda: f64,
+    terms: Terms,
+) -> Derivatives {
+    let Dims { features, classes } = parameters.dims;
+    let averaged_over = match batch.loss {
+        Loss::Softmax => batch.labels.len() as f64,
+        Loss::Bce => classes as f64 * batch.labels.len() as f64,
+    };
+    let mut dlogits = Vec::new(); // (n,k); no example contributes to the penalty.
+    if terms != Terms::Penalty {
+        for (x, &y) in batch.x.chunks(features).zip(batch.labels) {
+            for (c, p) in probabilities(batch.loss, &logits(parameters, x)).into_iter().enumerate() {
+                let onehot = if c == usize::from(y) { 1.0 } else { 0.0 };
+                dlogits.push((p - onehot) / averaged_over);
+            }
+        }
+    }
+    let (mut dweight, dbias) = gradients(parameters.dims, batch.x, &dlogits);
+    if terms != Terms::Data {
+        for (dw, w) in dweight.iter_mut().zip(&parameters.weight) {
+            *dw += 2.0 * lambda * w;
+        }
+    }
+    let loss = loss(parameters, batch);
+    Derivatives { loss, cost: loss + lambda * parameters.penalty(), dweight, dbias }
+}
+
+/// Step 3 of the derivation, without the penalty: `dweight` (k,d) and `dbias` (k) for `dlogits` (n,k).
+pub(super) fn gradients<T: Copy + Into<f64>>(dims: Dims, x: &[T], dlogits: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let Dims { features: d, classes: k } = dims;
+    let (mut dweight, mut dbias) = (vec![0.0; k * d], vec![0.0; k]);
+    for (x, dlogits) in x.chunks(d).zip(dlogits.chunks(k)) {
+        for (c, &dlogit) in dlogits.iter().enumerate() {
+            dbias[c] += dlogit;
+            for (dw, &x) in dweight[c * d..(c + 1) * d].iter_mut().zip(x) {
+                *dw += dlogit * x.into();
+            }
+        }
+    }
+    (dweight, dbias)
+}
+
 /// The softmax of one example's logits, or the sigmoid of each.
-fn probabilities(loss: Loss, logits: &[f64]) -> Vec<f64> {
+pub(super) fn probabilities(loss: Loss, logits: &[f64]) -> Vec<f64> {
     match loss {
         Loss::Softmax => {
             let log_normaliser = log_sum_exp(logits);
@@ -72,20 +105,22 @@ fn probabilities(loss: Loss, logits: &[f64]) -> Vec<f64> {
 
 /// Softmax: the mean over the examples of logsumexp(logits) − logits\[y\]. Sigmoids, with p = sigmoid(logit): the mean over
 /// examples and classes of −ln p for class y and −ln (1 − p) for the others.
-pub(super) fn loss(problem: &Problem, parameters: &Parameters64) -> f64 {
-    let mut sum = 0.0;
-    for (i, &y) in problem.labels().iter().enumerate() {
-        let logits = logits(problem, parameters, i);
-        let y = usize::from(y);
-        sum += match problem.loss {
-            Loss::Softmax => log_sum_exp(&logits) - logits[y],
-            Loss::Bce => {
-                let term = |(c, &z): (usize, &f64)| softplus(if c == y { -z } else { z });
-                logits.iter().enumerate().map(term).sum::<f64>() / logits.len() as f64
-            }
-        };
+pub(super) fn loss<T: Copy + Into<f64>>(parameters: &Parameters64, batch: Batch<T>) -> f64 {
+    let examples = batch.x.chunks(parameters.dims.features).zip(batch.labels);
+    let losses = examples.map(|(x, &y)| loss_of(batch.loss, &logits(parameters, x), y));
+    losses.sum::<f64>() / batch.labels.len() as f64
+}
+
+/// The loss of one example with label `y`.
+pub(super) fn loss_of(loss: Loss, logits: &[f64], y: u8) -> f64 {
+    let y = usize::from(y);
+    match loss {
+        Loss::Softmax => log_sum_exp(logits) - logits[y],
+        Loss::Bce => {
+            let term = |(c, &z): (usize, &f64)| softplus(if c == y { -z } else { z });
+            logits.iter().enumerate().map(term).sum::<f64>() / logits.len() as f64
+        }
     }
-    sum / problem.labels().len() as f64
 }
 
 /// −ln (1 − sigmoid(z)) = ln (1 + e^z), which is −ln sigmoid(−z).
@@ -93,22 +128,17 @@ fn softplus(z: f64) -> f64 {
     log_sum_exp(&[0.0, z])
 }
 
-/// Σ weight².
-pub(super) fn penalty(parameters: &Parameters64) -> f64 {
-    parameters.weight.iter().map(|w| w * w).sum()
-}
-
-/// Row i of x · weightᵀ + bias, (k).
-pub(super) fn logits(problem: &Problem, parameters: &Parameters64, i: usize) -> Vec<f64> {
-    let d = problem.dims().features;
-    let x = &problem.x()[i * d..(i + 1) * d];
-    let mut logits = parameters.bias.clone();
-    for (c, logit) in logits.iter_mut().enumerate() {
-        for (&x, w) in x.iter().zip(&parameters.weight[c * d..(c + 1) * d]) {
-            *logit += f64::from(x) * w;
+/// The logits (k) of one example `x` (d): a row of x · weightᵀ + bias.
+pub(super) fn logits<T: Copy + Into<f64>>(parameters: &Parameters64, x: &[T]) -> Vec<f64> {
+    let rows = parameters.weight.chunks(parameters.dims.features);
+    let logit = |(row, bias): (&[f64], &f64)| {
+        let mut logit = *bias;
+        for (w, &x) in row.iter().zip(x) {
+            logit += x.into() * w;
         }
-    }
-    logits
+        logit
+    };
+    rows.zip(&parameters.bias).map(logit).collect()
 }
 
 /// ln Σ exp(z); the maximum is subtracted first so that nothing overflows.

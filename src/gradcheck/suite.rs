@@ -1,5 +1,6 @@
 //! The complete gradient check: small random problems and real images, at the start and at trained models.
 
+use super::referee::with_all_classes;
 use super::table::{FILE, GradcheckRow};
 use super::{Implementation, KERNELS, PASSES, Problem, Sample, check};
 use crate::error::Result;
@@ -74,13 +75,14 @@ impl Suite<'_> {
         Ok(rows)
     }
 
-    /// The first batch, at `parameters`.
+    /// The first batch, at `parameters`, with an image of each class where they fit.
     ///
     /// # Errors
     ///
     /// Those of [`Self::run`], except for writing.
     pub fn batch_problem(&self, parameters: &Parameters) -> Result<Problem> {
-        self.problem(&self.order()?[..self.batch_size], parameters)
+        let batch = with_all_classes(self.data.train, &self.order()?, self.batch_size);
+        self.problem(&batch, parameters)
     }
 
     fn schedule(&self) -> Schedule {
@@ -105,7 +107,7 @@ impl Suite<'_> {
             for loss in Loss::ALL {
                 let problem = Problem::random(Dims { features, classes }, n, self.seed).with_loss(loss);
                 let name = format!("random n={n} d={features} k={classes}, {loss}");
-                add(check(&problem, &name, BOTH, &LAMBDAS, Some(sample)));
+                add(check(&problem, &name, BOTH, &LAMBDAS, Some(sample), self.seed));
             }
         }
     }
@@ -119,7 +121,7 @@ impl Suite<'_> {
         let mut add = |indices: &[usize], point: &Point, implementations, sample| -> Result<()> {
             let problem = self.problem(indices, &point.parameters)?.with_loss(point.loss);
             let name = format!("{} images, {}, {}", indices.len(), point.name, point.loss);
-            add(check(&problem, &name, implementations, &LAMBDAS, sample));
+            add(check(&problem, &name, implementations, &LAMBDAS, sample, self.seed));
             Ok(())
         };
         let start = random_start(self.data.train.dims(), self.seed);

@@ -77,7 +77,7 @@ row! {
         pub lambda: f64,
         /// The part of the cost: `data`, `penalty` or `both`.
         pub terms: String,
-        /// `weight`, `bias`, `loss` or `cost`.
+        /// `weight`, `bias`, `loss`, `cost` or `slope`.
         pub quantity: String,
         /// Number of elements compared.
         pub elements: usize,

@@ -57,7 +57,7 @@ fn check_with(
     sample: Option<Sample>,
 ) -> Vec<GradcheckRow> {
     let implementation = Implementation { name: "under test", derivatives };
-    check(problem, "problem", &[implementation], &LAMBDAS, sample)
+    check(problem, "problem", &[implementation], &LAMBDAS, sample, 1)
 }
 
 fn failed(rows: &[GradcheckRow]) -> Vec<&GradcheckRow> {
@@ -69,7 +69,7 @@ fn both_backward_passes_agree_with_every_oracle_on_every_parameter_of_small_prob
     for (n, features, classes) in [(1, 1, 1), (1, 1, 2), (5, 7, 3), (16, 33, 10), (3, 100, 4)] {
         for loss in Loss::ALL {
             let problem = Problem::random(Dims { features, classes }, n, 7).with_loss(loss);
-            let checks = check(&problem, "small", &[KERNELS, PASSES], &LAMBDAS, EVERY_WEIGHT);
+            let checks = check(&problem, "small", &[KERNELS, PASSES], &LAMBDAS, EVERY_WEIGHT, 1);
             // 2 implementations, 5 parts of the cost, weight and bias for each; in f64, the loss once and the cost twice.
             let doubles = ORACLES.iter().filter(|o| o.contains("f64")).count();
             assert_eq!(checks.len(), 2 * (5 * ORACLES.len() * 2 + 3 * doubles));
@@ -84,7 +84,8 @@ fn both_backward_passes_agree_with_every_oracle_on_every_parameter_of_small_prob
 #[test]
 fn both_backward_passes_agree_on_a_batch_of_real_images() {
     for loss in Loss::ALL {
-        let checks = check(&image_problem().with_loss(loss), "images", &[KERNELS, PASSES], &LAMBDAS, some_weights(50));
+        let checks =
+            check(&image_problem().with_loss(loss), "images", &[KERNELS, PASSES], &LAMBDAS, some_weights(50), 1);
         assert_eq!(failed(&checks), Vec::<&GradcheckRow>::new());
     }
 }

@@ -1,113 +1,277 @@
-//! The two `.npz` files of the referee.
+//! The files of the referee.
 //!
-//! A problem, written here and solved elsewhere, for n examples, d features and k classes:
+//! A problem of n examples, d features and k classes is an `.npz` file, written here or by hand:
 //!
-//! | array | shape | type | |
-//! |---|---|---|---|
-//! | `x` | (n, d) | float64 | the normalised examples |
-//! | `y` | (n) | int64 | their classes, counted from 0 |
-//! | `W` | (k, d) | float64 | the weights |
-//! | `b` | (k) | float64 | the biases |
-//! | `lambda` | () | float64 | λ in cost = mean cross-entropy + λ · Σ W² |
+//! | array | `rows` | `columns` | `cs231n` | |
+//! |---|---|---|---|---|
+//! | `x` | (n,d) | (d,n) | (n,d+1) | the normalised examples; in `cs231n`, the last feature of each is 1 |
+//! | `y` | (n) | (n) | (n) | their classes, counted from 0 |
+//! | `W` | (k,d) | (k,d) | (d+1,k) | the weights; in `cs231n`, the last row is the bias |
+//! | `b` | (k) | (k,1) | – | the biases |
+//! | `lambda` | () | () | () | λ in cost = loss + λ · Σ W² |
+//! | `loss` | () | () | () | `softmax` or `bce`; without it, `softmax` |
+//! | `layout` | () | () | () | `rows`, `columns` or `cs231n`; without it, the one that the shapes fit |
 //!
-//! `x`, `W` and `b` are `float32` values stored as `float64`: NumPy then computes in `float64`, and converting them to
+//! Any type of number will do, and `X` for `x`; a vector may be a row, a column, or have one dimension. The `x`, `W` and `b`
+//! that are written are `float32` values stored as `float64`: NumPy then computes in `float64`, and converting them to
 //! `float32` is exact.
 //!
-//! A submission, written elsewhere and read here; each array is `float32` or `float64`:
+//! A submission is an `.npz` file with some of these arrays of `float32` or `float64`, or an `.npy` file with one of the two
+//! gradients, which is recognised by its shape:
 //!
-//! | array | shape | |
-//! |---|---|---|
-//! | `grad_W` | (k, d) or (d, k) | the gradient of the cost with respect to `W`; if d = k, (k, d) |
-//! | `grad_b` | (k), (k, 1) or (1, k) | the gradient of the cost with respect to `b` |
-//! | `loss` | (), (1) or (1, 1) | optional: the mean cross-entropy |
-//! | `cost` | (), (1) or (1, 1) | optional: cost as above |
+//! | array | other names | shape | |
+//! |---|---|---|---|
+//! | `grad_W` | `dW`, `W` | (k,d) or (d,k) | the gradient of the cost with respect to `W`; if d = k, the shape of `W` |
+//! | `grad_b` | `db`, `b` | (k), (k,1) or (1,k) | the gradient with respect to `b`; none in `cs231n` |
+//! | `loss` | | (), (1) or (1,1) | optional: the mean loss; in `cs231n`, with the penalty inside it, the cost |
+//! | `cost` | | (), (1) or (1,1) | optional: the cost as above |
 
 use std::path::Path;
 
-use crate::error::Result;
+use super::{Answer, Exercise, Layout, Quantity, Submission};
+use crate::error::{Error, Result};
+use crate::files::npy;
 use crate::files::npz::{self, Array, Elements, Npz};
-use crate::gradcheck::Problem;
-use crate::gradcheck::referee::{Quantity, Submission};
-use crate::hyperparameters::Setting;
-use crate::network::Parameters;
-use crate::shape::Dims;
+use crate::gradcheck::reference::Parameters64;
+use crate::hyperparameters::Loss;
+use crate::shape::{Dims, shape_text};
 
 /// The file of a problem. Equal problems give equal bytes.
 ///
 /// # Errors
 ///
-/// `Error::InvalidValue` if `x` exceeds 64 MiB (2,730 images), the most that is read back, or λ is negative, infinite or
-/// NaN.
-pub fn problem_to_npz(problem: &Problem, lambda: f64) -> Result<Vec<u8>> {
-    let Parameters { dims, weight, bias } = problem.parameters();
-    let (n, d, k) = (problem.labels().len(), dims.features, dims.classes);
-    let widened = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-    let labels: Vec<i64> = problem.labels().iter().map(|&y| y.into()).collect();
-    npz::write(&[
-        ("x", &[n, d], Elements::F64(&widened(problem.x()))),
-        ("y", &[n], Elements::I64(&labels)),
-        ("W", &[k, d], Elements::F64(&widened(weight))),
-        ("b", &[k], Elements::F64(&widened(bias))),
-        ("lambda", &[], Elements::F64(&[valid_lambda(lambda)?])),
-    ])
-}
-
-/// Reads a problem and its λ from `bytes`. Errors name `path` as their file.
-///
-/// # Errors
-///
-/// `Error::Format` if `bytes` are not a valid `.npz` file, an array is missing, a label is not a class, or a number is not
-/// a `float32` value, so that the reference would compute with a different one. `Error::Shape` if an array has the wrong
-/// shape, `Error::NonFinite` if a number is NaN or infinite, `Error::InvalidValue` if λ is negative, infinite or NaN.
-pub fn read_problem(bytes: &[u8], path: &Path) -> Result<(Problem, f64)> {
-    let npz = Npz::open(bytes, path)?;
-    let weight = npz.array("W")?;
-    let [k, d] = weight.shape[..] else {
-        return Err(npz.shape_error("W", "(classes, features)", &weight.shape));
-    };
-    let dims = Dims { features: d, classes: k };
-    if d == 0 || k == 0 {
-        return Err(npz.shape_error("W", "(1 or more, 1 or more)", &weight.shape));
+/// `Error::InvalidValue` if `x` exceeds 64 MiB (2,730 images), the most that is read back.
+pub fn problem_to_npz(exercise: &Exercise) -> Result<Vec<u8>> {
+    let Parameters64 { dims: Dims { features: d, classes: k }, weight, bias } = exercise.parameters();
+    let (n, d, k) = (exercise.examples(), *d, *k);
+    let labels: Vec<i64> = exercise.labels().iter().map(|&y| y.into()).collect();
+    let lambda = [exercise.lambda()];
+    let (x, turned_x, turned_weight) = (exercise.x(), transposed(exercise.x(), d), transposed(weight, d));
+    let y: (&str, &[usize], Elements) = ("y", &[n], Elements::I64(&labels));
+    let rest: [(&str, &[usize], Elements); 3] = [
+        ("lambda", &[], Elements::F64(&lambda)),
+        ("loss", &[], Elements::Text(exercise.loss().name())),
+        ("layout", &[], Elements::Text(exercise.layout().name())),
+    ];
+    let [lambda, loss, layout] = rest;
+    match exercise.layout() {
+        Layout::Rows => npz::write(&[
+            ("x", &[n, d], Elements::F64(x)),
+            y,
+            ("W", &[k, d], Elements::F64(weight)),
+            ("b", &[k], Elements::F64(bias)),
+            lambda,
+            loss,
+            layout,
+        ]),
+        Layout::Columns => npz::write(&[
+            ("x", &[d, n], Elements::F64(&turned_x)),
+            y,
+            ("W", &[k, d], Elements::F64(weight)),
+            ("b", &[k, 1], Elements::F64(bias)),
+            lambda,
+            loss,
+            layout,
+        ]),
+        Layout::Cs231n => npz::write(&[
+            ("x", &[n, d], Elements::F64(x)),
+            y,
+            ("W", &[d, k], Elements::F64(&turned_weight)),
+            lambda,
+            loss,
+            layout,
+        ]),
     }
-    let bias = npz.array_of("b", &[&[k]])?;
-    let labels = labels(&npz, k)?;
-    let x = npz.array_of("x", &[&[labels.len(), d]])?;
-    let lambda = npz.array_of("lambda", SCALAR)?.values[0];
-
-    let narrowed = |name, array: &Array| narrowed(&npz, name, &array.values);
-    let parameters = Parameters::new(dims, narrowed("W", &weight)?, narrowed("b", &bias)?)?;
-    let problem = Problem::new(narrowed("x", &x)?, labels, parameters)?;
-    Ok((problem, valid_lambda(lambda)?))
 }
 
-/// Reads a submission for a problem of `dims` from `bytes`. Errors name `path` as their file.
+/// Reads a problem from `bytes`. Errors name `path` as their file.
 ///
 /// # Errors
 ///
-/// `Error::Format` if `bytes` are not a valid `.npz` file or a gradient is missing, `Error::Shape` if an array has the
-/// wrong shape, `Error::NonFinite` if a number is NaN or infinite.
-pub fn read_submission(bytes: &[u8], path: &Path, dims: Dims) -> Result<Submission> {
-    let (k, d) = (dims.classes, dims.features);
+/// `Error::Format` if `bytes` are not a valid `.npz` file, an array is missing, a label is not a class, or the shapes fit
+/// several layouts. `Error::Shape` if an array has the wrong shape, `Error::NonFinite` if a number is NaN or infinite,
+/// `Error::InvalidValue` if λ is negative, infinite or NaN.
+pub fn read_problem(bytes: &[u8], path: &Path) -> Result<Exercise> {
     let npz = Npz::open(bytes, path)?;
-    let mut submission = Vec::new();
-    for quantity in Quantity::ALL {
-        let name = quantity.name();
-        let shapes: &[&[usize]] = match quantity {
-            Quantity::Weight => &[&[k, d], &[d, k]],
-            Quantity::Bias => &[&[k], &[k, 1], &[1, k]],
-            Quantity::Loss | Quantity::Cost if npz.contains(name) => SCALAR,
-            Quantity::Loss | Quantity::Cost => continue,
+    let name = if npz.contains("X") && !npz.contains("x") { "X" } else { "x" };
+    let [x, weight] = [matrix(&npz, name)?, matrix(&npz, "W")?];
+    let y = npz.numbers("y")?;
+    let n = y.values.len();
+    if n == 0 || !is_vector(&y.shape) {
+        return Err(npz.shape_error("y", "(1 or more)", &y.shape));
+    }
+    let layout = match npz.contains("layout") {
+        true => named_layout(&npz)?,
+        false => fitting_layout(&npz, &x.shape, &weight.shape, n)?,
+    };
+    let shape = [weight.shape[0], weight.shape[1]];
+    let bias = match layout {
+        Layout::Cs231n => None,
+        _ => Some(npz.numbers("b")?),
+    };
+    let k = bias.as_ref().map_or(shape[1], |bias| bias.values.len());
+    let is_turned = layout == Layout::Cs231n || (shape[0] != k && shape[1] == k);
+    let d = if is_turned { shape[0] } else { shape[1] };
+    if let Some(bias) = bias.as_ref().filter(|bias| !is_vector(&bias.shape) || !shape.contains(&k)) {
+        return Err(npz.shape_error("b", &format!("({})", shape[0]), &bias.shape));
+    }
+    let expected = if layout == Layout::Columns { [d, n] } else { [n, d] };
+    if x.shape != expected {
+        return Err(npz.shape_error(name, &shape_text(&expected), &x.shape));
+    }
+    let labels = labels(&npz, &y, k)?;
+    let lambda = npz.numbers("lambda")?;
+    if lambda.values.len() != 1 {
+        return Err(npz.shape_error("lambda", "()", &lambda.shape));
+    }
+    let loss = if npz.contains("loss") { loss(&npz)? } else { Loss::Softmax };
+    let x = if layout == Layout::Columns { transposed(&x.values, n) } else { x.values };
+    if layout == Layout::Cs231n && x.chunks(d).any(|x| x[d - 1] != 1.0) {
+        return Err(npz.format_error(name, "the last feature of each example must be 1 in the layout cs231n"));
+    }
+    let bias = bias.map_or_else(|| vec![0.0; k], |bias| bias.values);
+    for (name, values) in [(name, &x), ("W", &weight.values), ("b", &bias)] {
+        npz.check_finite(name, values)?;
+    }
+    let weight = if is_turned { transposed(&weight.values, k) } else { weight.values };
+    let parameters = Parameters64 { dims: Dims { features: d, classes: k }, weight, bias };
+    Exercise::new(x, labels, parameters, lambda.values[0], loss, layout)
+}
+
+/// The two-dimensional array `name`, with at least one element.
+fn matrix(npz: &Npz, name: &str) -> Result<Array> {
+    let array = npz.numbers(name)?;
+    match array.shape[..] {
+        [rows, columns] if rows > 0 && columns > 0 => Ok(array),
+        _ => Err(npz.shape_error(name, "(1 or more, 1 or more)", &array.shape)),
+    }
+}
+
+fn is_vector(shape: &[usize]) -> bool {
+    matches!(shape, [_] | [1, _] | [_, 1])
+}
+
+fn named_layout(npz: &Npz) -> Result<Layout> {
+    let name = npz.text("layout")?;
+    let expected = || npz.format_error("layout", format!("must be rows, columns or cs231n, but is {name:?}"));
+    Layout::parse(&name).ok_or_else(expected)
+}
+
+fn loss(npz: &Npz) -> Result<Loss> {
+    npz.text("loss")?.parse().map_err(|error| npz.format_error("loss", error))
+}
+
+/// The layout that the shapes of `x` and `weight` fit, for `n` examples.
+fn fitting_layout(npz: &Npz, x: &[usize], weight: &[usize], n: usize) -> Result<Layout> {
+    if !npz.contains("b") {
+        return if npz.contains("bias") || x[0] != n || x[1] != weight[0] {
+            // The error of a missing array lists those there are.
+            npz.numbers("b").map(|_| Layout::Cs231n)
+        } else {
+            Ok(Layout::Cs231n)
         };
-        let Array { shape, values } = npz.array_of(name, shapes)?;
-        npz.check_finite(name, &values)?;
-        let is_transposed = quantity == Quantity::Weight && shape != [k, d];
-        submission.push((quantity, if is_transposed { transposed(&values, k) } else { values }));
+    }
+    let has_rows = |length| weight.contains(&length);
+    match (x[0] == n && has_rows(x[1]), x[1] == n && has_rows(x[0])) {
+        (true, true) => Err(npz.format_error(
+            "x",
+            format!("its rows or its columns may be the {n} examples: add layout = \"rows\" or \"columns\""),
+        )),
+        (false, true) => Ok(Layout::Columns),
+        _ => Ok(Layout::Rows),
+    }
+}
+
+/// Reads a submission for `exercise` from `bytes`. Errors name `path` as their file.
+///
+/// # Errors
+///
+/// `Error::Format` if `bytes` are neither an `.npz` nor an `.npy` file, a gradient is missing or there twice, `Error::Shape`
+/// if an array has the wrong shape.
+pub fn read_submission(bytes: &[u8], path: &Path, exercise: &Exercise) -> Result<Submission> {
+    if bytes.starts_with(b"\x93NUMPY") {
+        return Ok(vec![lone_gradient(bytes, path, exercise)?]);
+    }
+    let npz = Npz::open(bytes, path)?;
+    let mut submission: Submission = Vec::new();
+    for quantity in Quantity::ALL {
+        let is_optional = matches!(quantity, Quantity::Loss | Quantity::Cost);
+        let Some(name) = found_name(&npz, quantity)? else {
+            if is_optional || (quantity == Quantity::Bias && exercise.layout() == Layout::Cs231n) {
+                continue;
+            }
+            // The error of a missing array lists those there are.
+            npz.array(quantity.name())?;
+            continue;
+        };
+        if quantity == Quantity::Bias && exercise.layout() == Layout::Cs231n {
+            return Err(npz.format_error(name, "in the layout cs231n the bias is the last row of W: leave it out"));
+        }
+        let includes_penalty = quantity == Quantity::Loss && exercise.layout() == Layout::Cs231n;
+        if includes_penalty && npz.contains("cost") {
+            return Err(npz.format_error(name, "in the layout cs231n the loss is the cost: leave one of them out"));
+        }
+        let shapes = shapes(quantity, exercise.dims());
+        let shapes: Vec<&[usize]> = shapes.iter().map(|s| &s[..]).collect();
+        let array = npz.array_of(name, &shapes)?;
+        submission.push(Answer {
+            quantity: if includes_penalty { Quantity::Cost } else { quantity },
+            is_f32: npz.is_f32(name),
+            values: in_rows(array, quantity, exercise),
+        });
     }
     Ok(submission)
 }
 
-/// The shapes of a single number: a NumPy scalar, an array of one, a MATLAB or Octave matrix of one.
-const SCALAR: &[&[usize]] = &[&[], &[1], &[1, 1]];
+/// The name under which the array `quantity` is found. Parameters with the name of a gradient may lie beside it.
+fn found_name<'a>(npz: &Npz, quantity: Quantity) -> Result<Option<&'a str>> {
+    let [explicit, other, parameter]: [&str; 3] = match quantity {
+        Quantity::Weight => ["grad_W", "dW", "W"],
+        Quantity::Bias => ["grad_b", "db", "b"],
+        Quantity::Loss | Quantity::Cost => {
+            return Ok(Some(if quantity == Quantity::Loss { "loss" } else { "cost" }).filter(|name| npz.contains(name)));
+        }
+    };
+    if npz.contains(explicit) && npz.contains(other) && npz.array(explicit)? != npz.array(other)? {
+        return Err(
+            npz.format_error(explicit, format!("there is also {other:?} with other numbers: leave one of them out"))
+        );
+    }
+    Ok([explicit, other, parameter].into_iter().find(|name| npz.contains(name)))
+}
+
+fn shapes(quantity: Quantity, dims: Dims) -> Vec<Vec<usize>> {
+    let Dims { features: d, classes: k } = dims;
+    match quantity {
+        Quantity::Weight => vec![vec![k, d], vec![d, k]],
+        Quantity::Bias => vec![vec![k], vec![k, 1], vec![1, k]],
+        Quantity::Loss | Quantity::Cost => vec![vec![], vec![1], vec![1, 1]],
+    }
+}
+
+/// The elements of `array` in this program's order; a square matrix is in that of the problem's W.
+fn in_rows(array: Array, quantity: Quantity, exercise: &Exercise) -> Vec<f64> {
+    let Dims { features: d, classes: k } = exercise.dims();
+    let is_turned = array.shape != [k, d] || (d == k && exercise.layout() == Layout::Cs231n);
+    if quantity == Quantity::Weight && is_turned { transposed(&array.values, k) } else { array.values }
+}
+
+/// The gradient in an `.npy` file, recognised by its shape.
+fn lone_gradient(bytes: &[u8], path: &Path, exercise: &Exercise) -> Result<Answer> {
+    let array = npy::floats(bytes).map_err(|reason| Error::format(path, reason))?;
+    let fits = |quantity: &Quantity| shapes(*quantity, exercise.dims()).contains(&array.shape);
+    let has_bias = exercise.layout() != Layout::Cs231n;
+    let candidates = [Some(Quantity::Weight), has_bias.then_some(Quantity::Bias)];
+    match candidates.into_iter().flatten().filter(fits).collect::<Vec<_>>()[..] {
+        [quantity] => Ok(Answer { quantity, is_f32: npy::is_f32(bytes), values: in_rows(array, quantity, exercise) }),
+        [] => {
+            let Dims { features: d, classes: k } = exercise.dims();
+            let expected = format!("({k}, {d}) for grad_W or ({k}) for grad_b");
+            Err(Error::shape(path.display().to_string(), expected, shape_text(&array.shape)))
+        }
+        _ => Err(Error::format(path, "may be grad_W or grad_b: save both by name with np.savez")),
+    }
+}
 
 /// The transpose of a matrix with `columns` columns.
 fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
@@ -115,36 +279,12 @@ fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
     (0..columns).flat_map(column).copied().collect()
 }
 
-fn valid_lambda(lambda: f64) -> Result<f64> {
-    Ok(Setting::new(lambda, Setting::REPORT[1].eta())?.lambda())
-}
-
 /// The classes in the array `y`, each below `k`.
-fn labels(npz: &Npz, k: usize) -> Result<Vec<u8>> {
-    let array = npz.integers("y")?;
-    if array.shape.len() != 1 || array.values.is_empty() {
-        return Err(npz.shape_error("y", "(1 or more)", &array.shape));
-    }
+fn labels(npz: &Npz, y: &Array, k: usize) -> Result<Vec<u8>> {
     let largest = k.min(usize::from(u8::MAX) + 1) - 1;
-    let label = |&y: &i64| u8::try_from(y).ok().filter(|&y| usize::from(y) <= largest);
-    let labels = array.values.iter().map(|y| {
+    let label = |&y: &f64| (0..=largest).find(|&label| label as f64 == y).map(|label| label as u8);
+    let labels = y.values.iter().map(|y| {
         label(y).ok_or_else(|| npz.format_error("y", format!("labels must be 0 to {largest}, but one is {y}")))
     });
     labels.collect()
-}
-
-/// The `values` of the array `name` as `f32`, if that is exact.
-fn narrowed(npz: &Npz, name: &str, values: &[f64]) -> Result<Vec<f32>> {
-    npz.check_finite(name, values)?;
-    let narrow = |(index, &value): (usize, &f64)| {
-        let narrow = value as f32;
-        if f64::from(narrow) == value {
-            return Ok(narrow);
-        }
-        Err(npz.format_error(
-            name,
-            format!("must hold float32 values, as --export writes them, but element {index} is {value}"),
-        ))
-    };
-    values.iter().enumerate().map(narrow).collect()
 }

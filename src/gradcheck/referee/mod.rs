@@ -1,18 +1,33 @@
-//! The referee: compares gradients that were computed elsewhere with the `f64` reference and, where they differ, names the
-//! mistake that they look like.
+//! The referee: compares gradients that were computed elsewhere with the `f64` reference, says which mistakes explain a
+//! difference, and says where it cannot tell.
 //!
-//! Each common mistake is a function that returns the loss, the cost and the gradients that it leads to. A mistake is named
-//! if it reproduces the submitted values.
+//! A quantity agrees if every element does: |a − b| ≤ tolerance for all, or |a − b| / max(eps, |a| + |b|) ≤ tolerance for
+//! all. That alone proves nothing where a mistake would change less than that: so each known mistake is made on purpose, and
+//! if the result would agree too, the verdict is that it can't be told.
 
+mod exercise;
+mod explain;
+mod factor;
 pub mod files;
-mod mistakes;
+mod linear;
+mod mistake;
+mod recipe;
+mod remainder;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+pub use exercise::{Exercise, Layout, with_all_classes};
+pub use remainder::Remainder;
 
 use crate::error::Result;
-use crate::gradcheck::{Comparison, Derivatives, Problem, TOLERANCE};
+use crate::gradcheck::{Comparison, Derivatives, EPS, TOLERANCE, Terms, reference};
 use crate::network::Parameters;
 use crate::shape::{Dims, check_shape};
 use crate::train::random_start;
-use mistakes::{Case, Suspect, suspects};
+use explain::{Explanation, Submitted, distance, largest};
+use mistake::{Mistake, known};
+use recipe::Parts;
 
 /// A quantity that can be submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +36,7 @@ pub enum Quantity {
     Weight,
     /// The gradient of the cost with respect to `bias`.
     Bias,
-    /// The mean cross-entropy.
+    /// The mean loss.
     Loss,
     /// loss + λ · Σ weight².
     Cost,
@@ -52,21 +67,73 @@ impl Quantity {
     }
 }
 
-/// The solution of a problem, computed elsewhere: the quantities that were submitted, each with its elements in row-major
-/// order.
-pub type Submission = Vec<(Quantity, Vec<f64>)>;
-
-/// The result for one quantity.
+/// A quantity that was computed elsewhere.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct Answer {
     /// The quantity.
     pub quantity: Quantity,
-    /// The submission (`hand`) compared with the `f64` reference (`other`).
-    pub comparison: Comparison,
-    /// The mistake that explains the difference, if one does.
-    pub mistake: Option<Diagnosis>,
-    /// The largest absolute value of the reference.
-    pub largest: f64,
+    /// Its elements, row-major, in the shape of [`Quantity::of`].
+    pub values: Vec<f64>,
+    /// True if they were `float32`.
+    pub is_f32: bool,
+}
+
+/// The solution of an exercise: the quantities that were submitted.
+pub type Submission = Vec<Answer>;
+
+/// The limits within which two values agree.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// The largest absolute or relative difference that agrees.
+    pub tolerance: f64,
+    /// ε in the relative difference |a − b| / max(ε, |a| + |b|).
+    pub eps: f64,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { tolerance: TOLERANCE, eps: EPS }
+    }
+}
+
+impl Tolerance {
+    fn compare(self, hand: &[f64], other: &[f64]) -> Comparison {
+        let pairs = hand.iter().zip(other).enumerate().map(|(i, (&a, &b))| (i, a, b));
+        Comparison::with_eps(pairs, self.tolerance, self.eps)
+    }
+
+    /// True if something was compared and every absolute difference, or every relative one, is small enough. NaN never is.
+    fn agrees(self, comparison: &Comparison) -> bool {
+        comparison.elements > 0
+            && (comparison.max_absolute <= self.tolerance || comparison.max_relative <= self.tolerance)
+    }
+}
+
+/// The judgement of a quantity or of a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It agrees, and a mistake would have been seen.
+    Agrees,
+    /// It agrees, but so would the result of a mistake.
+    CannotTell,
+    /// It differs.
+    Differs,
+}
+
+impl Verdict {
+    /// Its name in tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Agrees => "agrees",
+            Verdict::CannotTell => "can't be told",
+            Verdict::Differs => "differs",
+        }
+    }
+
+    /// The worst of `verdicts`.
+    pub fn of(verdicts: impl IntoIterator<Item = Self>) -> Self {
+        verdicts.into_iter().max().unwrap_or(Verdict::CannotTell)
+    }
 }
 
 /// A mistake that explains a difference.
@@ -75,30 +142,50 @@ pub struct Diagnosis {
     /// The mistake.
     pub mistake: String,
     /// The correction.
-    pub fix: &'static str,
-    /// The largest absolute difference between the submission and what the mistake leads to.
-    pub left: f64,
+    pub fix: String,
+}
+
+/// Known mistakes that a quantity which agrees could still contain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hidden {
+    /// The mistakes, likelier ones first.
+    pub mistakes: Vec<String>,
+    /// The largest change that one of them would make.
+    pub trace: f64,
+    /// The option with which an exported problem shows them.
+    pub advice: String,
+}
+
+/// The result for one quantity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The quantity.
+    pub quantity: Quantity,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The submission (`hand`) compared with the `f64` reference (`other`).
+    pub comparison: Comparison,
+    /// The explanations of a difference: all mistakes of one explain it together. Several are equally simple.
+    pub explanations: Vec<Vec<Diagnosis>>,
+    /// The largest difference that the first explanation leaves.
+    pub left: Option<f64>,
+    /// Where the difference lies that is not explained.
+    pub remainder: Option<Remainder>,
+    /// The mistakes that could hide, if it can't be told.
+    pub hidden: Option<Hidden>,
+    /// The largest absolute value of the reference.
+    pub largest: f64,
 }
 
 impl Finding {
-    /// True if something was compared and the largest absolute difference or the largest relative one,
-    /// |a − b| / max(10⁻⁶, |a| + |b|), is at most [`TOLERANCE`]. NaN never agrees.
-    pub fn agrees(&self) -> bool {
-        let relative = self.comparison.max_relative <= TOLERANCE;
-        self.comparison.passed() || (self.comparison.elements > 0 && relative)
-    }
-
     /// True if the difference is as small as the rounding errors of `f32` where gradients or logits are large.
     pub fn may_be_rounding(&self) -> bool {
-        !self.agrees() && self.comparison.max_absolute <= ROUNDING * self.largest
+        self.verdict == Verdict::Differs && self.comparison.max_absolute <= ROUNDING * self.largest
     }
 }
 
 /// The largest difference, relative to the largest value, that `f32` rounding may explain.
 const ROUNDING: f64 = 1e-5;
-
-/// The largest fraction of a difference that a mistake may leave unexplained.
-const UNEXPLAINED: f64 = 0.1;
 
 /// Random parameters for a problem: the weights of [`random_start`], and biases drawn in the same way instead of zeros,
 /// at which a penalty on the bias would go unnoticed.
@@ -107,60 +194,178 @@ pub fn start(dims: Dims, seed: u64) -> Parameters {
     Parameters { bias: random_start(one_feature, !seed).weight, ..random_start(dims, seed) }
 }
 
-/// Compares `submission` with the `f64` reference: one finding for each submitted quantity.
-///
-/// # Errors
-///
-/// [`Error::Shape`](crate::Error::Shape) if a quantity does not have the shape of the problem's.
-pub fn judge(problem: &Problem, lambda: f64, submission: &Submission) -> Result<Vec<Finding>> {
-    let Dims { features, classes } = problem.dims();
-    let case = Case::new(problem, lambda);
-    let finding = |(quantity, submitted): &(Quantity, Vec<f64>)| {
-        let shape: &[usize] = match quantity {
-            Quantity::Weight => &[classes, features],
-            Quantity::Bias => &[classes],
-            Quantity::Loss | Quantity::Cost => &[],
+/// A judge of the submissions for one exercise.
+pub struct Referee<'a> {
+    parts: Parts<'a>,
+    right: Derivatives,
+    tolerance: Tolerance,
+    /// For each quantity: the known mistakes that affect it, each with its largest change and true if it agrees anyway.
+    traces: Vec<Vec<(Mistake, f64, bool)>>,
+}
+
+impl<'a> Referee<'a> {
+    /// Computes the right derivatives of `exercise` and the traces of the known mistakes.
+    pub fn new(exercise: &'a Exercise, tolerance: Tolerance) -> Self {
+        let parts = Parts::new(exercise);
+        let right = reference::derivatives_at(exercise.parameters(), exercise.batch(), exercise.lambda(), Terms::Both);
+        let traces = |quantity: Quantity| {
+            let known = known(exercise).into_iter().filter(|m| m.affects(quantity));
+            let trace = |mistake: Mistake| {
+                let wrong = parts.quantity(quantity, std::slice::from_ref(&mistake));
+                let comparison = tolerance.compare(&wrong, quantity.of(&right));
+                (mistake, comparison.max_absolute, tolerance.agrees(&comparison))
+            };
+            known.map(trace).collect()
         };
-        check_shape(quantity.name(), submitted.len(), shape)?;
-        let right = quantity.of(&case.right);
-        let comparison = compare(submitted, right);
-        Ok(Finding { quantity: *quantity, comparison, mistake: None, largest: largest(right) })
-    };
-    let mut findings = submission.iter().map(finding).collect::<Result<Vec<_>>>()?;
-    if findings.iter().any(|f| !f.agrees()) {
-        diagnose(&mut findings, submission, &suspects(&case, submission));
+        let traces = Quantity::ALL.map(traces).into();
+        Self { parts, right, tolerance, traces }
     }
-    Ok(findings)
-}
 
-fn compare(submitted: &[f64], other: &[f64]) -> Comparison {
-    Comparison::of_arrays(submitted, other, TOLERANCE)
-}
-
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| v.abs().max(m))
-}
-
-/// Names the mistake of each quantity that differs: preferably one that already explains another quantity, otherwise the
-/// one that leaves the smallest difference.
-fn diagnose(findings: &mut [Finding], submission: &Submission, suspects: &[Suspect]) {
-    let mut convicted = Vec::new();
-    for (finding, (_, submitted)) in findings.iter_mut().zip(submission).filter(|(f, _)| !f.agrees()) {
-        let explanations = suspects.iter().enumerate().filter_map(|(i, suspect)| {
-            let expected = finding.quantity.of(&suspect.leads_to);
-            let left = compare(submitted, expected).max_absolute;
-            let explained = left <= UNEXPLAINED * finding.comparison.max_absolute
-                && left <= TOLERANCE.max(ROUNDING * largest(expected));
-            explained.then_some((i, left))
-        });
-        // Of several that leave the same difference, the first.
-        let best = explanations.min_by(|(i, a), (j, b)| {
-            let is_new = |i| !convicted.contains(i);
-            is_new(i).cmp(&is_new(j)).then(a.total_cmp(b))
-        });
-        finding.mistake = best.map(|(i, left)| {
-            convicted.push(i);
-            Diagnosis { mistake: suspects[i].name.clone(), fix: suspects[i].fix, left }
-        });
+    /// The exercise.
+    pub fn exercise(&self) -> &'a Exercise {
+        self.parts.exercise
     }
+
+    /// The right loss, cost and gradients.
+    pub fn right(&self) -> &Derivatives {
+        &self.right
+    }
+
+    /// Compares `submission` with the right derivatives: one finding for each submitted quantity.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) if a quantity does not have the shape of the exercise's.
+    pub fn judge(&self, submission: &Submission) -> Result<Vec<Finding>> {
+        let Dims { features, classes } = self.exercise().dims();
+        for Answer { quantity, values, .. } in submission {
+            let shape: &[usize] = match quantity {
+                Quantity::Weight => &[classes, features],
+                Quantity::Bias => &[classes],
+                Quantity::Loss | Quantity::Cost => &[],
+            };
+            check_shape(quantity.name(), values.len(), shape)?;
+        }
+        let mut named: Vec<Mistake> = Vec::new();
+        let finding = |answer: &Answer| {
+            let comparison = self.tolerance.compare(&answer.values, answer.quantity.of(&self.right));
+            if self.tolerance.agrees(&comparison) {
+                self.agreement(answer, comparison)
+            } else {
+                self.difference(answer, comparison, &mut named)
+            }
+        };
+        Ok(submission.iter().map(finding).collect())
+    }
+
+    /// The mistakes that `quantity` could hide, in `float32` or `float64`.
+    pub fn hidden(&self, quantity: Quantity, is_f32: bool) -> Option<Hidden> {
+        let rounding = if is_f32 { ROUNDING * largest(quantity.of(&self.right)) } else { 0.0 };
+        let index = Quantity::ALL.iter().position(|q| *q == quantity).expect("ALL has every quantity");
+        let hides = |(_, trace, agrees): &&(Mistake, f64, bool)| *agrees || *trace <= rounding;
+        let hidden: Vec<_> = self.traces[index].iter().filter(hides).collect();
+        let (first, ..) = hidden.first()?;
+        let smallest = hidden.iter().filter(|(m, ..)| m.is_of_the_penalty()).map(|(_, trace, _)| *trace);
+        let threshold = rounding.max(self.tolerance.tolerance);
+        Some(Hidden {
+            mistakes: hidden.iter().map(|(m, ..)| m.name(self.exercise())).collect(),
+            trace: hidden.iter().fold(0.0, |most: f64, (_, trace, _)| most.max(*trace)),
+            advice: self.advice(first, smallest.fold(f64::INFINITY, f64::min), threshold),
+        })
+    }
+
+    /// The option that shows `mistake`, the first of those that hide; `trace` is the smallest of those in the penalty.
+    fn advice(&self, mistake: &Mistake, trace: f64, threshold: f64) -> String {
+        let exercise = self.exercise();
+        let parameters = exercise.parameters();
+        if exercise.examples() == 1 && !mistake.is_of_the_penalty() {
+            return "--examples 2 or more".into();
+        }
+        if largest(&parameters.weight) == 0.0 {
+            return "weights that are not 0".into();
+        }
+        if exercise.layout() != Layout::Cs231n && largest(&parameters.bias) == 0.0 && !self.lambda_helps(mistake) {
+            return "a bias that is not 0".into();
+        }
+        if !mistake.is_of_the_penalty() {
+            return "other parameters or more examples".into();
+        }
+        let wanted =
+            if exercise.lambda() > 0.0 && trace > 0.0 { exercise.lambda() * 20.0 * threshold / trace } else { 0.1 };
+        format!("--lambda {}", round_up(wanted.max(0.1)))
+    }
+
+    fn lambda_helps(&self, mistake: &Mistake) -> bool {
+        mistake.is_of_the_penalty() && *mistake != Mistake::BiasPenalty
+    }
+
+    fn agreement(&self, answer: &Answer, comparison: Comparison) -> Finding {
+        let hidden = self.hidden(answer.quantity, answer.is_f32);
+        Finding {
+            quantity: answer.quantity,
+            verdict: if hidden.is_none() { Verdict::Agrees } else { Verdict::CannotTell },
+            comparison,
+            explanations: Vec::new(),
+            left: None,
+            remainder: None,
+            hidden,
+            largest: largest(answer.quantity.of(&self.right)),
+        }
+    }
+
+    /// The finding of a quantity with a NaN or an infinite value.
+    fn not_finite(&self, answer: &Answer, comparison: Comparison) -> Finding {
+        let fix = "look for ln 0, 0 / 0 or the exp of a large number: subtract the largest logit first";
+        let diagnosis = Diagnosis { mistake: not_finite_in_words(&answer.values), fix: fix.into() };
+        let finding = self.agreement(answer, comparison);
+        Finding { verdict: Verdict::Differs, hidden: None, explanations: vec![vec![diagnosis]], ..finding }
+    }
+
+    /// Explains a difference, preferably by mistakes that are `named` already, to which those of the first explanation are
+    /// added.
+    fn difference(&self, answer: &Answer, comparison: Comparison, named: &mut Vec<Mistake>) -> Finding {
+        let Answer { quantity, values, .. } = answer;
+        let right = quantity.of(&self.right);
+        if values.iter().any(|v| !v.is_finite()) {
+            return self.not_finite(answer, comparison);
+        }
+        let submitted = Submitted { quantity: *quantity, values, right };
+        let mut explanations: Vec<Explanation> = match quantity {
+            Quantity::Weight => explain::weight(&self.parts, submitted),
+            _ => explain::few(&self.parts, submitted, named),
+        };
+        let mut finding = Finding { verdict: Verdict::Differs, ..self.agreement(answer, comparison) };
+        finding.hidden = None;
+        match explanations.first() {
+            Some(first) => {
+                finding.left = Some(distance(values, &self.parts.quantity(*quantity, first)));
+                named.extend(first.iter().filter(|m| !named.contains(m)).cloned().collect::<Vec<_>>());
+            }
+            None if finding.may_be_rounding() => {}
+            None => {
+                let (mistake, remainder) = remainder::locate(&self.parts, *quantity, values, right);
+                explanations.extend(mistake.map(|m| vec![m]));
+                finding.remainder = Some(remainder);
+            }
+        }
+        let diagnosis = |m: &Mistake| Diagnosis { mistake: m.name(self.exercise()), fix: m.fix(self.exercise()) };
+        finding.explanations = explanations.iter().map(|e| e.iter().map(diagnosis).collect()).collect();
+        finding
+    }
+}
+
+fn not_finite_in_words(values: &[f64]) -> String {
+    let count = values.iter().filter(|v| !v.is_finite()).count();
+    let (of, verb) = (values.len(), if count == 1 { "is" } else { "are" });
+    format!("not finite: {count} of {of} values {verb} NaN or infinite")
+}
+
+/// The next larger number of the form 1, 2 or 5 · 10^x.
+fn round_up(value: f64) -> f64 {
+    let decade = 10_f64.powi(value.log10().floor() as i32);
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * decade);
+    // The first may be the value itself but for rounding.
+    let step = steps.into_iter().find(|step| *step >= value * (1.0 - 1e-9));
+    let digits = (-decade.log10()).max(0.0) as usize;
+    format!("{:.digits$}", step.unwrap_or(value)).parse().unwrap_or(value)
 }

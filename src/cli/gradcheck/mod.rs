@@ -1,0 +1,134 @@
+//! `onelayer gradcheck`: checks the gradients of this program, and of others.
+
+mod export;
+mod referee;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use onelayer::dataset::Splits;
+use onelayer::dataset::normalizer::Normalizer;
+use onelayer::gradcheck::table::{GradcheckRow, Summary};
+use onelayer::gradcheck::{Point, Suite};
+use onelayer::hyperparameters::Schedule;
+use onelayer::train::Data;
+
+use super::common::{data, input, out};
+
+const AFTER_HELP: &str = "\
+Examples:
+  onelayer gradcheck
+  onelayer gradcheck --model results/model_lambda0.1_eta0.001.safetensors
+  onelayer gradcheck --export problem.npz
+  onelayer gradcheck --problem problem.npz --grads student.npz
+  onelayer gradcheck --export small.npz --layout columns --features 10 --examples 3
+  onelayer gradcheck --grads submissions/ --out judged";
+
+/// The arguments of `gradcheck`.
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Also check the gradients at the parameters of these model files
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    model: Vec<PathBuf>,
+    /// Number of images in the batch, or of examples in an exported problem
+    #[arg(long, visible_alias = "examples", value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
+    batch_size: usize,
+    /// Weights to check by central differences on images; every bias is always checked
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    differences: usize,
+    /// Seed of the start, of the batch and of the weights chosen for central differences
+    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.seed)]
+    seed: u64,
+    #[command(flatten)]
+    data: data::DataArgs,
+    #[command(flatten)]
+    out: out::OutArgs,
+    /// Print only the verdict
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    export: export::ExportArgs,
+    #[command(flatten)]
+    referee: referee::RefereeArgs,
+}
+
+/// Checks this program's gradients, exports a problem or judges its solution.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if !args.referee.grads.is_empty() {
+        return referee::run(args);
+    }
+    match &args.export.export {
+        Some(path) => export::run(args, path),
+        None => args.check(),
+    }
+}
+
+impl Args {
+    /// Runs the suite, prints the worst elements of each problem and the verdict.
+    fn check(&self) -> anyhow::Result<ExitCode> {
+        let folder = self.out.open()?;
+        let models = self.models()?;
+        let images = self.images()?;
+        let rows = self.suite(&images, &models).run(&folder, &mut |rows| {
+            if !self.quiet {
+                print_worst(rows);
+            }
+        })?;
+        if cfg!(not(feature = "autograd-check")) && !self.quiet {
+            show!("To add PyTorch: tests/run.sh --no-run; cargo run -F autograd-check gradcheck");
+        }
+        let failed = rows.iter().filter(|row| !row.passed()).count();
+        if failed == 0 && !rows.is_empty() {
+            show!("PASS: {} of {} checks", rows.len(), rows.len());
+            Ok(ExitCode::SUCCESS)
+        } else {
+            show!("FAIL: {failed} of {} checks", rows.len());
+            Ok(ExitCode::FAILURE)
+        }
+    }
+
+    fn models(&self) -> anyhow::Result<Vec<Point>> {
+        let read = |path: &PathBuf| {
+            let model = input::read_model(path, "--model")?;
+            Ok(Point { name: model.setting, loss: model.hyperparameters.loss, parameters: model.parameters })
+        };
+        self.model.iter().map(read).collect()
+    }
+
+    fn images(&self) -> anyhow::Result<(Splits, Normalizer)> {
+        let splits = self.data.load(self.quiet)?.splits;
+        let normalizer = Normalizer::fit(&splits.train)?;
+        Ok((splits, normalizer))
+    }
+
+    fn suite<'a>(&self, (splits, normalizer): &'a (Splits, Normalizer), models: &'a [Point]) -> Suite<'a> {
+        Suite {
+            data: Data { train: &splits.train, validation: &splits.validation, normalizer },
+            batch_size: self.batch_size,
+            differences: self.differences,
+            seed: self.seed,
+            models,
+        }
+    }
+}
+
+/// For each implementation and each method that it is compared with: the number of values, and the worst element.
+fn print_worst(rows: &[GradcheckRow]) {
+    let number = |value: Option<f64>, digits| value.map_or("not finite".into(), |v| format!("{v:.digits$e}"));
+    show!("{}", rows[0].problem);
+    let is_of_images = rows.iter().any(|row| row.location.channel.is_some());
+    for Summary { checks, values, failed, worst } in Summary::by(rows, |row| (&row.implementation, &row.against)) {
+        let verdict = if failed == 0 { "PASS".into() } else { format!("FAIL in {failed} of {checks} checks") };
+        show!("  {} against {}: {values} values, {verdict}", worst.implementation, worst.against);
+        if worst.elements == 0 {
+            show!("    worst: nothing was compared");
+            continue;
+        }
+        let location = worst.location.text(is_of_images);
+        show!("    worst: {} ({}, λ = {}){location}", worst.quantity, worst.terms, worst.lambda);
+        show!("      hand {}, other {},", number(worst.hand, 9), number(worst.other, 9));
+        let [absolute, relative] = [worst.max_absolute_difference, worst.max_relative_difference];
+        show!("      absolute {}, relative {}", number(absolute, 1), number(relative, 1));
+    }
+}

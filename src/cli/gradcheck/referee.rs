@@ -1,0 +1,289 @@
+//! `gradcheck --grads`: judges gradients that were computed elsewhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+use onelayer::dataset::cifar10::DIMS;
+use onelayer::files::csv::to_csv;
+use onelayer::gradcheck::referee::files::{read_problem, read_submission};
+use onelayer::gradcheck::referee::table::{self, Judged};
+use onelayer::gradcheck::referee::{Diagnosis, Exercise, Finding, Hidden, Referee, Tolerance, Verdict};
+use onelayer::gradcheck::{EPS, TOLERANCE};
+use rayon::prelude::*;
+
+use super::Args;
+
+/// The arguments for gradients that were computed elsewhere.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Check your own gradients")]
+pub struct RefereeArgs {
+    /// Judge the gradients in these .npz or .npy files, or in all of these folders, and name mistakes
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["model", "batch_size", "differences", "seed", "dataset"])]
+    pub grads: Vec<PathBuf>,
+    /// The problem that --grads solves [default: problem.npz]
+    #[arg(long, value_name = "FILE", requires = "grads")]
+    problem: Option<PathBuf>,
+    /// Largest difference |a − b| or |a − b| / max(eps, |a| + |b|) that agrees
+    #[arg(long, value_name = "X", requires = "grads", default_value_t = TOLERANCE)]
+    tolerance: f64,
+    /// The eps in the relative difference
+    #[arg(long, value_name = "X", requires = "grads", default_value_t = EPS)]
+    eps: f64,
+    /// Format of the judgement on stdout
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "grads", default_value = "text")]
+    format: Format,
+}
+
+/// The name of a format.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For readers
+    Text,
+    /// For programs
+    Json,
+}
+
+/// The exit code if a file cannot be read.
+const UNREADABLE: u8 = 2;
+/// The exit code if a mistake could hide.
+const CANNOT_TELL: u8 = 3;
+
+/// Judges the submissions of `--grads`. With several, writes them as a table too.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match judge_all(args) {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            say!("error: {error:#}");
+            Ok(ExitCode::from(UNREADABLE))
+        }
+    }
+}
+
+fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
+    let options = &args.referee;
+    let tolerance = Tolerance { tolerance: options.tolerance, eps: options.eps };
+    for (name, value) in [("--tolerance", options.tolerance), ("--eps", options.eps)] {
+        ensure!(value > 0.0 && value.is_finite(), "{name} must be positive and finite, but is {value}");
+    }
+    let path = options.problem.as_deref().unwrap_or(Path::new("problem.npz"));
+    let bytes = onelayer::files::read(path).with_context(|| {
+        format!("cannot read the problem {} (--problem names it, --export writes one)", path.display())
+    })?;
+    let exercise = read_problem(&bytes, path)?;
+    let (files, several) = submissions(&options.grads, path)?;
+    let referee = Referee::new(&exercise, tolerance);
+    let judged: Vec<Judged> = files.par_iter().map(|file| judge(&referee, file)).collect();
+    let is_unreadable = |judged: &Judged| judged.outcome.is_err();
+    if let ([Judged { outcome: Err(error), .. }], false, Format::Text) = (&judged[..], several, options.format) {
+        anyhow::bail!("{error}");
+    }
+    if several {
+        let folder = args.out.open()?;
+        let rows = table::rows(&judged, exercise.dims());
+        folder.write(&[(table::FILE.into(), to_csv(&rows, folder.dialect()))])?;
+    }
+    if options.format == Format::Json {
+        show!("{}", table::to_json(&judged, &exercise, &path.display().to_string(), tolerance));
+    } else {
+        print_all(args, &judged, &exercise, path, several);
+    }
+    let verdicts = judged.iter().filter_map(Judged::verdict);
+    Ok(match (judged.iter().any(is_unreadable), Verdict::of(verdicts)) {
+        (true, _) => ExitCode::from(UNREADABLE),
+        (false, Verdict::Differs) => ExitCode::FAILURE,
+        (false, Verdict::CannotTell) => ExitCode::from(CANNOT_TELL),
+        (false, Verdict::Agrees) => ExitCode::SUCCESS,
+    })
+}
+
+/// The files in `paths`, in the order of their names in a folder; true if they are several or from a folder.
+fn submissions(paths: &[PathBuf], problem: &Path) -> anyhow::Result<(Vec<PathBuf>, bool)> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let cannot_read = || format!("cannot read the folder {}", path.display());
+        let entries = fs::read_dir(path).with_context(cannot_read)?;
+        let mut found =
+            entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().with_context(cannot_read)?;
+        let is_submission = |file: &PathBuf| {
+            let of_type =
+                file.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz") || e.eq_ignore_ascii_case("npy"));
+            of_type && fs::canonicalize(file).ok() != fs::canonicalize(problem).ok()
+        };
+        found.retain(is_submission);
+        ensure!(!found.is_empty(), "the folder {} of --grads contains no .npz or .npy file", path.display());
+        found.sort();
+        files.append(&mut found);
+    }
+    let several = files.len() > 1 || paths.iter().any(|path| path.is_dir());
+    Ok((files, several))
+}
+
+fn judge(referee: &Referee, file: &Path) -> Judged {
+    let outcome = || -> anyhow::Result<Vec<Finding>> {
+        let bytes = onelayer::files::read(file).with_context(|| format!("cannot read --grads {}", file.display()))?;
+        Ok(referee.judge(&read_submission(&bytes, file, referee.exercise())?)?)
+    };
+    Judged { file: file.display().to_string(), outcome: outcome().map_err(|error| format!("{error:#}")) }
+}
+
+fn print_all(args: &Args, judged: &[Judged], exercise: &Exercise, problem: &Path, several: bool) {
+    let Tolerance { tolerance, eps } = Tolerance { tolerance: args.referee.tolerance, eps: args.referee.eps };
+    if args.quiet {
+        for judged in judged {
+            let summary = judged.summary();
+            let colon = if summary.is_empty() { "" } else { ": " };
+            show!("{}: {}{colon}{summary}", judged.file, judged.verdict_name());
+        }
+    } else {
+        show!("{}: {}", problem.display(), exercise.describe());
+        show!("agrees: |a − b| ≤ {tolerance:e} everywhere,");
+        show!("     or |a − b| / max({eps:e}, |a| + |b|) ≤ {tolerance:e} everywhere");
+    }
+    match judged {
+        [Judged { outcome: Ok(findings), file }] if !several => {
+            if !args.quiet {
+                show!("{file}:");
+                findings.iter().for_each(|finding| print_finding(finding, exercise));
+            }
+            print_verdict(findings);
+        }
+        _ => {
+            if !args.quiet {
+                print_table(judged);
+            }
+            print_count(judged);
+        }
+    }
+}
+
+/// The last line for one submission.
+fn print_verdict(findings: &[Finding]) {
+    let with = |verdict| {
+        let of_it = findings.iter().filter(|f| f.verdict == verdict).map(|f| f.quantity.name());
+        of_it.collect::<Vec<_>>().join(", ")
+    };
+    match Verdict::of(findings.iter().map(|f| f.verdict)) {
+        Verdict::Agrees => show!("PASS: all {} agree", findings.len()),
+        Verdict::CannotTell => show!("CAN'T TELL: {}", with(Verdict::CannotTell)),
+        Verdict::Differs => show!("FAIL: {}", with(Verdict::Differs)),
+    }
+}
+
+/// The last line for several submissions.
+fn print_count(judged: &[Judged]) {
+    let with = |name| judged.iter().filter(|judged| judged.verdict_name() == name).count();
+    let (agree, of) = (with("agrees"), judged.len());
+    if agree == of {
+        show!("PASS: all {of} submissions agree");
+        return;
+    }
+    let counts = [("differ", "differs"), ("can't be told", "cannot_tell"), ("cannot be read", "unreadable")];
+    let counts = counts.into_iter().filter(|(_, name)| with(name) > 0);
+    let counts: Vec<String> = counts.map(|(words, name)| format!("{} {words}", with(name))).collect();
+    let word = if with("differs") + with("unreadable") > 0 { "FAIL" } else { "CAN'T TELL" };
+    show!("{word}: of {of} submissions, {agree} agree, {}", counts.join(", "));
+}
+
+/// One line per submission with the verdicts on its quantities, and one with what explains them.
+fn print_table(judged: &[Judged]) {
+    let width = judged.iter().map(|judged| judged.file.chars().count()).max().unwrap_or(0).clamp(4, 36);
+    show!("{:width$} {:11}{:11}{:11}{:11}", "file", "grad_W", "grad_b", "loss", "cost");
+    for judged in judged {
+        let cell = |name: &str| match &judged.outcome {
+            Ok(findings) => {
+                let finding = findings.iter().find(|f| f.quantity.name() == name);
+                finding.map_or("-", |f| match f.verdict {
+                    Verdict::Agrees => "agrees",
+                    Verdict::CannotTell => "can't tell",
+                    Verdict::Differs => "DIFFERS",
+                })
+            }
+            Err(_) => "unreadable",
+        };
+        let cells: String = ["grad_W", "grad_b", "loss", "cost"].map(|name| format!("{:11}", cell(name))).concat();
+        show!("{:width$} {}", judged.file, cells.trim_end());
+        let summary = judged.summary();
+        if !summary.is_empty() {
+            show_wrapped(4, &summary);
+        }
+    }
+}
+
+/// Prints `text` with an indent, in lines of at most 80 columns; further lines are indented by two more.
+fn show_wrapped(indent: usize, text: &str) {
+    let mut line = " ".repeat(indent);
+    let mut is_empty = true;
+    for word in text.split(' ') {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > 80 {
+            show!("{line}");
+            line = " ".repeat(indent + 2);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line += word;
+        is_empty = false;
+    }
+    show!("{line}");
+}
+
+/// The verdict on one quantity and, if it differs, the worst element and the likely mistakes.
+fn print_finding(finding: &Finding, exercise: &Exercise) {
+    let comparison = &finding.comparison;
+    let verdict = match finding.verdict {
+        Verdict::Agrees => "agrees",
+        Verdict::CannotTell => "can't be told",
+        Verdict::Differs => "DIFFERS",
+    };
+    show!(
+        "  {:7}{verdict:14}{} value{}, max difference {:.1e}, relative {:.1e}",
+        finding.quantity.name(),
+        comparison.elements,
+        if comparison.elements == 1 { "" } else { "s" },
+        comparison.max_absolute,
+        comparison.max_relative,
+    );
+    if let Some(Hidden { mistakes, trace, advice }) = &finding.hidden {
+        show!("    it agrees, but so would it with a mistake that changes it by {trace:.1e}:");
+        mistakes.iter().for_each(|mistake| show_wrapped(6, mistake));
+        show!("    ask again with {advice}");
+    }
+    if finding.verdict != Verdict::Differs {
+        return;
+    }
+    if let Some(worst) = comparison.worst {
+        let location = table::location(finding, exercise.dims()).text(exercise.dims() == DIMS);
+        show!("    worst{location}:\n      yours {:.9e}, right {:.9e}", worst.hand, worst.other);
+    }
+    for (i, explanation) in finding.explanations.iter().enumerate() {
+        let start = if i == 0 { "looks like" } else { "or like" };
+        for Diagnosis { mistake, fix } in explanation {
+            show_wrapped(4, &format!("{start}: {mistake}"));
+            show_wrapped(6, &format!("fix: {fix}"));
+        }
+    }
+    if let Some(left) = finding.left {
+        show!("      (explains the difference to within {left:.1e})");
+    }
+    if let Some(remainder) = &finding.remainder {
+        let rest = if finding.explanations.is_empty() {
+            "looks like none of the mistakes that this program knows"
+        } else {
+            "and besides"
+        };
+        show!("    {rest}:");
+        show!("      {} of {} elements differ, by up to {:.1e}:", remainder.elements, remainder.of, remainder.largest);
+        show_wrapped(6, &remainder.place);
+    }
+    if finding.explanations.is_empty() && finding.may_be_rounding() {
+        show!("    looks like: the rounding of float32; compute in float64 to be sure");
+    }
+}

@@ -1,0 +1,179 @@
+//! The problem whose gradients are judged, in `f64`.
+
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::gradcheck::Problem;
+use crate::gradcheck::reference::{Batch, Parameters64};
+use crate::hyperparameters::{Loss, Setting};
+use crate::shape::{Dims, check_shape};
+
+/// How a course arranges the arrays of a problem of n examples, d features and k classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `x` (n,d), `W` (k,d), `b` (k): this program's own.
+    Rows,
+    /// `x` (d,n), `W` (k,d), `b` (k,1): each example is a column, as in KTH's DD2424.
+    Columns,
+    /// `x` (n,d+1), `W` (d+1,k): the last row of `W` is the bias, the last feature of each example is 1, and the penalty
+    /// includes the bias, as in Stanford's CS231n.
+    Cs231n,
+}
+
+impl Layout {
+    /// All layouts.
+    pub const ALL: [Self; 3] = [Self::Rows, Self::Columns, Self::Cs231n];
+
+    /// Its name in options and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Columns => "columns",
+            Self::Cs231n => "cs231n",
+        }
+    }
+
+    /// The layout `name`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.name() == name)
+    }
+}
+
+/// A batch, the parameters at which its cost is differentiated, λ and the loss.
+///
+/// With [`Layout::Cs231n`] the bias is the last column of `weight`: d counts it, the last feature of each example is 1, and
+/// `bias` is 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exercise {
+    /// The normalised features, (n,d), row-major.
+    x: Vec<f64>,
+    /// The class of each of the n examples, each below k.
+    labels: Vec<u8>,
+    parameters: Parameters64,
+    lambda: f64,
+    loss: Loss,
+    layout: Layout,
+}
+
+impl Exercise {
+    /// Takes `x` (n·d), `labels` (n), `weight` (k,d) and `bias` (k), which [`Layout::Cs231n`] requires to be 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the sizes do not fit together, [`Error::InvalidValue`] if there is no example, a label is k or
+    /// more, or λ is negative, infinite or NaN; [`Error::NonFinite`] if a number is NaN or infinite.
+    pub fn new(
+        x: Vec<f64>,
+        labels: Vec<u8>,
+        parameters: Parameters64,
+        lambda: f64,
+        loss: Loss,
+        layout: Layout,
+    ) -> Result<Self> {
+        let Dims { features: d, classes: k } = parameters.dims;
+        if labels.is_empty() {
+            return Err(Error::invalid("number of examples", "1 or more", "0"));
+        }
+        check_shape("x", x.len(), &[labels.len(), d])?;
+        check_shape("W", parameters.weight.len(), &[k, d])?;
+        check_shape("b", parameters.bias.len(), &[k])?;
+        if let Some(label) = labels.iter().find(|&&y| usize::from(y) >= k) {
+            return Err(Error::invalid("label", format!("0 to {}", k.saturating_sub(1)), label));
+        }
+        for (name, values) in [("x", &x), ("W", &parameters.weight), ("b", &parameters.bias)] {
+            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+                return Err(Error::NonFinite { what: name.into(), index, found: values[index] });
+            }
+        }
+        let lambda = Setting::new(lambda, Setting::REPORT[1].eta())?.lambda();
+        Ok(Self { x, labels, parameters, lambda, loss, layout })
+    }
+
+    /// The same numbers as `problem`, in `f64`; with [`Layout::Cs231n`], the bias becomes a column of `weight`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] if λ is negative, infinite or NaN.
+    pub fn of(problem: &Problem, lambda: f64, layout: Layout) -> Result<Self> {
+        let x = problem.x().iter().map(|&x| x.into()).collect();
+        let mut parameters = Parameters64::of(problem);
+        let exercise = |x, parameters| Self::new(x, problem.labels().into(), parameters, lambda, problem.loss, layout);
+        if layout != Layout::Cs231n {
+            return exercise(x, parameters);
+        }
+        let Dims { features: d, classes: k } = parameters.dims;
+        let with_last = |rows: &[f64], last: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            let row = |(i, row): (usize, &[f64])| [row, &[last(i)]].concat();
+            rows.chunks(d).enumerate().flat_map(row).collect()
+        };
+        let bias = std::mem::replace(&mut parameters.bias, vec![0.0; k]);
+        parameters.weight = with_last(&parameters.weight, &|c| bias[c]);
+        parameters.dims.features += 1;
+        exercise(with_last(&x, &|_| 1.0), parameters)
+    }
+
+    /// Number of features (with [`Layout::Cs231n`] one more than those of an image) and classes.
+    pub fn dims(&self) -> Dims {
+        self.parameters.dims
+    }
+
+    /// Number of examples n, at least 1.
+    pub fn examples(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The normalised features, (n,d), row-major.
+    pub fn x(&self) -> &[f64] {
+        &self.x
+    }
+
+    /// The class of each of the n examples.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// The parameters at which the cost is differentiated.
+    pub fn parameters(&self) -> &Parameters64 {
+        &self.parameters
+    }
+
+    /// λ in cost = loss + λ · Σ weight².
+    pub fn lambda(&self) -> f64 {
+        self.lambda
+    }
+
+    /// The loss that is differentiated.
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// The arrangement of the arrays in its files.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The examples and the loss, for the reference.
+    pub fn batch(&self) -> Batch<'_, f64> {
+        Batch { x: &self.x, labels: &self.labels, loss: self.loss }
+    }
+
+    /// `100 examples, 3072 features, 10 classes, softmax, λ = 0.1`.
+    pub fn describe(&self) -> String {
+        format!("{} examples, {}, {}, λ = {}", self.examples(), self.dims(), self.loss, self.lambda)
+    }
+}
+
+/// The `count` indices of `order` that are first, except that each class of `dataset` is included where they fit: its first
+/// image in `order` takes the place of the last one whose class has another.
+pub fn with_all_classes(dataset: &Dataset, order: &[usize], count: usize) -> Vec<usize> {
+    let class = |&i: &usize| dataset.labels()[i];
+    let mut firsts: Vec<usize> = Vec::new();
+    for i in order {
+        if firsts.iter().all(|first| class(first) != class(i)) {
+            firsts.push(*i);
+        }
+    }
+    firsts.truncate(count);
+    let others = order.iter().filter(|i| !firsts.contains(i)).take(count - firsts.len());
+    let chosen: Vec<usize> = firsts.iter().chain(others).copied().collect();
+    order.iter().filter(|i| chosen.contains(i)).copied().collect()
+}

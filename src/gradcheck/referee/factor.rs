@@ -1,0 +1,202 @@
+//! The factors by which a term can be too large, as products of the factors that have a reason.
+
+use super::Exercise;
+use crate::hyperparameters::Loss;
+
+/// A factor with a reason: a step that was forgotten, or done twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Sign,
+    TimesExamples,
+    OverExamples,
+    TimesClasses,
+    OverClasses,
+    Twice,
+    Half,
+    /// Only of a penalty: λ is left out.
+    WithoutLambda,
+    /// Only of a penalty: λ².
+    LambdaTwice,
+    /// Only of a penalty: the derivative of λ‖W‖, which is not squared.
+    NotSquared,
+}
+
+impl Step {
+    /// The steps that can go wrong in the data term.
+    const OF_DATA: [Self; 7] = [
+        Self::Sign,
+        Self::TimesExamples,
+        Self::OverExamples,
+        Self::TimesClasses,
+        Self::OverClasses,
+        Self::Twice,
+        Self::Half,
+    ];
+    const OF_PENALTY_ALONE: [Self; 3] = [Self::WithoutLambda, Self::LambdaTwice, Self::NotSquared];
+
+    fn value(self, exercise: &Exercise) -> f64 {
+        let (n, k) = (exercise.examples() as f64, exercise.dims().classes as f64);
+        match self {
+            Self::Sign => -1.0,
+            Self::TimesExamples => n,
+            Self::OverExamples => 1.0 / n,
+            Self::TimesClasses => k,
+            Self::OverClasses => 1.0 / k,
+            Self::Twice => 2.0,
+            Self::Half => 0.5,
+            Self::WithoutLambda => 1.0 / exercise.lambda(),
+            Self::LambdaTwice => exercise.lambda(),
+            Self::NotSquared => 0.5 / exercise.parameters().penalty().sqrt(),
+        }
+    }
+
+    /// True if the two cancel, or repeat a step.
+    fn excludes(self, other: Self) -> bool {
+        use Step::*;
+        let group = |step| match step {
+            Sign => 0,
+            TimesExamples | OverExamples => 1,
+            TimesClasses | OverClasses => 2,
+            Twice | Half => 3,
+            WithoutLambda | LambdaTwice | NotSquared => 4,
+        };
+        group(self) == group(other)
+    }
+}
+
+/// The terms of a gradient that have a factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Term {
+    /// The gradient of the mean loss.
+    Data,
+    /// 2λ W.
+    Penalty,
+    /// The sum of both.
+    Every,
+    /// All of `grad_b`.
+    Bias,
+}
+
+/// A factor other than 1.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Factor {
+    pub(super) value: f64,
+    /// The reasons; none if the factor is 0 or has no reason that this program knows.
+    steps: Vec<Step>,
+}
+
+impl Factor {
+    /// The factor 0: the term is missing.
+    pub(super) const ZERO: Self = Self { value: 0.0, steps: Vec::new() };
+
+    /// The product of `steps`.
+    pub(super) fn of(steps: &[Step], exercise: &Exercise) -> Self {
+        Self { value: steps.iter().map(|step| step.value(exercise)).product(), steps: steps.into() }
+    }
+
+    /// A factor without a known reason.
+    pub(super) fn unknown(value: f64) -> Self {
+        Self { value, steps: Vec::new() }
+    }
+
+    /// Its number of mistakes: that of its reasons, and two if there is none.
+    pub(super) fn complexity(&self) -> usize {
+        match self.steps.len() {
+            0 if self.value == 0.0 => 1,
+            0 => 3,
+            steps => steps,
+        }
+    }
+
+    /// All factors of at most two steps for `term`, without those that have no effect in this exercise.
+    pub(super) fn all(term: Term, exercise: &Exercise) -> Vec<Self> {
+        let of_penalty: &[Step] = if term == Term::Penalty { &Step::OF_PENALTY_ALONE } else { &[] };
+        let steps: Vec<Step> = Step::OF_DATA.iter().chain(of_penalty).copied().collect();
+        let effective = |step: &Step| {
+            let value = step.value(exercise);
+            value.is_finite() && value != 0.0 && value != 1.0
+        };
+        let steps: Vec<Step> = steps.into_iter().filter(effective).collect();
+        let mut factors: Vec<Self> = steps.iter().map(|&step| Self::of(&[step], exercise)).collect();
+        for (i, &first) in steps.iter().enumerate() {
+            for &second in steps[i + 1..].iter().filter(|second| !first.excludes(**second)) {
+                factors.push(Self::of(&[first, second], exercise));
+            }
+        }
+        factors.retain(|factor| factor.value != 1.0);
+        factors
+    }
+
+    /// What happened to `term`, in words.
+    pub(super) fn name(&self, term: Term, exercise: &Exercise) -> String {
+        let n = exercise.examples();
+        if self.value == 0.0 {
+            return match term {
+                Term::Data => "only the penalty: the data term is missing".into(),
+                Term::Penalty => "missing penalty".into(),
+                Term::Every => "all zero: nothing was computed".into(),
+                Term::Bias => "all zero".into(),
+            };
+        }
+        let subject = match term {
+            Term::Data => "data term",
+            Term::Penalty => "penalty",
+            Term::Every => "every term, also the penalty,",
+            Term::Bias => "grad_b",
+        };
+        let times = format!("{subject} × {}", number(self.value));
+        if self.steps.is_empty() {
+            return format!("{times}, a factor without a known reason");
+        }
+        let is_bce = exercise.loss() == Loss::Bce;
+        let reason = |step: &Step| match step {
+            Step::Sign if term == Term::Penalty => "the penalty is subtracted".into(),
+            Step::Sign => "wrong sign".into(),
+            Step::TimesExamples if term == Term::Penalty => format!("summed over the {n} examples"),
+            Step::TimesExamples => format!("missing 1/n: the sum over the {n} examples instead of their mean"),
+            Step::OverExamples if term == Term::Penalty => "1/n on the penalty, which is not a mean".into(),
+            Step::OverExamples => "1/n twice: the mean is divided by n again".into(),
+            Step::TimesClasses if is_bce => "missing 1/k: the sum over the classes instead of their mean".into(),
+            Step::TimesClasses => "multiplied by the number of classes k".into(),
+            Step::OverClasses if is_bce => "1/k twice: the mean is divided by k again".into(),
+            Step::OverClasses => "1/k: the mean is taken over the classes too".into(),
+            Step::Twice => "twice as large as it should be".into(),
+            Step::Half if term == Term::Penalty => "λ instead of 2λ".into(),
+            Step::Half => "half as large as it should be".into(),
+            Step::WithoutLambda => "λ is left out".into(),
+            Step::LambdaTwice => "λ² instead of λ".into(),
+            Step::NotSquared => "‖W‖ instead of Σ W²".into(),
+        };
+        let reasons: Vec<String> = self.steps.iter().map(reason).collect();
+        format!("{times}: {}", reasons.join("; "))
+    }
+
+    /// The correction of `term`.
+    pub(super) fn fix(&self, term: Term, exercise: &Exercise) -> String {
+        const PENALTY: &str = "add λ Σ W² to the cost and 2λ W to its gradient, with no other factor";
+        let divisor = if exercise.loss() == Loss::Bce { "k n" } else { "n" };
+        match (term, &self.steps[..]) {
+            (Term::Data, _) if self.value == 0.0 => "add the mean loss and its gradient".into(),
+            (Term::Every | Term::Bias, _) if self.value == 0.0 => {
+                "save the computed arrays, not freshly initialised ones".into()
+            }
+            (Term::Penalty, _) => PENALTY.into(),
+            (Term::Data, [Step::Sign]) => "the loss is −ln p, its gradient probabilities − onehot".into(),
+            (Term::Every | Term::Bias, [Step::Sign]) => {
+                "return the gradient itself; only the update subtracts it".into()
+            }
+            (Term::Data | Term::Bias, _) => format!("data term: (probabilities − onehot) / ({divisor})"),
+            (Term::Every, _) => format!("divide the data term by {divisor}, once, and the penalty not at all"),
+        }
+    }
+}
+
+/// A factor with four significant digits, without needless zeros.
+pub(super) fn number(value: f64) -> String {
+    let digits = 3 - value.abs().log10().floor() as i32;
+    if !(-4..=8).contains(&digits) {
+        return format!("{value:.3e}");
+    }
+    let scale = 10_f64.powi(digits);
+    format!("{}", (value * scale).round() / scale)
+}

@@ -1,0 +1,46 @@
+//! Small systems of linear equations.
+
+/// The smallest pivot, relative to the diagonal element it began as, of a matrix that is solved.
+const SINGULAR: f64 = 1e-13;
+
+/// Solves the symmetric positive definite `matrix` (m,m) · solution = `right` (m) by Gaussian elimination; `None` if it is
+/// singular.
+pub(super) fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
+    let size = right.len();
+    let diagonal: Vec<f64> = (0..size).map(|i| matrix[i][i]).collect();
+    for i in 0..size {
+        // Without exchanges of rows: a positive definite matrix needs none.
+        if !(matrix[i][i] > SINGULAR * diagonal[i]) {
+            return None;
+        }
+        let (above, below) = matrix.split_at_mut(i + 1);
+        let pivot = &above[i];
+        for (row, j) in below.iter_mut().zip(i + 1..) {
+            let factor = row[i] / pivot[i];
+            for (value, above) in row[i..].iter_mut().zip(&pivot[i..]) {
+                *value -= factor * above;
+            }
+            right[j] -= factor * right[i];
+        }
+    }
+    for i in (0..size).rev() {
+        let known: f64 = (i + 1..size).map(|j| matrix[i][j] * right[j]).sum();
+        right[i] = (right[i] - known) / matrix[i][i];
+    }
+    Some(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_system_is_solved_and_a_singular_one_is_not() {
+        let matrix = vec![vec![4.0, 2.0, 0.6], vec![2.0, 5.0, 1.0], vec![0.6, 1.0, 3.0]];
+        let solution = [1.0, -2.0, 0.5];
+        let right = matrix.iter().map(|row| row.iter().zip(solution).map(|(a, x)| a * x).sum()).collect();
+        let found = solve(matrix, right).unwrap();
+        assert!(found.iter().zip(solution).all(|(a, b)| (a - b).abs() < 1e-14), "{found:?}");
+        assert_eq!(solve(vec![vec![1.0, 2.0], vec![2.0, 4.0]], vec![1.0, 2.0]), None);
+    }
+}

@@ -1,0 +1,330 @@
+//! The mistakes that this program knows, and the words for them.
+
+use super::factor::{Factor, Term};
+use super::{Exercise, Layout, Quantity};
+use crate::hyperparameters::Loss;
+
+/// What takes the place of the probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Probabilities {
+    Right,
+    OverExamples,
+    WithoutBias,
+    OfTheOtherLoss,
+    Exponentials,
+    Logits,
+}
+
+impl Probabilities {
+    /// All that differ from one another under `loss`.
+    pub(super) fn all(loss: Loss) -> &'static [Self] {
+        use Probabilities::*;
+        match loss {
+            Loss::Softmax => &[Right, OverExamples, WithoutBias, OfTheOtherLoss, Exponentials, Logits],
+            Loss::Bce => &[Right, WithoutBias, OfTheOtherLoss, Logits],
+        }
+    }
+}
+
+/// What takes the place of the labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Labels {
+    Right,
+    Lower,
+    Higher,
+}
+
+impl Labels {
+    /// All that differ from one another for `classes` classes.
+    pub(super) fn all(classes: usize) -> &'static [Self] {
+        match classes {
+            1 => &[Self::Right],
+            2 => &[Self::Right, Self::Lower],
+            _ => &[Self::Right, Self::Lower, Self::Higher],
+        }
+    }
+}
+
+/// What takes the place of the features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Features {
+    Right,
+    Reshaped,
+    Interleaved,
+    ChannelsReversed,
+    RowsAndColumnsSwapped,
+}
+
+impl Features {
+    pub(super) fn wrong(of_images: bool) -> &'static [Self] {
+        use Features::*;
+        if of_images { &[Reshaped, Interleaved, ChannelsReversed, RowsAndColumnsSwapped] } else { &[Reshaped] }
+    }
+}
+
+/// What becomes of the onehot labels in probabilities − onehot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Onehot {
+    NotSubtracted,
+    Added,
+    /// The probabilities are missing instead.
+    Alone,
+}
+
+/// The order in which the elements of `grad_W` or `grad_b` come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// A (d,k) buffer read as (k,d).
+    ReshapedFromColumns,
+    /// A (k,d) buffer read as (d,k).
+    ReshapedToColumns,
+    /// Row c belongs to class `rows[c]`.
+    Permuted(Vec<usize>),
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Mistake {
+    Factor(Term, Factor),
+    Probabilities(Probabilities),
+    Labels(Labels),
+    Features(Features),
+    Onehot(Onehot),
+    /// The weight of each example in the sum, relative to the others: 0 if it is left out.
+    Weights(Vec<f64>),
+    /// λ Σ |W| instead of λ Σ W².
+    AbsoluteValues,
+    /// A penalty on W of a problem without one.
+    Invented(f64),
+    BiasPenalty,
+    /// Each element of `grad_b` is the sum of all.
+    BiasCollapsed,
+    Order(Order),
+    /// The logarithm to the base e^x.
+    Logarithm(Base),
+    PenaltyInLoss,
+    /// With [`Layout::Cs231n`], where the penalty includes the bias.
+    BiasUnpenalised,
+}
+
+/// A base of logarithms other than e.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    Two,
+    Ten,
+}
+
+impl Base {
+    pub(super) fn ln(self) -> f64 {
+        match self {
+            Self::Two => std::f64::consts::LN_2,
+            Self::Ten => std::f64::consts::LN_10,
+        }
+    }
+}
+
+impl Mistake {
+    /// How many mistakes it counts for: of several explanations, the one of fewest mistakes is named.
+    pub(super) fn complexity(&self) -> usize {
+        match self {
+            Self::Factor(_, factor) => factor.complexity(),
+            Self::Weights(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// The quantities that it changes, unless the numbers of the problem happen to hide it.
+    pub(super) fn affects(&self, quantity: Quantity) -> bool {
+        use Quantity::*;
+        let affected: &[Quantity] = match self {
+            Self::Factor(Term::Data, _) => &[Weight, Bias, Loss, Cost],
+            Self::Factor(Term::Every, _) => &[Weight, Bias, Loss, Cost],
+            Self::Factor(Term::Penalty, _) | Self::AbsoluteValues | Self::Invented(_) | Self::BiasUnpenalised => {
+                &[Weight, Cost]
+            }
+            Self::Factor(Term::Bias, _) | Self::BiasCollapsed => &[Bias],
+            Self::Probabilities(Probabilities::Exponentials | Probabilities::Logits) => &[Weight, Bias],
+            Self::Probabilities(_) | Self::Labels(_) | Self::Features(_) | Self::Weights(_) => {
+                &[Weight, Bias, Loss, Cost]
+            }
+            Self::Onehot(_) => &[Weight, Bias],
+            Self::BiasPenalty => &[Bias, Cost],
+            Self::Order(Order::Permuted(_)) => &[Weight, Bias],
+            Self::Order(_) => &[Weight],
+            Self::Logarithm(_) => &[Loss, Cost],
+            Self::PenaltyInLoss => &[Loss],
+        };
+        affected.contains(&quantity)
+    }
+
+    /// True if only one of the two can have been made.
+    pub(super) fn overrides(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Factor(a, f), Self::Factor(b, g)) => a == b || f.value == 0.0 || g.value == 0.0,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
+    /// True if only a larger λ makes it visible.
+    pub(super) fn is_of_the_penalty(&self) -> bool {
+        matches!(
+            self,
+            Self::Factor(Term::Penalty, _)
+                | Self::AbsoluteValues
+                | Self::BiasPenalty
+                | Self::PenaltyInLoss
+                | Self::BiasUnpenalised
+        )
+    }
+
+    /// The mistake in words.
+    pub(super) fn name(&self, exercise: &Exercise) -> String {
+        let softmax = exercise.loss() == Loss::Softmax;
+        let text = match self {
+            Self::Factor(term, factor) => return factor.name(*term, exercise),
+            Self::Probabilities(Probabilities::Right)
+            | Self::Labels(Labels::Right)
+            | Self::Features(Features::Right) => "none",
+            Self::Probabilities(Probabilities::OverExamples) => "softmax over the examples instead of the classes",
+            Self::Probabilities(Probabilities::WithoutBias) => "the bias is missing from the logits",
+            Self::Probabilities(Probabilities::OfTheOtherLoss) if softmax => "sigmoids instead of a softmax",
+            Self::Probabilities(Probabilities::OfTheOtherLoss) => "softmax instead of sigmoids",
+            Self::Probabilities(Probabilities::Exponentials) => {
+                "softmax without its denominator: exp(logits) are no probabilities"
+            }
+            Self::Probabilities(Probabilities::Logits) if softmax => {
+                "logits instead of probabilities: the softmax is missing"
+            }
+            Self::Probabilities(Probabilities::Logits) => "logits instead of probabilities: the sigmoid is missing",
+            Self::Labels(Labels::Lower) if exercise.dims().classes == 2 => {
+                "labels off by one: each is taken for the other class"
+            }
+            Self::Labels(Labels::Lower) => "labels off by one: each is taken for the next lower class",
+            Self::Labels(Labels::Higher) => "labels off by one: each is taken for the next higher class",
+            Self::Features(Features::Reshaped) => "x reshaped instead of transposed: its numbers in the wrong order",
+            Self::Features(Features::Interleaved) => "pixels in the order row, column, channel",
+            Self::Features(Features::ChannelsReversed) => "channels in the order blue, green, red",
+            Self::Features(Features::RowsAndColumnsSwapped) => "rows and columns of the images are swapped",
+            Self::Onehot(Onehot::NotSubtracted) => "the onehot labels are not subtracted from the probabilities",
+            Self::Onehot(Onehot::Added) => "the onehot labels are added to the probabilities",
+            Self::Onehot(Onehot::Alone) => "the probabilities are missing: only the onehot labels are used",
+            Self::Weights(weights) => return weights_in_words(weights),
+            Self::AbsoluteValues => "penalty λ Σ |W| instead of λ Σ W²",
+            Self::Invented(lambda) => {
+                return format!("a penalty with λ = {}, but the problem has none", super::factor::number(*lambda));
+            }
+            Self::BiasPenalty => "penalty on the bias: λ Σ b² or its gradient 2λ b is added",
+            Self::BiasCollapsed => "grad_b is a single number, the sum over all examples and classes",
+            Self::Order(Order::Permuted(rows)) => return format!("permuted classes: its rows are {rows:?}"),
+            Self::Order(_) if exercise.dims().features == exercise.dims().classes => {
+                "transposed: its rows are the columns of W"
+            }
+            Self::Order(_) => "reshaped instead of transposed: right numbers, wrong order",
+            Self::Logarithm(Base::Two) => "logarithm to base 2: the loss must be in nats",
+            Self::Logarithm(Base::Ten) => "logarithm to base 10: the loss must be in nats",
+            Self::PenaltyInLoss => "the loss includes the penalty",
+            Self::BiasUnpenalised => "the last row of W, the bias, has no penalty",
+        };
+        text.into()
+    }
+
+    /// The correction.
+    pub(super) fn fix(&self, exercise: &Exercise) -> String {
+        let softmax = exercise.loss() == Loss::Softmax;
+        let text = match self {
+            Self::Factor(term, factor) => return factor.fix(*term, exercise),
+            Self::Probabilities(Probabilities::OverExamples) => "the k probabilities of each example must add up to 1",
+            Self::Probabilities(Probabilities::WithoutBias) => "add the bias to the logits",
+            Self::Probabilities(_) if softmax => "use softmax(logits): the k probabilities of each example add up to 1",
+            Self::Probabilities(_) => "use sigmoid(logits), for each class by itself",
+            Self::Labels(Labels::Higher) => "the classes in y are counted from 0: do not add 1",
+            Self::Labels(_) => "the classes in y are counted from 0: do not subtract 1",
+            Self::Features(Features::Reshaped) => "transpose x (.T in NumPy, .' in Octave) instead of reshaping it",
+            Self::Features(_) => "use x as it is: the red plane, the green one, the blue one, each row by row",
+            Self::Onehot(_) => "use probabilities − onehot",
+            Self::Weights(_) => "add up all examples of the batch, each once",
+            Self::AbsoluteValues => "the penalty is λ Σ W²; its gradient is 2λ W",
+            Self::Invented(_) => "use the problem's lambda",
+            Self::BiasPenalty => "penalise only W",
+            Self::BiasCollapsed => "sum over the examples only (axis=0 if they are rows), for each class by itself",
+            Self::Order(Order::Permuted(_)) => "row c must belong to class c, in the order of W and of the labels",
+            Self::Order(_) => "transpose (.T in NumPy, .' in Octave) instead of reshaping",
+            Self::Logarithm(_) => "use the natural logarithm",
+            Self::PenaltyInLoss => "loss is the mean loss; only cost includes the penalty",
+            Self::BiasUnpenalised => "penalise all of W, also its last row",
+        };
+        text.into()
+    }
+}
+
+/// Which examples count too little or too much: their weights relative to most of the others.
+fn weights_in_words(weights: &[f64]) -> String {
+    let with =
+        |wanted: &dyn Fn(f64) -> bool| -> Vec<usize> { (0..weights.len()).filter(|&i| wanted(weights[i])).collect() };
+    let (left_out, counted) = (with(&|w| w == 0.0), with(&|w| w == 1.0));
+    if counted.len() <= left_out.len() && counted.len() + left_out.len() == weights.len() {
+        return format!("parts of the batch: only {} of the examples count", ranges(&counted));
+    }
+    let mut parts = Vec::new();
+    if !left_out.is_empty() {
+        parts.push(format!("examples {} are left out", ranges(&left_out)));
+    }
+    for i in with(&|w| w != 0.0 && w != 1.0) {
+        parts.push(format!("example {i} counts {} times", super::factor::number(weights[i])));
+    }
+    format!("parts of the batch: {}", parts.join(", "))
+}
+
+/// `0–3, 7` for sorted indices.
+pub(super) fn ranges(indices: &[usize]) -> String {
+    let runs = indices.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [one] => one.to_string(),
+        [first, second] => format!("{first}, {second}"),
+        _ => format!("{}–{}", run[0], run[run.len() - 1]),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+/// The mistakes for which an exercise must be able to tell that they were not made, likelier ones first.
+pub(super) fn known(exercise: &Exercise) -> Vec<Mistake> {
+    use super::factor::Step::*;
+    let factor = |term, steps: &[super::factor::Step]| Mistake::Factor(term, Factor::of(steps, exercise));
+    let mut known = vec![
+        factor(Term::Data, &[TimesExamples]),
+        factor(Term::Every, &[TimesExamples]),
+        factor(Term::Data, &[OverExamples]),
+        factor(Term::Every, &[OverExamples]),
+        factor(Term::Penalty, &[OverExamples]),
+        factor(Term::Penalty, &[TimesExamples]),
+        factor(Term::Data, &[if exercise.loss() == Loss::Bce { TimesClasses } else { OverClasses }]),
+        factor(Term::Penalty, &[Half]),
+        factor(Term::Penalty, &[Twice]),
+        Mistake::Factor(Term::Penalty, Factor::ZERO),
+        factor(Term::Penalty, &[Sign]),
+        factor(Term::Every, &[Sign]),
+        factor(Term::Data, &[Sign]),
+        Mistake::Factor(Term::Data, Factor::ZERO),
+        Mistake::Factor(Term::Every, Factor::ZERO),
+        Mistake::Onehot(Onehot::NotSubtracted),
+        Mistake::AbsoluteValues,
+        Mistake::Order(Order::ReshapedFromColumns),
+        Mistake::PenaltyInLoss,
+        Mistake::Logarithm(Base::Two),
+        Mistake::Logarithm(Base::Ten),
+    ];
+    if exercise.dims().features != exercise.dims().classes {
+        known.push(Mistake::Order(Order::ReshapedToColumns));
+    }
+    let probabilities = Probabilities::all(exercise.loss()).iter();
+    known.extend(probabilities.filter(|p| **p != Probabilities::Right).map(|&p| Mistake::Probabilities(p)));
+    let labels = Labels::all(exercise.dims().classes).iter();
+    known.extend(labels.filter(|l| **l != Labels::Right).map(|&l| Mistake::Labels(l)));
+    if exercise.layout() == Layout::Cs231n {
+        known.push(Mistake::BiasUnpenalised);
+        known.retain(|m| *m != Mistake::Probabilities(Probabilities::WithoutBias));
+    } else {
+        known.push(Mistake::BiasPenalty);
+        known.push(Mistake::BiasCollapsed);
+    }
+    known
+}

@@ -1,0 +1,488 @@
+//! The loss, cost and gradients that a combination of mistakes leads to.
+//!
+//! The gradient is a sum of parts that are computed once per problem:
+//!
+//! ```text
+//! dweight = f · (g · Σ p ⊗ x / N − h · Σ t ⊗ x / N) + 2λ · q · W        N = n (softmax) or k n (sigmoids)
+//! ```
+//!
+//! Mistakes change the probabilities p, the labels t, the features x and the factors f, g, h and q, which are 1 if all is
+//! right.
+
+use std::sync::OnceLock;
+
+use super::explain::dot;
+use super::factor::Term;
+use super::mistake::{Features, Labels, Mistake, Onehot, Order, Probabilities};
+use super::{Exercise, Layout, Quantity};
+use crate::dataset::cifar10::{PLANE, SIDE};
+#[cfg(test)]
+use crate::gradcheck::Derivatives;
+use crate::gradcheck::reference;
+use crate::hyperparameters::Loss;
+use crate::shape::Dims;
+
+/// One of the two sums of the data term, Σ p ⊗ x / N or Σ t ⊗ x / N.
+pub(super) struct Sum {
+    /// (n,k): p or t.
+    rows: Vec<f64>,
+    /// (k,d).
+    pub(super) weight: Vec<f64>,
+    /// (k).
+    pub(super) bias: Vec<f64>,
+}
+
+/// All sums of the data term for one kind of features.
+pub(super) struct Sums {
+    x: Vec<f64>,
+    pub(super) probabilities: Vec<(Probabilities, Sum)>,
+    pub(super) onehot: Vec<(Labels, Sum)>,
+    /// The mean loss for each of the probabilities and labels.
+    pub(super) losses: Vec<(Probabilities, Labels, f64)>,
+    /// The gradients of the penalties, without λ, each (k,d).
+    slopes: Vec<Vec<f64>>,
+    /// The scalar products of the gradients of all sums and penalties, in the order of [`Self::basis`].
+    products: Vec<Vec<f64>>,
+}
+
+impl Sums {
+    fn new(exercise: &Exercise, features: Features) -> Self {
+        let x = reordered(exercise, features);
+        let Dims { features: d, classes: k } = exercise.dims();
+        let logits: Vec<Vec<f64>> = x.chunks(d).map(|x| reference::logits(exercise.parameters(), x)).collect();
+        let sum = |rows: Vec<f64>| {
+            let scaled: Vec<f64> = rows.iter().map(|v| v / averaged_over(exercise)).collect();
+            let (weight, bias) = reference::gradients(exercise.dims(), &x, &scaled);
+            Sum { rows, weight, bias }
+        };
+        let labels = |kind| exercise.labels().iter().map(move |&y| moved(y, kind, k));
+        let kinds = Probabilities::all(exercise.loss()).iter().copied().filter(|p| is_possible(*p, exercise));
+        let (mut probabilities, mut losses) = (Vec::new(), Vec::new());
+        for kind in kinds {
+            for &of in Labels::all(k) {
+                losses.push((kind, of, loss(exercise, kind, &logits, labels(of))));
+            }
+            probabilities.push((kind, sum(rows(exercise, kind, &logits))));
+        }
+        let rows_of = |kind| labels(kind).flat_map(|y| onehot(y, k)).collect();
+        let onehot = Labels::all(k).iter().map(|&kind| (kind, sum(rows_of(kind)))).collect();
+        let slopes = Penalty::all(exercise).iter().map(|penalty| penalty.slope(exercise)).collect();
+        let mut sums = Self { x, probabilities, onehot, losses, slopes, products: Vec::new() };
+        sums.products = sums.basis().map(|a| sums.basis().map(|b| dot(a, b)).collect()).collect();
+        sums
+    }
+
+    /// All of which `grad_W` can be made: the sums of each kind of probabilities, of labels, the gradients of the penalties.
+    pub(super) fn basis(&self) -> impl Iterator<Item = &[f64]> {
+        let probabilities = self.probabilities.iter().map(|(_, sum)| &sum.weight[..]);
+        let onehot = self.onehot.iter().map(|(_, sum)| &sum.weight[..]);
+        probabilities.chain(onehot).chain(self.slopes.iter().map(|slope| &slope[..]))
+    }
+
+    /// The scalar product of elements `a` and `b` of the basis.
+    pub(super) fn product(&self, a: usize, b: usize) -> f64 {
+        self.products[a][b]
+    }
+
+    pub(super) fn probabilities(&self, kind: Probabilities) -> &Sum {
+        let found = self.probabilities.iter().find(|(k, _)| *k == kind);
+        &found.expect("a kind that this exercise can have").1
+    }
+
+    pub(super) fn onehot(&self, kind: Labels) -> &Sum {
+        &self.onehot.iter().find(|(k, _)| *k == kind).expect("a kind that this exercise can have").1
+    }
+}
+
+/// An exercise and the parts of which right and wrong gradients are made.
+pub(super) struct Parts<'a> {
+    pub(super) exercise: &'a Exercise,
+    of_features: [OnceLock<Sums>; 5],
+    /// Each kind of penalty and its value without λ.
+    penalties: Vec<(Penalty, f64)>,
+}
+
+/// A kind of penalty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Penalty {
+    /// Σ W².
+    Squares,
+    /// Σ |W|.
+    AbsoluteValues,
+    /// Σ W² without the last row of W, the bias of [`Layout::Cs231n`].
+    WithoutBias,
+    /// Σ |W| without that row.
+    AbsoluteValuesWithoutBias,
+}
+
+impl Penalty {
+    /// The kinds that differ from one another.
+    pub(super) fn all(exercise: &Exercise) -> &'static [Self] {
+        use Penalty::*;
+        match exercise.layout() {
+            Layout::Cs231n => &[Squares, AbsoluteValues, WithoutBias, AbsoluteValuesWithoutBias],
+            _ => &[Squares, AbsoluteValues],
+        }
+    }
+
+    /// The mistakes in it.
+    pub(super) fn mistakes(self) -> Vec<Mistake> {
+        match self {
+            Self::Squares => vec![],
+            Self::AbsoluteValues => vec![Mistake::AbsoluteValues],
+            Self::WithoutBias => vec![Mistake::BiasUnpenalised],
+            Self::AbsoluteValuesWithoutBias => vec![Mistake::AbsoluteValues, Mistake::BiasUnpenalised],
+        }
+    }
+
+    /// Its value for each weight, and the derivative.
+    fn terms(self, exercise: &Exercise) -> impl Iterator<Item = [f64; 2]> {
+        let d = exercise.dims().features;
+        let weights = exercise.parameters().weight.iter().enumerate();
+        weights.map(move |(i, &w)| match self {
+            Self::WithoutBias | Self::AbsoluteValuesWithoutBias if i % d == d - 1 => [0.0, 0.0],
+            Self::Squares | Self::WithoutBias => [w * w, 2.0 * w],
+            Self::AbsoluteValues | Self::AbsoluteValuesWithoutBias => [w.abs(), sign(w)],
+        })
+    }
+
+    /// Its gradient, (k,d).
+    fn slope(self, exercise: &Exercise) -> Vec<f64> {
+        self.terms(exercise).map(|[_, slope]| slope).collect()
+    }
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(exercise: &'a Exercise) -> Self {
+        let value = |kind: &Penalty| (*kind, kind.terms(exercise).map(|[value, _]| value).sum());
+        Self {
+            exercise,
+            of_features: Default::default(),
+            penalties: Penalty::all(exercise).iter().map(value).collect(),
+        }
+    }
+
+    /// The sums for `features`, computed when they are needed first.
+    pub(super) fn sums(&self, features: Features) -> &Sums {
+        self.of_features[features as usize].get_or_init(|| Sums::new(self.exercise, features))
+    }
+
+    /// The normal equations of fitting `values` (k,d) as a sum of the gradients of single examples, dlogits\[i\] ⊗ x\[i\], each
+    /// with a weight, and of 2 W: a matrix (n+1,n+1) and its right-hand side (n+1).
+    pub(super) fn examples_and_penalty(&self, values: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let Dims { features: d, classes: k } = self.exercise.dims();
+        let sums = self.sums(Features::Right);
+        let (p, t) = (sums.probabilities(Probabilities::Right), sums.onehot(Labels::Right));
+        let scale = averaged_over(self.exercise);
+        let dlogits: Vec<f64> = p.rows.iter().zip(&t.rows).map(|(p, t)| (p - t) / scale).collect();
+        let examples: Vec<(&[f64], &[f64])> = dlogits.chunks(k).zip(sums.x.chunks(d)).collect();
+        let slope: Vec<f64> = self.exercise.parameters().weight.iter().map(|w| 2.0 * w).collect();
+        // The product with a matrix (k,d), element by element.
+        let with = |(dlogits, x): &(&[f64], &[f64]), matrix: &[f64]| -> f64 {
+            dlogits.iter().zip(matrix.chunks(d)).map(|(dlogit, row)| dlogit * dot(x, row)).sum()
+        };
+        let row = |a: &(&[f64], &[f64])| {
+            let mut row: Vec<f64> = examples.iter().map(|b| dot(a.0, b.0) * dot(a.1, b.1)).collect();
+            row.push(with(a, &slope));
+            row
+        };
+        let mut matrix: Vec<Vec<f64>> = examples.iter().map(row).collect();
+        let mut last: Vec<f64> = matrix.iter().map(|row| row[row.len() - 1]).collect();
+        last.push(dot(&slope, &slope));
+        matrix.push(last);
+        let mut right: Vec<f64> = examples.iter().map(|a| with(a, values)).collect();
+        right.push(dot(&slope, values));
+        (matrix, right)
+    }
+
+    /// The derivatives that `mistakes` lead to together.
+    #[cfg(test)]
+    pub(super) fn with(&self, mistakes: &[Mistake]) -> Derivatives {
+        let recipe = Recipe::of(mistakes);
+        let [loss, cost] = self.loss_and_cost(&recipe);
+        Derivatives { loss, cost, dweight: self.weight(&recipe), dbias: self.bias(&recipe) }
+    }
+
+    /// The elements of `quantity` alone that `mistakes` lead to.
+    pub(super) fn quantity(&self, quantity: Quantity, mistakes: &[Mistake]) -> Vec<f64> {
+        let recipe = Recipe::of(mistakes);
+        match quantity {
+            Quantity::Weight => self.weight(&recipe),
+            Quantity::Bias => self.bias(&recipe),
+            Quantity::Loss => vec![self.loss_and_cost(&recipe)[0]],
+            Quantity::Cost => vec![self.loss_and_cost(&recipe)[1]],
+        }
+    }
+
+    /// `dweight`, (k,d).
+    fn weight(&self, recipe: &Recipe) -> Vec<f64> {
+        let mut dweight = self.data_term(recipe, |sum| &sum.weight, |(dweight, _)| dweight);
+        let factor = self.lambda(recipe) * recipe.penalty;
+        for (dw, [_, slope]) in dweight.iter_mut().zip(recipe.kind_of_penalty().terms(self.exercise)) {
+            *dw += factor * slope;
+        }
+        match recipe.order {
+            Some(order) => {
+                let source = |flat| source(flat, order, self.exercise.dims());
+                (0..dweight.len()).map(|flat| dweight[source(flat)]).collect()
+            }
+            None => dweight,
+        }
+    }
+
+    /// `dbias`, (k).
+    fn bias(&self, recipe: &Recipe) -> Vec<f64> {
+        let mut dbias = self.data_term(recipe, |sum| &sum.bias, |(_, dbias)| dbias);
+        let slope = 2.0 * self.lambda(recipe) * recipe.bias_penalty;
+        for (db, b) in dbias.iter_mut().zip(&self.exercise.parameters().bias) {
+            *db = recipe.bias * (*db + slope * b);
+        }
+        if recipe.bias_collapsed {
+            let sum = dbias.iter().sum();
+            dbias.fill(sum);
+        }
+        match recipe.order {
+            Some(Order::Permuted(rows)) => rows.iter().map(|&c| dbias[c]).collect(),
+            _ => dbias,
+        }
+    }
+
+    fn loss_and_cost(&self, recipe: &Recipe) -> [f64; 2] {
+        let losses = &self.sums(recipe.features).losses;
+        let of = losses.iter().find(|(p, l, _)| (*p, *l) == (recipe.probabilities, recipe.labels));
+        let loss = recipe.data * of.expect("a kind that this exercise can have").2 / recipe.ln_base;
+        let parameters = self.exercise.parameters();
+        let kind = recipe.kind_of_penalty();
+        let penalty = self.penalties.iter().find(|(k, _)| *k == kind).map_or(0.0, |(_, value)| *value);
+        let of_bias: f64 = parameters.bias.iter().map(|b| b * b).sum();
+        let cost = loss + self.lambda(recipe) * (recipe.penalty * penalty + recipe.bias_penalty * of_bias);
+        [if recipe.penalty_in_loss { cost } else { loss }, cost]
+    }
+
+    fn lambda(&self, recipe: &Recipe) -> f64 {
+        recipe.invented.unwrap_or(self.exercise.lambda())
+    }
+
+    /// The data term of one gradient: made of the two sums that `of` takes, or, if examples have weights, computed anew and
+    /// taken from both gradients by `take`.
+    fn data_term(
+        &self,
+        recipe: &Recipe,
+        of: impl Fn(&Sum) -> &Vec<f64>,
+        take: impl Fn((Vec<f64>, Vec<f64>)) -> Vec<f64>,
+    ) -> Vec<f64> {
+        let sums = self.sums(recipe.features);
+        let (p, t) = (sums.probabilities(recipe.probabilities), sums.onehot(recipe.labels));
+        let (g, h) = (recipe.data * recipe.p, recipe.data * recipe.t);
+        let combined = |p: &[f64], t: &[f64]| p.iter().zip(t).map(|(p, t)| g * p - h * t).collect::<Vec<_>>();
+        let Some(weights) = recipe.weights else { return combined(of(p), of(t)) };
+        let mut rows = combined(&p.rows, &t.rows);
+        for (row, weight) in rows.chunks_mut(self.exercise.dims().classes).zip(weights) {
+            row.iter_mut().for_each(|v| *v *= weight / averaged_over(self.exercise));
+        }
+        take(reference::gradients(self.exercise.dims(), &sums.x, &rows))
+    }
+}
+
+/// What a list of mistakes changes.
+struct Recipe<'a> {
+    probabilities: Probabilities,
+    labels: Labels,
+    features: Features,
+    weights: Option<&'a [f64]>,
+    data: f64,
+    p: f64,
+    t: f64,
+    penalty: f64,
+    absolute_values: bool,
+    invented: Option<f64>,
+    bias: f64,
+    bias_penalty: f64,
+    bias_collapsed: bool,
+    bias_unpenalised: bool,
+    ln_base: f64,
+    penalty_in_loss: bool,
+    order: Option<&'a Order>,
+}
+
+impl<'a> Recipe<'a> {
+    fn kind_of_penalty(&self) -> Penalty {
+        match (self.absolute_values, self.bias_unpenalised) {
+            (false, false) => Penalty::Squares,
+            (true, false) => Penalty::AbsoluteValues,
+            (false, true) => Penalty::WithoutBias,
+            (true, true) => Penalty::AbsoluteValuesWithoutBias,
+        }
+    }
+
+    fn of(mistakes: &'a [Mistake]) -> Self {
+        let mut recipe = Self {
+            probabilities: Probabilities::Right,
+            labels: Labels::Right,
+            features: Features::Right,
+            weights: None,
+            data: 1.0,
+            p: 1.0,
+            t: 1.0,
+            penalty: 1.0,
+            absolute_values: false,
+            invented: None,
+            bias: 1.0,
+            bias_penalty: 0.0,
+            bias_collapsed: false,
+            bias_unpenalised: false,
+            ln_base: 1.0,
+            penalty_in_loss: false,
+            order: None,
+        };
+        let mut every = 1.0;
+        for mistake in mistakes {
+            match mistake {
+                Mistake::Factor(Term::Data, factor) => recipe.data *= factor.value,
+                Mistake::Factor(Term::Penalty, factor) => recipe.penalty *= factor.value,
+                Mistake::Factor(Term::Every, factor) => every *= factor.value,
+                Mistake::Factor(Term::Bias, factor) => recipe.bias *= factor.value,
+                Mistake::Probabilities(kind) => recipe.probabilities = *kind,
+                Mistake::Labels(kind) => recipe.labels = *kind,
+                Mistake::Features(kind) => recipe.features = *kind,
+                Mistake::Onehot(Onehot::NotSubtracted) => recipe.t = 0.0,
+                Mistake::Onehot(Onehot::Added) => recipe.t = -1.0,
+                Mistake::Onehot(Onehot::Alone) => recipe.p = 0.0,
+                Mistake::Weights(weights) => recipe.weights = Some(weights),
+                Mistake::AbsoluteValues => recipe.absolute_values = true,
+                Mistake::Invented(lambda) => recipe.invented = Some(*lambda),
+                Mistake::BiasPenalty => recipe.bias_penalty = 1.0,
+                Mistake::BiasCollapsed => recipe.bias_collapsed = true,
+                Mistake::Order(order) => recipe.order = Some(order),
+                Mistake::Logarithm(base) => recipe.ln_base = base.ln(),
+                Mistake::PenaltyInLoss => recipe.penalty_in_loss = true,
+                Mistake::BiasUnpenalised => recipe.bias_unpenalised = true,
+            }
+        }
+        recipe.data *= every;
+        recipe.penalty *= every;
+        recipe.bias_penalty *= every;
+        recipe
+    }
+}
+
+/// The elements of `weight` (k,d), which came in another order, in the right one.
+pub(super) fn undo(weight: &[f64], order: &Order, dims: Dims) -> Vec<f64> {
+    let mut right = vec![0.0; weight.len()];
+    for (flat, value) in weight.iter().enumerate() {
+        right[source(flat, order, dims)] = *value;
+    }
+    right
+}
+
+/// The index of the right element at position `flat`.
+fn source(flat: usize, order: &Order, dims: Dims) -> usize {
+    let Dims { features: d, classes: k } = dims;
+    match order {
+        // A (d,k) buffer: its element `flat` is element (flat % k, flat / k) of the matrix.
+        Order::ReshapedFromColumns => flat % k * d + flat / k,
+        // A (k,d) buffer read as (d,k): element (c,f) is at position f · k + c.
+        Order::ReshapedToColumns => flat % d * k + flat / d,
+        Order::Permuted(rows) => rows[flat / d] * d + flat % d,
+    }
+}
+
+/// The number by which sums over examples are divided.
+fn averaged_over(exercise: &Exercise) -> f64 {
+    let n = exercise.examples() as f64;
+    match exercise.loss() {
+        Loss::Softmax => n,
+        Loss::Bce => n * exercise.dims().classes as f64,
+    }
+}
+
+/// False if `kind` could not differ from the right probabilities.
+fn is_possible(kind: Probabilities, exercise: &Exercise) -> bool {
+    kind != Probabilities::WithoutBias || exercise.layout() != Layout::Cs231n
+}
+
+/// `kind` of the probabilities of all examples, (n,k).
+fn rows(exercise: &Exercise, kind: Probabilities, logits: &[Vec<f64>]) -> Vec<f64> {
+    let bias = &exercise.parameters().bias;
+    match kind {
+        Probabilities::OverExamples => over_examples(logits).into_iter().flatten().map(f64::exp).collect(),
+        Probabilities::Exponentials => logits.iter().flatten().map(|z| z.exp()).collect(),
+        Probabilities::Logits => logits.concat(),
+        Probabilities::OfTheOtherLoss => {
+            logits.iter().flat_map(|z| reference::probabilities(other(exercise.loss()), z)).collect()
+        }
+        Probabilities::Right => logits.iter().flat_map(|z| reference::probabilities(exercise.loss(), z)).collect(),
+        Probabilities::WithoutBias => {
+            logits.iter().flat_map(|z| reference::probabilities(exercise.loss(), &minus(z, bias))).collect()
+        }
+    }
+}
+
+/// The mean loss with `kind` of probabilities.
+fn loss(exercise: &Exercise, kind: Probabilities, logits: &[Vec<f64>], labels: impl Iterator<Item = u8>) -> f64 {
+    let log_probabilities = over_examples(logits);
+    let bias = &exercise.parameters().bias;
+    let of = |(i, y): (usize, u8)| match kind {
+        Probabilities::OverExamples => -log_probabilities[i][usize::from(y)],
+        Probabilities::OfTheOtherLoss => reference::loss_of(other(exercise.loss()), &logits[i], y),
+        Probabilities::WithoutBias => reference::loss_of(exercise.loss(), &minus(&logits[i], bias), y),
+        _ => reference::loss_of(exercise.loss(), &logits[i], y),
+    };
+    labels.enumerate().map(of).sum::<f64>() / exercise.examples() as f64
+}
+
+/// The logarithms of the probabilities if those of each class add up to 1 over the examples.
+fn over_examples(logits: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let classes = 0..logits[0].len();
+    let log_sum = |c: usize| reference::log_sum_exp(&logits.iter().map(|z| z[c]).collect::<Vec<_>>());
+    let log_sums: Vec<f64> = classes.map(log_sum).collect();
+    logits.iter().map(|z| minus(z, &log_sums)).collect()
+}
+
+fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+fn other(loss: Loss) -> Loss {
+    match loss {
+        Loss::Softmax => Loss::Bce,
+        Loss::Bce => Loss::Softmax,
+    }
+}
+
+/// −1, 0 or 1.
+fn sign(w: f64) -> f64 {
+    if w == 0.0 { 0.0 } else { w.signum() }
+}
+
+fn moved(y: u8, kind: Labels, k: usize) -> u8 {
+    let offset = match kind {
+        Labels::Right => 0,
+        Labels::Lower => k - 1,
+        Labels::Higher => 1,
+    };
+    ((usize::from(y) + offset) % k) as u8
+}
+
+/// The label `y` as a vector, (k).
+fn onehot(y: u8, k: usize) -> impl Iterator<Item = f64> {
+    (0..k).map(move |c| if c == usize::from(y) { 1.0 } else { 0.0 })
+}
+
+/// x (n,d) with its elements in the order of `features`.
+fn reordered(exercise: &Exercise, features: Features) -> Vec<f64> {
+    let x = exercise.x();
+    let (n, d) = (exercise.examples(), exercise.dims().features);
+    let element = |flat: usize| {
+        let (row, f) = (flat - flat % d, flat % d);
+        match features {
+            Features::Right => flat,
+            // The (n,d) buffer read as (d,n), whose columns are then the examples.
+            Features::Reshaped => f * n + flat / d,
+            Features::Interleaved => row + f % 3 * PLANE + f / 3,
+            Features::ChannelsReversed => row + (2 - f / PLANE) * PLANE + f % PLANE,
+            Features::RowsAndColumnsSwapped => row + f / PLANE * PLANE + f % SIDE * SIDE + f % PLANE / SIDE,
+        }
+    };
+    (0..x.len()).map(|flat| x[element(flat)]).collect()
+}

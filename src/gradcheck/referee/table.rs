@@ -1,0 +1,307 @@
+//! The judgements of several submissions as a table, `referee.csv`, and as JSON.
+//!
+//! The JSON is one object:
+//!
+//! | field | |
+//! |---|---|
+//! | `schema` | [`SCHEMA`]; another number once a field changes its meaning or goes away |
+//! | `problem` | `file`, `examples`, `features`, `classes`, `loss`, `lambda`, `layout` |
+//! | `tolerance`, `eps` | agreement is \|a − b\| ≤ tolerance, or \|a − b\| / max(eps, \|a\| + \|b\|) ≤ tolerance |
+//! | `submissions` | one object per file: `file`, `verdict`, `error`, `quantities` |
+//!
+//! `verdict` is `agrees`, `cannot_tell`, `differs` or, of a file that cannot be read, `unreadable`; `error` says why.
+//! Each of the `quantities` has its `quantity` (`grad_W`, `grad_b`, `loss`, `cost`) and `verdict`; `elements`,
+//! `max_absolute_difference`, `max_relative_difference`; `worst` with `class`, `feature`, `channel`, `row`, `column`,
+//! `submitted` and `right`; `explanations`, a list of equally simple lists of `mistake` and `fix`; `unexplained` with
+//! `elements`, `largest` and `place`; and, if it can't be told, `hidden` with `mistakes`, `trace` and `advice`. A value that
+//! does not apply, or is not finite, is null.
+
+use serde::Serialize;
+
+use super::{Exercise, Finding, Quantity, Tolerance, Verdict};
+use crate::files::csv::row;
+use crate::gradcheck::table::Location;
+use crate::shape::Dims;
+
+/// Name of the table's file.
+pub const FILE: &str = "referee.csv";
+
+/// Version of the JSON.
+pub const SCHEMA: u32 = 1;
+
+/// A file, and what became of it: its findings, or the reason why it cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The file.
+    pub file: String,
+    /// The findings of its quantities, or an error.
+    pub outcome: Result<Vec<Finding>, String>,
+}
+
+impl Judged {
+    /// The verdict on all quantities together; `None` if the file cannot be read.
+    pub fn verdict(&self) -> Option<Verdict> {
+        let findings = self.outcome.as_ref().ok()?;
+        Some(Verdict::of(findings.iter().map(|finding| finding.verdict)))
+    }
+
+    /// The name of the verdict in the table and in JSON.
+    pub fn verdict_name(&self) -> &'static str {
+        self.verdict().map_or("unreadable", id)
+    }
+
+    /// The mistakes that explain the differences, each once, for one line; the place where no mistake does.
+    pub fn summary(&self) -> String {
+        let findings = match &self.outcome {
+            Ok(findings) => findings,
+            Err(error) => return error.clone(),
+        };
+        let mut parts: Vec<String> = Vec::new();
+        let mut add = |part: String| {
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        };
+        for finding in findings {
+            if let Some(first) = finding.explanations.first() {
+                first.iter().for_each(|d| add(d.mistake.clone()));
+            }
+            if let Some(remainder) = &finding.remainder {
+                add(format!("{} differs: {}", finding.quantity.name(), remainder.place));
+            }
+            if finding.explanations.is_empty() && finding.may_be_rounding() {
+                add("the rounding of float32".into());
+            }
+            if let Some(hidden) = &finding.hidden {
+                add(format!("{} could hide: {}", finding.quantity.name(), hidden.mistakes[0]));
+            }
+        }
+        parts.join("; ")
+    }
+}
+
+/// The name of `verdict` for machines.
+fn id(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Agrees => "agrees",
+        Verdict::CannotTell => "cannot_tell",
+        Verdict::Differs => "differs",
+    }
+}
+
+row! {
+    /// A quantity of a submission, or a submission that cannot be read.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct RefereeRow {
+        /// The submitted file.
+        pub file: String,
+        /// `agrees`, `cannot_tell`, `differs` or `unreadable`.
+        pub verdict: String,
+        /// `grad_W`, `grad_b`, `loss` or `cost`; empty if the file cannot be read.
+        pub quantity: String,
+        /// Number of elements compared.
+        pub elements: usize,
+        /// The largest |submitted − right|; `None` if it is not finite.
+        pub max_absolute_difference: Option<f64>,
+        /// The largest |submitted − right| / max(eps, |submitted| + |right|); `None` if it is not finite.
+        pub max_relative_difference: Option<f64>,
+        /// Location of the element with the largest absolute difference.
+        pub location: Location,
+        /// Its value in the submission; `None` if it is not finite.
+        pub submitted: Option<f64>,
+        /// Its right value.
+        pub right: Option<f64>,
+        /// The mistakes that explain the difference together, or that could hide.
+        pub mistakes: String,
+        /// Number of elements whose difference no mistake explains.
+        pub unexplained_elements: usize,
+        /// The largest unexplained difference; `None` if there is none or it is not finite.
+        pub unexplained_difference: Option<f64>,
+        /// The place of the unexplained elements, the advice where it can't be told, or the reason why a file cannot be read.
+        pub remark: String,
+    }
+}
+
+/// The rows of `judged`, one per quantity.
+pub fn rows(judged: &[Judged], dims: Dims) -> Vec<RefereeRow> {
+    let of_file = |judged: &Judged| match &judged.outcome {
+        Ok(findings) => findings.iter().map(|finding| row_of(&judged.file, finding, dims)).collect(),
+        Err(error) => {
+            let (file, verdict, remark) = (judged.file.clone(), judged.verdict_name().into(), error.clone());
+            vec![RefereeRow { file, verdict, remark, ..RefereeRow::default() }]
+        }
+    };
+    judged.iter().flat_map(of_file).collect()
+}
+
+fn row_of(file: &str, finding: &Finding, dims: Dims) -> RefereeRow {
+    let comparison = &finding.comparison;
+    let mistakes: Vec<&str> = match (&finding.hidden, finding.explanations.first()) {
+        (Some(hidden), _) => hidden.mistakes.iter().map(|m| &m[..]).collect(),
+        (None, Some(first)) => first.iter().map(|d| &d.mistake[..]).collect(),
+        (None, None) => Vec::new(),
+    };
+    let remark = match (&finding.hidden, &finding.remainder) {
+        (Some(hidden), _) => format!("ask again with {}", hidden.advice),
+        (None, Some(remainder)) => remainder.place.clone(),
+        (None, None) => String::new(),
+    };
+    RefereeRow {
+        file: file.into(),
+        verdict: id(finding.verdict).into(),
+        quantity: finding.quantity.name().into(),
+        elements: comparison.elements,
+        max_absolute_difference: finite(comparison.max_absolute),
+        max_relative_difference: finite(comparison.max_relative),
+        location: location(finding, dims),
+        submitted: comparison.worst.and_then(|w| finite(w.hand)),
+        right: comparison.worst.and_then(|w| finite(w.other)),
+        mistakes: mistakes.join("; "),
+        unexplained_elements: finding.remainder.as_ref().map_or(0, |r| r.elements),
+        unexplained_difference: finding.remainder.as_ref().and_then(|r| finite(r.largest)),
+        remark,
+    }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// The location of the element with the largest difference.
+pub fn location(finding: &Finding, dims: Dims) -> Location {
+    match (finding.quantity, finding.comparison.worst) {
+        (Quantity::Weight, Some(worst)) => Location::of_weight(worst.index, dims),
+        (Quantity::Bias, Some(worst)) => Location::of_bias(worst.index),
+        _ => Location::default(),
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    problem: Problem<'a>,
+    tolerance: f64,
+    eps: f64,
+    submissions: Vec<Submission<'a>>,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    file: &'a str,
+    examples: usize,
+    features: usize,
+    classes: usize,
+    loss: &'a str,
+    lambda: f64,
+    layout: &'a str,
+}
+
+#[derive(Serialize)]
+struct Submission<'a> {
+    file: &'a str,
+    verdict: &'a str,
+    error: Option<&'a str>,
+    quantities: Vec<OfQuantity<'a>>,
+}
+
+#[derive(Serialize)]
+struct OfQuantity<'a> {
+    quantity: &'a str,
+    verdict: &'a str,
+    elements: usize,
+    max_absolute_difference: f64,
+    max_relative_difference: f64,
+    worst: Option<Worst>,
+    explanations: Vec<Vec<Explained<'a>>>,
+    unexplained: Option<Unexplained<'a>>,
+    hidden: Option<Hides<'a>>,
+}
+
+#[derive(Serialize)]
+struct Worst {
+    class: Option<usize>,
+    feature: Option<usize>,
+    channel: Option<String>,
+    row: Option<usize>,
+    column: Option<usize>,
+    submitted: f64,
+    right: f64,
+}
+
+#[derive(Serialize)]
+struct Explained<'a> {
+    mistake: &'a str,
+    fix: &'a str,
+}
+
+#[derive(Serialize)]
+struct Unexplained<'a> {
+    elements: usize,
+    largest: f64,
+    place: &'a str,
+}
+
+#[derive(Serialize)]
+struct Hides<'a> {
+    mistakes: &'a [String],
+    trace: f64,
+    advice: &'a str,
+}
+
+/// The judgements of submissions for `exercise`, which is in the file `problem`, as JSON.
+pub fn to_json(judged: &[Judged], exercise: &Exercise, problem: &str, tolerance: Tolerance) -> String {
+    let document = Document {
+        schema: SCHEMA,
+        problem: Problem {
+            file: problem,
+            examples: exercise.examples(),
+            features: exercise.dims().features,
+            classes: exercise.dims().classes,
+            loss: exercise.loss().name(),
+            lambda: exercise.lambda(),
+            layout: exercise.layout().name(),
+        },
+        tolerance: tolerance.tolerance,
+        eps: tolerance.eps,
+        submissions: judged.iter().map(|judged| submission(judged, exercise.dims())).collect(),
+    };
+    serde_json::to_string_pretty(&document).expect("every key is a string")
+}
+
+fn submission(judged: &Judged, dims: Dims) -> Submission<'_> {
+    let quantities = judged.outcome.iter().flatten().map(|finding| of_quantity(finding, dims)).collect();
+    let error = judged.outcome.as_ref().err().map(|error| &error[..]);
+    Submission { file: &judged.file, verdict: judged.verdict_name(), error, quantities }
+}
+
+fn of_quantity(finding: &Finding, dims: Dims) -> OfQuantity<'_> {
+    let comparison = &finding.comparison;
+    let place = location(finding, dims);
+    OfQuantity {
+        quantity: finding.quantity.name(),
+        verdict: id(finding.verdict),
+        elements: comparison.elements,
+        max_absolute_difference: comparison.max_absolute,
+        max_relative_difference: comparison.max_relative,
+        worst: comparison.worst.map(|worst| Worst {
+            class: place.class,
+            feature: place.feature,
+            channel: place.channel.clone(),
+            row: place.row,
+            column: place.column,
+            submitted: worst.hand,
+            right: worst.other,
+        }),
+        explanations: finding
+            .explanations
+            .iter()
+            .map(|e| e.iter().map(|d| Explained { mistake: &d.mistake, fix: &d.fix }).collect())
+            .collect(),
+        unexplained: finding.remainder.as_ref().map(|r| Unexplained {
+            elements: r.elements,
+            largest: r.largest,
+            place: &r.place,
+        }),
+        hidden: finding.hidden.as_ref().map(|h| Hides { mistakes: &h.mistakes, trace: h.trace, advice: &h.advice }),
+    }
+}

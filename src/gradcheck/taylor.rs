@@ -1,0 +1,170 @@
+//! The order of the remainder of Taylor's formula in `f64`: a check of the whole gradient at once, without choosing elements
+//! and without a step size.
+//!
+//! Along a direction u, f(θ + h u) = f(θ) + h · g·u + ½ h² · uᵀ H u + …, so that the remainder
+//! R(h) = |f(θ + h u) − f(θ) − h · g·u| falls with h² if g is the gradient, and with h if it is not: between h and h / 2, the
+//! slope log₂ (R(h) / R(h / 2)) is 2 or 1. As the logits are linear in the parameters, those at θ + h u are z + h v for
+//! z = logits(θ) and v = logits(u), which are computed once.
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::StandardNormal;
+use rayon::prelude::*;
+
+use super::reference::{self, Parameters64};
+use super::{Comparison, Derivatives, Problem, Terms};
+
+/// The slope of the remainder of a gradient.
+const ORDER: f64 = 2.0;
+
+/// The largest distance of a slope from [`ORDER`] that passes: at these h, the terms of third order change it by less than
+/// a hundredth.
+const BAND: f64 = 0.05;
+
+/// The h for which the remainder is computed, for a direction that changes the logits by 1 on average.
+const STEPS: [f64; 5] = [0.02, 0.01, 0.005, 0.0025, 0.00125];
+
+/// Number of random directions.
+const DIRECTIONS: usize = 2;
+
+/// A remainder below this, relative to f(θ) or 1, is rounding: then f is linear along u, and the gradient right.
+const ROUNDING: f64 = 1e-12;
+
+/// Likewise a remainder below this, relative to h · |g| · |u|: gradients in `f32` have such errors.
+const GRADIENT_ROUNDING: f64 = 1e-6;
+
+/// A direction in the space of the parameters, and the cost along it.
+struct Line {
+    /// u.
+    direction: Parameters64,
+    /// The loss at θ, and at θ + h u for each of the [`STEPS`].
+    losses: Vec<f64>,
+    /// Σ weight² at the same points.
+    penalties: Vec<f64>,
+}
+
+/// The cost of a problem along random directions.
+pub(super) struct Lines(Vec<Line>);
+
+impl Lines {
+    pub(super) fn new(problem: &Problem, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let parameters = Parameters64::of(problem);
+        let z = logits(&parameters, problem);
+        let line = |_| {
+            let mut normal = |count: usize| (0..count).map(|_| rng.sample(StandardNormal)).collect::<Vec<f64>>();
+            let Parameters64 { dims, weight, bias } = &parameters;
+            let mut direction = Parameters64 { dims: *dims, weight: normal(weight.len()), bias: normal(bias.len()) };
+            let mut v = logits(&direction, problem);
+            let mean_square = v.iter().map(|v| v * v).sum::<f64>() / v.len() as f64;
+            let scale = 1.0 / mean_square.sqrt();
+            for value in v.iter_mut().chain(&mut direction.weight).chain(&mut direction.bias) {
+                *value *= scale;
+            }
+            let points = || std::iter::once(0.0).chain(STEPS);
+            let losses = points().map(|h| loss(problem, &z, &v, h)).collect();
+            let square = |h: f64| weight.iter().zip(&direction.weight).map(|(w, u)| (w + h * u).powi(2)).sum();
+            let penalties = points().map(square).collect();
+            Line { direction, losses, penalties }
+        };
+        Self((0..DIRECTIONS).map(line).collect())
+    }
+
+    /// Compares the slope between each step and the next with [`ORDER`].
+    pub(super) fn compare(&self, hand: &Derivatives, lambda: f64, terms: Terms) -> Vec<(&'static str, Comparison)> {
+        let slopes = self.0.iter().flat_map(|line| line.slopes(hand, lambda, terms));
+        let pairs = slopes.enumerate().map(|(i, slope)| (i, slope, ORDER));
+        vec![("slope", Comparison::new(pairs, BAND))]
+    }
+}
+
+impl Line {
+    fn slopes(&self, hand: &Derivatives, lambda: f64, terms: Terms) -> Vec<f64> {
+        let values: Vec<f64> = self
+            .losses
+            .iter()
+            .zip(&self.penalties)
+            .map(|(loss, penalty)| match terms {
+                Terms::Data => *loss,
+                Terms::Penalty => lambda * penalty,
+                Terms::Both => loss + lambda * penalty,
+            })
+            .collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let slope = dot(&hand.dweight, &self.direction.weight) + dot(&hand.dbias, &self.direction.bias);
+        let size = |parts: [&[f64]; 2]| parts.map(|part| dot(part, part)).iter().sum::<f64>().sqrt();
+        let sizes = size([&hand.dweight, &hand.dbias]) * size([&self.direction.weight, &self.direction.bias]);
+        let remainders: Vec<(f64, f64)> = values[1..]
+            .iter()
+            .zip(STEPS)
+            .map(|(value, h)| {
+                let rounding = ROUNDING * values[0].abs().max(1.0) + GRADIENT_ROUNDING * h * sizes;
+                ((value - values[0] - h * slope).abs(), rounding)
+            })
+            .collect();
+        let order = |pair: &[(f64, f64)]| match pair {
+            [(larger, rounding), _] if larger <= rounding => ORDER,
+            [(larger, _), (smaller, _)] => (larger / smaller).log2(),
+            _ => f64::NAN,
+        };
+        remainders.windows(2).map(order).collect()
+    }
+}
+
+/// The logits of all examples, (n,k).
+fn logits(parameters: &Parameters64, problem: &Problem) -> Vec<f64> {
+    let rows = problem.x().par_chunks(parameters.dims.features);
+    rows.flat_map_iter(|x| reference::logits(parameters, x)).collect()
+}
+
+/// The mean loss for the logits z + h v.
+fn loss(problem: &Problem, z: &[f64], v: &[f64], h: f64) -> f64 {
+    let k = problem.dims().classes;
+    let moved = |(z, v): (&[f64], &[f64])| z.iter().zip(v).map(|(z, v)| z + h * v).collect::<Vec<_>>();
+    let logits = z.chunks(k).zip(v.chunks(k)).map(moved);
+    let losses = logits.zip(problem.labels()).map(|(z, &y)| reference::loss_of(problem.loss, &z, y));
+    losses.sum::<f64>() / problem.labels().len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hyperparameters::Loss;
+    use crate::shape::Dims;
+
+    const LAMBDA: f64 = 0.1;
+
+    /// True if `wrong` makes of the right derivatives some that pass.
+    fn passes(terms: Terms, wrong: impl Fn(&Problem, &mut Derivatives)) -> Vec<bool> {
+        let passes = |loss| {
+            let problem = Problem::random(Dims { features: 40, classes: 10 }, 50, 3).with_loss(loss);
+            let mut derivatives = reference::derivatives(&problem, LAMBDA, terms);
+            wrong(&problem, &mut derivatives);
+            Lines::new(&problem, 1).compare(&derivatives, LAMBDA, terms)[0].1.passed()
+        };
+        Loss::ALL.map(passes).into()
+    }
+
+    #[test]
+    fn the_slope_of_right_gradients_is_2() {
+        for terms in [Terms::Data, Terms::Penalty, Terms::Both] {
+            assert_eq!(passes(terms, |_, _| {}), [true, true], "{terms:?}");
+        }
+    }
+
+    #[test]
+    fn the_slope_of_wrong_gradients_is_not() {
+        let no = [false, false];
+        assert_eq!(passes(Terms::Data, |_, d| d.dweight.iter_mut().for_each(|g| *g *= 1.05)), no);
+        assert_eq!(passes(Terms::Both, |_, d| d.dbias.fill(0.0)), no);
+        assert_eq!(passes(Terms::Data, |_, d| d.dweight[17] += 0.01), no);
+        assert_eq!(passes(Terms::Data, |_, d| d.dweight[17] = f64::NAN), no);
+        let half_the_penalty = |problem: &Problem, derivatives: &mut Derivatives| {
+            for (g, w) in derivatives.dweight.iter_mut().zip(&problem.parameters().weight) {
+                *g -= LAMBDA * f64::from(*w);
+            }
+        };
+        assert_eq!(passes(Terms::Penalty, half_the_penalty), no);
+        assert_eq!(passes(Terms::Both, half_the_penalty), no);
+    }
+}
