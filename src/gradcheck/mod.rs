@@ -10,6 +10,7 @@ pub mod autograd;
 mod comparison;
 mod finite_differences;
 mod problem;
+pub mod quiz;
 pub mod referee;
 pub mod reference;
 mod suite;

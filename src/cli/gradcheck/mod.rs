@@ -1,6 +1,7 @@
 //! `onelayer gradcheck`: checks the gradients of this program, and of others.
 
 mod export;
+mod quiz;
 mod referee;
 
 use std::path::PathBuf;
@@ -22,7 +23,9 @@ Examples:
   onelayer gradcheck --export problem.npz
   onelayer gradcheck --problem problem.npz --grads student.npz
   onelayer gradcheck --export small.npz --layout columns --features 10 --examples 3
-  onelayer gradcheck --grads submissions/ --out judged";
+  onelayer gradcheck --grads submissions/ --out judged
+  onelayer gradcheck --quiz quiz
+  onelayer gradcheck --quiz quiz --answers answers.csv";
 
 /// The arguments of `gradcheck`.
 #[derive(clap::Args)]
@@ -57,6 +60,9 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.referee.grads.is_empty() {
         return referee::run(args);
+    }
+    if let Some(folder) = &args.export.quiz {
+        return quiz::run(args, folder);
     }
     match &args.export.export {
         Some(path) => export::run(args, path),

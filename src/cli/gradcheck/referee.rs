@@ -53,13 +53,15 @@ const CANNOT_TELL: u8 = 3;
 
 /// Judges the submissions of `--grads`. With several, writes them as a table too.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match judge_all(args) {
-        Ok(code) => Ok(code),
-        Err(error) => {
-            say!("error: {error:#}");
-            Ok(ExitCode::from(UNREADABLE))
-        }
-    }
+    or_unreadable(judge_all(args))
+}
+
+/// `result`, but an error has the exit code of a file that cannot be read: 1 is that of a difference.
+pub fn or_unreadable(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    result.or_else(|error| {
+        say!("error: {error:#}");
+        Ok(ExitCode::from(UNREADABLE))
+    })
 }
 
 fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
@@ -217,7 +219,7 @@ fn print_table(judged: &[Judged]) {
 }
 
 /// Prints `text` with an indent, in lines of at most 80 columns; further lines are indented by two more.
-fn show_wrapped(indent: usize, text: &str) {
+pub fn show_wrapped(indent: usize, text: &str) {
     let mut line = " ".repeat(indent);
     let mut is_empty = true;
     for word in text.split(' ') {

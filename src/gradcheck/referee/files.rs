@@ -42,45 +42,44 @@ use crate::shape::{Dims, shape_text};
 ///
 /// `Error::InvalidValue` if `x` exceeds 64 MiB (2,730 images), the most that is read back.
 pub fn problem_to_npz(exercise: &Exercise) -> Result<Vec<u8>> {
-    let Parameters64 { dims: Dims { features: d, classes: k }, weight, bias } = exercise.parameters();
-    let (n, d, k) = (exercise.examples(), *d, *k);
+    problem_with_gradients(exercise, &[])
+}
+
+/// The file of a problem with `gradients`: name, quantity and elements of each, which are arranged as those of `W` and `b`.
+///
+/// # Errors
+///
+/// Those of [`problem_to_npz`].
+pub fn problem_with_gradients(exercise: &Exercise, gradients: &[(&str, Quantity, &[f64])]) -> Result<Vec<u8>> {
+    let (n, d, layout) = (exercise.examples(), exercise.dims().features, exercise.layout());
     let labels: Vec<i64> = exercise.labels().iter().map(|&y| y.into()).collect();
-    let lambda = [exercise.lambda()];
-    let (x, turned_x, turned_weight) = (exercise.x(), transposed(exercise.x(), d), transposed(weight, d));
-    let y: (&str, &[usize], Elements) = ("y", &[n], Elements::I64(&labels));
-    let rest: [(&str, &[usize], Elements); 3] = [
-        ("lambda", &[], Elements::F64(&lambda)),
-        ("loss", &[], Elements::Text(exercise.loss().name())),
-        ("layout", &[], Elements::Text(exercise.layout().name())),
-    ];
-    let [lambda, loss, layout] = rest;
-    match exercise.layout() {
-        Layout::Rows => npz::write(&[
-            ("x", &[n, d], Elements::F64(x)),
-            y,
-            ("W", &[k, d], Elements::F64(weight)),
-            ("b", &[k], Elements::F64(bias)),
-            lambda,
-            loss,
-            layout,
-        ]),
-        Layout::Columns => npz::write(&[
-            ("x", &[d, n], Elements::F64(&turned_x)),
-            y,
-            ("W", &[k, d], Elements::F64(weight)),
-            ("b", &[k, 1], Elements::F64(bias)),
-            lambda,
-            loss,
-            layout,
-        ]),
-        Layout::Cs231n => npz::write(&[
-            ("x", &[n, d], Elements::F64(x)),
-            y,
-            ("W", &[d, k], Elements::F64(&turned_weight)),
-            lambda,
-            loss,
-            layout,
-        ]),
+    let x = match layout {
+        Layout::Columns => (vec![d, n], transposed(exercise.x(), d)),
+        _ => (vec![n, d], exercise.x().to_vec()),
+    };
+    let parameters = exercise.parameters();
+    let mut floats = vec![("x", x), ("W", arranged(exercise, Quantity::Weight, &parameters.weight))];
+    if layout != Layout::Cs231n {
+        floats.push(("b", arranged(exercise, Quantity::Bias, &parameters.bias)));
+    }
+    floats.push(("lambda", (vec![], vec![exercise.lambda()])));
+    floats.extend(gradients.iter().map(|(name, quantity, values)| (*name, arranged(exercise, *quantity, values))));
+    let of_labels = [n];
+    let mut arrays: Vec<(&str, &[usize], Elements)> = vec![("y", &of_labels, Elements::I64(&labels))];
+    arrays.extend(floats.iter().map(|(name, (shape, values))| (*name, &shape[..], Elements::F64(values))));
+    arrays.push(("loss", &[], Elements::Text(exercise.loss().name())));
+    arrays.push(("layout", &[], Elements::Text(layout.name())));
+    npz::write(&arrays)
+}
+
+/// Shape and elements of `values`, the elements of W or of b in this program's order, in the layout of `exercise`.
+fn arranged(exercise: &Exercise, quantity: Quantity, values: &[f64]) -> (Vec<usize>, Vec<f64>) {
+    let Dims { features: d, classes: k } = exercise.dims();
+    match (quantity, exercise.layout()) {
+        (Quantity::Weight, Layout::Cs231n) => (vec![d, k], transposed(values, d)),
+        (Quantity::Weight, _) => (vec![k, d], values.to_vec()),
+        (_, Layout::Columns) => (vec![k, 1], values.to_vec()),
+        _ => (vec![k], values.to_vec()),
     }
 }
 
@@ -228,9 +227,9 @@ fn found_name<'a>(npz: &Npz, quantity: Quantity) -> Result<Option<&'a str>> {
     let [explicit, other, parameter]: [&str; 3] = match quantity {
         Quantity::Weight => ["grad_W", "dW", "W"],
         Quantity::Bias => ["grad_b", "db", "b"],
-        Quantity::Loss | Quantity::Cost => {
-            return Ok(Some(if quantity == Quantity::Loss { "loss" } else { "cost" }).filter(|name| npz.contains(name)));
-        }
+        // A problem that was saved with its solution has a string of this name, the kind of loss.
+        Quantity::Loss => return Ok(Some("loss").filter(|name| npz.contains(name) && npz.text(name).is_err())),
+        Quantity::Cost => return Ok(Some("cost").filter(|name| npz.contains(name))),
     };
     if npz.contains(explicit) && npz.contains(other) && npz.array(explicit)? != npz.array(other)? {
         return Err(

@@ -1,0 +1,83 @@
+//! `gradcheck --quiz`: a quiz for checkers of gradients.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use onelayer::files::atomic;
+use onelayer::gradcheck::quiz::{self, Grade};
+
+use super::super::common::input;
+use super::export::exercise;
+use super::referee::show_wrapped;
+use super::{Args, referee};
+
+/// Number of features and examples of the problems: those that DD2424 suggests for a first check.
+const FEATURES: usize = 10;
+const EXAMPLES: usize = 3;
+
+/// Writes a quiz to `folder`, or grades the answers to it.
+pub fn run(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
+    match &args.export.answers {
+        Some(answers) => referee::or_unreadable(grade(args, folder, answers)),
+        None => write(args, folder),
+    }
+}
+
+fn write(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
+    let files = quiz::files(&exercise(args, EXAMPLES, FEATURES)?, args.seed)?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {} of --quiz", folder.display()))?;
+    for (name, bytes) in &files {
+        atomic::write(&folder.join(name), bytes)?;
+    }
+    if !args.quiet {
+        let (first, last) = (&files[0].0, &files[files.len() - 1].0);
+        show!("{}: {first} to {last}", folder.display());
+        show!("Each has a problem (x, y, W, b, lambda), gradients to check (grad_W, grad_b) and");
+        show!("central differences to compare them with (numeric_W, numeric_b). Write a CSV file");
+        show!("with a line such as case_01,right or case_01,wrong for each, then run:");
+        show!("onelayer gradcheck --quiz {} --answers FILE", folder.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn grade(args: &Args, folder: &Path, answers: &Path) -> anyhow::Result<ExitCode> {
+    let files = cases(folder)?;
+    let text = input::read_text(answers, "--answers")?;
+    let Grade { cases, correct, errors, explanations } = quiz::grade(&files, &text, answers)?;
+    if !args.quiet {
+        errors.iter().for_each(|error| show_wrapped(0, error));
+        explanations.iter().for_each(|explanation| show_wrapped(0, explanation));
+    }
+    if errors.is_empty() {
+        show!("PASS: all {cases} answers are correct");
+        return Ok(ExitCode::SUCCESS);
+    }
+    show!("FAIL: {correct} of {cases} answers are correct");
+    Ok(ExitCode::FAILURE)
+}
+
+/// The cases in `folder`, path and content, in the order of their names.
+fn cases(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let cannot_read = || format!("cannot read the folder {} of --quiz", folder.display());
+    let entries = fs::read_dir(folder).with_context(cannot_read)?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>();
+    let mut paths = paths.with_context(cannot_read)?;
+    let is_case = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("case_") && name.ends_with(".npz")
+    };
+    paths.retain(is_case);
+    paths.sort();
+    ensure!(
+        !paths.is_empty(),
+        "the folder {} contains no quiz: `--quiz` without --answers writes one",
+        folder.display()
+    );
+    let read = |path: PathBuf| {
+        let bytes = onelayer::files::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((path.display().to_string(), bytes))
+    };
+    paths.into_iter().map(read).collect()
+}
