@@ -77,7 +77,9 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let bytes = problem_to_npz(&exercise).with_context(|| format!("cannot write the problem to {}", path.display()))?;
     atomic::write(path, &bytes)?;
     for (quantity, Hidden { mistakes, advice, .. }) in hidden(&exercise, false) {
-        say!("in {}, a mistake could hide: {}; export with {advice}", quantity.name(), mistakes.join(", "));
+        let others = if mistakes.len() > 1 { format!(" and {} others", mistakes.len() - 1) } else { String::new() };
+        let first = &mistakes[0];
+        say!("{}: a mistake could hide ({first}{others}): export with {advice}", quantity.name());
     }
     if !args.quiet {
         show!("{}: {}", path.display(), exercise.describe());
@@ -85,7 +87,14 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
             referee::Layout::Cs231n => "its gradient as grad_W",
             _ => "its gradients as grad_W and grad_b",
         };
-        show!("cost = mean loss + lambda · Σ W²; save {gradients}, then run:");
+        show!(
+            "{}",
+            match exercise.loss() {
+                Loss::Softmax => "loss = mean over the examples of −ln p[y], p = softmax(logits)",
+                Loss::Bce => "loss = mean over examples and classes of the binary cross-entropy, p = sigmoid(logits)",
+            }
+        );
+        show!("cost = loss + lambda · Σ W²; save {gradients}, then run:");
         show!("onelayer gradcheck --problem {} --grads FILE", path.display());
     }
     Ok(ExitCode::SUCCESS)

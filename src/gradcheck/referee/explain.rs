@@ -159,7 +159,7 @@ impl Search<'_> {
                     }
                     mistakes.extend(penalty.mistakes());
                     mistakes.extend(order.map(|order| Mistake::Order(order.clone())));
-                    found.extend(fit.names(self.parts.exercise).into_iter().map(|f| [f, mistakes.clone()].concat()));
+                    found.extend(fit.names(self.parts).into_iter().map(|f| [f, mistakes.clone()].concat()));
                 }
             }
         }
@@ -206,12 +206,11 @@ impl Search<'_> {
         // The mean over the examples that count is no further mistake.
         let mean = n as f64 / relative.iter().sum::<f64>();
         let scales = [1.0, mean].map(|scale| (scale, None)).into_iter();
-        let factors =
-            Factor::all(Term::Data, exercise).into_iter().map(|f| (f.value, Some(Mistake::Factor(Term::Data, f))));
+        let factors = self.parts.factors(Term::Data).iter().map(|&f| (f.value, Some(Mistake::Factor(Term::Data, f))));
         let penalties = std::iter::once((1.0, None)).chain([(0.0, Some(Mistake::Factor(Term::Penalty, Factor::ZERO)))]);
-        let of_penalty = Factor::all(Term::Penalty, exercise).into_iter();
+        let of_penalty = self.parts.factors(Term::Penalty).iter();
         let penalties: Vec<_> =
-            penalties.chain(of_penalty.map(|f| (f.value, Some(Mistake::Factor(Term::Penalty, f))))).collect();
+            penalties.chain(of_penalty.map(|&f| (f.value, Some(Mistake::Factor(Term::Penalty, f))))).collect();
         let mut found = Vec::new();
         for (scale, factor) in scales.chain(factors).filter(|(scale, _)| (scale / common - 1.0).abs() < 1e-3) {
             let weights: Vec<f64> = relative.iter().map(|w| if factor.is_none() { w * scale } else { *w }).collect();
@@ -295,27 +294,34 @@ impl Fit {
     }
 
     /// The mistakes that the factors stand for.
-    fn names(&self, exercise: &Exercise) -> Vec<Explanation> {
-        let named = self.named(exercise, false);
-        if named.is_empty() { self.named(exercise, true) } else { named }
+    fn names(&self, parts: &Parts) -> Vec<Explanation> {
+        let named = self.named(parts, false);
+        if named.is_empty() { self.named(parts, true) } else { named }
     }
 
-    fn named(&self, exercise: &Exercise, unknown: bool) -> Vec<Explanation> {
+    fn named(&self, parts: &Parts, unknown: bool) -> Vec<Explanation> {
+        let exercise = parts.exercise;
         let with_one =
-            |term| std::iter::once(None).chain(Factor::all(term, exercise).into_iter().map(Some)).collect::<Vec<_>>();
+            |term| std::iter::once(None).chain(parts.factors(term).iter().copied().map(Some)).collect::<Vec<_>>();
+        let [of_data, of_penalty, of_every] = [Term::Data, Term::Penalty, Term::Every].map(with_one);
         let mut found: Vec<Explanation> = Vec::new();
-        for every in with_one(Term::Every) {
-            let common = every.as_ref().map_or(1.0, |f| f.value);
-            let data = self.data(common, &with_one(Term::Data), unknown && every.is_none());
+        for every in of_every {
+            let common = every.map_or(1.0, |f| f.value);
+            let data = self.data(common, &of_data, unknown && every.is_none());
             if data.is_empty() {
                 continue;
             }
-            for penalty in self.penalty(exercise, common, &with_one(Term::Penalty), unknown && every.is_none()) {
+            for penalty in self.penalty(exercise, common, &of_penalty, unknown && every.is_none()) {
                 for data in &data {
-                    let every = every.clone().map(|f| Mistake::Factor(Term::Every, f));
+                    let every = every.map(|f| Mistake::Factor(Term::Every, f));
                     found.push(every.into_iter().chain(data.clone()).chain(penalty.clone()).collect());
                 }
             }
+        }
+        // W − η (D + 2λ W) has the factor −η for D, and 1 − 2λ η = 2 · ½ (1 − 2λ η) for W.
+        let eta = -self.factors[0];
+        if eta >= 0.0 && self.is(1, eta) && self.is(2, 0.5 * (1.0 - 2.0 * exercise.lambda() * eta)) {
+            found.push(vec![Mistake::Updated(if self.is(0, 0.0) { 0.0 } else { eta })]);
         }
         let nothing = [Mistake::Factor(Term::Data, Factor::ZERO), Mistake::Factor(Term::Penalty, Factor::ZERO)];
         for explanation in &mut found {
@@ -341,9 +347,9 @@ impl Fit {
         for (kind, p, t) in kinds {
             let onehot = kind.map(Mistake::Onehot);
             for factor in factors {
-                let value = common * factor.as_ref().map_or(1.0, |f| f.value);
+                let value = common * factor.map_or(1.0, |f| f.value);
                 if self.is(0, value * p) && self.is(1, value * t) {
-                    let factor = factor.clone().map(|f| Mistake::Factor(Term::Data, f));
+                    let factor = factor.map(|f| Mistake::Factor(Term::Data, f));
                     found.push(factor.into_iter().chain(onehot.clone()).collect());
                 }
             }
@@ -365,8 +371,8 @@ impl Fit {
             return vec![if self.is(2, 0.0) { Vec::new() } else { vec![invented] }];
         }
         for factor in factors {
-            if self.is(2, common * lambda * factor.as_ref().map_or(1.0, |f| f.value)) {
-                found.push(factor.iter().cloned().map(|f| Mistake::Factor(Term::Penalty, f)).collect());
+            if self.is(2, common * lambda * factor.map_or(1.0, |f| f.value)) {
+                found.push(factor.iter().copied().map(|f| Mistake::Factor(Term::Penalty, f)).collect());
             }
         }
         if self.is(2, 0.0) {
@@ -409,7 +415,7 @@ pub(super) fn few(parts: &Parts, submitted: Submitted, named: &[Mistake]) -> Vec
     let is_loss = submitted.quantity == Quantity::Loss;
     let affects = |m: &Mistake| m.affects(submitted.quantity) || (is_loss && m.affects(Quantity::Cost));
     let earlier: Explanation = named.iter().filter(|m| affects(m)).cloned().collect();
-    let mut pool = pool(parts.exercise, submitted);
+    let mut pool = pool(parts, submitted);
     pool.retain(|m| affects(m) && !earlier.contains(m));
     let one: Vec<Explanation> = pool.iter().map(|m| vec![m.clone()]).collect();
     let more = one.iter().map(|m| [earlier.clone(), m.clone()].concat());
@@ -419,7 +425,7 @@ pub(super) fn few(parts: &Parts, submitted: Submitted, named: &[Mistake]) -> Vec
         .chain(more)
         .collect();
     let pairs = |(i, a): (usize, &Mistake)| {
-        let others = pool[i + 1..].iter().filter(|b| !a.overrides(b));
+        let others = pool[i + 1..].iter().filter(|b| a.complexity() + b.complexity() <= 2 && !a.overrides(b));
         others.map(|b| vec![a.clone(), b.clone()]).collect::<Vec<_>>()
     };
     let pairs: Vec<Explanation> = pool.iter().enumerate().flat_map(pairs).collect();
@@ -435,10 +441,13 @@ pub(super) fn few(parts: &Parts, submitted: Submitted, named: &[Mistake]) -> Vec
 }
 
 /// The mistakes that may have changed a quantity other than `grad_W`.
-fn pool(exercise: &Exercise, submitted: Submitted) -> Vec<Mistake> {
+fn pool(parts: &Parts, submitted: Submitted) -> Vec<Mistake> {
+    let exercise = parts.exercise;
     let k = exercise.dims().classes;
-    let factors = |term| Factor::all(term, exercise).into_iter().map(move |f| Mistake::Factor(term, f));
-    let mut pool = vec![Mistake::PenaltyInLoss, Mistake::BiasPenalty, Mistake::BiasCollapsed];
+    let factors = |term| parts.factors(term).iter().map(move |&f| Mistake::Factor(term, f));
+    let mut pool =
+        vec![Mistake::PenaltyInLoss, Mistake::BiasPenalty(1.0), Mistake::BiasPenalty(0.5), Mistake::BiasCollapsed];
+    pool.push(Mistake::Updated(0.0));
     let zero = |term| Mistake::Factor(term, Factor::ZERO);
     pool.push(zero(if submitted.quantity == Quantity::Bias { Term::Bias } else { Term::Every }));
     pool.push(zero(Term::Penalty));
@@ -449,9 +458,7 @@ fn pool(exercise: &Exercise, submitted: Submitted) -> Vec<Mistake> {
         pool.push(zero(Term::Data));
         pool.extend(factors(Term::Every));
     }
-    let kinds = Probabilities::all(exercise.loss()).iter();
-    let without_bias = |p: &Probabilities| *p == Probabilities::WithoutBias && exercise.layout() == Layout::Cs231n;
-    pool.extend(kinds.filter(|p| **p != Probabilities::Right && !without_bias(p)).map(|&p| Mistake::Probabilities(p)));
+    pool.extend(Probabilities::all(exercise).skip(1).map(Mistake::Probabilities));
     pool.extend(Labels::all(k).iter().filter(|l| **l != Labels::Right).map(|&l| Mistake::Labels(l)));
     pool.extend([Onehot::NotSubtracted, Onehot::Added, Onehot::Alone].map(Mistake::Onehot));
     pool.extend([Base::Two, Base::Ten].map(Mistake::Logarithm));

@@ -13,6 +13,10 @@ pub(super) enum Step {
     OverClasses,
     Twice,
     Half,
+    OverExamplesLessOne,
+    OverFeatures,
+    /// Only of every term: a learning rate of 10^−x.
+    LearningRate(i32),
     /// Only of a penalty: λ is left out.
     WithoutLambda,
     /// Only of a penalty: λ².
@@ -23,7 +27,7 @@ pub(super) enum Step {
 
 impl Step {
     /// The steps that can go wrong in the data term.
-    const OF_DATA: [Self; 7] = [
+    const OF_DATA: [Self; 9] = [
         Self::Sign,
         Self::TimesExamples,
         Self::OverExamples,
@@ -31,8 +35,12 @@ impl Step {
         Self::OverClasses,
         Self::Twice,
         Self::Half,
+        Self::OverExamplesLessOne,
+        Self::OverFeatures,
     ];
     const OF_PENALTY_ALONE: [Self; 3] = [Self::WithoutLambda, Self::LambdaTwice, Self::NotSquared];
+    const OF_EVERY_TERM_ALONE: [Self; 4] =
+        [Self::LearningRate(1), Self::LearningRate(2), Self::LearningRate(3), Self::LearningRate(4)];
 
     fn value(self, exercise: &Exercise) -> f64 {
         let (n, k) = (exercise.examples() as f64, exercise.dims().classes as f64);
@@ -44,6 +52,9 @@ impl Step {
             Self::OverClasses => 1.0 / k,
             Self::Twice => 2.0,
             Self::Half => 0.5,
+            Self::OverExamplesLessOne => n / (n - 1.0),
+            Self::OverFeatures => 1.0 / exercise.dims().features as f64,
+            Self::LearningRate(x) => 10_f64.powi(-x),
             Self::WithoutLambda => 1.0 / exercise.lambda(),
             Self::LambdaTwice => exercise.lambda(),
             Self::NotSquared => 0.5 / exercise.parameters().penalty().sqrt(),
@@ -55,9 +66,11 @@ impl Step {
         use Step::*;
         let group = |step| match step {
             Sign => 0,
-            TimesExamples | OverExamples => 1,
+            TimesExamples | OverExamples | OverExamplesLessOne => 1,
             TimesClasses | OverClasses => 2,
             Twice | Half => 3,
+            OverFeatures => 5,
+            LearningRate(_) => 6,
             WithoutLambda | LambdaTwice | NotSquared => 4,
         };
         group(self) == group(other)
@@ -78,30 +91,34 @@ pub(super) enum Term {
 }
 
 /// A factor other than 1.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Factor {
     pub(super) value: f64,
     /// The reasons; none if the factor is 0 or has no reason that this program knows.
-    steps: Vec<Step>,
+    steps: [Option<Step>; 2],
 }
 
 impl Factor {
     /// The factor 0: the term is missing.
-    pub(super) const ZERO: Self = Self { value: 0.0, steps: Vec::new() };
+    pub(super) const ZERO: Self = Self { value: 0.0, steps: [None; 2] };
 
-    /// The product of `steps`.
-    pub(super) fn of(steps: &[Step], exercise: &Exercise) -> Self {
-        Self { value: steps.iter().map(|step| step.value(exercise)).product(), steps: steps.into() }
+    /// The factor of a single step.
+    pub(super) fn of(step: Step, exercise: &Exercise) -> Self {
+        Self { value: step.value(exercise), steps: [Some(step), None] }
+    }
+
+    fn of_two(first: Step, second: Step, exercise: &Exercise) -> Self {
+        Self { value: first.value(exercise) * second.value(exercise), steps: [Some(first), Some(second)] }
     }
 
     /// A factor without a known reason.
     pub(super) fn unknown(value: f64) -> Self {
-        Self { value, steps: Vec::new() }
+        Self { value, steps: [None; 2] }
     }
 
     /// Its number of mistakes: that of its reasons, and two if there is none.
     pub(super) fn complexity(&self) -> usize {
-        match self.steps.len() {
+        match self.steps.iter().flatten().count() {
             0 if self.value == 0.0 => 1,
             0 => 3,
             steps => steps,
@@ -110,17 +127,21 @@ impl Factor {
 
     /// All factors of at most two steps for `term`, without those that have no effect in this exercise.
     pub(super) fn all(term: Term, exercise: &Exercise) -> Vec<Self> {
-        let of_penalty: &[Step] = if term == Term::Penalty { &Step::OF_PENALTY_ALONE } else { &[] };
-        let steps: Vec<Step> = Step::OF_DATA.iter().chain(of_penalty).copied().collect();
+        let alone: &[Step] = match term {
+            Term::Penalty => &Step::OF_PENALTY_ALONE,
+            Term::Every => &Step::OF_EVERY_TERM_ALONE,
+            Term::Data | Term::Bias => &[],
+        };
+        let steps: Vec<Step> = alone.iter().chain(&Step::OF_DATA).copied().collect();
         let effective = |step: &Step| {
             let value = step.value(exercise);
             value.is_finite() && value != 0.0 && value != 1.0
         };
         let steps: Vec<Step> = steps.into_iter().filter(effective).collect();
-        let mut factors: Vec<Self> = steps.iter().map(|&step| Self::of(&[step], exercise)).collect();
+        let mut factors: Vec<Self> = steps.iter().map(|&step| Self::of(step, exercise)).collect();
         for (i, &first) in steps.iter().enumerate() {
             for &second in steps[i + 1..].iter().filter(|second| !first.excludes(**second)) {
-                factors.push(Self::of(&[first, second], exercise));
+                factors.push(Self::of_two(first, second, exercise));
             }
         }
         factors.retain(|factor| factor.value != 1.0);
@@ -145,7 +166,7 @@ impl Factor {
             Term::Bias => "grad_b",
         };
         let times = format!("{subject} × {}", number(self.value));
-        if self.steps.is_empty() {
+        if self.steps == [None; 2] {
             return format!("{times}, a factor without a known reason");
         }
         let is_bce = exercise.loss() == Loss::Bce;
@@ -163,11 +184,14 @@ impl Factor {
             Step::Twice => "twice as large as it should be".into(),
             Step::Half if term == Term::Penalty => "λ instead of 2λ".into(),
             Step::Half => "half as large as it should be".into(),
+            Step::OverExamplesLessOne => format!("divided by n − 1 = {} instead of n", n - 1),
+            Step::OverFeatures => "1/d: the mean is taken over the features too".into(),
+            Step::LearningRate(_) => "multiplied by a learning rate".into(),
             Step::WithoutLambda => "λ is left out".into(),
             Step::LambdaTwice => "λ² instead of λ".into(),
             Step::NotSquared => "‖W‖ instead of Σ W²".into(),
         };
-        let reasons: Vec<String> = self.steps.iter().map(reason).collect();
+        let reasons: Vec<String> = self.steps.iter().flatten().map(reason).collect();
         format!("{times}: {}", reasons.join("; "))
     }
 
@@ -175,17 +199,20 @@ impl Factor {
     pub(super) fn fix(&self, term: Term, exercise: &Exercise) -> String {
         const PENALTY: &str = "add λ Σ W² to the cost and 2λ W to its gradient, with no other factor";
         let divisor = if exercise.loss() == Loss::Bce { "k n" } else { "n" };
-        match (term, &self.steps[..]) {
+        match (term, self.steps) {
             (Term::Data, _) if self.value == 0.0 => "add the mean loss and its gradient".into(),
             (Term::Every | Term::Bias, _) if self.value == 0.0 => {
                 "save the computed arrays, not freshly initialised ones".into()
             }
             (Term::Penalty, _) => PENALTY.into(),
-            (Term::Data, [Step::Sign]) => "the loss is −ln p, its gradient probabilities − onehot".into(),
-            (Term::Every | Term::Bias, [Step::Sign]) => {
+            (Term::Data, [Some(Step::Sign), None]) => "the loss is −ln p, its gradient probabilities − onehot".into(),
+            (Term::Every | Term::Bias, [Some(Step::Sign), None]) => {
                 "return the gradient itself; only the update subtracts it".into()
             }
             (Term::Data | Term::Bias, _) => format!("data term: (probabilities − onehot) / ({divisor})"),
+            (Term::Every, [Some(Step::LearningRate(_)), None]) => {
+                "return the gradient itself; only the update has a learning rate".into()
+            }
             (Term::Every, _) => format!("divide the data term by {divisor}, once, and the penalty not at all"),
         }
     }

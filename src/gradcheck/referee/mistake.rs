@@ -16,13 +16,13 @@ pub(super) enum Probabilities {
 }
 
 impl Probabilities {
-    /// All that differ from one another under `loss`.
-    pub(super) fn all(loss: Loss) -> &'static [Self] {
-        use Probabilities::*;
-        match loss {
-            Loss::Softmax => &[Right, OverExamples, WithoutBias, OfTheOtherLoss, Exponentials, Logits],
-            Loss::Bce => &[Right, WithoutBias, OfTheOtherLoss, Logits],
-        }
+    const ALL: [Self; 6] =
+        [Self::Right, Self::OverExamples, Self::WithoutBias, Self::OfTheOtherLoss, Self::Exponentials, Self::Logits];
+
+    /// All that can be made in `exercise`, the right ones first.
+    pub(super) fn all(exercise: &Exercise) -> impl Iterator<Item = Self> {
+        let has_bias = exercise.layout() != Layout::Cs231n;
+        Self::ALL.into_iter().filter(move |kind| has_bias || *kind != Self::WithoutBias)
     }
 }
 
@@ -96,7 +96,10 @@ pub(super) enum Mistake {
     AbsoluteValues,
     /// A penalty on W of a problem without one.
     Invented(f64),
-    BiasPenalty,
+    /// A penalty on the bias, with this factor: 1, or ½ for the gradient λ b.
+    BiasPenalty(f64),
+    /// θ − η · gradient instead of the gradient, with this η; θ itself if it is 0.
+    Updated(f64),
     /// Each element of `grad_b` is the sum of all.
     BiasCollapsed,
     Order(Order),
@@ -147,8 +150,8 @@ impl Mistake {
             Self::Probabilities(_) | Self::Labels(_) | Self::Features(_) | Self::Weights(_) => {
                 &[Weight, Bias, Loss, Cost]
             }
-            Self::Onehot(_) => &[Weight, Bias],
-            Self::BiasPenalty => &[Bias, Cost],
+            Self::Onehot(_) | Self::Updated(_) => &[Weight, Bias],
+            Self::BiasPenalty(_) => &[Bias, Cost],
             Self::Order(Order::Permuted(_)) => &[Weight, Bias],
             Self::Order(_) => &[Weight],
             Self::Logarithm(_) => &[Loss, Cost],
@@ -171,7 +174,7 @@ impl Mistake {
             self,
             Self::Factor(Term::Penalty, _)
                 | Self::AbsoluteValues
-                | Self::BiasPenalty
+                | Self::BiasPenalty(_)
                 | Self::PenaltyInLoss
                 | Self::BiasUnpenalised
         )
@@ -190,7 +193,7 @@ impl Mistake {
             Self::Probabilities(Probabilities::OfTheOtherLoss) if softmax => "sigmoids instead of a softmax",
             Self::Probabilities(Probabilities::OfTheOtherLoss) => "softmax instead of sigmoids",
             Self::Probabilities(Probabilities::Exponentials) => {
-                "softmax without its denominator: exp(logits) are no probabilities"
+                "exp(logits) instead of probabilities: their denominator is missing"
             }
             Self::Probabilities(Probabilities::Logits) if softmax => {
                 "logits instead of probabilities: the softmax is missing"
@@ -213,7 +216,13 @@ impl Mistake {
             Self::Invented(lambda) => {
                 return format!("a penalty with λ = {}, but the problem has none", super::factor::number(*lambda));
             }
-            Self::BiasPenalty => "penalty on the bias: λ Σ b² or its gradient 2λ b is added",
+            Self::BiasPenalty(0.5) => "penalty on the bias: λ b is added",
+            Self::BiasPenalty(_) => "penalty on the bias: λ Σ b² or its gradient 2λ b is added",
+            Self::Updated(0.0) => "the parameters themselves, not their gradient",
+            Self::Updated(eta) => {
+                let eta = super::factor::number(*eta);
+                return format!("the parameters after an update with learning rate {eta}, not their gradient");
+            }
             Self::BiasCollapsed => "grad_b is a single number, the sum over all examples and classes",
             Self::Order(Order::Permuted(rows)) => return format!("permuted classes: its rows are {rows:?}"),
             Self::Order(_) if exercise.dims().features == exercise.dims().classes => {
@@ -245,7 +254,8 @@ impl Mistake {
             Self::Weights(_) => "add up all examples of the batch, each once",
             Self::AbsoluteValues => "the penalty is λ Σ W²; its gradient is 2λ W",
             Self::Invented(_) => "use the problem's lambda",
-            Self::BiasPenalty => "penalise only W",
+            Self::BiasPenalty(_) => "penalise only W",
+            Self::Updated(_) => "return the gradient itself, before any update",
             Self::BiasCollapsed => "sum over the examples only (axis=0 if they are rows), for each class by itself",
             Self::Order(Order::Permuted(_)) => "row c must belong to class c, in the order of W and of the labels",
             Self::Order(_) => "transpose (.T in NumPy, .' in Octave) instead of reshaping",
@@ -257,20 +267,28 @@ impl Mistake {
     }
 }
 
-/// Which examples count too little or too much: their weights relative to most of the others.
+/// Which examples count too little or too much, compared with most of those that count.
 fn weights_in_words(weights: &[f64]) -> String {
-    let with =
-        |wanted: &dyn Fn(f64) -> bool| -> Vec<usize> { (0..weights.len()).filter(|&i| wanted(weights[i])).collect() };
-    let (left_out, counted) = (with(&|w| w == 0.0), with(&|w| w == 1.0));
+    let mut sorted: Vec<f64> = weights.iter().copied().filter(|w| *w != 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let common = sorted.get(sorted.len() / 2).copied().unwrap_or(1.0);
+    let with = |wanted: &dyn Fn(f64) -> bool| -> Vec<usize> {
+        (0..weights.len()).filter(|&i| wanted(weights[i] / common)).collect()
+    };
+    let (left_out, counted) = (with(&|w| w == 0.0), with(&|w| (w - 1.0).abs() < 1e-6));
+    let examples = |indices: &[usize], one: &str, several: &str| match indices {
+        [index] => format!("example {index} {one}"),
+        _ => format!("examples {} {several}", ranges(indices)),
+    };
     if counted.len() <= left_out.len() && counted.len() + left_out.len() == weights.len() {
-        return format!("parts of the batch: only {} of the examples count", ranges(&counted));
+        return format!("parts of the batch: only {}", examples(&counted, "counts", "count"));
     }
     let mut parts = Vec::new();
     if !left_out.is_empty() {
-        parts.push(format!("examples {} are left out", ranges(&left_out)));
+        parts.push(examples(&left_out, "is left out", "are left out"));
     }
-    for i in with(&|w| w != 0.0 && w != 1.0) {
-        parts.push(format!("example {i} counts {} times", super::factor::number(weights[i])));
+    for i in with(&|w| w != 0.0 && (w - 1.0).abs() >= 1e-6) {
+        parts.push(format!("example {i} counts {} times", super::factor::number(weights[i] / common)));
     }
     format!("parts of the batch: {}", parts.join(", "))
 }
@@ -288,21 +306,21 @@ pub(super) fn ranges(indices: &[usize]) -> String {
 /// The mistakes for which an exercise must be able to tell that they were not made, likelier ones first.
 pub(super) fn known(exercise: &Exercise) -> Vec<Mistake> {
     use super::factor::Step::*;
-    let factor = |term, steps: &[super::factor::Step]| Mistake::Factor(term, Factor::of(steps, exercise));
+    let factor = |term, step| Mistake::Factor(term, Factor::of(step, exercise));
     let mut known = vec![
-        factor(Term::Data, &[TimesExamples]),
-        factor(Term::Every, &[TimesExamples]),
-        factor(Term::Data, &[OverExamples]),
-        factor(Term::Every, &[OverExamples]),
-        factor(Term::Penalty, &[OverExamples]),
-        factor(Term::Penalty, &[TimesExamples]),
-        factor(Term::Data, &[if exercise.loss() == Loss::Bce { TimesClasses } else { OverClasses }]),
-        factor(Term::Penalty, &[Half]),
-        factor(Term::Penalty, &[Twice]),
+        factor(Term::Data, TimesExamples),
+        factor(Term::Every, TimesExamples),
+        factor(Term::Data, OverExamples),
+        factor(Term::Every, OverExamples),
+        factor(Term::Penalty, OverExamples),
+        factor(Term::Penalty, TimesExamples),
+        factor(Term::Data, if exercise.loss() == Loss::Bce { TimesClasses } else { OverClasses }),
+        factor(Term::Penalty, Half),
+        factor(Term::Penalty, Twice),
         Mistake::Factor(Term::Penalty, Factor::ZERO),
-        factor(Term::Penalty, &[Sign]),
-        factor(Term::Every, &[Sign]),
-        factor(Term::Data, &[Sign]),
+        factor(Term::Penalty, Sign),
+        factor(Term::Every, Sign),
+        factor(Term::Data, Sign),
         Mistake::Factor(Term::Data, Factor::ZERO),
         Mistake::Factor(Term::Every, Factor::ZERO),
         Mistake::Onehot(Onehot::NotSubtracted),
@@ -315,15 +333,13 @@ pub(super) fn known(exercise: &Exercise) -> Vec<Mistake> {
     if exercise.dims().features != exercise.dims().classes {
         known.push(Mistake::Order(Order::ReshapedToColumns));
     }
-    let probabilities = Probabilities::all(exercise.loss()).iter();
-    known.extend(probabilities.filter(|p| **p != Probabilities::Right).map(|&p| Mistake::Probabilities(p)));
+    known.extend(Probabilities::all(exercise).skip(1).map(Mistake::Probabilities));
     let labels = Labels::all(exercise.dims().classes).iter();
     known.extend(labels.filter(|l| **l != Labels::Right).map(|&l| Mistake::Labels(l)));
     if exercise.layout() == Layout::Cs231n {
         known.push(Mistake::BiasUnpenalised);
-        known.retain(|m| *m != Mistake::Probabilities(Probabilities::WithoutBias));
     } else {
-        known.push(Mistake::BiasPenalty);
+        known.push(Mistake::BiasPenalty(1.0));
         known.push(Mistake::BiasCollapsed);
     }
     known

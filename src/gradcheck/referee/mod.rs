@@ -296,7 +296,7 @@ impl<'a> Referee<'a> {
     }
 
     fn lambda_helps(&self, mistake: &Mistake) -> bool {
-        mistake.is_of_the_penalty() && *mistake != Mistake::BiasPenalty
+        mistake.is_of_the_penalty() && !matches!(mistake, Mistake::BiasPenalty(_))
     }
 
     fn agreement(&self, answer: &Answer, comparison: Comparison) -> Finding {

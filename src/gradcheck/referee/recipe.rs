@@ -12,7 +12,7 @@
 use std::sync::OnceLock;
 
 use super::explain::dot;
-use super::factor::Term;
+use super::factor::{Factor, Term};
 use super::mistake::{Features, Labels, Mistake, Onehot, Order, Probabilities};
 use super::{Exercise, Layout, Quantity};
 use crate::dataset::cifar10::{PLANE, SIDE};
@@ -56,9 +56,8 @@ impl Sums {
             Sum { rows, weight, bias }
         };
         let labels = |kind| exercise.labels().iter().map(move |&y| moved(y, kind, k));
-        let kinds = Probabilities::all(exercise.loss()).iter().copied().filter(|p| is_possible(*p, exercise));
         let (mut probabilities, mut losses) = (Vec::new(), Vec::new());
-        for kind in kinds {
+        for kind in Probabilities::all(exercise) {
             for &of in Labels::all(k) {
                 losses.push((kind, of, loss(exercise, kind, &logits, labels(of))));
             }
@@ -100,6 +99,8 @@ pub(super) struct Parts<'a> {
     of_features: [OnceLock<Sums>; 5],
     /// Each kind of penalty and its value without λ.
     penalties: Vec<(Penalty, f64)>,
+    /// The factors that each term can have.
+    factors: Vec<(Term, Vec<Factor>)>,
 }
 
 /// A kind of penalty.
@@ -155,11 +156,14 @@ impl Penalty {
 impl<'a> Parts<'a> {
     pub(super) fn new(exercise: &'a Exercise) -> Self {
         let value = |kind: &Penalty| (*kind, kind.terms(exercise).map(|[value, _]| value).sum());
-        Self {
-            exercise,
-            of_features: Default::default(),
-            penalties: Penalty::all(exercise).iter().map(value).collect(),
-        }
+        let factors = [Term::Data, Term::Penalty, Term::Every].map(|term| (term, Factor::all(term, exercise)));
+        let penalties = Penalty::all(exercise).iter().map(value).collect();
+        Self { exercise, of_features: Default::default(), penalties, factors: factors.into() }
+    }
+
+    /// The factors with a reason that `term` can have.
+    pub(super) fn factors(&self, term: Term) -> &[Factor] {
+        self.factors.iter().find(|(t, _)| *t == term).map_or(&[], |(_, factors)| factors)
     }
 
     /// The sums for `features`, computed when they are needed first.
@@ -221,6 +225,7 @@ impl<'a> Parts<'a> {
         for (dw, [_, slope]) in dweight.iter_mut().zip(recipe.kind_of_penalty().terms(self.exercise)) {
             *dw += factor * slope;
         }
+        recipe.update(&mut dweight, &self.exercise.parameters().weight);
         match recipe.order {
             Some(order) => {
                 let source = |flat| source(flat, order, self.exercise.dims());
@@ -241,6 +246,7 @@ impl<'a> Parts<'a> {
             let sum = dbias.iter().sum();
             dbias.fill(sum);
         }
+        recipe.update(&mut dbias, &self.exercise.parameters().bias);
         match recipe.order {
             Some(Order::Permuted(rows)) => rows.iter().map(|&c| dbias[c]).collect(),
             _ => dbias,
@@ -299,6 +305,7 @@ struct Recipe<'a> {
     bias: f64,
     bias_penalty: f64,
     bias_collapsed: bool,
+    updated: Option<f64>,
     bias_unpenalised: bool,
     ln_base: f64,
     penalty_in_loss: bool,
@@ -306,6 +313,13 @@ struct Recipe<'a> {
 }
 
 impl<'a> Recipe<'a> {
+    /// Turns a gradient into updated `parameters`, if that is the mistake.
+    fn update(&self, gradient: &mut [f64], parameters: &[f64]) {
+        if let Some(eta) = self.updated {
+            gradient.iter_mut().zip(parameters).for_each(|(g, p)| *g = p - eta * *g);
+        }
+    }
+
     fn kind_of_penalty(&self) -> Penalty {
         match (self.absolute_values, self.bias_unpenalised) {
             (false, false) => Penalty::Squares,
@@ -330,6 +344,7 @@ impl<'a> Recipe<'a> {
             bias: 1.0,
             bias_penalty: 0.0,
             bias_collapsed: false,
+            updated: None,
             bias_unpenalised: false,
             ln_base: 1.0,
             penalty_in_loss: false,
@@ -351,7 +366,8 @@ impl<'a> Recipe<'a> {
                 Mistake::Weights(weights) => recipe.weights = Some(weights),
                 Mistake::AbsoluteValues => recipe.absolute_values = true,
                 Mistake::Invented(lambda) => recipe.invented = Some(*lambda),
-                Mistake::BiasPenalty => recipe.bias_penalty = 1.0,
+                Mistake::BiasPenalty(factor) => recipe.bias_penalty = *factor,
+                Mistake::Updated(eta) => recipe.updated = Some(*eta),
                 Mistake::BiasCollapsed => recipe.bias_collapsed = true,
                 Mistake::Order(order) => recipe.order = Some(order),
                 Mistake::Logarithm(base) => recipe.ln_base = base.ln(),
@@ -394,11 +410,6 @@ fn averaged_over(exercise: &Exercise) -> f64 {
         Loss::Softmax => n,
         Loss::Bce => n * exercise.dims().classes as f64,
     }
-}
-
-/// False if `kind` could not differ from the right probabilities.
-fn is_possible(kind: Probabilities, exercise: &Exercise) -> bool {
-    kind != Probabilities::WithoutBias || exercise.layout() != Layout::Cs231n
 }
 
 /// `kind` of the probabilities of all examples, (n,k).

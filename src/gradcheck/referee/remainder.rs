@@ -105,7 +105,7 @@ fn place(parts: &Parts, quantity: Quantity, elements: &[usize], differences: &[f
             places.push(format!("feature {}", ranges(&features)));
         }
     }
-    if places.is_empty() && quantity == Quantity::Weight {
+    if quantity == Quantity::Weight {
         places.extend(examples_at_fault(parts, differences).map(|examples| format!("example {}", ranges(&examples))));
     }
     if places.is_empty() { "in every part".into() } else { places.join(", ") }

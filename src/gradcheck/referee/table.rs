@@ -18,7 +18,7 @@
 
 use serde::Serialize;
 
-use super::{Exercise, Finding, Quantity, Tolerance, Verdict};
+use super::{Diagnosis, Exercise, Finding, Quantity, Tolerance, Verdict};
 use crate::files::csv::row;
 use crate::gradcheck::table::Location;
 use crate::shape::Dims;
@@ -58,13 +58,15 @@ impl Judged {
         };
         let mut parts: Vec<String> = Vec::new();
         let mut add = |part: String| {
-            if !parts.contains(&part) {
+            if !part.is_empty() && !parts.contains(&part) {
                 parts.push(part);
             }
         };
         for finding in findings {
-            if let Some(first) = finding.explanations.first() {
-                first.iter().for_each(|d| add(d.mistake.clone()));
+            let explanation = |e: &Vec<Diagnosis>| e.iter().map(|d| &d.mistake[..]).collect::<Vec<_>>().join("; ");
+            match &finding.explanations[..] {
+                [only] => only.iter().for_each(|d| add(d.mistake.clone())),
+                several => add(several.iter().map(explanation).collect::<Vec<_>>().join(", or ")),
             }
             if let Some(remainder) = &finding.remainder {
                 add(format!("{} differs: {}", finding.quantity.name(), remainder.place));
