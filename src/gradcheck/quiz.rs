@@ -263,7 +263,7 @@ fn parse(text: &str, path: &Path, cases: &[Case]) -> Result<Vec<bool>> {
 
 /// The line about a wrong answer to `case`.
 fn error(case: &Case) -> String {
-    let differs = |(a, b): (&f64, &f64)| !((a - b).abs() <= TOLERANCE);
+    let differs = |(a, b): (&f64, &f64)| (a - b).abs() > TOLERANCE || !a.is_finite();
     let count: usize =
         case.arrays.iter().map(|(given, right)| given.iter().zip(right).filter(|pair| differs(*pair)).count()).sum();
     let of: usize = case.arrays.iter().map(|(given, _)| given.len()).sum();
@@ -364,7 +364,8 @@ mod tests {
 
     #[test]
     fn each_unsound_check_fails_and_is_told_why() {
-        let checks: [(&str, fn(&[f64], &[f64]) -> bool); 6] = [
+        type Check = fn(&[f64], &[f64]) -> bool;
+        let checks: [(&str, Check); 6] = [
             ("mean of the relative differences", |a, b| mean_relative(a, b) < 1.0),
             ("sum of the differences", |a, b| sum(a, b) < 1e-6),
             ("mean of the differences", |a, b| mean(a, b) < 1e-6),

@@ -60,6 +60,16 @@ fn arrays_by_themselves_are_read_or_refused() {
 }
 
 #[test]
+fn submissions_are_read_and_judged_or_refused() {
+    hold("submission", 10_000, || altered(seeds::submissions()), proportional(40, 2 * MIB), targets::submission);
+}
+
+#[test]
+fn answers_are_graded_or_refused() {
+    hold("answers", 10_000, || altered(vec![seeds::answers()]), proportional(40, MIB), targets::answers);
+}
+
+#[test]
 fn zip_archives_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::npz()), 1 => inputs::npz()];
     hold("zip", 40_000, files, proportional(20, 64 * KIB), targets::zip);

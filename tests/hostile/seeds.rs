@@ -9,8 +9,12 @@ use onelayer::evaluate::Confusion;
 use onelayer::evaluate::table::confusion_csv;
 use onelayer::figures::snapshots;
 use onelayer::files::csv::{Dialect, Row};
+use onelayer::files::npy;
 use onelayer::files::npz::{self, Elements};
 use onelayer::files::zip::Archive;
+use onelayer::gradcheck::Problem;
+use onelayer::gradcheck::referee::files::problem_to_npz;
+use onelayer::gradcheck::referee::{Exercise, Layout};
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::network::Parameters;
@@ -59,7 +63,36 @@ pub fn npz() -> Vec<Vec<u8>> {
         ])
         .unwrap(),
     );
+    files.extend(problems());
     files
+}
+
+/// Problems of the referee in its three layouts.
+fn problems() -> impl Iterator<Item = Vec<u8>> {
+    let problem = |layout| {
+        let parameters = Parameters::new(DIMS, vec![0.5; 6], vec![0.25; 2]).unwrap();
+        let problem = Problem::new(vec![0.5; 6], vec![0, 1], parameters).unwrap().with_loss(Loss::Bce);
+        problem_to_npz(&Exercise::of(&problem, 0.1, layout).unwrap()).unwrap()
+    };
+    Layout::ALL.into_iter().map(problem)
+}
+
+/// Submissions to the referee: two archives and two gradients by themselves.
+pub fn submissions() -> Vec<Vec<u8>> {
+    let (weight, bias) = ([0.25, -0.5, 0.75, 1.0, 0.5, 2.0], [0.5, -0.5]);
+    let archive = |names: [&str; 2]| {
+        let loss = ("loss", &[][..], Elements::F64(&[1.0]));
+        npz::write(&[(names[0], &[2, 3], Elements::F64(&weight)), (names[1], &[2], Elements::F64(&bias)), loss])
+            .unwrap()
+    };
+    let alone = [npy::to_bytes(&[2, 3], Elements::F64(&weight)), npy::to_bytes(&[2], Elements::F32(&[0.5, -0.5]))];
+    [vec![archive(["grad_W", "grad_b"]), archive(["dW", "db"])], alone.into()].concat()
+}
+
+/// Answers to a quiz.
+pub fn answers() -> Vec<u8> {
+    let lines = (1..=21).map(|case| format!("case_{case:02},{}\n", if case % 2 == 0 { "right" } else { "wrong" }));
+    format!("name,answer\n{}", lines.collect::<String>()).into_bytes()
 }
 
 /// Arrays of NumPy, taken out of their archives.

@@ -22,8 +22,11 @@ use onelayer::figures::snapshots;
 use onelayer::files::csv::{self, Dialect, Row};
 use onelayer::files::npz::Npz;
 use onelayer::files::{npy, zip};
-use onelayer::gradcheck::referee::files;
+use onelayer::gradcheck::quiz;
+use onelayer::gradcheck::referee::{Exercise, Layout, Referee, Tolerance, files};
+use onelayer::gradcheck::reference::Parameters64;
 use onelayer::gradcheck::table::GradcheckRow;
+use onelayer::hyperparameters::Loss;
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::replicate::table::{ReplicationRow, SettingRow, VerdictRow};
@@ -91,14 +94,12 @@ pub fn npz(bytes: &[u8]) -> Outcome {
         assert!(is_finite(parameters));
     }
     let problem = files::read_problem(bytes, path);
-    if let Ok((problem, lambda)) = &problem {
-        assert!(problem.x().iter().all(|x| x.is_finite()) && lambda.is_finite());
-        assert!(files::problem_to_npz(problem, *lambda).is_ok());
+    if let Ok(problem) = &problem {
+        assert!(problem.x().iter().all(|x| x.is_finite()) && problem.lambda().is_finite());
+        let written = files::problem_to_npz(problem).unwrap();
+        assert!(files::read_problem(&written, path).unwrap() == *problem);
     }
-    let submission = files::read_submission(bytes, path, DIMS);
-    if let Ok(submission) = &submission {
-        assert_eq!(submission[0].1.len(), 6);
-    }
+    let submission = files::read_submission(bytes, path, &EXERCISE);
     let mut outcomes = vec![outcome(&parameters), outcome(&problem), outcome(&submission)];
     if let Ok(npz) = Npz::open(bytes, path) {
         for name in npz.names() {
@@ -110,6 +111,29 @@ pub fn npz(bytes: &[u8]) -> Outcome {
         }
     }
     any_read(&outcomes)
+}
+
+/// The problem of the submissions: 2 examples.
+static EXERCISE: LazyLock<Exercise> = LazyLock::new(|| {
+    let weight = vec![0.5, -0.25, 0.75, 0.125, 1.0, -0.5];
+    let parameters = Parameters64 { dims: DIMS, weight: weight.clone(), bias: vec![0.25, -0.5] };
+    Exercise::new(weight, vec![0, 1], parameters, 0.1, Loss::Softmax, Layout::Rows).unwrap()
+});
+
+/// A submission to the referee, in either of its formats: it is judged if it can be read.
+pub fn submission(bytes: &[u8]) -> Outcome {
+    let submission = files::read_submission(bytes, Path::new("x.npz"), &EXERCISE);
+    if let Ok(submission) = &submission {
+        let findings = Referee::new(&EXERCISE, Tolerance::default()).judge(submission).unwrap();
+        assert_eq!(findings.len(), submission.len());
+    }
+    outcome(&submission)
+}
+
+/// The answers to a quiz, and the names of its cases.
+pub fn answers(bytes: &[u8]) -> Outcome {
+    static CASES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| quiz::files(&EXERCISE, 1).unwrap());
+    outcome(&quiz::grade(&CASES, &String::from_utf8_lossy(bytes), Path::new("x.csv")))
 }
 
 /// An `.npy` file, by itself and as the array `W` of an archive that is right.
@@ -134,7 +158,7 @@ pub fn array(bytes: &[u8]) -> Outcome {
             }
         }
     }
-    any_read(&[checked(npy::floats(bytes)), checked(npy::integers(bytes))])
+    any_read(&[checked(npy::floats(bytes)), checked(npy::integers(bytes)), checked(npy::numbers(bytes))])
 }
 
 /// A ZIP archive; what is read of it is written and read again.

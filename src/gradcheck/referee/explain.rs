@@ -264,7 +264,8 @@ impl<'a> Target<'a> {
         let solved = solve(matrix.clone(), right.clone())?;
         // The squares of the differences add up to this, but for what cancels.
         let left = self.norm - dot(&solved, &right);
-        if !(left <= self.values.len() as f64 * self.noise * self.noise + 1e-10 * self.norm) {
+        let is_possible = left <= self.values.len() as f64 * self.noise * self.noise + 1e-10 * self.norm;
+        if !is_possible {
             return None;
         }
         let mut factors = [0.0; 3];

@@ -10,7 +10,8 @@ pub(super) fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Ve
     let diagonal: Vec<f64> = (0..size).map(|i| matrix[i][i]).collect();
     for i in 0..size {
         // Without exchanges of rows: a positive definite matrix needs none.
-        if !(matrix[i][i] > SINGULAR * diagonal[i]) {
+        let is_regular = matrix[i][i] > SINGULAR * diagonal[i];
+        if !is_regular {
             return None;
         }
         let (above, below) = matrix.split_at_mut(i + 1);
