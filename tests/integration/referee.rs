@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use onelayer::files::npy;
 use onelayer::files::npz::{self, Elements, Npz};
 use onelayer::gradcheck::referee::{
     Answer as Submitted, Exercise, Layout as Arrangement, Quantity, Referee, Submission, Tolerance, Verdict,
@@ -595,6 +596,283 @@ fn python_with_numpy() -> Option<&'static str> {
         run.is_ok_and(|output| output.status.success())
     };
     ["python3", "python"].into_iter().find(has_numpy)
+}
+
+/// Runs `onelayer gradcheck` with `arguments` in `folder`.
+fn gradcheck(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(crate::program()).current_dir(folder).arg("gradcheck").args(arguments).output().unwrap()
+}
+
+/// Exports a problem to `problem.npz` in `folder`.
+fn export(folder: &Path, options: &[&str]) -> Output {
+    let path = folder.join("problem.npz");
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
+    let export = ["--data-dir", data, "--dataset", "sample", "--export", path.to_str().unwrap()];
+    let output = gradcheck(folder, &[&export, options].concat());
+    assert!(output.status.success(), "{}", text(&output));
+    output
+}
+
+#[test]
+fn no_mistake_can_hide_in_an_exported_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    for loss in ["softmax", "bce"] {
+        for layout in ["rows", "columns", "cs231n"] {
+            for size in [&[][..], &["--features", "10", "--examples", "3"], &["--features", "200", "--examples", "12"]]
+            {
+                let output = export(folder.path(), &[&["--loss", loss, "--layout", layout], size].concat());
+                assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{loss} {layout} {size:?}");
+            }
+        }
+    }
+    // The labels of a small problem are of as many classes as fit.
+    export(folder.path(), &["--features", "10", "--examples", "10"]);
+    let problem = Arrays::read(&folder.path().join("problem.npz"));
+    let mut classes = problem.y.clone();
+    classes.sort_unstable();
+    assert_eq!(classes, (0..10).collect::<Vec<_>>());
+    let output = export(folder.path(), &["--lambda", "1e-6"]);
+    assert!(text(&output).contains("a mistake could hide"), "{}", text(&output));
+}
+
+#[test]
+fn a_forgotten_penalty_too_small_to_be_seen_is_not_certified_and_the_suggested_problem_shows_it() {
+    let small = Desk::new(&["--lambda", "1e-6"]);
+    let without_penalty = |desk: &Desk| desk.judge(&desk.problem.answer(1.0 / desk.problem.n(), 0.0), Layout::RowsF64);
+    let said = text(&without_penalty(&small));
+    assert!(section(&said, "grad_W").contains("can't be told"), "{said}");
+    assert!(section(&said, "grad_W").contains("missing penalty"), "{said}");
+    let right = small.judge(&small.problem.right(), Layout::RowsF64);
+    assert_eq!(right.status.code(), Some(3), "{}", text(&right));
+    assert!(text(&right).contains("CAN'T TELL: grad_W"), "{}", text(&right));
+
+    let lambda = said.split("ask again with --lambda ").nth(1).unwrap().lines().next().unwrap();
+    let told = Desk::new(&["--lambda", lambda]);
+    let output = without_penalty(&told);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(section(&text(&output), "grad_W").contains("missing penalty"), "{}", text(&output));
+}
+
+#[test]
+fn sigmoids_have_a_problem_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
+    let train = ["train", "--data-dir", data, "--dataset", "sample", "--epochs", "1", "--loss", "bce"];
+    let mut command = Command::new(crate::program());
+    command.current_dir(folder.path()).args(train).args(["--eta", "0.01", "--quiet", "--out", "."]);
+    assert!(command.status().unwrap().success());
+    let model = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let model = model.into_iter().find(|path| path.extension().is_some_and(|e| e == "safetensors")).unwrap();
+    export(folder.path(), &["--model", model.to_str().unwrap()]);
+
+    let problem = Arrays::read(&folder.path().join("problem.npz"));
+    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+    let z = problem.logits(1.0);
+    let p: Vec<Vec<f64>> = z.iter().map(|row| row.iter().map(|&z| sigmoid(z)).collect()).collect();
+    let k = problem.k as f64;
+    let judge = |answer: &Answer| {
+        let arrays: [(&str, &[usize], Elements); 2] =
+            [("grad_W", &[10, 3072], Elements::F64(&answer.weight)), ("grad_b", &[10], Elements::F64(&answer.bias))];
+        fs::write(folder.path().join("student.npz"), npz::write(&arrays).unwrap()).unwrap();
+        text(&gradcheck(folder.path(), &["--grads", "student.npz"]))
+    };
+    let said = judge(&problem.by(|i, c| (p[i][c] - problem.onehot(i, c)) / k));
+    assert!(said.contains("bce") && said.ends_with("PASS: all 2 agree\n"), "{said}");
+    let said = judge(&problem.by(|i, c| p[i][c] - problem.onehot(i, c)));
+    assert!(section(&said, "grad_W").contains("data term × 10: missing 1/k"), "{said}");
+    let softmax = problem.probabilities(1.0);
+    let said = judge(&problem.by(|i, c| (softmax[i][c] - problem.onehot(i, c)) / k));
+    assert!(section(&said, "grad_b").contains("softmax instead of sigmoids"), "{said}");
+}
+
+#[test]
+fn problems_made_by_hand_are_read_in_any_plain_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let weight = [0.3, -0.2, 0.1, 0.7, 0.5, -0.6];
+    let bias = [0.1, -0.2];
+    let judge = |x: (&str, &[usize], Elements), bias_shape: &[usize]| {
+        let arrays: [(&str, &[usize], Elements); 5] = [
+            x,
+            ("y", &[1, 2], Elements::F64(&[0.0, 1.0])),
+            ("W", &[2, 3], Elements::F64(&weight)),
+            ("b", bias_shape, Elements::F64(&bias)),
+            ("lambda", &[1, 1], Elements::F64(&[0.5])),
+        ];
+        fs::write(folder.path().join("problem.npz"), npz::write(&arrays).unwrap()).unwrap();
+        let arrays: [(&str, &[usize], Elements); 2] =
+            [("dW", &[2, 3], Elements::F64(&weight)), ("db", &[2, 1], Elements::F64(&bias))];
+        fs::write(folder.path().join("student.npz"), npz::write(&arrays).unwrap()).unwrap();
+        text(&gradcheck(folder.path(), &["--grads", "student.npz"]))
+    };
+    let rows = judge(("x", &[2, 3], Elements::F64(&[0.1, 0.2, -0.3, 0.4, 0.5, 0.7])), &[2]);
+    assert!(rows.contains("the parameters themselves"), "{rows}");
+    // The same numbers in columns are the same problem.
+    let columns = judge(("X", &[3, 2], Elements::F64(&[0.1, 0.4, 0.2, 0.5, -0.3, 0.7])), &[2, 1]);
+    assert_eq!(columns, rows);
+}
+
+#[test]
+fn many_submissions_are_one_table_for_readers_and_machines() {
+    let desk = Desk::new(&["--features", "10", "--examples", "3"]);
+    let problem = &desk.problem;
+    let folder = desk.path("submissions");
+    fs::create_dir(&folder).unwrap();
+    let write = |name: &str, answer: &Answer| {
+        let arrays: [(&str, &[usize], Elements); 2] =
+            [("grad_W", &[10, 10], Elements::F64(&answer.weight)), ("grad_b", &[10], Elements::F64(&answer.bias))];
+        fs::write(folder.join(name), npz::write(&arrays).unwrap()).unwrap();
+    };
+    write("a.npz", &problem.right());
+    write("b.npz", &problem.answer(1.0, 1.0));
+    let mut nan = problem.right();
+    nan.weight[7] = f64::NAN;
+    write("c.npz", &nan);
+    let judge = |arguments: &[&str]| gradcheck(desk.folder.path(), arguments);
+
+    let output = judge(&["--grads", "submissions", "--out", "judged"]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("missing 1/n") && said.contains("not finite: 1 of 100 values is NaN"), "{said}");
+    assert!(said.ends_with("FAIL: of 3 submissions, 1 agree, 2 differ\n"), "{said}");
+    let table = fs::read_to_string(desk.path("judged/referee.csv")).unwrap();
+    assert_eq!(table.lines().count(), 7);
+    assert!(table.lines().nth(3).unwrap().contains("data term × 3: missing 1/n"), "{table}");
+
+    let quiet = text(&judge(&["--grads", "submissions/a.npz", "submissions/b.npz", "--quiet", "--out", "judged"]));
+    let lines: Vec<&str> = quiet.lines().collect();
+    assert_eq!(lines[0], "submissions/a.npz: agrees");
+    assert!(lines[1].starts_with("submissions/b.npz: differs: data term × 3"), "{quiet}");
+
+    fs::write(folder.join("d.npz"), "no archive").unwrap();
+    let output = judge(&["--grads", "submissions", "--format", "json", "--out", "judged"]);
+    assert_eq!(output.status.code(), Some(2));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["schema"], &json["problem"]["features"]), (&1.into(), &10.into()));
+    let verdicts: Vec<_> = (0..4).map(|i| json["submissions"][i]["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["agrees", "differs", "differs", "unreadable"]);
+    let summed = &json["submissions"][1]["quantities"][0];
+    assert_eq!(summed["quantity"], "grad_W");
+    assert!(summed["explanations"][0][0]["mistake"].as_str().unwrap().contains("missing 1/n"), "{summed}");
+    assert!(json["submissions"][2]["quantities"][0]["max_absolute_difference"].is_null());
+    assert!(json["submissions"][3]["error"].as_str().unwrap().contains("not an .npz file"));
+
+    fs::remove_file(folder.join("d.npz")).unwrap();
+    let agreeing = judge(&["--grads", "submissions/a.npz", "submissions/a.npz", "--out", "judged"]);
+    assert_eq!(agreeing.status.code(), Some(0), "{}", text(&agreeing));
+}
+
+#[test]
+fn tolerance_and_eps_are_options() {
+    let desk = Desk::new(&["--features", "10", "--examples", "3"]);
+    let mut answer = desk.problem.right();
+    answer.weight[0] += 1e-4;
+    let arrays: [(&str, &[usize], Elements); 2] =
+        [("grad_W", &[10, 10], Elements::F64(&answer.weight)), ("grad_b", &[10], Elements::F64(&answer.bias))];
+    fs::write(desk.path("student.npz"), npz::write(&arrays).unwrap()).unwrap();
+    let code = |options: &[&str]| {
+        let output = gradcheck(desk.folder.path(), &[&["--grads", "student.npz"], options].concat());
+        (output.status.code().unwrap(), text(&output))
+    };
+    assert_eq!(code(&[]).0, 1);
+    let (found, said) = code(&["--tolerance", "1e-3", "--eps", "1e-8"]);
+    assert!(found != 1 && said.contains("max(1e-8, |a| + |b|) ≤ 1e-3"), "{said}");
+    assert!(code(&["--tolerance", "0"]).1.contains("--tolerance must be positive"));
+}
+
+#[test]
+fn a_gradient_in_an_npy_file_is_recognised_by_its_shape() {
+    let desk = Desk::new(&[]);
+    let right = desk.problem.right();
+    for (shape, values, name) in [(&[10, 3072][..], &right.weight, "grad_W"), (&[10, 1], &right.bias, "grad_b")] {
+        fs::write(desk.path("student.npy"), npy::to_bytes(shape, Elements::F64(values))).unwrap();
+        let said = text(&desk.referee("student.npy"));
+        assert!(section(&said, name).contains("agrees") && said.ends_with("PASS: all 1 agree\n"), "{said}");
+    }
+    fs::write(desk.path("student.npy"), npy::to_bytes(&[5], Elements::F64(&[0.0; 5]))).unwrap();
+    refused(&desk.referee("student.npy"), "must have the shape (10, 3072) for grad_W or (10) for grad_b, but has (5)");
+}
+
+#[test]
+fn a_quiz_is_written_and_graded() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
+    let output = gradcheck(folder.path(), &["--data-dir", data, "--dataset", "sample", "--quiz", "quiz"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let names: Vec<String> = (1..=21).map(|i| format!("case_{i:02}")).collect();
+    let grade = |accepts: &dyn Fn(&[f64], &[f64]) -> bool| {
+        let answer = |name: &String| {
+            let path = folder.path().join("quiz").join(format!("{name}.npz"));
+            let bytes = fs::read(&path).unwrap();
+            let file = Npz::open(&bytes, &path).unwrap();
+            let passes =
+                |given, numeric| accepts(&file.array(given).unwrap().values, &file.array(numeric).unwrap().values);
+            let is_right = passes("grad_W", "numeric_W") && passes("grad_b", "numeric_b");
+            format!("{name},{}\n", if is_right { "right" } else { "wrong" })
+        };
+        fs::write(folder.path().join("answers.csv"), names.iter().map(answer).collect::<String>()).unwrap();
+        let output = gradcheck(folder.path(), &["--quiz", "quiz", "--answers", "answers.csv"]);
+        (output.status.code().unwrap(), text(&output))
+    };
+    let largest = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6);
+    assert_eq!(grade(&largest), (0, "PASS: all 21 answers are correct\n".into()));
+    let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).sum::<f64>().abs() < 1e-6;
+    let (code, said) = grade(&sum);
+    assert_eq!(code, 1);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("takes the absolute value of the sum of the differences"), "{said}");
+    fs::write(folder.path().join("answers.csv"), "case_01,right\n").unwrap();
+    let output = gradcheck(folder.path(), &["--quiz", "quiz", "--answers", "answers.csv"]);
+    refused(&output, "there is no answer for case_02");
+    refused(
+        &gradcheck(folder.path(), &["--quiz", "nowhere", "--answers", "answers.csv"]),
+        "cannot read the folder nowhere",
+    );
+}
+
+#[test]
+fn the_functions_of_both_courses_pass_and_a_mistake_in_them_is_named() {
+    let Some(python) = python_with_numpy() else {
+        eprintln!("skipped: no python3 with numpy here");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let columns = "G = P - Y\n    return {'W': G @ X.T + 2 * lam * network['W'], 'b': G.sum(axis=1, keepdims=True)}";
+    let rows = "e = np.exp(X @ W)\n    p = e / e.sum(axis=1, keepdims=True)\n    p[np.arange(len(y)), y] -= 1\n    \
+                return 0.0, X.T @ p / len(y)";
+    let courses = [
+        (
+            "columns",
+            "dd2424.py",
+            format!(
+                "import numpy as np\ndef BackwardPass(X, Y, P, network, lam):\n    {columns}\n\ndef ApplyNetwork(X, network):\n    e = np.exp(network['W'] @ X + network['b'])\n    return e / e.sum(axis=0)\n"
+            ),
+            "missing 1/n",
+        ),
+        (
+            "cs231n",
+            "cs231n.py",
+            format!("import numpy as np\ndef softmax_loss_naive(W, X, y, reg):\n    {rows}\n"),
+            "missing penalty",
+        ),
+    ];
+    for (layout, script, wrong, words) in courses {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(script);
+        fs::write(folder.path().join("wrong.py"), wrong).unwrap();
+        for size in [&[][..], &["--features", "10", "--examples", "3"]] {
+            export(folder.path(), &[&["--layout", layout], size].concat());
+            let solve = |options: &[&str]| {
+                let mut command = Command::new(python);
+                command.current_dir(folder.path()).arg(&script).args(["problem.npz", "student.npz"]).args(options);
+                let output = command.output().unwrap();
+                assert!(output.status.success(), "{}", text(&output));
+                text(&gradcheck(folder.path(), &["--grads", "student.npz"]))
+            };
+            let said = solve(&[]);
+            assert!(said.ends_with("PASS: all 2 agree\n"), "{said}");
+            let said = solve(&["--solution", "wrong.py"]);
+            assert!(section(&said, "grad_W").contains(words), "{said}");
+        }
+    }
 }
 
 #[test]

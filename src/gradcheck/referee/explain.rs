@@ -410,21 +410,20 @@ fn is_permutation(rows: &[usize]) -> bool {
     sorted.into_iter().eq(0..rows.len()) && !rows.is_sorted()
 }
 
-/// Explanations of a quantity other than `grad_W`, preferably by mistakes that are `named` already.
-pub(super) fn few(parts: &Parts, submitted: Submitted, named: &[Mistake]) -> Vec<Explanation> {
+/// Explanations of a quantity other than `grad_W`, preferably by the mistakes of the `earlier` quantities, of which each may
+/// have several explanations.
+pub(super) fn few(parts: &Parts, submitted: Submitted, earlier: &[Vec<Explanation>]) -> Vec<Explanation> {
     // If the loss includes the penalty, it includes the mistakes in it.
     let is_loss = submitted.quantity == Quantity::Loss;
     let affects = |m: &Mistake| m.affects(submitted.quantity) || (is_loss && m.affects(Quantity::Cost));
-    let earlier: Explanation = named.iter().filter(|m| affects(m)).cloned().collect();
+    let named: Explanation = earlier.iter().flatten().flatten().cloned().collect();
+    let together = together(earlier, affects);
     let mut pool = pool(parts, submitted);
-    pool.retain(|m| affects(m) && !earlier.contains(m));
+    pool.retain(|m| affects(m) && !named.contains(m));
     let one: Vec<Explanation> = pool.iter().map(|m| vec![m.clone()]).collect();
-    let more = one.iter().map(|m| [earlier.clone(), m.clone()].concat());
-    let singles: Vec<Explanation> = std::iter::once(earlier.clone())
-        .chain(earlier.iter().map(|m| vec![m.clone()]))
-        .chain(one.clone())
-        .chain(more)
-        .collect();
+    let parts_of = together.iter().flatten().map(|m| vec![m.clone()]);
+    let more = together.iter().flat_map(|earlier| pool.iter().map(move |m| [&earlier[..], &[m.clone()]].concat()));
+    let singles: Vec<Explanation> = together.iter().cloned().chain(parts_of).chain(one).chain(more).collect();
     let pairs = |(i, a): (usize, &Mistake)| {
         let others = pool[i + 1..].iter().filter(|b| a.complexity() + b.complexity() <= 2 && !a.overrides(b));
         others.map(|b| vec![a.clone(), b.clone()]).collect::<Vec<_>>()
@@ -432,13 +431,31 @@ pub(super) fn few(parts: &Parts, submitted: Submitted, named: &[Mistake]) -> Vec
     let pairs: Vec<Explanation> = pool.iter().enumerate().flat_map(pairs).collect();
     // Two mistakes must fit to the last digits of f64: there are thousands of pairs, and some fit by chance.
     for (candidates, rounding) in [(&singles, ROUNDING[0]), (&pairs, ROUNDING[0]), (&singles, ROUNDING[1])] {
-        let found = submitted.simplest(parts, candidates.clone(), named, rounding);
+        let found = submitted.simplest(parts, candidates.clone(), &named, rounding);
         if !found.is_empty() {
             return found;
         }
     }
     let single = submitted.values.len() == 1;
-    if single { Vec::new() } else { submitted.simplest(parts, pairs, named, ROUNDING[1] / 10.0) }
+    if single { Vec::new() } else { submitted.simplest(parts, pairs, &named, ROUNDING[1] / 10.0) }
+}
+
+/// The most combinations of explanations that are tried together.
+const MAX_COMBINATIONS: usize = 16;
+
+/// Each combination of one explanation of each quantity: those of its mistakes that matter, each once.
+fn together(explained: &[Vec<Explanation>], matters: impl Fn(&Mistake) -> bool) -> Vec<Explanation> {
+    let mut combinations = vec![Explanation::new()];
+    for explanations in explained.iter().filter(|explanations| !explanations.is_empty()) {
+        let with = |combination: &Explanation, explanation: &Explanation| {
+            let mut with = combination.clone();
+            with.extend(explanation.iter().filter(|m| matters(m) && !combination.contains(m)).cloned());
+            with
+        };
+        let all = combinations.iter().flat_map(|c| explanations.iter().map(move |e| with(c, e)));
+        combinations = all.take(MAX_COMBINATIONS).collect();
+    }
+    combinations
 }
 
 /// The mistakes that may have changed a quantity other than `grad_W`.

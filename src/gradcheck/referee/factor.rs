@@ -26,8 +26,8 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// The steps that can go wrong in the data term.
-    const OF_DATA: [Self; 9] = [
+    /// The steps that can go wrong in every term.
+    const ALL: [Self; 7] = [
         Self::Sign,
         Self::TimesExamples,
         Self::OverExamples,
@@ -35,9 +35,8 @@ impl Step {
         Self::OverClasses,
         Self::Twice,
         Self::Half,
-        Self::OverExamplesLessOne,
-        Self::OverFeatures,
     ];
+    const OF_DATA_ALONE: [Self; 2] = [Self::OverExamplesLessOne, Self::OverFeatures];
     const OF_PENALTY_ALONE: [Self; 3] = [Self::WithoutLambda, Self::LambdaTwice, Self::NotSquared];
     const OF_EVERY_TERM_ALONE: [Self; 4] =
         [Self::LearningRate(1), Self::LearningRate(2), Self::LearningRate(3), Self::LearningRate(4)];
@@ -116,6 +115,11 @@ impl Factor {
         Self { value, steps: [None; 2] }
     }
 
+    /// True if a loss, which has no update, cannot have it.
+    pub(super) fn is_a_learning_rate(&self) -> bool {
+        self.steps.iter().flatten().any(|step| matches!(step, Step::LearningRate(_)))
+    }
+
     /// Its number of mistakes: that of its reasons, and two if there is none.
     pub(super) fn complexity(&self) -> usize {
         match self.steps.iter().flatten().count() {
@@ -130,9 +134,10 @@ impl Factor {
         let alone: &[Step] = match term {
             Term::Penalty => &Step::OF_PENALTY_ALONE,
             Term::Every => &Step::OF_EVERY_TERM_ALONE,
-            Term::Data | Term::Bias => &[],
+            Term::Data => &Step::OF_DATA_ALONE,
+            Term::Bias => &[],
         };
-        let steps: Vec<Step> = alone.iter().chain(&Step::OF_DATA).copied().collect();
+        let steps: Vec<Step> = alone.iter().chain(&Step::ALL).copied().collect();
         let effective = |step: &Step| {
             let value = step.value(exercise);
             value.is_finite() && value != 0.0 && value != 1.0

@@ -141,6 +141,7 @@ impl Mistake {
         use Quantity::*;
         let affected: &[Quantity] = match self {
             Self::Factor(Term::Data, _) => &[Weight, Bias, Loss, Cost],
+            Self::Factor(Term::Every, factor) if factor.is_a_learning_rate() => &[Weight, Bias],
             Self::Factor(Term::Every, _) => &[Weight, Bias, Loss, Cost],
             Self::Factor(Term::Penalty, _) | Self::AbsoluteValues | Self::Invented(_) | Self::BiasUnpenalised => {
                 &[Weight, Cost]

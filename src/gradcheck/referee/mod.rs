@@ -246,16 +246,23 @@ impl<'a> Referee<'a> {
             };
             check_shape(quantity.name(), values.len(), shape)?;
         }
-        let mut named: Vec<Mistake> = Vec::new();
-        let finding = |answer: &Answer| {
+        let (mut findings, mut explained) = (Vec::new(), Vec::new());
+        for answer in submission {
             let comparison = self.tolerance.compare(&answer.values, answer.quantity.of(&self.right));
-            if self.tolerance.agrees(&comparison) {
-                self.agreement(answer, comparison)
+            let (finding, explanations) = if self.tolerance.agrees(&comparison) {
+                (self.agreement(answer, comparison), Vec::new())
             } else {
-                self.difference(answer, comparison, &mut named)
-            }
-        };
-        Ok(submission.iter().map(finding).collect())
+                self.difference(answer, comparison, &explained)
+            };
+            findings.push(finding);
+            explained.push(explanations);
+        }
+        let diagnosis = |m: &Mistake| Diagnosis { mistake: m.name(self.exercise()), fix: m.fix(self.exercise()) };
+        for (finding, explanations) in findings.iter_mut().zip(&explained) {
+            let likeliest = shared_most(explanations, &explained).map(|e| e.iter().map(diagnosis).collect());
+            finding.explanations.extend(likeliest);
+        }
+        Ok(findings)
     }
 
     /// The mistakes that `quantity` could hide, in `float32` or `float64`.
@@ -321,25 +328,28 @@ impl<'a> Referee<'a> {
         Finding { verdict: Verdict::Differs, hidden: None, explanations: vec![vec![diagnosis]], ..finding }
     }
 
-    /// Explains a difference, preferably by mistakes that are `named` already, to which those of the first explanation are
-    /// added.
-    fn difference(&self, answer: &Answer, comparison: Comparison, named: &mut Vec<Mistake>) -> Finding {
+    /// Explains a difference, preferably by the mistakes that explain the `earlier` quantities.
+    fn difference(
+        &self,
+        answer: &Answer,
+        comparison: Comparison,
+        earlier: &[Vec<Explanation>],
+    ) -> (Finding, Vec<Explanation>) {
         let Answer { quantity, values, .. } = answer;
         let right = quantity.of(&self.right);
         if values.iter().any(|v| !v.is_finite()) {
-            return self.not_finite(answer, comparison);
+            return (self.not_finite(answer, comparison), Vec::new());
         }
         let submitted = Submitted { quantity: *quantity, values, right };
         let mut explanations: Vec<Explanation> = match quantity {
             Quantity::Weight => explain::weight(&self.parts, submitted),
-            _ => explain::few(&self.parts, submitted, named),
+            _ => explain::few(&self.parts, submitted, earlier),
         };
         let mut finding = Finding { verdict: Verdict::Differs, ..self.agreement(answer, comparison) };
         finding.hidden = None;
         match explanations.first() {
             Some(first) => {
                 finding.left = Some(distance(values, &self.parts.quantity(*quantity, first)));
-                named.extend(first.iter().filter(|m| !named.contains(m)).cloned().collect::<Vec<_>>());
             }
             None if finding.may_be_rounding() => {}
             None => {
@@ -348,10 +358,18 @@ impl<'a> Referee<'a> {
                 finding.remainder = Some(remainder);
             }
         }
-        let diagnosis = |m: &Mistake| Diagnosis { mistake: m.name(self.exercise()), fix: m.fix(self.exercise()) };
-        finding.explanations = explanations.iter().map(|e| e.iter().map(diagnosis).collect()).collect();
-        finding
+        (finding, explanations)
     }
+}
+
+/// Those of several equally simple explanations whose mistakes explain most other quantities too.
+fn shared_most<'a>(explanations: &'a [Explanation], all: &[Vec<Explanation>]) -> impl Iterator<Item = &'a Explanation> {
+    let shared = |explanation: &Explanation| -> usize {
+        let explains = |m: &Mistake| all.iter().filter(|of| of.iter().flatten().any(|other| other == m)).count();
+        explanation.iter().map(explains).sum()
+    };
+    let most = explanations.iter().map(shared).max();
+    explanations.iter().filter(move |explanation| Some(shared(explanation)) == most)
 }
 
 fn not_finite_in_words(values: &[f64]) -> String {
