@@ -177,7 +177,8 @@ fn gzip_files_are_installed_or_refused() {
 /// The corpus contains the files that fuzzing starts from and those that it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let targets: [(&str, Target); 19] = [
+    let targets: [(&str, Target); 21] = [
+        ("answers", targets::answers),
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),
         ("config", targets::config),
@@ -195,6 +196,7 @@ fn every_file_of_the_corpus_is_read_or_refused() {
         ("provenance", targets::provenance),
         ("records", targets::records),
         ("snapshots", targets::snapshots),
+        ("submission", targets::submission),
         ("tar", targets::tar),
         ("zip", targets::zip),
     ];
@@ -218,6 +220,7 @@ fn write_the_corpus() {
     let archives = [&official, &npm].map(|tar| common::gzip(tar, Compression::fast()));
     let files = [
         ("archive", archives.into()),
+        ("answers", vec![seeds::answers()]),
         ("checkpoint", seeds::checkpoint().into()),
         ("config", vec![seeds::config()]),
         ("csv", seeds::csv().into()),
@@ -234,6 +237,7 @@ fn write_the_corpus() {
         ("provenance", vec![seeds::provenance()]),
         ("records", vec![records]),
         ("snapshots", vec![seeds::snapshots()]),
+        ("submission", seeds::submissions()),
         ("tar", vec![official, npm]),
         ("zip", seeds::npz()),
     ];

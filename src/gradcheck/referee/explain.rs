@@ -5,11 +5,13 @@
 //! fit would find something for any numbers: combinations of the known mistakes are tried instead, those of `grad_W` first.
 //! An explanation counts only if the mistakes reproduce every submitted element.
 
+use super::Quantity;
 use super::factor::{Factor, Term};
-use super::linear::solve;
-use super::mistake::{Base, Features, Labels, Mistake, Onehot, Order, Probabilities};
-use super::recipe::{Parts, Penalty, Sums, undo};
-use super::{Exercise, Layout, Quantity};
+use super::fit::Target;
+use super::linear::{distance, dot, largest, solve};
+use super::mistake::{Features, Labels, Mistake, Order, Probabilities};
+use super::recipe::{Parts, undo};
+use super::sums::Penalty;
 use crate::dataset::cifar10::DIMS;
 use crate::shape::Dims;
 
@@ -18,7 +20,7 @@ pub(super) type Explanation = Vec<Mistake>;
 
 /// The largest difference, relative to the largest value, that rounding may leave: in `f64`, and in `f32`. An explanation in
 /// which nothing else is left is preferred.
-const ROUNDING: [f64; 2] = [1e-9, 1e-5];
+pub(super) const ROUNDING: [f64; 2] = [1e-9, 1e-5];
 
 /// The largest fraction of a difference that an explanation may leave.
 const UNEXPLAINED: f64 = 0.1;
@@ -45,7 +47,7 @@ impl Submitted<'_> {
     }
 
     /// The simplest of `candidates` that explain the values; several if they are equally simple.
-    fn simplest(
+    pub(super) fn simplest(
         &self,
         parts: &Parts,
         candidates: Vec<Explanation>,
@@ -72,16 +74,6 @@ impl Submitted<'_> {
 fn complexity(explanation: &Explanation, named: &[Mistake]) -> usize {
     let of = |m: &Mistake| if named.contains(m) { 1 } else { 10 * m.complexity() };
     explanation.iter().map(of).sum()
-}
-
-/// The largest difference of two elements; infinite if one is NaN.
-pub(super) fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
-    differences.fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { d.max(m) })
-}
-
-pub(super) fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| v.abs().max(m))
 }
 
 /// Explanations of a `grad_W` that differs; none if there is none.
@@ -230,166 +222,6 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// Factors of the two sums of the data term and of the penalty's slope.
-struct Fit {
-    factors: [f64; 3],
-    /// How far each may be from a factor that it stands for.
-    uncertainty: [f64; 3],
-}
-
-/// Values that are fitted, and their scalar products with all that they can be made of.
-struct Target<'a> {
-    sums: &'a Sums,
-    values: &'a [f64],
-    products: Vec<f64>,
-    norm: f64,
-    /// The largest difference that rounding may leave.
-    noise: f64,
-}
-
-impl<'a> Target<'a> {
-    fn new(sums: &'a Sums, values: &'a [f64], rounding: f64) -> Self {
-        let products = sums.basis().map(|b| dot(b, values)).collect();
-        let noise = 4.0 * rounding * largest(values).max(f64::MIN_POSITIVE);
-        Self { sums, values, products, norm: dot(values, values), noise }
-    }
-
-    /// The least-squares fit by three elements of the basis; `None` if it leaves more than rounding.
-    fn fit(&self, indices: [usize; 3]) -> Option<Fit> {
-        // A part that is zero, as the slope of a penalty at W = 0, has no factor.
-        let used: Vec<usize> = (0..3).filter(|&i| self.sums.product(indices[i], indices[i]) > 0.0).collect();
-        let row = |&i: &usize| used.iter().map(|&j| self.sums.product(indices[i], indices[j])).collect::<Vec<_>>();
-        let matrix: Vec<Vec<f64>> = used.iter().map(row).collect();
-        let right: Vec<f64> = used.iter().map(|&i| self.products[indices[i]]).collect();
-        let solved = solve(matrix.clone(), right.clone())?;
-        // The squares of the differences add up to this, but for what cancels.
-        let left = self.norm - dot(&solved, &right);
-        let is_possible = left <= self.values.len() as f64 * self.noise * self.noise + 1e-10 * self.norm;
-        if !is_possible {
-            return None;
-        }
-        let mut factors = [0.0; 3];
-        used.iter().zip(&solved).for_each(|(&i, factor)| factors[i] = *factor);
-        let mut fitted = vec![0.0; self.values.len()];
-        for (index, basis) in self.sums.basis().enumerate() {
-            if let Some(i) = indices.iter().position(|i| *i == index) {
-                fitted.iter_mut().zip(basis).for_each(|(sum, b)| *sum += factors[i] * b);
-            }
-        }
-        if distance(self.values, &fitted) > self.noise {
-            return None;
-        }
-        let mut uncertainty = [f64::INFINITY; 3];
-        for (row, &i) in used.iter().enumerate() {
-            let unit = (0..used.len()).map(|j| f64::from(u8::from(j == row))).collect();
-            let variance = solve(matrix.clone(), unit)?[row];
-            uncertainty[i] = self.noise * (self.values.len() as f64 * variance.max(0.0)).sqrt();
-        }
-        Some(Fit { factors, uncertainty })
-    }
-}
-
-impl Fit {
-    fn is(&self, i: usize, wanted: f64) -> bool {
-        (self.factors[i] - wanted).abs() <= self.uncertainty[i] + 1e-6 * wanted.abs()
-    }
-
-    /// The mistakes that the factors stand for.
-    fn names(&self, parts: &Parts) -> Vec<Explanation> {
-        let named = self.named(parts, false);
-        if named.is_empty() { self.named(parts, true) } else { named }
-    }
-
-    fn named(&self, parts: &Parts, unknown: bool) -> Vec<Explanation> {
-        let exercise = parts.exercise;
-        let with_one =
-            |term| std::iter::once(None).chain(parts.factors(term).iter().copied().map(Some)).collect::<Vec<_>>();
-        let [of_data, of_penalty, of_every] = [Term::Data, Term::Penalty, Term::Every].map(with_one);
-        let mut found: Vec<Explanation> = Vec::new();
-        for every in of_every {
-            let common = every.map_or(1.0, |f| f.value);
-            let data = self.data(common, &of_data, unknown && every.is_none());
-            if data.is_empty() {
-                continue;
-            }
-            for penalty in self.penalty(exercise, common, &of_penalty, unknown && every.is_none()) {
-                for data in &data {
-                    let every = every.map(|f| Mistake::Factor(Term::Every, f));
-                    found.push(every.into_iter().chain(data.clone()).chain(penalty.clone()).collect());
-                }
-            }
-        }
-        // W − η (D + 2λ W) has the factor −η for D, and 1 − 2λ η = 2 · ½ (1 − 2λ η) for W.
-        let eta = -self.factors[0];
-        if eta >= 0.0 && self.is(1, eta) && self.is(2, 0.5 * (1.0 - 2.0 * exercise.lambda() * eta)) {
-            found.push(vec![Mistake::Updated(if self.is(0, 0.0) { 0.0 } else { eta })]);
-        }
-        let nothing = [Mistake::Factor(Term::Data, Factor::ZERO), Mistake::Factor(Term::Penalty, Factor::ZERO)];
-        for explanation in &mut found {
-            if nothing.iter().all(|m| explanation.contains(m)) {
-                *explanation = vec![Mistake::Factor(Term::Every, Factor::ZERO)];
-            }
-        }
-        found
-    }
-
-    /// The mistakes of the data term, beside a factor `common` to every term.
-    fn data(&self, common: f64, factors: &[Option<Factor>], unknown: bool) -> Vec<Explanation> {
-        let mut found = Vec::new();
-        if self.is(0, 0.0) && self.is(1, 0.0) {
-            found.push(vec![Mistake::Factor(Term::Data, Factor::ZERO)]);
-        }
-        let kinds = [
-            (None, 1.0, -1.0),
-            (Some(Onehot::NotSubtracted), 1.0, 0.0),
-            (Some(Onehot::Added), 1.0, 1.0),
-            (Some(Onehot::Alone), 0.0, -1.0),
-        ];
-        for (kind, p, t) in kinds {
-            let onehot = kind.map(Mistake::Onehot);
-            for factor in factors {
-                let value = common * factor.map_or(1.0, |f| f.value);
-                if self.is(0, value * p) && self.is(1, value * t) {
-                    let factor = factor.map(|f| Mistake::Factor(Term::Data, f));
-                    found.push(factor.into_iter().chain(onehot.clone()).collect());
-                }
-            }
-            let value = if p == 0.0 { -self.factors[1] } else { self.factors[0] };
-            if unknown && found.is_empty() && value != 0.0 && self.is(0, value * p) && self.is(1, value * t) {
-                let factor = Mistake::Factor(Term::Data, Factor::unknown(value));
-                found.push(std::iter::once(factor).chain(onehot).collect());
-            }
-        }
-        found
-    }
-
-    /// The mistakes of the penalty, beside a factor `common` to every term.
-    fn penalty(&self, exercise: &Exercise, common: f64, factors: &[Option<Factor>], unknown: bool) -> Vec<Explanation> {
-        let lambda = exercise.lambda();
-        let mut found = Vec::new();
-        if lambda == 0.0 {
-            let invented = Mistake::Invented(self.factors[2]);
-            return vec![if self.is(2, 0.0) { Vec::new() } else { vec![invented] }];
-        }
-        for factor in factors {
-            if self.is(2, common * lambda * factor.map_or(1.0, |f| f.value)) {
-                found.push(factor.iter().copied().map(|f| Mistake::Factor(Term::Penalty, f)).collect());
-            }
-        }
-        if self.is(2, 0.0) {
-            found.push(vec![Mistake::Factor(Term::Penalty, Factor::ZERO)]);
-        }
-        if unknown && found.is_empty() {
-            found.push(vec![Mistake::Factor(Term::Penalty, Factor::unknown(self.factors[2] / lambda))]);
-        }
-        found
-    }
-}
-
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 /// For each row of `submitted` (k,d), the row of `right` of the highest correlation, if that is a permutation other than
 /// the identity.
 fn closest_rows(submitted: &[f64], right: &[f64], dims: Dims) -> Option<Vec<usize>> {
@@ -404,100 +236,8 @@ fn closest_rows(submitted: &[f64], right: &[f64], dims: Dims) -> Option<Vec<usiz
 }
 
 /// True for every order of 0 to k − 1 but the sorted one.
-fn is_permutation(rows: &[usize]) -> bool {
+pub(super) fn is_permutation(rows: &[usize]) -> bool {
     let mut sorted = rows.to_vec();
     sorted.sort_unstable();
     sorted.into_iter().eq(0..rows.len()) && !rows.is_sorted()
-}
-
-/// Explanations of a quantity other than `grad_W`, preferably by the mistakes of the `earlier` quantities, of which each may
-/// have several explanations.
-pub(super) fn few(parts: &Parts, submitted: Submitted, earlier: &[Vec<Explanation>]) -> Vec<Explanation> {
-    // If the loss includes the penalty, it includes the mistakes in it.
-    let is_loss = submitted.quantity == Quantity::Loss;
-    let affects = |m: &Mistake| m.affects(submitted.quantity) || (is_loss && m.affects(Quantity::Cost));
-    let named: Explanation = earlier.iter().flatten().flatten().cloned().collect();
-    let together = together(earlier, affects);
-    let mut pool = pool(parts, submitted);
-    pool.retain(|m| affects(m) && !named.contains(m));
-    let one: Vec<Explanation> = pool.iter().map(|m| vec![m.clone()]).collect();
-    let parts_of = together.iter().flatten().map(|m| vec![m.clone()]);
-    let more = together.iter().flat_map(|earlier| pool.iter().map(move |m| [&earlier[..], &[m.clone()]].concat()));
-    let singles: Vec<Explanation> = together.iter().cloned().chain(parts_of).chain(one).chain(more).collect();
-    let pairs = |(i, a): (usize, &Mistake)| {
-        let others = pool[i + 1..].iter().filter(|b| a.complexity() + b.complexity() <= 2 && !a.overrides(b));
-        others.map(|b| vec![a.clone(), b.clone()]).collect::<Vec<_>>()
-    };
-    let pairs: Vec<Explanation> = pool.iter().enumerate().flat_map(pairs).collect();
-    // Two mistakes must fit to the last digits of f64: there are thousands of pairs, and some fit by chance.
-    for (candidates, rounding) in [(&singles, ROUNDING[0]), (&pairs, ROUNDING[0]), (&singles, ROUNDING[1])] {
-        let found = submitted.simplest(parts, candidates.clone(), &named, rounding);
-        if !found.is_empty() {
-            return found;
-        }
-    }
-    let single = submitted.values.len() == 1;
-    if single { Vec::new() } else { submitted.simplest(parts, pairs, &named, ROUNDING[1] / 10.0) }
-}
-
-/// The most combinations of explanations that are tried together.
-const MAX_COMBINATIONS: usize = 16;
-
-/// Each combination of one explanation of each quantity: those of its mistakes that matter, each once.
-fn together(explained: &[Vec<Explanation>], matters: impl Fn(&Mistake) -> bool) -> Vec<Explanation> {
-    let mut combinations = vec![Explanation::new()];
-    for explanations in explained.iter().filter(|explanations| !explanations.is_empty()) {
-        let with = |combination: &Explanation, explanation: &Explanation| {
-            let mut with = combination.clone();
-            with.extend(explanation.iter().filter(|m| matters(m) && !combination.contains(m)).cloned());
-            with
-        };
-        let all = combinations.iter().flat_map(|c| explanations.iter().map(move |e| with(c, e)));
-        combinations = all.take(MAX_COMBINATIONS).collect();
-    }
-    combinations
-}
-
-/// The mistakes that may have changed a quantity other than `grad_W`.
-fn pool(parts: &Parts, submitted: Submitted) -> Vec<Mistake> {
-    let exercise = parts.exercise;
-    let k = exercise.dims().classes;
-    let factors = |term| parts.factors(term).iter().map(move |&f| Mistake::Factor(term, f));
-    let mut pool =
-        vec![Mistake::PenaltyInLoss, Mistake::BiasPenalty(1.0), Mistake::BiasPenalty(0.5), Mistake::BiasCollapsed];
-    pool.push(Mistake::Updated(0.0));
-    let zero = |term| Mistake::Factor(term, Factor::ZERO);
-    pool.push(zero(if submitted.quantity == Quantity::Bias { Term::Bias } else { Term::Every }));
-    pool.push(zero(Term::Penalty));
-    pool.extend(factors(Term::Data));
-    pool.extend(factors(Term::Penalty));
-    if submitted.quantity == Quantity::Cost {
-        // The other quantities have no penalty, so that a factor of the data term is one of every term.
-        pool.push(zero(Term::Data));
-        pool.extend(factors(Term::Every));
-    }
-    pool.extend(Probabilities::all(exercise).skip(1).map(Mistake::Probabilities));
-    pool.extend(Labels::all(k).iter().filter(|l| **l != Labels::Right).map(|&l| Mistake::Labels(l)));
-    pool.extend([Onehot::NotSubtracted, Onehot::Added, Onehot::Alone].map(Mistake::Onehot));
-    pool.extend([Base::Two, Base::Ten].map(Mistake::Logarithm));
-    pool.push(Mistake::AbsoluteValues);
-    if exercise.layout() == Layout::Cs231n {
-        pool.push(Mistake::BiasUnpenalised);
-    }
-    if submitted.quantity == Quantity::Bias {
-        let rows = |value: &f64| {
-            (0..k).min_by(|&a, &b| (submitted.right[a] - value).abs().total_cmp(&(submitted.right[b] - value).abs()))
-        };
-        let rows: Vec<usize> = submitted.values.iter().filter_map(rows).collect();
-        if is_permutation(&rows) {
-            pool.push(Mistake::Order(Order::Permuted(rows)));
-        }
-    }
-    let mut once: Vec<Mistake> = Vec::new();
-    for mistake in pool {
-        if !once.contains(&mistake) {
-            once.push(mistake);
-        }
-    }
-    once
 }

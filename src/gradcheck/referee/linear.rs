@@ -1,4 +1,4 @@
-//! Small systems of linear equations.
+//! Vectors, and small systems of linear equations.
 
 /// The smallest pivot, relative to the diagonal element it began as, of a matrix that is solved.
 const SINGULAR: f64 = 1e-13;
@@ -29,6 +29,20 @@ pub(super) fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Ve
         right[i] = (right[i] - known) / matrix[i][i];
     }
     Some(right)
+}
+
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The largest difference of two elements; infinite if one is NaN.
+pub(super) fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { d.max(m) })
+}
+
+pub(super) fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |m, v| v.abs().max(m))
 }
 
 #[cfg(test)]

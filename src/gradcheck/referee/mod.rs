@@ -8,11 +8,14 @@
 mod exercise;
 mod explain;
 mod factor;
+mod few;
 pub mod files;
+mod fit;
 mod linear;
 mod mistake;
 mod recipe;
 mod remainder;
+mod sums;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -25,7 +28,8 @@ use crate::gradcheck::{Comparison, Derivatives, EPS, TOLERANCE, Terms, reference
 use crate::network::Parameters;
 use crate::shape::{Dims, check_shape};
 use crate::train::random_start;
-use explain::{Explanation, Submitted, distance, largest};
+use explain::{Explanation, Submitted};
+use linear::{distance, largest};
 use mistake::{Mistake, known};
 use recipe::Parts;
 
@@ -343,7 +347,7 @@ impl<'a> Referee<'a> {
         let submitted = Submitted { quantity: *quantity, values, right };
         let mut explanations: Vec<Explanation> = match quantity {
             Quantity::Weight => explain::weight(&self.parts, submitted),
-            _ => explain::few(&self.parts, submitted, earlier),
+            _ => few::explanations(&self.parts, submitted, earlier),
         };
         let mut finding = Finding { verdict: Verdict::Differs, ..self.agreement(answer, comparison) };
         finding.hidden = None;

@@ -1,7 +1,6 @@
 //! Where the differences lie that no known mistake explains.
 
-use super::explain::{distance, dot, largest};
-use super::linear::solve;
+use super::linear::{distance, dot, largest, solve};
 use super::mistake::{Mistake, known, ranges};
 use super::recipe::Parts;
 use super::{Exercise, Quantity, ROUNDING};
