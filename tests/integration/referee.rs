@@ -295,7 +295,7 @@ fn wrong_factors_are_named() {
     let n = problem.n();
     let case = |data: f64, penalty: f64| problem.answer(data / n, penalty);
     for (answer, guilty, words) in [
-        (case(n, 1.0), &ALL[..], "data term × 100: missing 1/n: the sum over the 100 examples instead of their mean"),
+        (case(n, 1.0), &ALL[..], "data term × 100: missing 1/n, the sum over the 100 examples instead of their mean"),
         (case(n, n), &ALL, "every term, also the penalty, × 100: missing 1/n"),
         (case(1.0 / n, 1.0), &ALL, "data term × 0.01: 1/n twice"),
         (case(1.0 / n, 1.0 / n), &ALL, "every term, also the penalty, × 0.01: 1/n twice"),

@@ -266,8 +266,12 @@ fn print_finding(finding: &Finding, exercise: &Exercise) {
         show!("    worst{location}:\n      yours {:.9e}, right {:.9e}", worst.hand, worst.other);
     }
     for (i, explanation) in finding.explanations.iter().enumerate() {
-        let start = if i == 0 { "looks like" } else { "or like" };
-        for Diagnosis { mistake, fix } in explanation {
+        for (j, Diagnosis { mistake, fix }) in explanation.iter().enumerate() {
+            let start = match (i, j) {
+                (0, 0) => "looks like",
+                (_, 0) => "or like",
+                _ => "and like",
+            };
             show_wrapped(4, &format!("{start}: {mistake}"));
             show_wrapped(6, &format!("fix: {fix}"));
         }

@@ -179,18 +179,18 @@ impl Factor {
             Step::Sign if term == Term::Penalty => "the penalty is subtracted".into(),
             Step::Sign => "wrong sign".into(),
             Step::TimesExamples if term == Term::Penalty => format!("summed over the {n} examples"),
-            Step::TimesExamples => format!("missing 1/n: the sum over the {n} examples instead of their mean"),
+            Step::TimesExamples => format!("missing 1/n, the sum over the {n} examples instead of their mean"),
             Step::OverExamples if term == Term::Penalty => "1/n on the penalty, which is not a mean".into(),
-            Step::OverExamples => "1/n twice: the mean is divided by n again".into(),
-            Step::TimesClasses if is_bce => "missing 1/k: the sum over the classes instead of their mean".into(),
+            Step::OverExamples => "1/n twice, the mean divided by n again".into(),
+            Step::TimesClasses if is_bce => "missing 1/k, the sum over the classes instead of their mean".into(),
             Step::TimesClasses => "multiplied by the number of classes k".into(),
-            Step::OverClasses if is_bce => "1/k twice: the mean is divided by k again".into(),
-            Step::OverClasses => "1/k: the mean is taken over the classes too".into(),
+            Step::OverClasses if is_bce => "1/k twice, the mean divided by k again".into(),
+            Step::OverClasses => "1/k, the mean taken over the classes too".into(),
             Step::Twice => "twice as large as it should be".into(),
             Step::Half if term == Term::Penalty => "λ instead of 2λ".into(),
             Step::Half => "half as large as it should be".into(),
             Step::OverExamplesLessOne => format!("divided by n − 1 = {} instead of n", n - 1),
-            Step::OverFeatures => "1/d: the mean is taken over the features too".into(),
+            Step::OverFeatures => "1/d, the mean taken over the features too".into(),
             Step::LearningRate(_) => "multiplied by a learning rate".into(),
             Step::WithoutLambda => "λ is left out".into(),
             Step::LambdaTwice => "λ² instead of λ".into(),
@@ -203,7 +203,7 @@ impl Factor {
     /// The correction of `term`.
     pub(super) fn fix(&self, term: Term, exercise: &Exercise) -> String {
         const PENALTY: &str = "add λ Σ W² to the cost and 2λ W to its gradient, with no other factor";
-        let divisor = if exercise.loss() == Loss::Bce { "k n" } else { "n" };
+        let divisor = if exercise.loss() == Loss::Bce { "(k n)" } else { "n" };
         match (term, self.steps) {
             (Term::Data, _) if self.value == 0.0 => "add the mean loss and its gradient".into(),
             (Term::Every | Term::Bias, _) if self.value == 0.0 => {
@@ -214,7 +214,7 @@ impl Factor {
             (Term::Every | Term::Bias, [Some(Step::Sign), None]) => {
                 "return the gradient itself; only the update subtracts it".into()
             }
-            (Term::Data | Term::Bias, _) => format!("data term: (probabilities − onehot) / ({divisor})"),
+            (Term::Data | Term::Bias, _) => format!("data term: (probabilities − onehot) / {divisor}"),
             (Term::Every, [Some(Step::LearningRate(_)), None]) => {
                 "return the gradient itself; only the update has a learning rate".into()
             }
