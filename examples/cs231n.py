@@ -36,5 +36,7 @@ options = arguments.parse_args()
 
 functions = runpy.run_path(options.solution) if options.solution else globals()
 problem = np.load(options.problem)
+if str(problem["layout"]) != "cs231n":
+    raise SystemExit("export the problem with --layout cs231n")
 loss, dW = functions[options.function](problem["W"], problem["x"], problem["y"], float(problem["lambda"]))
 np.savez(options.student, dW=dW, loss=loss)

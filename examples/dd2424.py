@@ -38,6 +38,8 @@ options = arguments.parse_args()
 
 functions = runpy.run_path(options.solution) if options.solution else globals()
 problem = np.load(options.problem)
+if str(problem["layout"]) != "columns":
+    raise SystemExit("export the problem with --layout columns")
 network = {"W": problem["W"], "b": problem["b"]}
 X, Y = problem["x"], np.eye(len(network["W"]))[problem["y"]].T
 P = functions["ApplyNetwork"](X, network)

@@ -1,6 +1,6 @@
 //! Arrays in NumPy's `.npy` format, versions 1.0, 2.0 and 3.0
 //! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): a Python dictionary as the header, then the
-//! elements. Reads numbers of every plain type, in C or Fortran order and either byte order, and single strings.
+//! elements. Reads integers, `float32` and `float64`, in C or Fortran order and either byte order, and single strings.
 //!
 //! The bytes may come from anywhere: every size that they declare is checked before memory is allocated for it. Errors
 //! are the reason alone, on one line.
@@ -101,13 +101,16 @@ pub fn numbers(bytes: &[u8]) -> Result<Array, String> {
         "<u2" => file.array(|b| u16::from_le_bytes(b).into()),
         "<i4" => file.array(|b| i32::from_le_bytes(b).into()),
         "<u4" => file.array(|b| u32::from_le_bytes(b).into()),
+        "<i8" => file.array(|b| i64::from_le_bytes(b) as f64),
         "<u8" => file.array(|b| u64::from_le_bytes(b) as f64),
-        "<i8" | ">i8" => {
-            let Array { shape, values } = integers(bytes)?;
-            Ok(Array { shape, values: values.into_iter().map(|v| v as f64).collect() })
-        }
+        ">i2" => file.array(|b| i16::from_be_bytes(b).into()),
+        ">u2" => file.array(|b| u16::from_be_bytes(b).into()),
+        ">i4" => file.array(|b| i32::from_be_bytes(b).into()),
+        ">u4" => file.array(|b| u32::from_be_bytes(b).into()),
+        ">i8" => file.array(|b| i64::from_be_bytes(b) as f64),
+        ">u8" => file.array(|b| u64::from_be_bytes(b) as f64),
         "<f4" | ">f4" | "<f8" | ">f8" => floats(bytes),
-        found => Err(format!("must be numbers, but is '{found}'")),
+        found => Err(format!("must be integers, float32 or float64, but is '{found}'")),
     }
 }
 
@@ -123,8 +126,10 @@ pub fn is_f32(bytes: &[u8]) -> bool {
 /// The reason why `bytes` is not such a file.
 pub fn text(bytes: &[u8]) -> Result<String, String> {
     let file = File::parse(bytes)?;
-    let is_string =
-        file.descr.starts_with("<U") && file.shape.iter().all(|&n| n == 1) && file.data.len() <= MAX_TEXT_BYTES;
+    let declared = file.descr.strip_prefix("<U").and_then(|width| width.parse::<usize>().ok());
+    let is_string = declared.is_some_and(|width| width.checked_mul(4) == Some(file.data.len()))
+        && file.shape.iter().all(|&n| n == 1)
+        && file.data.len() <= MAX_TEXT_BYTES;
     let found = file.descr;
     if !is_string {
         return Err(format!("must be a single string of at most {} characters, but is '{found}'", MAX_TEXT_BYTES / 4));

@@ -1,6 +1,6 @@
 //! Arrays exchanged with NumPy: `.npz` files, which are ZIP archives of `.npy` files.
 //!
-//! Reads the arrays of numbers, and the single strings, that `numpy.savez` and `numpy.savez_compressed` write, in C or
+//! Reads the arrays of integers, `float32` and `float64`, and the single strings, that `numpy.savez` and `numpy.savez_compressed` write, in C or
 //! Fortran order and either byte order. The bytes may come from anywhere: every size that they declare is checked
 //! before memory is allocated for it.
 
@@ -112,9 +112,14 @@ impl<'a> Npz<'a> {
     fn parsed<T>(&self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<T> {
         match self.entry(name) {
             Ok(Some(bytes)) => parse(&bytes).map_err(|reason| self.format_error(name, reason)),
-            Ok(None) => Err(Error::format(self.path, format!("there is no array {name:?}, only {:?}", self.names()))),
+            Ok(None) => Err(self.missing(name)),
             Err(reason) => Err(self.format_error(name, reason)),
         }
+    }
+
+    /// The error that there is no array `name`, which lists those there are.
+    pub fn missing(&self, name: &str) -> Error {
+        Error::format(self.path, format!("there is no array {name:?}, only {:?}", self.names()))
     }
 
     /// An [`Error::Format`] about the array `name`.

@@ -13,11 +13,14 @@ use rand::{RngExt, SeedableRng};
 
 use super::referee::files::{problem_with_gradients, read_problem, read_submission};
 use super::referee::{Exercise, Layout, Quantity};
-use super::{Derivatives, TOLERANCE, Terms, reference};
+use super::{Derivatives, EPS, TOLERANCE, Terms, reference};
 use crate::error::{Error, Result};
 
 /// Changes the gradients of an exercise; the generator chooses the elements.
 type Change = fn(&Exercise, &mut Derivatives, &mut ChaCha8Rng);
+
+/// Number of right cases.
+const RIGHT: usize = 5;
 
 /// The cases: right gradients first, then wrong ones from gross to subtle.
 const CASES: &[Change] = &[
@@ -45,6 +48,8 @@ const CASES: &[Change] = &[
         let mean = noise.iter().sum::<f64>() / noise.len() as f64;
         d.dweight.iter_mut().zip(noise).for_each(|(g, noise)| *g += noise - mean);
     },
+    |_, d, _| all(d, |g| g - 0.1),
+    |_, d, _| all(d, |g| g + 0.1),
     |_, d, _| all(d, |g| 1.01 * g),
     |_, d, _| all(d, |g| 1.0001 * g),
     |_, d, _| all(d, |g| 1.00004 * g),
@@ -80,13 +85,13 @@ pub fn files(exercise: &Exercise, seed: u64) -> Result<Vec<(String, Vec<u8>)>> {
         return Err(Error::invalid("number of weights", "2 or more", weights));
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut cases = CASES.to_vec();
-    cases.shuffle(&mut rng);
+    let mut order: Vec<usize> = (0..CASES.len()).collect();
+    order.shuffle(&mut rng);
     let right = reference::derivatives_at(exercise.parameters(), exercise.batch(), exercise.lambda(), Terms::Both);
     let numeric = central_differences(exercise);
-    let file = |(i, change): (usize, &Change)| {
+    let file = |(i, &chosen): (usize, &usize)| {
         let mut given = right.clone();
-        change(exercise, &mut given, &mut rng);
+        CASES[chosen](exercise, &mut given, &mut rng);
         let mut gradients =
             vec![("grad_W", Quantity::Weight, &given.dweight[..]), ("numeric_W", Quantity::Weight, &numeric.0)];
         if exercise.layout() != Layout::Cs231n {
@@ -95,7 +100,20 @@ pub fn files(exercise: &Exercise, seed: u64) -> Result<Vec<(String, Vec<u8>)>> {
         }
         Ok((format!("case_{:02}.npz", i + 1), problem_with_gradients(exercise, &gradients)?))
     };
-    cases.iter().enumerate().map(file).collect()
+    let files = order.iter().enumerate().map(file).collect::<Result<Vec<_>>>()?;
+    for (file, &chosen) in files.iter().zip(&order) {
+        let (case, is_right) = (case(file)?, chosen < RIGHT);
+        if case.is_right() != is_right || (case.largest(largest_relative) <= TOLERANCE) != is_right {
+            let expected = "one in which every planted mistake shows, such as that of the start with λ = 0.1";
+            return Err(Error::invalid("problem of the quiz", expected, exercise.describe()));
+        }
+    }
+    Ok(files)
+}
+
+fn largest_relative(given: &[f64], right: &[f64]) -> f64 {
+    let relative = |(a, b): (&f64, &f64)| (a - b).abs() / (a.abs() + b.abs()).max(EPS);
+    given.iter().zip(right).map(relative).fold(0.0, |m, d| if d >= m || d.is_nan() { d } else { m })
 }
 
 /// Central differences of the cost with respect to `weight` (k,d) and `bias` (k).
@@ -156,6 +174,10 @@ fn sum(given: &[f64], right: &[f64]) -> f64 {
     given.iter().zip(right).map(|(a, b)| a - b).sum::<f64>().abs()
 }
 
+fn signed(given: &[f64], right: &[f64]) -> f64 {
+    given.iter().zip(right).map(|(a, b)| a - b).fold(0.0, |m, d| if d >= m || d.is_nan() { d } else { m })
+}
+
 /// A kind of check: accepts gradients of which a statistic is below its threshold.
 struct Kind {
     /// The check in words, after "your answers are those of a check that".
@@ -179,6 +201,11 @@ const KINDS: &[Kind] = &[
         statistic: sum,
     },
     Kind {
+        name: "takes the largest difference without its absolute value",
+        reason: "a gradient that is too small everywhere passes: take the absolute value of each difference first",
+        statistic: signed,
+    },
+    Kind {
         name: "takes the mean of the differences",
         reason: "one wrong element among many hardly changes a mean: take the largest difference",
         statistic: mean,
@@ -190,7 +217,7 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// What answers say about a checker.
+/// The grade of a checker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grade {
     /// Number of cases.
@@ -232,6 +259,7 @@ fn case((name, bytes): &(String, Vec<u8>)) -> Result<Case> {
 /// The answer to each case: true for `right`.
 fn parse(text: &str, path: &Path, cases: &[Case]) -> Result<Vec<bool>> {
     let mut answers = vec![None; cases.len()];
+    let text = text.trim_start_matches('\u{feff}'); // from a spreadsheet
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
     for (number, line) in lines {
         let refuse = |reason: String| Error::format(path, format!("line {}: {reason}", number + 1));
@@ -296,6 +324,14 @@ fn explanations(cases: &[Case], answers: &[bool]) -> Vec<String> {
                 .into(),
         );
     }
+    if cases.iter().zip(answers).all(|(case, &answer)| !answer || case.is_right()) {
+        explanations.push(
+            "your answers are those of a check with too small a tolerance: it refuses gradients that differ from \
+             the right ones only by rounding"
+                .into(),
+        );
+        return explanations;
+    }
     let finite = || cases.iter().zip(answers).filter(|(case, _)| !is_nan(case));
     if finite().all(|(case, &answer)| case.is_right() == answer) {
         return explanations;
@@ -357,7 +393,7 @@ mod tests {
             });
             for grade in [by_absolute, by_relative] {
                 assert_eq!(grade.errors, [""; 0]);
-                assert_eq!((grade.cases, grade.correct), (21, 21));
+                assert_eq!((grade.cases, grade.correct), (23, 23));
             }
         }
     }
@@ -365,7 +401,9 @@ mod tests {
     #[test]
     fn each_unsound_check_fails_and_is_told_why() {
         type Check = fn(&[f64], &[f64]) -> bool;
-        let checks: [(&str, Check); 6] = [
+        let checks: [(&str, Check); 8] = [
+            ("without its absolute value", |a, b| a.iter().zip(b).all(|(a, b)| a - b < 1e-6)),
+            ("too small a tolerance", |a, b| largest(a, b) < 1e-9),
             ("mean of the relative differences", |a, b| mean_relative(a, b) < 1.0),
             ("sum of the differences", |a, b| sum(a, b) < 1e-6),
             ("mean of the differences", |a, b| mean(a, b) < 1e-6),
@@ -390,9 +428,9 @@ mod tests {
         for (answers, words) in [
             (String::new(), "there is no answer for case_01"),
             (all.replace("case_03.npz,right", "case_03.npz,perhaps"), "line 3: the answer must be right or wrong"),
-            (all.clone() + "case_99,right\n", "line 22: there is no case \"case_99\""),
-            (all.clone() + "case_01,wrong\n", "line 22: case_01 is answered twice"),
-            (all.clone() + "case_01\n", "line 22: must be a case and its answer"),
+            (all.clone() + "case_99,right\n", "line 24: there is no case \"case_99\""),
+            (all.clone() + "case_01,wrong\n", "line 24: case_01 is answered twice"),
+            (all.clone() + "case_01\n", "line 24: must be a case and its answer"),
         ] {
             let error = grade(&files, &answers, Path::new(ANSWERS)).unwrap_err().to_string();
             assert!(error.contains(words) && error.lines().count() == 1, "{error}");

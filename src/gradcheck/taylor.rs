@@ -103,7 +103,7 @@ impl Line {
             })
             .collect();
         let order = |pair: &[(f64, f64)]| match pair {
-            [(larger, rounding), _] if larger <= rounding => ORDER,
+            [(larger, rounding), _] if rounding.is_finite() && larger <= rounding => ORDER,
             [(larger, _), (smaller, _)] => (larger / smaller).log2(),
             _ => f64::NAN,
         };
@@ -158,7 +158,9 @@ mod tests {
         assert_eq!(passes(Terms::Data, |_, d| d.dweight.iter_mut().for_each(|g| *g *= 1.05)), no);
         assert_eq!(passes(Terms::Both, |_, d| d.dbias.fill(0.0)), no);
         assert_eq!(passes(Terms::Data, |_, d| d.dweight[17] += 0.01), no);
-        assert_eq!(passes(Terms::Data, |_, d| d.dweight[17] = f64::NAN), no);
+        for value in [f64::NAN, f64::INFINITY, 1e200] {
+            assert_eq!(passes(Terms::Data, |_, d| d.dweight[17] = value), no, "{value}");
+        }
         let half_the_penalty = |problem: &Problem, derivatives: &mut Derivatives| {
             for (g, w) in derivatives.dweight.iter_mut().zip(&problem.parameters().weight) {
                 *g -= LAMBDA * f64::from(*w);

@@ -11,6 +11,7 @@ pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod model;
+pub mod numpy;
 #[cfg(feature = "cli")]
 pub mod provenance;
 #[cfg(feature = "cli")]

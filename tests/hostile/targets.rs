@@ -124,7 +124,7 @@ static EXERCISE: LazyLock<Exercise> = LazyLock::new(|| {
 pub fn submission(bytes: &[u8]) -> Outcome {
     let submission = files::read_submission(bytes, Path::new("x.npz"), &EXERCISE);
     if let Ok(submission) = &submission {
-        let findings = Referee::new(&EXERCISE, Tolerance::default()).judge(submission).unwrap();
+        let findings = Referee::new(&EXERCISE, Tolerance::default()).unwrap().judge(submission).unwrap();
         assert_eq!(findings.len(), submission.len());
     }
     outcome(&submission)

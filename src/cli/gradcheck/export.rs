@@ -16,8 +16,8 @@ use onelayer::shape::Dims;
 
 use super::Args;
 
-/// The λ that are tried until a problem is found in which no mistake can hide.
-const LAMBDAS: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+/// The λ that are tried until a problem is found in which no mistake can hide. At 1, λ² would look like λ.
+const LAMBDAS: [f64; 7] = [0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0];
 
 /// The arguments of an exported problem.
 #[derive(clap::Args)]
@@ -76,7 +76,7 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let exercise = exercise(args, args.batch_size, args.export.features.unwrap_or(DIMS.features))?;
     let bytes = problem_to_npz(&exercise).with_context(|| format!("cannot write the problem to {}", path.display()))?;
     atomic::write(path, &bytes)?;
-    for (quantity, Hidden { mistakes, advice, .. }) in hidden(&exercise, false) {
+    for (quantity, Hidden { mistakes, advice, .. }) in hidden(&exercise, false)? {
         let others = if mistakes.len() > 1 { format!(" and {} others", mistakes.len() - 1) } else { String::new() };
         let first = &mistakes[0];
         say!("{}: a mistake could hide ({first}{others}): export with {advice}", quantity.name());
@@ -117,17 +117,25 @@ pub fn exercise(args: &Args, examples: usize, features: usize) -> anyhow::Result
     if let Some(lambda) = options.lambda {
         return Ok(with(lambda)?);
     }
-    let exercises = LAMBDAS.iter().map(|&lambda| with(lambda)).collect::<Result<Vec<_>, _>>()?;
-    let showing_all = |in_f32| exercises.iter().find(|exercise| hidden(exercise, in_f32).is_empty());
-    let best = showing_all(true).or_else(|| showing_all(false)).unwrap_or(&exercises[0]);
-    Ok(best.clone())
+    let mut best = None;
+    for lambda in LAMBDAS {
+        let exercise = with(lambda)?;
+        let [in_f64, in_f32] = [false, true].map(|in_f32| hidden(&exercise, in_f32));
+        if in_f32?.is_empty() {
+            return Ok(exercise);
+        }
+        if best.is_none() && in_f64?.is_empty() {
+            best = Some(exercise);
+        }
+    }
+    Ok(best.map_or_else(|| with(LAMBDAS[0]), Ok)?)
 }
 
 /// The mistakes that a submission in `float32` or `float64` could hide, with the quantity.
-fn hidden(exercise: &Exercise, in_f32: bool) -> Vec<(Quantity, Hidden)> {
-    let judge = Referee::new(exercise, Tolerance::default());
+fn hidden(exercise: &Exercise, in_f32: bool) -> onelayer::Result<Vec<(Quantity, Hidden)>> {
+    let judge = Referee::new(exercise, Tolerance::default())?;
     let of = |quantity| Some((quantity, judge.hidden(quantity, in_f32)?));
-    Quantity::ALL.into_iter().filter_map(of).collect()
+    Ok(Quantity::ALL.into_iter().filter_map(of).collect())
 }
 
 /// The same problem with `count` of its features, evenly spaced, so that all channels are among them.

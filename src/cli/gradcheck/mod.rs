@@ -25,7 +25,9 @@ Examples:
   onelayer gradcheck --export small.npz --layout columns --features 10 --examples 3
   onelayer gradcheck --grads submissions/ --out judged
   onelayer gradcheck --quiz quiz
-  onelayer gradcheck --quiz quiz --answers answers.csv";
+  onelayer gradcheck --quiz quiz --answers answers.csv
+
+Exit code of --grads: 0 all agree, 1 one differs, 2 a file cannot be read, 3 none differs, but one can't be told";
 
 /// The arguments of `gradcheck`.
 #[derive(clap::Args)]

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use onelayer::dataset::cifar10::DIMS;
 use onelayer::files::csv::to_csv;
 use onelayer::gradcheck::referee::files::{read_problem, read_submission};
 use onelayer::gradcheck::referee::table::{self, Judged};
-use onelayer::gradcheck::referee::{Diagnosis, Exercise, Finding, Hidden, Referee, Tolerance, Verdict};
+use onelayer::gradcheck::referee::{Diagnosis, Exercise, Finding, Hidden, Quantity, Referee, Tolerance, Verdict};
 use onelayer::gradcheck::{EPS, TOLERANCE};
 use rayon::prelude::*;
 
@@ -76,7 +75,7 @@ fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let exercise = read_problem(&bytes, path)?;
     let (files, several) = submissions(&options.grads, path)?;
-    let referee = Referee::new(&exercise, tolerance);
+    let referee = Referee::new(&exercise, tolerance)?;
     let judged: Vec<Judged> = files.par_iter().map(|file| judge(&referee, file)).collect();
     let is_unreadable = |judged: &Judged| judged.outcome.is_err();
     if let ([Judged { outcome: Err(error), .. }], false, Format::Text) = (&judged[..], several, options.format) {
@@ -84,7 +83,7 @@ fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if several {
         let folder = args.out.open()?;
-        let rows = table::rows(&judged, exercise.dims());
+        let rows = table::rows(&judged, &exercise);
         folder.write(&[(table::FILE.into(), to_csv(&rows, folder.dialect()))])?;
     }
     if options.format == Format::Json {
@@ -195,21 +194,18 @@ fn print_count(judged: &[Judged]) {
 
 /// One line per submission with the verdicts on its quantities, and one with what explains them.
 fn print_table(judged: &[Judged]) {
-    let width = judged.iter().map(|judged| judged.file.chars().count()).max().unwrap_or(0).clamp(4, 36);
-    show!("{:width$} {:11}{:11}{:11}{:11}", "file", "grad_W", "grad_b", "loss", "cost");
+    let width = judged.iter().map(|judged| judged.file.chars().count()).max().unwrap_or(0).clamp(4, 24);
+    let names = Quantity::ALL.map(Quantity::name);
+    show!("{:width$} {}", "file", names.map(|name| format!("{name:14}")).concat().trim_end());
     for judged in judged {
         let cell = |name: &str| match &judged.outcome {
             Ok(findings) => {
                 let finding = findings.iter().find(|f| f.quantity.name() == name);
-                finding.map_or("-", |f| match f.verdict {
-                    Verdict::Agrees => "agrees",
-                    Verdict::CannotTell => "can't tell",
-                    Verdict::Differs => "DIFFERS",
-                })
+                finding.map_or("-", |f| f.verdict.in_words())
             }
             Err(_) => "unreadable",
         };
-        let cells: String = ["grad_W", "grad_b", "loss", "cost"].map(|name| format!("{:11}", cell(name))).concat();
+        let cells: String = names.map(|name| format!("{:14}", cell(name))).concat();
         show!("{:width$} {}", judged.file, cells.trim_end());
         let summary = judged.summary();
         if !summary.is_empty() {
@@ -240,11 +236,7 @@ pub fn show_wrapped(indent: usize, text: &str) {
 /// The verdict on one quantity and, if it differs, the worst element and the likely mistakes.
 fn print_finding(finding: &Finding, exercise: &Exercise) {
     let comparison = &finding.comparison;
-    let verdict = match finding.verdict {
-        Verdict::Agrees => "agrees",
-        Verdict::CannotTell => "can't be told",
-        Verdict::Differs => "DIFFERS",
-    };
+    let verdict = finding.verdict.in_words();
     show!(
         "  {:7}{verdict:14}{} value{}, max difference {:.1e}, relative {:.1e}",
         finding.quantity.name(),
@@ -254,7 +246,7 @@ fn print_finding(finding: &Finding, exercise: &Exercise) {
         comparison.max_relative,
     );
     if let Some(Hidden { mistakes, trace, advice }) = &finding.hidden {
-        show!("    it agrees, but so would it with a mistake that changes it by {trace:.1e}:");
+        show!("    it agrees, but so would it with one of these (change at most {trace:.1e}):");
         mistakes.iter().for_each(|mistake| show_wrapped(6, mistake));
         show!("    ask again with {advice}");
     }
@@ -262,7 +254,7 @@ fn print_finding(finding: &Finding, exercise: &Exercise) {
         return;
     }
     if let Some(worst) = comparison.worst {
-        let location = table::location(finding, exercise.dims()).text(exercise.dims() == DIMS);
+        let location = table::location(finding, exercise).text(exercise.is_of_images());
         show!("    worst{location}:\n      yours {:.9e}, right {:.9e}", worst.hand, worst.other);
     }
     for (i, explanation) in finding.explanations.iter().enumerate() {
@@ -289,7 +281,7 @@ fn print_finding(finding: &Finding, exercise: &Exercise) {
         show!("      {} of {} elements differ, by up to {:.1e}:", remainder.elements, remainder.of, remainder.largest);
         show_wrapped(6, &remainder.place);
     }
-    if finding.explanations.is_empty() && finding.may_be_rounding() {
+    if finding.explanations.is_empty() && finding.is_rounding {
         show!("    looks like: the rounding of float32; compute in float64 to be sure");
     }
 }

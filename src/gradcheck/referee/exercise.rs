@@ -1,9 +1,12 @@
 //! The problem whose gradients are judged, in `f64`.
 
+use super::Quantity;
 use crate::dataset::Dataset;
+use crate::dataset::cifar10::DIMS;
 use crate::error::{Error, Result};
 use crate::gradcheck::Problem;
 use crate::gradcheck::reference::{Batch, Parameters64};
+use crate::gradcheck::table::Location;
 use crate::hyperparameters::{Loss, Setting};
 use crate::shape::{Dims, check_shape};
 
@@ -70,6 +73,11 @@ impl Exercise {
         layout: Layout,
     ) -> Result<Self> {
         let Dims { features: d, classes: k } = parameters.dims;
+        for (name, found) in [("number of features", d), ("number of classes", k)] {
+            if found == 0 {
+                return Err(Error::invalid(name, "1 or more", "0"));
+            }
+        }
         if labels.is_empty() {
             return Err(Error::invalid("number of examples", "1 or more", "0"));
         }
@@ -77,7 +85,7 @@ impl Exercise {
         check_shape("W", parameters.weight.len(), &[k, d])?;
         check_shape("b", parameters.bias.len(), &[k])?;
         if let Some(label) = labels.iter().find(|&&y| usize::from(y) >= k) {
-            return Err(Error::invalid("label", format!("0 to {}", k.saturating_sub(1)), label));
+            return Err(Error::invalid("label", format!("0 to {}", k - 1), label));
         }
         for (name, values) in [("x", &x), ("W", &parameters.weight), ("b", &parameters.bias)] {
             if let Some(index) = values.iter().position(|v| !v.is_finite()) {
@@ -156,14 +164,34 @@ impl Exercise {
         Batch { x: &self.x, labels: &self.labels, loss: self.loss }
     }
 
+    /// True if the features are the pixels of CIFAR-10, in the layout `Cs231n` followed by the 1 of the bias.
+    pub fn is_of_images(&self) -> bool {
+        let bias = usize::from(self.layout == Layout::Cs231n);
+        self.dims().features == DIMS.features + bias && self.dims().classes == DIMS.classes
+    }
+
+    /// The location of an element of `quantity`.
+    pub fn location(&self, quantity: Quantity, index: usize) -> Location {
+        let Dims { features: d, .. } = self.dims();
+        let (class, feature) = (index / d, index % d);
+        match quantity {
+            Quantity::Weight if self.is_of_images() && feature < DIMS.features => {
+                Location::of_weight(class * DIMS.features + feature, DIMS)
+            }
+            Quantity::Weight => Location { class: Some(class), feature: Some(feature), ..Location::default() },
+            Quantity::Bias => Location::of_bias(index),
+            Quantity::Loss | Quantity::Cost => Location::default(),
+        }
+    }
+
     /// `100 examples, 3072 features, 10 classes, softmax, λ = 0.1`.
     pub fn describe(&self) -> String {
         format!("{} examples, {}, {}, λ = {}", self.examples(), self.dims(), self.loss, self.lambda)
     }
 }
 
-/// The `count` indices of `order` that are first, except that each class of `dataset` is included where they fit: its first
-/// image in `order` takes the place of the last one whose class has another.
+/// The first `count` indices of `order`, except that the first image of every class is included if there is room; of as
+/// many images as classes, one class is missing, because otherwise no mistake in the labels would change `grad_b`.
 pub fn with_all_classes(dataset: &Dataset, order: &[usize], count: usize) -> Vec<usize> {
     let class = |&i: &usize| dataset.labels()[i];
     let mut firsts: Vec<usize> = Vec::new();
@@ -173,6 +201,10 @@ pub fn with_all_classes(dataset: &Dataset, order: &[usize], count: usize) -> Vec
         }
     }
     firsts.truncate(count);
+    if count == DIMS.classes && firsts.len() == count {
+        // If each class were there once, moved labels would have the same sums.
+        firsts.pop();
+    }
     let others = order.iter().filter(|i| !firsts.contains(i)).take(count - firsts.len());
     let chosen: Vec<usize> = firsts.iter().chain(others).copied().collect();
     order.iter().filter(|i| chosen.contains(i)).copied().collect()

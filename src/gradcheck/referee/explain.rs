@@ -12,7 +12,6 @@ use super::linear::{distance, dot, largest, solve};
 use super::mistake::{Features, Labels, Mistake, Order, Probabilities};
 use super::recipe::{Parts, undo};
 use super::sums::Penalty;
-use crate::dataset::cifar10::DIMS;
 use crate::shape::Dims;
 
 /// Mistakes that explain a quantity together.
@@ -34,6 +33,8 @@ pub(super) struct Submitted<'a> {
     pub(super) quantity: Quantity,
     pub(super) values: &'a [f64],
     pub(super) right: &'a [f64],
+    /// True if the values were `float32`.
+    pub(super) is_f32: bool,
 }
 
 impl Submitted<'_> {
@@ -42,7 +43,7 @@ impl Submitted<'_> {
         let left = distance(self.values, expected);
         // The zeros that cancel are not exact.
         let noise = rounding * largest(expected) + 1e-14 * largest(self.right);
-        let is_explained = left <= UNEXPLAINED * distance(self.values, self.right) && left <= noise;
+        let is_explained = left.is_finite() && left <= UNEXPLAINED * distance(self.values, self.right) && left <= noise;
         is_explained.then_some(left)
     }
 
@@ -50,49 +51,41 @@ impl Submitted<'_> {
     pub(super) fn simplest(
         &self,
         parts: &Parts,
-        candidates: Vec<Explanation>,
+        candidates: &[Explanation],
         named: &[Mistake],
         rounding: f64,
     ) -> Vec<Explanation> {
         let mut found: Vec<(usize, Explanation)> = Vec::new();
         for candidate in candidates {
-            let complexity = complexity(&candidate, named);
-            if found.first().is_some_and(|(least, _)| complexity > *least) || found.iter().any(|(_, e)| *e == candidate)
+            let complexity = complexity(candidate, named);
+            if found.first().is_some_and(|(least, _)| complexity > *least) || found.iter().any(|(_, e)| e == candidate)
             {
                 continue;
             }
-            if self.left(&parts.quantity(self.quantity, &candidate), rounding).is_some() {
+            if self.left(&parts.quantity(self.quantity, candidate), rounding).is_some() {
                 found.retain(|(c, _)| *c == complexity);
-                found.push((complexity, candidate));
+                found.push((complexity, candidate.clone()));
             }
         }
         found.into_iter().map(|(_, explanation)| explanation).collect()
     }
 }
 
-/// Ten for each mistake that is not in `named`, and one for each that is.
+/// The sum of the complexities, where a mistake that is `named` already counts 1.
 fn complexity(explanation: &Explanation, named: &[Mistake]) -> usize {
-    let of = |m: &Mistake| if named.contains(m) { 1 } else { 10 * m.complexity() };
+    let of = |m: &Mistake| if named.contains(m) { 1 } else { m.complexity() };
     explanation.iter().map(of).sum()
 }
 
 /// Explanations of a `grad_W` that differs; none if there is none.
 pub(super) fn weight(parts: &Parts, submitted: Submitted) -> Vec<Explanation> {
-    for rounding in ROUNDING {
-        let search = Search { parts, submitted, rounding };
-        let found = search.of_orders();
-        if !found.is_empty() {
-            return found;
-        }
-    }
-    Vec::new()
+    Search { parts, submitted }.of_orders()
 }
 
 /// A search for explanations of `grad_W`.
 struct Search<'a> {
     parts: &'a Parts<'a>,
     submitted: Submitted<'a>,
-    rounding: f64,
 }
 
 impl Search<'_> {
@@ -101,10 +94,12 @@ impl Search<'_> {
     }
 
     fn accept(&self, candidates: Vec<Explanation>) -> Vec<Explanation> {
-        self.submitted.simplest(self.parts, candidates, &[], self.rounding)
+        let [exact, rounded] = ROUNDING;
+        let found = self.submitted.simplest(self.parts, &candidates, &[], exact);
+        if found.is_empty() { self.submitted.simplest(self.parts, &candidates, &[], rounded) } else { found }
     }
 
-    /// The cheap searches first: a later one is tried only if the earlier ones find nothing.
+    /// Searches with the right features in every order; wrong features, then parts of the batch, only if that finds nothing.
     fn of_orders(&self) -> Vec<Explanation> {
         let right = self.fits(Features::Right, None, self.submitted.values);
         let mut found = self.accept(right);
@@ -119,7 +114,7 @@ impl Search<'_> {
         }
         found.extend(self.accept(self.permutations()));
         if found.is_empty() {
-            for &features in Features::wrong(d == DIMS.features) {
+            for &features in Features::wrong(self.parts.exercise.is_of_images()) {
                 found.extend(self.accept(self.fits(features, None, self.submitted.values)));
             }
         }
@@ -132,7 +127,7 @@ impl Search<'_> {
     /// The named fits of `values`, submitted in `order`, for each kind of probabilities, labels and penalty.
     fn fits(&self, features: Features, order: Option<&Order>, values: &[f64]) -> Vec<Explanation> {
         let sums = self.parts.sums(features);
-        let target = Target::new(sums, values, self.rounding);
+        let target = Target::new(sums, values, ROUNDING[1]);
         let (of_p, of_t) = (sums.probabilities.len(), sums.onehot.len());
         let mut found = Vec::new();
         for (s, penalty) in Penalty::all(self.parts.exercise).iter().enumerate() {
@@ -222,7 +217,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// For each row of `submitted` (k,d), the row of `right` of the highest correlation, if that is a permutation other than
+/// For each row of `submitted` (k,d), the row of `right` with the largest |cosine|, if that is a permutation other than
 /// the identity.
 fn closest_rows(submitted: &[f64], right: &[f64], dims: Dims) -> Option<Vec<usize>> {
     let Dims { features: d, classes: k } = dims;

@@ -21,8 +21,6 @@ pub(super) enum Step {
     WithoutLambda,
     /// Only of a penalty: λ².
     LambdaTwice,
-    /// Only of a penalty: the derivative of λ‖W‖, which is not squared.
-    NotSquared,
 }
 
 impl Step {
@@ -37,7 +35,7 @@ impl Step {
         Self::Half,
     ];
     const OF_DATA_ALONE: [Self; 2] = [Self::OverExamplesLessOne, Self::OverFeatures];
-    const OF_PENALTY_ALONE: [Self; 3] = [Self::WithoutLambda, Self::LambdaTwice, Self::NotSquared];
+    const OF_PENALTY_ALONE: [Self; 2] = [Self::WithoutLambda, Self::LambdaTwice];
     const OF_EVERY_TERM_ALONE: [Self; 4] =
         [Self::LearningRate(1), Self::LearningRate(2), Self::LearningRate(3), Self::LearningRate(4)];
 
@@ -56,7 +54,6 @@ impl Step {
             Self::LearningRate(x) => 10_f64.powi(-x),
             Self::WithoutLambda => 1.0 / exercise.lambda(),
             Self::LambdaTwice => exercise.lambda(),
-            Self::NotSquared => 0.5 / exercise.parameters().penalty().sqrt(),
         }
     }
 
@@ -70,7 +67,7 @@ impl Step {
             Twice | Half => 3,
             OverFeatures => 5,
             LearningRate(_) => 6,
-            WithoutLambda | LambdaTwice | NotSquared => 4,
+            WithoutLambda | LambdaTwice => 4,
         };
         group(self) == group(other)
     }
@@ -120,12 +117,12 @@ impl Factor {
         self.steps.iter().flatten().any(|step| matches!(step, Step::LearningRate(_)))
     }
 
-    /// Its number of mistakes: that of its reasons, and two if there is none.
+    /// Ten for each of its reasons. A factor without a reason counts more than two reasons, and less than three.
     pub(super) fn complexity(&self) -> usize {
         match self.steps.iter().flatten().count() {
-            0 if self.value == 0.0 => 1,
-            0 => 3,
-            steps => steps,
+            0 if self.value == 0.0 => 10,
+            0 => 25,
+            steps => 10 * steps,
         }
     }
 
@@ -153,7 +150,7 @@ impl Factor {
         factors
     }
 
-    /// What happened to `term`, in words.
+    /// Describes the factor of `term`.
     pub(super) fn name(&self, term: Term, exercise: &Exercise) -> String {
         let n = exercise.examples();
         if self.value == 0.0 {
@@ -187,14 +184,15 @@ impl Factor {
             Step::OverClasses if is_bce => "1/k twice, the mean divided by k again".into(),
             Step::OverClasses => "1/k, the mean taken over the classes too".into(),
             Step::Twice => "twice as large as it should be".into(),
-            Step::Half if term == Term::Penalty => "λ instead of 2λ".into(),
+            Step::Half if term == Term::Penalty => {
+                "λ instead of 2λ in the gradient, λ/2 instead of λ in the cost".into()
+            }
             Step::Half => "half as large as it should be".into(),
             Step::OverExamplesLessOne => format!("divided by n − 1 = {} instead of n", n - 1),
             Step::OverFeatures => "1/d, the mean taken over the features too".into(),
             Step::LearningRate(_) => "multiplied by a learning rate".into(),
             Step::WithoutLambda => "λ is left out".into(),
             Step::LambdaTwice => "λ² instead of λ".into(),
-            Step::NotSquared => "‖W‖ instead of Σ W²".into(),
         };
         let reasons: Vec<String> = self.steps.iter().flatten().map(reason).collect();
         format!("{times}: {}", reasons.join("; "))
@@ -223,9 +221,10 @@ impl Factor {
     }
 }
 
-/// A factor with four significant digits, without needless zeros.
+/// A factor with four significant digits, or more if it is nearly 1, without needless zeros.
 pub(super) fn number(value: f64) -> String {
-    let digits = 3 - value.abs().log10().floor() as i32;
+    let significant = if (value.abs() - 1.0).abs() < 1e-3 { 7 } else { 3 };
+    let digits = significant - value.abs().log10().floor() as i32;
     if !(-4..=8).contains(&digits) {
         return format!("{value:.3e}");
     }

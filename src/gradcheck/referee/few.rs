@@ -23,19 +23,22 @@ pub(super) fn explanations(parts: &Parts, submitted: Submitted, earlier: &[Vec<E
         together.iter().flat_map(|earlier| pool.iter().map(move |m| [&earlier[..], std::slice::from_ref(m)].concat()));
     let singles: Vec<Explanation> = together.iter().cloned().chain(parts_of).chain(one).chain(more).collect();
     let pairs = |(i, a): (usize, &Mistake)| {
-        let others = pool[i + 1..].iter().filter(|b| a.complexity() + b.complexity() <= 2 && !a.overrides(b));
+        let others = pool[i + 1..].iter().filter(|b| a.complexity() + b.complexity() <= 20 && !a.overrides(b));
         others.map(|b| vec![a.clone(), b.clone()]).collect::<Vec<_>>()
     };
     let pairs: Vec<Explanation> = pool.iter().enumerate().flat_map(pairs).collect();
-    // Two mistakes must fit to the last digits of f64: there are thousands of pairs, and some fit by chance.
-    for (candidates, rounding) in [(&singles, ROUNDING[0]), (&pairs, ROUNDING[0]), (&singles, ROUNDING[1])] {
-        let found = submitted.simplest(parts, candidates.clone(), &named, rounding);
+    // Of two classes, a softmax has gradients that differ in sign alone.
+    let is_single = submitted.values.len() == 1 || parts.exercise.dims().classes == 2;
+    // A single number is near that of some mistake by chance, all the more of some pair.
+    let new_ones = if is_single && !submitted.is_f32 { &together } else { &singles };
+    let [exact, rounded] = ROUNDING;
+    for (candidates, rounding) in [(&singles, exact), (&pairs, exact), (new_ones, rounded)] {
+        let found = submitted.simplest(parts, candidates, &named, rounding);
         if !found.is_empty() {
             return found;
         }
     }
-    let single = submitted.values.len() == 1;
-    if single { Vec::new() } else { submitted.simplest(parts, pairs, &named, ROUNDING[1] / 10.0) }
+    if is_single { Vec::new() } else { submitted.simplest(parts, &pairs, &named, ROUNDING[1] / 10.0) }
 }
 
 /// The most combinations of explanations that are tried together.
@@ -78,7 +81,7 @@ fn pool(parts: &Parts, submitted: Submitted) -> Vec<Mistake> {
     pool.extend(Labels::all(k).iter().filter(|l| **l != Labels::Right).map(|&l| Mistake::Labels(l)));
     pool.extend([Onehot::NotSubtracted, Onehot::Added, Onehot::Alone].map(Mistake::Onehot));
     pool.extend([Base::Two, Base::Ten].map(Mistake::Logarithm));
-    pool.push(Mistake::AbsoluteValues);
+    pool.extend([Mistake::AbsoluteValues, Mistake::NotSquared]);
     if exercise.layout() == Layout::Cs231n {
         pool.push(Mistake::BiasUnpenalised);
     }

@@ -74,41 +74,72 @@ impl Fit {
 
     /// The mistakes that the factors stand for.
     pub(super) fn names(&self, parts: &Parts) -> Vec<Explanation> {
-        let named = self.named(parts, false);
-        if named.is_empty() { self.named(parts, true) } else { named }
+        let mut found = self.named(parts);
+        found.extend(self.common_factor(parts.exercise));
+        found
     }
 
-    fn named(&self, parts: &Parts, unknown: bool) -> Vec<Explanation> {
+    fn named(&self, parts: &Parts) -> Vec<Explanation> {
         let exercise = parts.exercise;
         let with_one =
             |term| std::iter::once(None).chain(parts.factors(term).iter().copied().map(Some)).collect::<Vec<_>>();
-        let [of_data, of_penalty, of_every] = [Term::Data, Term::Penalty, Term::Every].map(with_one);
+        let [of_data, of_penalty, mut of_every] = [Term::Data, Term::Penalty, Term::Every].map(with_one);
+        if exercise.lambda() == 0.0 {
+            of_every.truncate(1); // Without a penalty, every term is the data term.
+        }
         let mut found: Vec<Explanation> = Vec::new();
         for every in of_every {
             let common = every.map_or(1.0, |f| f.value);
-            let data = self.data(common, &of_data, unknown && every.is_none());
+            let data = self.data(common, &of_data, every.is_none());
             if data.is_empty() {
                 continue;
             }
-            for penalty in self.penalty(exercise, common, &of_penalty, unknown && every.is_none()) {
+            for penalty in self.penalty(exercise, common, &of_penalty, every.is_none()) {
                 for data in &data {
                     let every = every.map(|f| Mistake::Factor(Term::Every, f));
                     found.push(every.into_iter().chain(data.clone()).chain(penalty.clone()).collect());
                 }
             }
         }
-        // W − η (D + 2λ W) has the factor −η for D, and 1 − 2λ η = 2 · ½ (1 − 2λ η) for W.
-        let eta = -self.factors[0];
-        if eta >= 0.0 && self.is(1, eta) && self.is(2, 0.5 * (1.0 - 2.0 * exercise.lambda() * eta)) {
-            found.push(vec![Mistake::Updated(if self.is(0, 0.0) { 0.0 } else { eta })]);
-        }
+        found.extend(self.updated(exercise, &of_penalty));
         let nothing = [Mistake::Factor(Term::Data, Factor::ZERO), Mistake::Factor(Term::Penalty, Factor::ZERO)];
         for explanation in &mut found {
-            if nothing.iter().all(|m| explanation.contains(m)) {
+            if nothing.iter().all(|m| explanation.contains(m))
+                || (exercise.lambda() == 0.0 && explanation[..] == nothing[..1])
+            {
                 *explanation = vec![Mistake::Factor(Term::Every, Factor::ZERO)];
             }
         }
         found
+    }
+
+    /// The same factor without a reason for both terms.
+    fn common_factor(&self, exercise: &Exercise) -> Option<Explanation> {
+        let factor = self.factors[0];
+        let is_common = factor != 0.0 && self.is(1, -factor) && self.is(2, factor * exercise.lambda());
+        is_common.then(|| vec![Mistake::Factor(Term::Every, Factor::unknown(factor))])
+    }
+
+    /// Parameters after an update: W − η (D + 2λ q W) has the factor −η for D, and 1 − 2λ η q = 2 · ½ (1 − 2λ η q) for W.
+    fn updated(&self, exercise: &Exercise, of_penalty: &[Option<Factor>]) -> Vec<Explanation> {
+        let eta = -self.factors[0];
+        let is_near_one = (self.factors[2] - 0.5).abs() < 0.25;
+        if !is_near_one || !self.is(1, eta) {
+            return Vec::new();
+        }
+        if self.is(0, 0.0) && self.is(2, 0.5) {
+            return vec![vec![Mistake::Updated(0.0)]];
+        }
+        let penalties = of_penalty.iter().copied().chain([Some(Factor::ZERO)]);
+        let fitting = penalties.filter(|q| {
+            let q = q.map_or(1.0, |q| q.value);
+            self.is(2, 0.5 * (1.0 - 2.0 * exercise.lambda() * eta * q))
+        });
+        let with = |q: Option<Factor>| {
+            let penalty = q.map(|q| Mistake::Factor(Term::Penalty, q));
+            std::iter::once(Mistake::Updated(eta)).chain(penalty).collect()
+        };
+        fitting.map(with).collect()
     }
 
     /// The mistakes of the data term, beside a factor `common` to every term.

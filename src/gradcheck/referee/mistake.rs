@@ -3,8 +3,9 @@
 use super::factor::{Factor, Term};
 use super::{Exercise, Layout, Quantity};
 use crate::hyperparameters::Loss;
+use crate::shape::Dims;
 
-/// What takes the place of the probabilities.
+/// Replacement of the probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Probabilities {
     Right,
@@ -26,7 +27,7 @@ impl Probabilities {
     }
 }
 
-/// What takes the place of the labels.
+/// Replacement of the labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Labels {
     Right,
@@ -45,7 +46,7 @@ impl Labels {
     }
 }
 
-/// What takes the place of the features.
+/// Replacement of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Features {
     Right,
@@ -62,7 +63,7 @@ impl Features {
     }
 }
 
-/// What becomes of the onehot labels in probabilities − onehot.
+/// Mistake in the onehot labels of probabilities − onehot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Onehot {
     NotSubtracted,
@@ -94,6 +95,8 @@ pub(super) enum Mistake {
     Weights(Vec<f64>),
     /// λ Σ |W| instead of λ Σ W².
     AbsoluteValues,
+    /// λ ‖W‖ instead of λ Σ W² = λ ‖W‖².
+    NotSquared,
     /// A penalty on W of a problem without one.
     Invented(f64),
     /// A penalty on the bias, with this factor: 1, or ½ for the gradient λ b.
@@ -127,12 +130,12 @@ impl Base {
 }
 
 impl Mistake {
-    /// How many mistakes it counts for: of several explanations, the one of fewest mistakes is named.
+    /// Ten for each step that goes wrong: of several explanations, the one with the smallest sum is named.
     pub(super) fn complexity(&self) -> usize {
         match self {
             Self::Factor(_, factor) => factor.complexity(),
-            Self::Weights(_) => 2,
-            _ => 1,
+            Self::Weights(_) => 20,
+            _ => 10,
         }
     }
 
@@ -143,9 +146,11 @@ impl Mistake {
             Self::Factor(Term::Data, _) => &[Weight, Bias, Loss, Cost],
             Self::Factor(Term::Every, factor) if factor.is_a_learning_rate() => &[Weight, Bias],
             Self::Factor(Term::Every, _) => &[Weight, Bias, Loss, Cost],
-            Self::Factor(Term::Penalty, _) | Self::AbsoluteValues | Self::Invented(_) | Self::BiasUnpenalised => {
-                &[Weight, Cost]
-            }
+            Self::Factor(Term::Penalty, _)
+            | Self::AbsoluteValues
+            | Self::NotSquared
+            | Self::Invented(_)
+            | Self::BiasUnpenalised => &[Weight, Cost],
             Self::Factor(Term::Bias, _) | Self::BiasCollapsed => &[Bias],
             Self::Probabilities(Probabilities::Exponentials | Probabilities::Logits) => &[Weight, Bias],
             Self::Probabilities(_) | Self::Labels(_) | Self::Features(_) | Self::Weights(_) => {
@@ -165,6 +170,8 @@ impl Mistake {
     pub(super) fn overrides(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Factor(a, f), Self::Factor(b, g)) => a == b || f.value == 0.0 || g.value == 0.0,
+            (Self::NotSquared, Self::AbsoluteValues | Self::BiasUnpenalised)
+            | (Self::AbsoluteValues | Self::BiasUnpenalised, Self::NotSquared) => true,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -175,6 +182,7 @@ impl Mistake {
             self,
             Self::Factor(Term::Penalty, _)
                 | Self::AbsoluteValues
+                | Self::NotSquared
                 | Self::BiasPenalty(_)
                 | Self::PenaltyInLoss
                 | Self::BiasUnpenalised
@@ -189,7 +197,10 @@ impl Mistake {
             Self::Probabilities(Probabilities::Right)
             | Self::Labels(Labels::Right)
             | Self::Features(Features::Right) => "none",
-            Self::Probabilities(Probabilities::OverExamples) => "softmax over the examples instead of the classes",
+            Self::Probabilities(Probabilities::OverExamples) if softmax => {
+                "softmax over the examples instead of the classes"
+            }
+            Self::Probabilities(Probabilities::OverExamples) => "softmax over the examples instead of sigmoids",
             Self::Probabilities(Probabilities::WithoutBias) => "the bias is missing from the logits",
             Self::Probabilities(Probabilities::OfTheOtherLoss) if softmax => "sigmoids instead of a softmax",
             Self::Probabilities(Probabilities::OfTheOtherLoss) => "softmax instead of sigmoids",
@@ -214,10 +225,11 @@ impl Mistake {
             Self::Onehot(Onehot::Alone) => "the probabilities are missing: only the onehot labels are used",
             Self::Weights(weights) => return weights_in_words(weights),
             Self::AbsoluteValues => "penalty λ Σ |W| instead of λ Σ W²",
+            Self::NotSquared => "penalty λ ‖W‖ instead of λ ‖W‖²",
             Self::Invented(lambda) => {
                 return format!("a penalty with λ = {}, but the problem has none", super::factor::number(*lambda));
             }
-            Self::BiasPenalty(0.5) => "penalty on the bias: λ b is added",
+            Self::BiasPenalty(0.5) => "penalty on the bias: λ/2 Σ b² or its gradient λ b is added",
             Self::BiasPenalty(_) => "penalty on the bias: λ Σ b² or its gradient 2λ b is added",
             Self::Updated(0.0) => "the parameters themselves, not their gradient",
             Self::Updated(eta) => {
@@ -243,7 +255,9 @@ impl Mistake {
         let softmax = exercise.loss() == Loss::Softmax;
         let text = match self {
             Self::Factor(term, factor) => return factor.fix(*term, exercise),
-            Self::Probabilities(Probabilities::OverExamples) => "the k probabilities of each example must add up to 1",
+            Self::Probabilities(Probabilities::OverExamples) if softmax => {
+                "the k probabilities of each example must add up to 1"
+            }
             Self::Probabilities(Probabilities::WithoutBias) => "add the bias to the logits",
             Self::Probabilities(_) if softmax => "use softmax(logits): the k probabilities of each example add up to 1",
             Self::Probabilities(_) => "use sigmoid(logits), for each class by itself",
@@ -253,7 +267,7 @@ impl Mistake {
             Self::Features(_) => "use x as it is: the red plane, the green one, the blue one, each row by row",
             Self::Onehot(_) => "use probabilities − onehot",
             Self::Weights(_) => "add up all examples of the batch, each once",
-            Self::AbsoluteValues => "the penalty is λ Σ W²; its gradient is 2λ W",
+            Self::AbsoluteValues | Self::NotSquared => "the penalty is λ Σ W²; its gradient is 2λ W",
             Self::Invented(_) => "use the problem's lambda",
             Self::BiasPenalty(_) => "penalise only W",
             Self::Updated(_) => "return the gradient itself, before any update",
@@ -326,13 +340,23 @@ pub(super) fn known(exercise: &Exercise) -> Vec<Mistake> {
         Mistake::Factor(Term::Every, Factor::ZERO),
         Mistake::Onehot(Onehot::NotSubtracted),
         Mistake::AbsoluteValues,
-        Mistake::Order(Order::ReshapedFromColumns),
+        Mistake::NotSquared,
         Mistake::PenaltyInLoss,
         Mistake::Logarithm(Base::Two),
         Mistake::Logarithm(Base::Ten),
     ];
-    if exercise.dims().features != exercise.dims().classes {
-        known.push(Mistake::Order(Order::ReshapedToColumns));
+    let Dims { features: d, classes: k } = exercise.dims();
+    if d > 1 && k > 1 {
+        known.push(Mistake::Order(Order::ReshapedFromColumns));
+        if d != k {
+            known.push(Mistake::Order(Order::ReshapedToColumns));
+        }
+    }
+    if k == 1 {
+        // A factor of the number of classes is none.
+        let is_of_classes =
+            |m: &Mistake| matches!(m, Mistake::Factor(_, factor) if factor.value == 1.0 && exercise.examples() > 1);
+        known.retain(|m| !is_of_classes(m));
     }
     known.extend(Probabilities::all(exercise).skip(1).map(Mistake::Probabilities));
     let labels = Labels::all(exercise.dims().classes).iter();

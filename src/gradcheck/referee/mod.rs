@@ -23,7 +23,7 @@ mod tests;
 pub use exercise::{Exercise, Layout, with_all_classes};
 pub use remainder::Remainder;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gradcheck::{Comparison, Derivatives, EPS, TOLERANCE, Terms, reference};
 use crate::network::Parameters;
 use crate::shape::{Dims, check_shape};
@@ -129,8 +129,17 @@ impl Verdict {
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Agrees => "agrees",
-            Verdict::CannotTell => "can't be told",
+            Verdict::CannotTell => "cannot_tell",
             Verdict::Differs => "differs",
+        }
+    }
+
+    /// Its name for readers.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Verdict::Agrees => "agrees",
+            Verdict::CannotTell => "can't be told",
+            Verdict::Differs => "DIFFERS",
         }
     }
 
@@ -177,15 +186,8 @@ pub struct Finding {
     pub remainder: Option<Remainder>,
     /// The mistakes that could hide, if it can't be told.
     pub hidden: Option<Hidden>,
-    /// The largest absolute value of the reference.
-    pub largest: f64,
-}
-
-impl Finding {
-    /// True if the difference is as small as the rounding errors of `f32` where gradients or logits are large.
-    pub fn may_be_rounding(&self) -> bool {
-        self.verdict == Verdict::Differs && self.comparison.max_absolute <= ROUNDING * self.largest
-    }
+    /// True if the difference is as small as the rounding errors of `f32`, and as widespread.
+    pub is_rounding: bool,
 }
 
 /// The largest difference, relative to the largest value, that `f32` rounding may explain.
@@ -209,9 +211,20 @@ pub struct Referee<'a> {
 
 impl<'a> Referee<'a> {
     /// Computes the right derivatives of `exercise` and the traces of the known mistakes.
-    pub fn new(exercise: &'a Exercise, tolerance: Tolerance) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if one of them overflows.
+    pub fn new(exercise: &'a Exercise, tolerance: Tolerance) -> Result<Self> {
         let parts = Parts::new(exercise);
         let right = reference::derivatives_at(exercise.parameters(), exercise.batch(), exercise.lambda(), Terms::Both);
+        for quantity in Quantity::ALL {
+            let values = quantity.of(&right);
+            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+                let what = format!("the right {} of this problem", quantity.name());
+                return Err(Error::NonFinite { what, index, found: values[index] });
+            }
+        }
         let traces = |quantity: Quantity| {
             let known = known(exercise).into_iter().filter(|m| m.affects(quantity));
             let trace = |mistake: Mistake| {
@@ -222,7 +235,7 @@ impl<'a> Referee<'a> {
             known.map(trace).collect()
         };
         let traces = Quantity::ALL.map(traces).into();
-        Self { parts, right, tolerance, traces }
+        Ok(Self { parts, right, tolerance, traces })
     }
 
     /// The exercise.
@@ -253,18 +266,27 @@ impl<'a> Referee<'a> {
         let (mut findings, mut explained) = (Vec::new(), Vec::new());
         for answer in submission {
             let comparison = self.tolerance.compare(&answer.values, answer.quantity.of(&self.right));
-            let (finding, explanations) = if self.tolerance.agrees(&comparison) {
-                (self.agreement(answer, comparison), Vec::new())
-            } else {
-                self.difference(answer, comparison, &explained)
+            let unexplained = unexplained_loss(&findings, submission, &explained);
+            let (finding, explanations) = match unexplained.filter(|_| answer.quantity == Quantity::Cost) {
+                _ if self.tolerance.agrees(&comparison) => (self.agreement(answer, comparison), Vec::new()),
+                Some(loss) => self.difference_of_penalty(answer, comparison, loss),
+                None => self.difference(answer, comparison, &explained),
             };
             findings.push(finding);
             explained.push(explanations);
         }
+        let is_more_than_rounding = |f: &Finding| f.verdict == Verdict::Differs && !f.is_rounding;
+        if findings.iter().any(is_more_than_rounding) {
+            findings.iter_mut().for_each(|finding| finding.is_rounding = false);
+        }
         let diagnosis = |m: &Mistake| Diagnosis { mistake: m.name(self.exercise()), fix: m.fix(self.exercise()) };
-        for (finding, explanations) in findings.iter_mut().zip(&explained) {
-            let likeliest = shared_most(explanations, &explained).map(|e| e.iter().map(diagnosis).collect());
-            finding.explanations.extend(likeliest);
+        for ((finding, explanations), answer) in findings.iter_mut().zip(&explained).zip(submission) {
+            let likeliest: Vec<&Explanation> = shared_most(explanations, &explained).collect();
+            if let (Some(first), None) = (likeliest.first(), &finding.remainder) {
+                let expected = self.parts.quantity(answer.quantity, first);
+                finding.left = Some(distance(&answer.values, &expected));
+            }
+            finding.explanations.extend(likeliest.iter().map(|e| e.iter().map(diagnosis).collect()));
         }
         Ok(findings)
     }
@@ -301,8 +323,10 @@ impl<'a> Referee<'a> {
         if !mistake.is_of_the_penalty() {
             return "other parameters or more examples".into();
         }
-        let wanted =
-            if exercise.lambda() > 0.0 && trace > 0.0 { exercise.lambda() * 20.0 * threshold / trace } else { 0.1 };
+        if exercise.lambda() > 0.0 && trace == 0.0 {
+            return "other weights".into();
+        }
+        let wanted = if exercise.lambda() > 0.0 { exercise.lambda() * 20.0 * threshold / trace } else { 0.1 };
         format!("--lambda {}", round_up(wanted.max(0.1)))
     }
 
@@ -320,7 +344,7 @@ impl<'a> Referee<'a> {
             left: None,
             remainder: None,
             hidden,
-            largest: largest(answer.quantity.of(&self.right)),
+            is_rounding: false,
         }
     }
 
@@ -332,6 +356,28 @@ impl<'a> Referee<'a> {
         Finding { verdict: Verdict::Differs, hidden: None, explanations: vec![vec![diagnosis]], ..finding }
     }
 
+    /// Explains a cost whose loss is wrong in an unknown way: by the penalty, cost − `loss`, alone.
+    fn difference_of_penalty(&self, answer: &Answer, comparison: Comparison, loss: f64) -> (Finding, Vec<Explanation>) {
+        let values = answer.values.iter().map(|cost| cost - loss + self.right.loss).collect();
+        let with_right_loss = Answer { values, ..answer.clone() };
+        let of_penalty = self.tolerance.compare(&with_right_loss.values, answer.quantity.of(&self.right));
+        let (mut finding, explanations) = if self.tolerance.agrees(&of_penalty) {
+            (self.agreement(answer, comparison), Vec::new())
+        } else {
+            self.difference(&with_right_loss, comparison, &[])
+        };
+        let place = "the loss in it".into();
+        let remainder = Remainder { elements: 1, of: 1, largest: comparison.max_absolute, place };
+        finding = Finding {
+            verdict: Verdict::Differs,
+            hidden: None,
+            remainder: Some(remainder),
+            is_rounding: false,
+            ..finding
+        };
+        (finding, explanations)
+    }
+
     /// Explains a difference, preferably by the mistakes that explain the `earlier` quantities.
     fn difference(
         &self,
@@ -339,31 +385,37 @@ impl<'a> Referee<'a> {
         comparison: Comparison,
         earlier: &[Vec<Explanation>],
     ) -> (Finding, Vec<Explanation>) {
-        let Answer { quantity, values, .. } = answer;
+        let Answer { quantity, values, is_f32 } = answer;
         let right = quantity.of(&self.right);
         if values.iter().any(|v| !v.is_finite()) {
             return (self.not_finite(answer, comparison), Vec::new());
         }
-        let submitted = Submitted { quantity: *quantity, values, right };
+        let submitted = Submitted { quantity: *quantity, values, right, is_f32: *is_f32 };
         let mut explanations: Vec<Explanation> = match quantity {
             Quantity::Weight => explain::weight(&self.parts, submitted),
             _ => few::explanations(&self.parts, submitted, earlier),
         };
-        let mut finding = Finding { verdict: Verdict::Differs, ..self.agreement(answer, comparison) };
-        finding.hidden = None;
+        let is_rounding = is_rounding(values, right);
+        let finding = self.agreement(answer, comparison);
+        let mut finding = Finding { verdict: Verdict::Differs, hidden: None, is_rounding, ..finding };
         match explanations.first() {
-            Some(first) => {
-                finding.left = Some(distance(values, &self.parts.quantity(*quantity, first)));
-            }
-            None if finding.may_be_rounding() => {}
+            Some(_) => {}
+            None if finding.is_rounding => {}
             None => {
-                let (mistake, remainder) = remainder::locate(&self.parts, *quantity, values, right);
+                let (mistake, remainder) = remainder::locate(&self.parts, submitted);
                 explanations.extend(mistake.map(|m| vec![m]));
                 finding.remainder = Some(remainder);
             }
         }
         (finding, explanations)
     }
+}
+
+/// The submitted loss, if it differs and has no explanation.
+fn unexplained_loss(findings: &[Finding], submission: &Submission, explained: &[Vec<Explanation>]) -> Option<f64> {
+    let i = findings.iter().position(|finding| finding.quantity == Quantity::Loss)?;
+    let is_unexplained = findings[i].verdict == Verdict::Differs && explained[i].is_empty();
+    is_unexplained.then_some(submission[i].values[0])
 }
 
 /// Those of several equally simple explanations whose mistakes explain most other quantities too.
@@ -374,6 +426,13 @@ fn shared_most<'a>(explanations: &'a [Explanation], all: &[Vec<Explanation>]) ->
     };
     let most = explanations.iter().map(shared).max();
     explanations.iter().filter(move |explanation| Some(shared(explanation)) == most)
+}
+
+/// True if the difference may be due to `f32`: it is small, and in at least half of the elements larger than in `f64`.
+fn is_rounding(values: &[f64], right: &[f64]) -> bool {
+    let size = largest(right);
+    let rounded = values.iter().zip(right).filter(|(v, r)| (*v - *r).abs() > 1e-10 * size).count();
+    distance(values, right) <= ROUNDING * size && 2 * rounded >= values.len()
 }
 
 fn not_finite_in_words(values: &[f64]) -> String {

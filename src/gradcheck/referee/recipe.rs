@@ -29,6 +29,7 @@ pub(super) struct Parts<'a> {
     penalties: Vec<(Penalty, f64)>,
     /// The factors that each term can have.
     factors: Vec<(Term, Vec<Factor>)>,
+    products_of_examples: OnceLock<Vec<Vec<f64>>>,
 }
 
 impl<'a> Parts<'a> {
@@ -36,7 +37,8 @@ impl<'a> Parts<'a> {
         let value = |kind: &Penalty| (*kind, kind.terms(exercise).map(|[value, _]| value).sum());
         let factors = [Term::Data, Term::Penalty, Term::Every].map(|term| (term, Factor::all(term, exercise)));
         let penalties = Penalty::all(exercise).iter().map(value).collect();
-        Self { exercise, of_features: Default::default(), penalties, factors: factors.into() }
+        let of_features = Default::default();
+        Self { exercise, of_features, penalties, factors: factors.into(), products_of_examples: OnceLock::new() }
     }
 
     /// The factors with a reason that `term` can have.
@@ -49,6 +51,14 @@ impl<'a> Parts<'a> {
         self.of_features[features as usize].get_or_init(|| Sums::new(self.exercise, features))
     }
 
+    /// The scalar products of all pairs of examples, (n,n).
+    pub(super) fn products_of_examples(&self) -> &[Vec<f64>] {
+        self.products_of_examples.get_or_init(|| {
+            let examples: Vec<&[f64]> = self.exercise.x().chunks(self.exercise.dims().features).collect();
+            examples.iter().map(|a| examples.iter().map(|b| dot(a, b)).collect()).collect()
+        })
+    }
+
     /// The normal equations of fitting `values` (k,d) as a sum of the gradients of single examples, dlogits\[i\] ⊗ x\[i\], each
     /// with a weight, and of 2 W: a matrix (n+1,n+1) and its right-hand side (n+1).
     pub(super) fn examples_and_penalty(&self, values: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
@@ -57,22 +67,23 @@ impl<'a> Parts<'a> {
         let (p, t) = (sums.probabilities(Probabilities::Right), sums.onehot(Labels::Right));
         let scale = averaged_over(self.exercise);
         let dlogits: Vec<f64> = p.rows.iter().zip(&t.rows).map(|(p, t)| (p - t) / scale).collect();
-        let examples: Vec<(&[f64], &[f64])> = dlogits.chunks(k).zip(sums.x.chunks(d)).collect();
         let slope: Vec<f64> = self.exercise.parameters().weight.iter().map(|w| 2.0 * w).collect();
-        // The product with a matrix (k,d), element by element.
-        let with = |(dlogits, x): &(&[f64], &[f64]), matrix: &[f64]| -> f64 {
-            dlogits.iter().zip(matrix.chunks(d)).map(|(dlogit, row)| dlogit * dot(x, row)).sum()
+        // The product of an example's gradient with a matrix (k,d), element by element.
+        let with = |matrix: &[f64]| -> Vec<f64> {
+            let example = |(dlogits, x): (&[f64], &[f64])| {
+                dlogits.iter().zip(matrix.chunks(d)).map(|(dlogit, row)| dlogit * dot(x, row)).sum()
+            };
+            dlogits.chunks(k).zip(sums.x.chunks(d)).map(example).collect()
         };
-        let row = |a: &(&[f64], &[f64])| {
-            let mut row: Vec<f64> = examples.iter().map(|b| dot(a.0, b.0) * dot(a.1, b.1)).collect();
-            row.push(with(a, &slope));
-            row
+        let of_slope = with(&slope);
+        let row = |((a, products), last): ((&[f64], &Vec<f64>), &f64)| {
+            let row = dlogits.chunks(k).zip(products).map(|(b, product)| dot(a, b) * product);
+            row.chain([*last]).collect::<Vec<_>>()
         };
-        let mut matrix: Vec<Vec<f64>> = examples.iter().map(row).collect();
-        let mut last: Vec<f64> = matrix.iter().map(|row| row[row.len() - 1]).collect();
-        last.push(dot(&slope, &slope));
-        matrix.push(last);
-        let mut right: Vec<f64> = examples.iter().map(|a| with(a, values)).collect();
+        let rows = dlogits.chunks(k).zip(self.products_of_examples()).zip(&of_slope);
+        let mut matrix: Vec<Vec<f64>> = rows.map(row).collect();
+        let mut right = with(values);
+        matrix.push(of_slope.into_iter().chain([dot(&slope, &slope)]).collect());
         right.push(dot(&slope, values));
         (matrix, right)
     }
@@ -132,9 +143,14 @@ impl<'a> Parts<'a> {
     }
 
     fn loss_and_cost(&self, recipe: &Recipe) -> [f64; 2] {
-        let losses = &self.sums(recipe.features).losses;
-        let of = losses.iter().find(|(p, l, _)| (*p, *l) == (recipe.probabilities, recipe.labels));
-        let loss = recipe.data * of.expect("a kind that this exercise can have").2 / recipe.ln_base;
+        let all = &self.sums(recipe.features).losses;
+        let of = all.iter().find(|(p, l, _)| (*p, *l) == (recipe.probabilities, recipe.labels));
+        let losses = &of.expect("a kind that this exercise can have").2;
+        let weighted: f64 = match recipe.weights {
+            None => losses.iter().sum(),
+            Some(weights) => losses.iter().zip(weights).map(|(loss, weight)| loss * weight).sum(),
+        };
+        let loss = recipe.data * weighted / losses.len() as f64 / recipe.ln_base;
         let parameters = self.exercise.parameters();
         let kind = recipe.kind_of_penalty();
         let penalty = self.penalties.iter().find(|(k, _)| *k == kind).map_or(0.0, |(_, value)| *value);
@@ -168,7 +184,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What a list of mistakes changes.
+/// The changes that a list of mistakes makes.
 struct Recipe<'a> {
     probabilities: Probabilities,
     labels: Labels,
@@ -179,6 +195,7 @@ struct Recipe<'a> {
     t: f64,
     penalty: f64,
     absolute_values: bool,
+    not_squared: bool,
     invented: Option<f64>,
     bias: f64,
     bias_penalty: f64,
@@ -200,6 +217,7 @@ impl<'a> Recipe<'a> {
 
     fn kind_of_penalty(&self) -> Penalty {
         match (self.absolute_values, self.bias_unpenalised) {
+            _ if self.not_squared => Penalty::Norm,
             (false, false) => Penalty::Squares,
             (true, false) => Penalty::AbsoluteValues,
             (false, true) => Penalty::WithoutBias,
@@ -218,6 +236,7 @@ impl<'a> Recipe<'a> {
             t: 1.0,
             penalty: 1.0,
             absolute_values: false,
+            not_squared: false,
             invented: None,
             bias: 1.0,
             bias_penalty: 0.0,
@@ -243,6 +262,7 @@ impl<'a> Recipe<'a> {
                 Mistake::Onehot(Onehot::Alone) => recipe.p = 0.0,
                 Mistake::Weights(weights) => recipe.weights = Some(weights),
                 Mistake::AbsoluteValues => recipe.absolute_values = true,
+                Mistake::NotSquared => recipe.not_squared = true,
                 Mistake::Invented(lambda) => recipe.invented = Some(*lambda),
                 Mistake::BiasPenalty(factor) => recipe.bias_penalty = *factor,
                 Mistake::Updated(eta) => recipe.updated = Some(*eta),

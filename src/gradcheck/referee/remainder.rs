@@ -1,11 +1,11 @@
 //! Where the differences lie that no known mistake explains.
 
+use super::explain::{self, Submitted};
 use super::linear::{distance, dot, largest, solve};
 use super::mistake::{Mistake, known, ranges};
 use super::recipe::Parts;
 use super::{Exercise, Quantity, ROUNDING};
 use crate::dataset::cifar10::{CLASS_NAMES, DIMS, PLANE, SIDE};
-use crate::gradcheck::table::Location;
 
 /// The largest number of elements that are listed one by one.
 const FEW: usize = 4;
@@ -27,18 +27,25 @@ pub struct Remainder {
 }
 
 /// The mistake under which most elements are right, if that is more than without one, and the rest of the difference.
-pub(super) fn locate(parts: &Parts, quantity: Quantity, values: &[f64], right: &[f64]) -> (Option<Mistake>, Remainder) {
+pub(super) fn locate(parts: &Parts, submitted: Submitted) -> (Option<Mistake>, Remainder) {
+    let Submitted { quantity, values, right, is_f32 } = submitted;
+    let rounding = explain::ROUNDING[usize::from(is_f32)];
     let differing = |expected: &[f64]| -> Vec<usize> {
-        let noise = ROUNDING * largest(expected);
-        let differs = |i: &usize| (values[*i] - expected[*i]).abs() > noise;
+        let noise = rounding * largest(expected).min(largest(values));
+        let differs = |i: &usize| {
+            let difference = (values[*i] - expected[*i]).abs();
+            difference > noise || difference.is_nan()
+        };
         (0..values.len()).filter(differs).collect()
     };
     let mut best = (None, differing(right), right.to_vec());
-    if quantity == Quantity::Weight && best.1.len() > values.len() / 2 {
-        for mistake in known(parts.exercise).into_iter().filter(|m| m.affects(quantity)) {
+    if quantity == Quantity::Weight && best.1.len() > values.len() / 20 {
+        // Zeros alone are no sign that nothing was computed.
+        let is_zero = |m: &Mistake| matches!(m, Mistake::Factor(_, factor) if factor.value == 0.0);
+        for mistake in known(parts.exercise).into_iter().filter(|m| m.affects(quantity) && !is_zero(m)) {
             let expected = parts.quantity(quantity, std::slice::from_ref(&mistake));
             let left = differing(&expected);
-            if left.len() < best.1.len().min(values.len() / 2) {
+            if left.len() < best.1.len().min(values.len() / 20) {
                 best = (Some(mistake), left, expected);
             }
         }
@@ -60,14 +67,8 @@ fn place(parts: &Parts, quantity: Quantity, elements: &[usize], differences: &[f
     if matches!(quantity, Quantity::Loss | Quantity::Cost) {
         return "the number itself".into();
     }
-    let of_images = exercise.dims().classes == DIMS.classes && exercise.dims().features >= DIMS.features;
-    let location = |&i: &usize| {
-        let location = match quantity {
-            Quantity::Weight => Location::of_weight(i, exercise.dims()),
-            _ => Location::of_bias(i),
-        };
-        location.text(of_images).trim_start_matches(", ").to_owned()
-    };
+    let of_images = exercise.is_of_images();
+    let location = |&i: &usize| exercise.location(quantity, i).text(of_images).trim_start_matches(", ").to_owned();
     if elements.len() <= FEW {
         return elements.iter().map(location).collect::<Vec<_>>().join("; ");
     }
@@ -86,7 +87,7 @@ fn place(parts: &Parts, quantity: Quantity, elements: &[usize], differences: &[f
         let whole = if d > 1 && elements.len() == classes.len() * d { "all of " } else { "" };
         places.push(format!("{whole}class {}", names.join(", ")));
     }
-    if d == DIMS.features {
+    if d > 1 && of_images && elements.iter().all(|i| i % d < DIMS.features) {
         let channels = distinct(&|i| i % d / PLANE);
         if channels.len() < 3 {
             let names: Vec<&str> = channels.iter().map(|&c| ["red", "green", "blue"][c]).collect();
@@ -118,10 +119,10 @@ fn examples_at_fault(parts: &Parts, differences: &[f64]) -> Option<Vec<usize>> {
         return None;
     }
     let examples: Vec<&[f64]> = exercise.x().chunks(d).collect();
-    let matrix: Vec<Vec<f64>> = examples.iter().map(|a| examples.iter().map(|b| dot(a, b)).collect()).collect();
+    let matrix = parts.products_of_examples();
     let mut coefficients = vec![0.0_f64; n];
     for row in differences.chunks(d) {
-        let fitted = solve(matrix.clone(), examples.iter().map(|x| dot(x, row)).collect())?;
+        let fitted = solve(matrix.to_vec(), examples.iter().map(|x| dot(x, row)).collect())?;
         let left: Vec<f64> = (0..d).map(|f| examples.iter().zip(&fitted).map(|(x, c)| c * x[f]).sum()).collect();
         if distance(&left, row) > ROUNDING * largest(differences) {
             return None;

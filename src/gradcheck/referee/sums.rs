@@ -23,8 +23,8 @@ pub(super) struct Sums {
     pub(super) x: Vec<f64>,
     pub(super) probabilities: Vec<(Probabilities, Sum)>,
     pub(super) onehot: Vec<(Labels, Sum)>,
-    /// The mean loss for each of the probabilities and labels.
-    pub(super) losses: Vec<(Probabilities, Labels, f64)>,
+    /// The loss of each example, (n), for each of the probabilities and labels.
+    pub(super) losses: Vec<(Probabilities, Labels, Vec<f64>)>,
     /// The gradients of the penalties, without λ, each (k,d).
     slopes: Vec<Vec<f64>>,
     /// The scalar products of the gradients of all sums and penalties, in the order of [`Self::basis`].
@@ -45,7 +45,7 @@ impl Sums {
         let (mut probabilities, mut losses) = (Vec::new(), Vec::new());
         for kind in Probabilities::all(exercise) {
             for &of in Labels::all(k) {
-                losses.push((kind, of, loss(exercise, kind, &logits, labels(of))));
+                losses.push((kind, of, losses_of(exercise, kind, &logits, labels(of))));
             }
             probabilities.push((kind, sum(rows(exercise, kind, &logits))));
         }
@@ -90,6 +90,8 @@ pub(super) enum Penalty {
     WithoutBias,
     /// Σ |W| without that row.
     AbsoluteValuesWithoutBias,
+    /// ‖W‖, the square root of Σ W².
+    Norm,
 }
 
 impl Penalty {
@@ -97,8 +99,8 @@ impl Penalty {
     pub(super) fn all(exercise: &Exercise) -> &'static [Self] {
         use Penalty::*;
         match exercise.layout() {
-            Layout::Cs231n => &[Squares, AbsoluteValues, WithoutBias, AbsoluteValuesWithoutBias],
-            _ => &[Squares, AbsoluteValues],
+            Layout::Cs231n => &[Squares, AbsoluteValues, WithoutBias, AbsoluteValuesWithoutBias, Norm],
+            _ => &[Squares, AbsoluteValues, Norm],
         }
     }
 
@@ -107,6 +109,7 @@ impl Penalty {
         match self {
             Self::Squares => vec![],
             Self::AbsoluteValues => vec![Mistake::AbsoluteValues],
+            Self::Norm => vec![Mistake::NotSquared],
             Self::WithoutBias => vec![Mistake::BiasUnpenalised],
             Self::AbsoluteValuesWithoutBias => vec![Mistake::AbsoluteValues, Mistake::BiasUnpenalised],
         }
@@ -116,10 +119,13 @@ impl Penalty {
     pub(super) fn terms(self, exercise: &Exercise) -> impl Iterator<Item = [f64; 2]> {
         let d = exercise.dims().features;
         let weights = exercise.parameters().weight.iter().enumerate();
+        // W² / ‖W‖ adds up to ‖W‖. Where W is 0, there is no slope.
+        let norm = exercise.parameters().penalty().sqrt().max(f64::MIN_POSITIVE);
         weights.map(move |(i, &w)| match self {
             Self::WithoutBias | Self::AbsoluteValuesWithoutBias if i % d == d - 1 => [0.0, 0.0],
             Self::Squares | Self::WithoutBias => [w * w, 2.0 * w],
             Self::AbsoluteValues | Self::AbsoluteValuesWithoutBias => [w.abs(), sign(w)],
+            Self::Norm => [w * w / norm, w / norm],
         })
     }
 
@@ -155,8 +161,13 @@ fn rows(exercise: &Exercise, kind: Probabilities, logits: &[Vec<f64>]) -> Vec<f6
     }
 }
 
-/// The mean loss with `kind` of probabilities.
-fn loss(exercise: &Exercise, kind: Probabilities, logits: &[Vec<f64>], labels: impl Iterator<Item = u8>) -> f64 {
+/// The loss of each example with `kind` of probabilities, (n).
+fn losses_of(
+    exercise: &Exercise,
+    kind: Probabilities,
+    logits: &[Vec<f64>],
+    labels: impl Iterator<Item = u8>,
+) -> Vec<f64> {
     let log_probabilities = over_examples(logits);
     let bias = &exercise.parameters().bias;
     let of = |(i, y): (usize, u8)| match kind {
@@ -165,7 +176,7 @@ fn loss(exercise: &Exercise, kind: Probabilities, logits: &[Vec<f64>], labels: i
         Probabilities::WithoutBias => reference::loss_of(exercise.loss(), &minus(&logits[i], bias), y),
         _ => reference::loss_of(exercise.loss(), &logits[i], y),
     };
-    labels.enumerate().map(of).sum::<f64>() / exercise.examples() as f64
+    labels.enumerate().map(of).collect()
 }
 
 /// The logarithms of the probabilities if those of each class add up to 1 over the examples.
@@ -214,6 +225,10 @@ fn reordered(exercise: &Exercise, features: Features) -> Vec<f64> {
         let (row, f) = (flat - flat % d, flat % d);
         match features {
             Features::Right => flat,
+            // The 1 of the bias stays where it is.
+            Features::Interleaved | Features::ChannelsReversed | Features::RowsAndColumnsSwapped if f == 3 * PLANE => {
+                flat
+            }
             // The (n,d) buffer read as (d,n), whose columns are then the examples.
             Features::Reshaped => f * n + flat / d,
             Features::Interleaved => row + f % 3 * PLANE + f / 3,

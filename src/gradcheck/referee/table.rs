@@ -12,16 +12,15 @@
 //! `verdict` is `agrees`, `cannot_tell`, `differs` or, of a file that cannot be read, `unreadable`; `error` says why.
 //! Each of the `quantities` has its `quantity` (`grad_W`, `grad_b`, `loss`, `cost`) and `verdict`; `elements`,
 //! `max_absolute_difference`, `max_relative_difference`; `worst` with `class`, `feature`, `channel`, `row`, `column`,
-//! `submitted` and `right`; `explanations`, a list of equally simple lists of `mistake` and `fix`; `unexplained` with
+//! `submitted` and `right`; `rounding`, true if the difference may be that of `float32`; `explanations`, a list of equally simple lists of `mistake` and `fix`; `unexplained` with
 //! `elements`, `largest` and `place`; and, if it can't be told, `hidden` with `mistakes`, `trace` and `advice`. A value that
 //! does not apply, or is not finite, is null.
 
 use serde::Serialize;
 
-use super::{Diagnosis, Exercise, Finding, Quantity, Tolerance, Verdict};
+use super::{Diagnosis, Exercise, Finding, Tolerance, Verdict};
 use crate::files::csv::row;
 use crate::gradcheck::table::Location;
-use crate::shape::Dims;
 
 /// Name of the table's file.
 pub const FILE: &str = "referee.csv";
@@ -47,7 +46,7 @@ impl Judged {
 
     /// The name of the verdict in the table and in JSON.
     pub fn verdict_name(&self) -> &'static str {
-        self.verdict().map_or("unreadable", id)
+        self.verdict().map_or("unreadable", Verdict::name)
     }
 
     /// The mistakes that explain the differences, each once, for one line; the place where no mistake does.
@@ -63,15 +62,14 @@ impl Judged {
             }
         };
         for finding in findings {
-            let explanation = |e: &Vec<Diagnosis>| e.iter().map(|d| &d.mistake[..]).collect::<Vec<_>>().join("; ");
             match &finding.explanations[..] {
                 [only] => only.iter().for_each(|d| add(d.mistake.clone())),
-                several => add(several.iter().map(explanation).collect::<Vec<_>>().join(", or ")),
+                several => add(alternatives(several)),
             }
             if let Some(remainder) = &finding.remainder {
                 add(format!("{} differs: {}", finding.quantity.name(), remainder.place));
             }
-            if finding.explanations.is_empty() && finding.may_be_rounding() {
+            if finding.explanations.is_empty() && finding.is_rounding {
                 add("the rounding of float32".into());
             }
             if let Some(hidden) = &finding.hidden {
@@ -82,13 +80,10 @@ impl Judged {
     }
 }
 
-/// The name of `verdict` for machines.
-fn id(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Agrees => "agrees",
-        Verdict::CannotTell => "cannot_tell",
-        Verdict::Differs => "differs",
-    }
+/// The mistakes of each explanation; several explanations are alternatives.
+fn alternatives(explanations: &[Vec<Diagnosis>]) -> String {
+    let together = |e: &Vec<Diagnosis>| e.iter().map(|d| &d.mistake[..]).collect::<Vec<_>>().join("; ");
+    explanations.iter().map(together).collect::<Vec<_>>().join(", or ")
 }
 
 row! {
@@ -125,9 +120,9 @@ row! {
 }
 
 /// The rows of `judged`, one per quantity.
-pub fn rows(judged: &[Judged], dims: Dims) -> Vec<RefereeRow> {
+pub fn rows(judged: &[Judged], exercise: &Exercise) -> Vec<RefereeRow> {
     let of_file = |judged: &Judged| match &judged.outcome {
-        Ok(findings) => findings.iter().map(|finding| row_of(&judged.file, finding, dims)).collect(),
+        Ok(findings) => findings.iter().map(|finding| row_of(&judged.file, finding, exercise)).collect(),
         Err(error) => {
             let (file, verdict, remark) = (judged.file.clone(), judged.verdict_name().into(), error.clone());
             vec![RefereeRow { file, verdict, remark, ..RefereeRow::default() }]
@@ -136,12 +131,12 @@ pub fn rows(judged: &[Judged], dims: Dims) -> Vec<RefereeRow> {
     judged.iter().flat_map(of_file).collect()
 }
 
-fn row_of(file: &str, finding: &Finding, dims: Dims) -> RefereeRow {
+fn row_of(file: &str, finding: &Finding, exercise: &Exercise) -> RefereeRow {
     let comparison = &finding.comparison;
-    let mistakes: Vec<&str> = match (&finding.hidden, finding.explanations.first()) {
-        (Some(hidden), _) => hidden.mistakes.iter().map(|m| &m[..]).collect(),
-        (None, Some(first)) => first.iter().map(|d| &d.mistake[..]).collect(),
-        (None, None) => Vec::new(),
+    let mistakes = match &finding.hidden {
+        Some(hidden) => hidden.mistakes.join("; "),
+        None if finding.is_rounding && finding.explanations.is_empty() => "the rounding of float32".into(),
+        None => alternatives(&finding.explanations),
     };
     let remark = match (&finding.hidden, &finding.remainder) {
         (Some(hidden), _) => format!("ask again with {}", hidden.advice),
@@ -150,15 +145,15 @@ fn row_of(file: &str, finding: &Finding, dims: Dims) -> RefereeRow {
     };
     RefereeRow {
         file: file.into(),
-        verdict: id(finding.verdict).into(),
+        verdict: finding.verdict.name().into(),
         quantity: finding.quantity.name().into(),
         elements: comparison.elements,
         max_absolute_difference: finite(comparison.max_absolute),
         max_relative_difference: finite(comparison.max_relative),
-        location: location(finding, dims),
+        location: location(finding, exercise),
         submitted: comparison.worst.and_then(|w| finite(w.hand)),
         right: comparison.worst.and_then(|w| finite(w.other)),
-        mistakes: mistakes.join("; "),
+        mistakes,
         unexplained_elements: finding.remainder.as_ref().map_or(0, |r| r.elements),
         unexplained_difference: finding.remainder.as_ref().and_then(|r| finite(r.largest)),
         remark,
@@ -170,12 +165,8 @@ fn finite(value: f64) -> Option<f64> {
 }
 
 /// The location of the element with the largest difference.
-pub fn location(finding: &Finding, dims: Dims) -> Location {
-    match (finding.quantity, finding.comparison.worst) {
-        (Quantity::Weight, Some(worst)) => Location::of_weight(worst.index, dims),
-        (Quantity::Bias, Some(worst)) => Location::of_bias(worst.index),
-        _ => Location::default(),
-    }
+pub fn location(finding: &Finding, exercise: &Exercise) -> Location {
+    finding.comparison.worst.map_or(Location::default(), |worst| exercise.location(finding.quantity, worst.index))
 }
 
 #[derive(Serialize)]
@@ -214,6 +205,7 @@ struct OfQuantity<'a> {
     max_absolute_difference: f64,
     max_relative_difference: f64,
     worst: Option<Worst>,
+    rounding: bool,
     explanations: Vec<Vec<Explained<'a>>>,
     unexplained: Option<Unexplained<'a>>,
     hidden: Option<Hides<'a>>,
@@ -265,23 +257,23 @@ pub fn to_json(judged: &[Judged], exercise: &Exercise, problem: &str, tolerance:
         },
         tolerance: tolerance.tolerance,
         eps: tolerance.eps,
-        submissions: judged.iter().map(|judged| submission(judged, exercise.dims())).collect(),
+        submissions: judged.iter().map(|judged| submission(judged, exercise)).collect(),
     };
     serde_json::to_string_pretty(&document).expect("every key is a string")
 }
 
-fn submission(judged: &Judged, dims: Dims) -> Submission<'_> {
-    let quantities = judged.outcome.iter().flatten().map(|finding| of_quantity(finding, dims)).collect();
+fn submission<'a>(judged: &'a Judged, exercise: &Exercise) -> Submission<'a> {
+    let quantities = judged.outcome.iter().flatten().map(|finding| of_quantity(finding, exercise)).collect();
     let error = judged.outcome.as_ref().err().map(|error| &error[..]);
     Submission { file: &judged.file, verdict: judged.verdict_name(), error, quantities }
 }
 
-fn of_quantity(finding: &Finding, dims: Dims) -> OfQuantity<'_> {
+fn of_quantity<'a>(finding: &'a Finding, exercise: &Exercise) -> OfQuantity<'a> {
     let comparison = &finding.comparison;
-    let place = location(finding, dims);
+    let place = location(finding, exercise);
     OfQuantity {
         quantity: finding.quantity.name(),
-        verdict: id(finding.verdict),
+        verdict: finding.verdict.name(),
         elements: comparison.elements,
         max_absolute_difference: comparison.max_absolute,
         max_relative_difference: comparison.max_relative,
@@ -294,6 +286,7 @@ fn of_quantity(finding: &Finding, dims: Dims) -> OfQuantity<'_> {
             submitted: worst.hand,
             right: worst.other,
         }),
+        rounding: finding.is_rounding,
         explanations: finding
             .explanations
             .iter()

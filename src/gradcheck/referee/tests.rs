@@ -46,7 +46,7 @@ impl Count {
 /// The counts of the single mistakes and of the pairs.
 fn counts(exercise: &Exercise) -> [Count; 2] {
     let (mut alone, mut pairs) = (Count::default(), Count::default());
-    let referee = Referee::new(exercise, Tolerance::default());
+    let referee = Referee::new(exercise, Tolerance::default()).unwrap();
     let known = known(exercise);
     for (i, a) in known.iter().enumerate() {
         count(&referee, std::slice::from_ref(a), &mut alone);
@@ -109,7 +109,7 @@ fn exercise(lambda: f64) -> Exercise {
 
 /// The findings on a submission that `change` makes of the right one.
 fn findings(exercise: &Exercise, change: impl Fn(&mut Derivatives)) -> Vec<Finding> {
-    let referee = Referee::new(exercise, Tolerance::default());
+    let referee = Referee::new(exercise, Tolerance::default()).unwrap();
     let mut derivatives = referee.right().clone();
     change(&mut derivatives);
     let answer = |quantity: Quantity| Answer { quantity, values: quantity.of(&derivatives).to_vec(), is_f32: false };
