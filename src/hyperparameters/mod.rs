@@ -62,7 +62,7 @@ impl Hyperparameters {
             decay_every: decay.map(|decay| decay.every),
             decay_factor: decay.map(|decay| decay.factor),
             flip,
-            shuffle: if shuffle { Shuffle::ChaCha8 } else { Shuffle::None },
+            shuffle,
             start: origin.clone(),
         }
     }
@@ -89,7 +89,7 @@ impl Hyperparameters {
             epochs: self.epochs,
             batch_size: self.batch_size,
             seed: self.seed,
-            shuffle: self.shuffle == Shuffle::ChaCha8,
+            shuffle: self.shuffle,
             flip: self.flip,
         }
     }
@@ -130,6 +130,12 @@ impl Default for Hyperparameters {
 pub enum Shuffle {
     /// By the generator ChaCha8, seeded with the run's seed.
     ChaCha8,
+    /// As `order = rng.permutation(n)` in NumPy, with `rng = default_rng(seed)` after it has drawn the starting weights.
+    #[serde(rename = "numpy-permutation")]
+    NumpyPermutation,
+    /// As `rng.shuffle(order)` in NumPy, which shuffles the order of the epoch before; otherwise the same.
+    #[serde(rename = "numpy-shuffle")]
+    NumpyShuffle,
     /// Not at all: they stay in file order.
     None,
     /// Not recorded, as in models of earlier versions.
@@ -140,6 +146,8 @@ impl fmt::Display for Shuffle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ChaCha8 => "chacha8",
+            Self::NumpyPermutation => "numpy-permutation",
+            Self::NumpyShuffle => "numpy-shuffle",
             Self::None => "none",
             Self::Unknown => "unknown",
         })
@@ -150,7 +158,8 @@ impl FromStr for Shuffle {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let shuffle = [Self::ChaCha8, Self::None, Self::Unknown].into_iter().find(|s| s.to_string() == text);
+        let all = [Self::ChaCha8, Self::NumpyPermutation, Self::NumpyShuffle, Self::None, Self::Unknown];
+        let shuffle = all.into_iter().find(|s| s.to_string() == text);
         shuffle.ok_or_else(|| Error::invalid("shuffle", Self::EXPECTED, text))
     }
 }
@@ -161,17 +170,20 @@ impl FromStr for Shuffle {
 pub enum Origin {
     /// Drawn at random with the run's seed.
     Random,
+    /// Drawn as `0.01 * default_rng(seed).standard_normal((k, d))` in NumPy, with the run's seed.
+    Numpy,
     /// Read from a file; the SHA-256 of the parameters, in hexadecimal digits.
     File(String),
     /// Not recorded, as in models of earlier versions.
     Unknown,
 }
 
-/// `random`, or `file:` and the SHA-256.
+/// `random`, `numpy`, or `file:` and the SHA-256.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Random => f.write_str("random"),
+            Self::Numpy => f.write_str("numpy"),
             Self::File(sha256) => write!(f, "file:{sha256}"),
             Self::Unknown => f.write_str("unknown"),
         }
@@ -184,6 +196,7 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self> {
         match (text, text.strip_prefix("file:")) {
             ("random", _) => Ok(Self::Random),
+            ("numpy", _) => Ok(Self::Numpy),
             ("unknown", _) => Ok(Self::Unknown),
             (_, Some(sha256)) => Ok(Self::File(sha256.into())),
             _ => Err(Error::invalid("start", Self::EXPECTED, text)),
@@ -207,8 +220,8 @@ impl TryFrom<String> for Origin {
 
 cells! {
     Loss: "softmax or bce", number: false;
-    Shuffle: "chacha8 or none", number: false;
-    Origin: "random, or file: and a SHA-256", number: false;
+    Shuffle: "chacha8, numpy-permutation, numpy-shuffle or none", number: false;
+    Origin: "random, numpy, or file: and a SHA-256", number: false;
 }
 
 /// The hyperparameters that the members of a group share: those of the stream of mini-batches.
@@ -220,15 +233,16 @@ pub struct Schedule {
     pub batch_size: usize,
     /// Seed of the random start, the shuffling and the flips, each of which draws from a stream of its own.
     pub seed: u64,
-    /// True to shuffle the examples at each epoch; otherwise they stay in file order.
-    pub shuffle: bool,
+    /// Shuffling of the examples at each epoch; if it is unknown, they stay in file order.
+    pub shuffle: Shuffle,
     /// Probability that an image is mirrored left to right, drawn for each image and epoch.
     pub flip: f64,
 }
 
 impl Schedule {
     /// The report's protocol, with this project's default seed.
-    pub const REPORT: Schedule = Schedule { epochs: 40, batch_size: 100, seed: 42, shuffle: true, flip: 0.0 };
+    pub const REPORT: Schedule =
+        Schedule { epochs: 40, batch_size: 100, seed: 42, shuffle: Shuffle::ChaCha8, flip: 0.0 };
 
     /// Checks the schedule against a training split of `examples`.
     ///
@@ -289,7 +303,7 @@ mod tests {
         let setting = Setting::new(0.25, 0.5).unwrap().with_loss(Loss::Bce);
         for decay in [None, Some(Decay::new(20, 0.5).unwrap())] {
             let setting = setting.with_decay(decay);
-            for shuffle in [true, false] {
+            for shuffle in [Shuffle::ChaCha8, Shuffle::NumpyPermutation, Shuffle::NumpyShuffle, Shuffle::None] {
                 let schedule = Schedule { epochs: 3, batch_size: 7, seed: 1, shuffle, flip: 0.75 };
                 let all = Hyperparameters::new(setting, &schedule, &Origin::Random);
                 assert_eq!((all.setting().unwrap(), all.schedule()), (setting, schedule));
@@ -326,7 +340,7 @@ mod tests {
             assert_eq!(shuffle.to_string().parse::<Shuffle>().unwrap(), shuffle);
         }
         assert!("chacha12".parse::<Shuffle>().is_err());
-        for origin in [Origin::Random, Origin::File("0a".into()), Origin::Unknown] {
+        for origin in [Origin::Random, Origin::Numpy, Origin::File("0a".into()), Origin::Unknown] {
             assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
         }
         assert!("files".parse::<Origin>().is_err());

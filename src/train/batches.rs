@@ -1,22 +1,72 @@
-//! The stream of mini-batches: a function of seed and epoch alone, so that any epoch can be drawn without its
-//! predecessors.
+//! The stream of mini-batches: a function of seed and epoch alone. With this program's generator, any epoch can be drawn
+//! without its predecessors; NumPy's draws all epochs from one stream.
 
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::hyperparameters::Schedule;
+use super::numpy::Generator;
+use crate::dataset::cifar10::DIMS;
+use crate::hyperparameters::{Schedule, Shuffle};
 
 /// The order in which `epoch` (from 1) visits `examples` examples.
 pub fn epoch_order(schedule: &Schedule, epoch: usize, examples: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..examples).collect();
-    if schedule.shuffle {
-        let mut rng = ChaCha8Rng::seed_from_u64(schedule.seed);
-        // Stream 0 belongs to the random start.
-        rng.set_stream(epoch as u64);
-        order.shuffle(&mut rng);
+    Orders::new(schedule, examples).of(epoch)
+}
+
+/// The orders of the epochs of a training.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    schedule: Schedule,
+    examples: usize,
+    /// NumPy's generator, the number of orders that it has drawn, and the last of them; `None` before the first.
+    numpy: Option<(Generator, usize, Vec<usize>)>,
+}
+
+impl Orders {
+    /// The orders of `examples` examples.
+    pub fn new(schedule: &Schedule, examples: usize) -> Self {
+        Self { schedule: *schedule, examples, numpy: None }
     }
-    order
+
+    /// The order of `epoch`, from 1.
+    pub fn of(&mut self, epoch: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.examples).collect();
+        match self.schedule.shuffle {
+            Shuffle::ChaCha8 => {
+                let mut rng = ChaCha8Rng::seed_from_u64(self.schedule.seed);
+                // Stream 0 belongs to the random start.
+                rng.set_stream(epoch as u64);
+                order.shuffle(&mut rng);
+                order
+            }
+            Shuffle::NumpyPermutation | Shuffle::NumpyShuffle => self.numpy_order(epoch, order),
+            Shuffle::None | Shuffle::Unknown => order,
+        }
+    }
+
+    /// The order that a NumPy script draws for `epoch`; `sorted` is that of the file.
+    fn numpy_order(&mut self, epoch: usize, sorted: Vec<usize>) -> Vec<usize> {
+        let begin = || {
+            let mut generator = Generator::new(self.schedule.seed);
+            // A script draws the weights first.
+            for _ in 0..DIMS.classes * DIMS.features {
+                generator.standard_normal();
+            }
+            (generator, 0, sorted.clone())
+        };
+        let is_over = |(_, drawn, _): &(Generator, usize, Vec<usize>)| *drawn > epoch;
+        let (mut generator, mut drawn, mut order) = self.numpy.take().filter(|n| !is_over(n)).unwrap_or_else(begin);
+        while drawn < epoch {
+            if self.schedule.shuffle == Shuffle::NumpyPermutation {
+                order.clone_from(&sorted);
+            }
+            generator.shuffle(&mut order);
+            drawn += 1;
+        }
+        self.numpy = Some((generator, drawn, order.clone()));
+        order
+    }
 }
 
 /// True for each of `examples` examples, in file order, that is mirrored in `epoch` (from 1).
@@ -54,8 +104,28 @@ mod tests {
 
     #[test]
     fn without_shuffling_the_order_is_that_of_the_file() {
-        let schedule = Schedule { shuffle: false, ..Schedule::REPORT };
+        let schedule = Schedule { shuffle: Shuffle::None, ..Schedule::REPORT };
         assert_eq!(epoch_order(&schedule, 5, 4), [0, 1, 2, 3]);
+    }
+
+    const PERMUTATIONS: [[usize; 8]; 3] =
+        [[6, 4, 0, 5, 7, 1, 3, 2], [1, 7, 4, 0, 2, 3, 5, 6], [1, 7, 4, 2, 3, 6, 0, 5]];
+    const SHUFFLES: [[usize; 8]; 3] = [[6, 4, 0, 5, 7, 1, 3, 2], [4, 2, 7, 6, 0, 5, 1, 3], [2, 3, 0, 7, 6, 1, 4, 5]];
+
+    /// `rng = default_rng(7); rng.standard_normal((10, 3072))`, then `rng.permutation(8)` or `rng.shuffle(order)` three
+    /// times, in NumPy 2.4.6.
+    #[test]
+    fn the_orders_of_a_numpy_script_are_drawn_in_any_sequence() {
+        let expected = |shuffle| match shuffle {
+            Shuffle::NumpyPermutation => PERMUTATIONS,
+            _ => SHUFFLES,
+        };
+        for shuffle in [Shuffle::NumpyPermutation, Shuffle::NumpyShuffle] {
+            let mut orders = Orders::new(&Schedule { seed: 7, shuffle, ..Schedule::REPORT }, 8);
+            for epoch in [1, 2, 3, 3, 1, 3] {
+                assert_eq!(orders.of(epoch), expected(shuffle)[epoch - 1], "{shuffle}, {epoch}");
+            }
+        }
     }
 
     fn flipping(flip: f64) -> Schedule {
@@ -79,7 +149,7 @@ mod tests {
         let schedule = flipping(0.5);
         let flips = epoch_flips(&schedule, 3, 1000);
         // The flip of an image depends neither on batches and order nor on the length of the data set.
-        let other = Schedule { batch_size: 7, epochs: 9, shuffle: false, ..schedule };
+        let other = Schedule { batch_size: 7, epochs: 9, shuffle: Shuffle::None, ..schedule };
         assert_eq!(epoch_flips(&other, 3, 1000), flips);
         assert_eq!(epoch_flips(&schedule, 3, 2000)[..1000], flips);
         let seed = schedule.seed + 1;

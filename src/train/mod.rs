@@ -27,7 +27,7 @@ mod trainer;
 use std::fmt;
 use std::time::Duration;
 
-pub use batches::{epoch_flips, epoch_order};
+pub use batches::{Orders, epoch_flips, epoch_order};
 #[cfg(feature = "cli")]
 pub use runner::{Options, Trained, run};
 pub use snapshot::snapshot;

@@ -4,7 +4,7 @@
 //! Sources of the algorithms and constants: M. E. O'Neill's `seed_seq` with NumPy's changes (`SeedSequence` in
 //! `numpy/random/bit_generator.pyx`); her generator PCG XSL RR 128/64, here from the crate `rand_pcg`; the ziggurat of
 //! Marsaglia and Tsang (2000) with the 256 layers of `numpy/random/src/distributions/ziggurat_constants.h`, which
-//! `ziggurat.csv` lists; Lemire's bounded integers (2019). `tests/integration/numpy.rs` compares all of it with NumPy.
+//! `ziggurat.csv` lists; bounded integers by masks and rejection (`random_interval` in `distributions.c`). `tests/integration/numpy.rs` compares all of it with NumPy.
 
 use std::sync::LazyLock;
 
@@ -96,33 +96,23 @@ impl Generator {
         }
     }
 
-    /// An integer from 0 to `largest`, all equally probable.
+    /// An integer from 0 to `largest`, all equally probable: the lowest bits of draws until one is small enough.
     fn up_to(&mut self, largest: u32) -> u32 {
-        if largest == 0 {
-            return 0;
+        let mask = u32::MAX.checked_shr(largest.leading_zeros()).unwrap_or(0);
+        loop {
+            let number = self.next_u32() & mask;
+            if number <= largest {
+                return number;
+            }
         }
-        let count = u64::from(largest) + 1;
-        let mut product = u64::from(self.next_u32()) * count;
-        let threshold = (1 << 32) % count;
-        while u64::from(product as u32) < threshold {
-            product = u64::from(self.next_u32()) * count;
-        }
-        (product >> 32) as u32
     }
 
-    /// `shuffle(values)`, for at most 2³² values.
+    /// `shuffle(values)`, for at most 2³² values. `permutation(n)` does the same to the numbers from 0 to n − 1.
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for i in (1..values.len()).rev() {
             let j = self.up_to(u32::try_from(i).expect("at most 2³² values"));
             values.swap(i, j as usize);
         }
-    }
-
-    /// `permutation(length)`.
-    pub fn permutation(&mut self, length: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..length).collect();
-        self.shuffle(&mut order);
-        order
     }
 }
 
@@ -160,6 +150,7 @@ fn mix(x: u32, y: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::store;
 
     /// `g = numpy.random.default_rng(42); g.standard_normal(3), g.permutation(10), g.standard_normal()` in NumPy 2.4.6.
     #[test]
@@ -167,5 +158,40 @@ mod tests {
         let mut generator = Generator::new(42);
         let normals = [(); 3].map(|()| generator.standard_normal());
         assert_eq!(normals, [0.30471707975443135, -1.0399841062404955, 0.7504511958064572]);
+        let mut order: Vec<usize> = (0..10).collect();
+        generator.shuffle(&mut order);
+        assert_eq!(order, [6, 8, 4, 2, 9, 3, 0, 7, 1, 5]);
+        assert_eq!(generator.standard_normal(), 0.8793979748628286);
+    }
+
+    /// The SHA-256 of `g.standard_normal(100000).tobytes()` and of `g.permutation(100000).tobytes()`, little-endian, with
+    /// `g = numpy.random.default_rng(seed)` in NumPy 2.4.6.
+    #[test]
+    fn a_hundred_thousand_numbers_are_those_of_numpy() {
+        for (seed, normals, permutation) in [
+            (
+                0,
+                "8f486b451c3c9bd045aa3f6339cdf819f6c2bcccd8f64f9c514bbe5976527997",
+                "211c25680e44a61eb2df29e5a1591bc6a60cfb2988bb171f465bbd3ba6c34630",
+            ),
+            (
+                42,
+                "f3e73604df68fe20d537824522cc0fec55e7aecc7c099b47634bc5637f560254",
+                "43e2c9c33c614213c9cb585dfa49eb2cf6f7b2ba8cc5fa7e15c3da5a80ef0074",
+            ),
+            (
+                u64::MAX,
+                "942ba6bf0d7c12941459b7b8aad6212ab9100759ab7c984eca6b67966e74e18d",
+                "ed584ce6a9ef325646f733b442ad3ba39c481824df7c80645c46ef0e9d53c5b7",
+            ),
+        ] {
+            let mut generator = Generator::new(seed);
+            let drawn: Vec<u8> = (0..100_000).flat_map(|_| generator.standard_normal().to_le_bytes()).collect();
+            assert_eq!(store::sha256(&drawn[..]).unwrap(), normals, "{seed}");
+            let mut order: Vec<u64> = (0..100_000).collect();
+            generator.shuffle(&mut order);
+            let order: Vec<u8> = order.iter().flat_map(|i| i.to_le_bytes()).collect();
+            assert_eq!(store::sha256(&order[..]).unwrap(), permutation, "{seed}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
+use super::numpy::Generator;
 use crate::dataset::store;
 use crate::error::Result;
 use crate::files::npz::Npz;
@@ -29,6 +30,16 @@ impl Start {
     /// The report's start, drawn with `seed`: see [`random_start`].
     pub fn random(dims: Dims, seed: u64) -> Self {
         Self { parameters: random_start(dims, seed), origin: Origin::Random }
+    }
+
+    /// The start of a NumPy script: `W = 0.01 * default_rng(seed).standard_normal((k, d))`, b = 0.
+    pub fn numpy(dims: Dims, seed: u64) -> Self {
+        let mut generator = Generator::new(seed);
+        let mut parameters = Parameters::zeros(dims);
+        for weight in &mut parameters.weight {
+            *weight = (WEIGHT_STD * generator.standard_normal()) as f32;
+        }
+        Self { parameters, origin: Origin::Numpy }
     }
 
     /// A start with `parameters` from a file.

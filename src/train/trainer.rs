@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pulp::Arch;
 
-use super::{Data, Divergence, Epoch, Observer, Run, SplitScores, Timings, epoch_flips, epoch_order, snapshot};
+use super::{Data, Divergence, Epoch, Observer, Orders, Run, SplitScores, Timings, epoch_flips, snapshot};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::{Scores, evaluate_group};
@@ -83,6 +83,7 @@ pub struct Trainer<'a> {
     state: State,
     evaluates: bool,
     timings: Timings,
+    orders: Orders,
 }
 
 impl<'a> Trainer<'a> {
@@ -116,6 +117,7 @@ impl<'a> Trainer<'a> {
             state,
             evaluates: true,
             timings: Timings::default(),
+            orders: Orders::new(schedule, data.train.len()),
         })
     }
 
@@ -180,7 +182,7 @@ impl<'a> Trainer<'a> {
         let Data { train, normalizer, .. } = self.data;
         let epoch = self.state.epochs() + 1;
         let steps: Vec<_> = self.state.runs.iter().map(|run| Step::new(run.setting, epoch)).collect();
-        let order = epoch_order(&self.schedule, epoch, train.len());
+        let order = self.orders.of(epoch);
         let flips = epoch_flips(&self.schedule, epoch, train.len());
         let batches = order.chunks(self.schedule.batch_size);
         let total = batches.len();

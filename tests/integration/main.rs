@@ -23,6 +23,7 @@ mod kill;
 #[cfg(feature = "autograd-check")]
 mod libtorch;
 mod numbers;
+mod numpy;
 mod predict;
 mod referee;
 mod replicate;

@@ -594,7 +594,7 @@ fn a_problem_at_a_model_has_its_parameters() {
 }
 
 /// A Python with NumPy, to run examples/gradients.py.
-fn python_with_numpy() -> Option<&'static str> {
+pub fn python_with_numpy() -> Option<&'static str> {
     let has_numpy = |python: &&str| {
         let run = Command::new(python).args(["-c", "import numpy"]).output();
         run.is_ok_and(|output| output.status.success())

@@ -221,7 +221,7 @@ fn another_seed_gives_other_numbers() {
 fn the_last_smaller_batch_is_trained_on() {
     // 1,000 images: batches of 999 leave one for the second. If it were dropped, only 999 images would have been seen.
     let sample = Sample::load();
-    let schedule = Schedule { epochs: 1, batch_size: 999, shuffle: false, ..SCHEDULE };
+    let schedule = Schedule { epochs: 1, batch_size: 999, shuffle: Shuffle::None, ..SCHEDULE };
     let setting = [Setting::new(0.0, 0.01).unwrap()];
     let start = random_start(sample.splits.train.dims(), 0);
 
@@ -289,7 +289,7 @@ fn a_start_from_numpy_is_replayed_to_four_decimals_of_every_stable_loss() {
     )
     .unwrap();
     let sample = Sample::load();
-    let schedule = Schedule { epochs: 5, batch_size: 96, shuffle: false, ..SCHEDULE };
+    let schedule = Schedule { epochs: 5, batch_size: 96, shuffle: Shuffle::None, ..SCHEDULE };
     let runs = sample.train(&Setting::REPORT[1..], &schedule, &start);
     let mut expected = ::csv::Reader::from_path(format!("{NUMPY}/losses.csv")).unwrap();
     let mut compared = 0;
@@ -618,7 +618,7 @@ fn only_the_reports_protocol_is_compared_with_its_accuracy() {
     let random = Start::random(dims, Schedule::REPORT.seed);
     assert_eq!(reported(Schedule::REPORT, &random, &names), (Some(0.394), true));
     for schedule in [
-        Schedule { shuffle: false, ..Schedule::REPORT },
+        Schedule { shuffle: Shuffle::None, ..Schedule::REPORT },
         Schedule { flip: 0.5, ..Schedule::REPORT },
         Schedule { epochs: 2, ..Schedule::REPORT },
     ] {
