@@ -66,7 +66,7 @@ fn submissions_are_read_and_judged_or_refused() {
 
 #[test]
 fn answers_are_graded_or_refused() {
-    hold("answers", 10_000, || altered(vec![seeds::answers()]), proportional(40, MIB), targets::answers);
+    hold("answers", 2_000, || altered(vec![seeds::answers()]), proportional(40, MIB), targets::answers);
 }
 
 #[test]

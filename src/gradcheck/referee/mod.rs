@@ -214,7 +214,7 @@ impl<'a> Referee<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`](crate::Error::NonFinite) if one of them overflows.
+    /// [`Error::NonFinite`] if one of them overflows.
     pub fn new(exercise: &'a Exercise, tolerance: Tolerance) -> Result<Self> {
         let parts = Parts::new(exercise);
         let right = reference::derivatives_at(exercise.parameters(), exercise.batch(), exercise.lambda(), Terms::Both);
@@ -252,7 +252,7 @@ impl<'a> Referee<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) if a quantity does not have the shape of the exercise's.
+    /// [`Error::Shape`] if a quantity does not have the shape of the exercise's.
     pub fn judge(&self, submission: &Submission) -> Result<Vec<Finding>> {
         let Dims { features, classes } = self.exercise().dims();
         for Answer { quantity, values, .. } in submission {
