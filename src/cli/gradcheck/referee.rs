@@ -257,6 +257,11 @@ fn print_finding(finding: &Finding, exercise: &Exercise) {
         let location = table::location(finding, exercise).text(exercise.is_of_images());
         show!("    worst{location}:\n      yours {:.9e}, right {:.9e}", worst.hand, worst.other);
     }
+    print_explanations(finding);
+}
+
+/// The mistakes that explain a difference, what they leave, and where that lies.
+fn print_explanations(finding: &Finding) {
     for (i, explanation) in finding.explanations.iter().enumerate() {
         for (j, Diagnosis { mistake, fix }) in explanation.iter().enumerate() {
             let start = match (i, j) {

@@ -20,6 +20,20 @@ impl Probabilities {
     const ALL: [Self; 6] =
         [Self::Right, Self::OverExamples, Self::WithoutBias, Self::OfTheOtherLoss, Self::Exponentials, Self::Logits];
 
+    fn name(self, softmax: bool) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::OverExamples if softmax => "softmax over the examples instead of the classes",
+            Self::OverExamples => "softmax over the examples instead of sigmoids",
+            Self::WithoutBias => "the bias is missing from the logits",
+            Self::OfTheOtherLoss if softmax => "sigmoids instead of a softmax",
+            Self::OfTheOtherLoss => "softmax instead of sigmoids",
+            Self::Exponentials => "exp(logits) instead of probabilities: their denominator is missing",
+            Self::Logits if softmax => "logits instead of probabilities: the softmax is missing",
+            Self::Logits => "logits instead of probabilities: the sigmoid is missing",
+        }
+    }
+
     /// All that can be made in `exercise`, the right ones first.
     pub(super) fn all(exercise: &Exercise) -> impl Iterator<Item = Self> {
         let has_bias = exercise.layout() != Layout::Cs231n;
@@ -36,6 +50,15 @@ pub(super) enum Labels {
 }
 
 impl Labels {
+    fn name(self, classes: usize) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Lower if classes == 2 => "labels off by one: each is taken for the other class",
+            Self::Lower => "labels off by one: each is taken for the next lower class",
+            Self::Higher => "labels off by one: each is taken for the next higher class",
+        }
+    }
+
     /// All that differ from one another for `classes` classes.
     pub(super) fn all(classes: usize) -> &'static [Self] {
         match classes {
@@ -57,6 +80,16 @@ pub(super) enum Features {
 }
 
 impl Features {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Reshaped => "x reshaped instead of transposed: its numbers in the wrong order",
+            Self::Interleaved => "pixels in the order row, column, channel",
+            Self::ChannelsReversed => "channels in the order blue, green, red",
+            Self::RowsAndColumnsSwapped => "rows and columns of the images are swapped",
+        }
+    }
+
     pub(super) fn wrong(of_images: bool) -> &'static [Self] {
         use Features::*;
         if of_images { &[Reshaped, Interleaved, ChannelsReversed, RowsAndColumnsSwapped] } else { &[Reshaped] }
@@ -191,35 +224,11 @@ impl Mistake {
 
     /// The mistake in words.
     pub(super) fn name(&self, exercise: &Exercise) -> String {
-        let softmax = exercise.loss() == Loss::Softmax;
         let text = match self {
             Self::Factor(term, factor) => return factor.name(*term, exercise),
-            Self::Probabilities(Probabilities::Right)
-            | Self::Labels(Labels::Right)
-            | Self::Features(Features::Right) => "none",
-            Self::Probabilities(Probabilities::OverExamples) if softmax => {
-                "softmax over the examples instead of the classes"
-            }
-            Self::Probabilities(Probabilities::OverExamples) => "softmax over the examples instead of sigmoids",
-            Self::Probabilities(Probabilities::WithoutBias) => "the bias is missing from the logits",
-            Self::Probabilities(Probabilities::OfTheOtherLoss) if softmax => "sigmoids instead of a softmax",
-            Self::Probabilities(Probabilities::OfTheOtherLoss) => "softmax instead of sigmoids",
-            Self::Probabilities(Probabilities::Exponentials) => {
-                "exp(logits) instead of probabilities: their denominator is missing"
-            }
-            Self::Probabilities(Probabilities::Logits) if softmax => {
-                "logits instead of probabilities: the softmax is missing"
-            }
-            Self::Probabilities(Probabilities::Logits) => "logits instead of probabilities: the sigmoid is missing",
-            Self::Labels(Labels::Lower) if exercise.dims().classes == 2 => {
-                "labels off by one: each is taken for the other class"
-            }
-            Self::Labels(Labels::Lower) => "labels off by one: each is taken for the next lower class",
-            Self::Labels(Labels::Higher) => "labels off by one: each is taken for the next higher class",
-            Self::Features(Features::Reshaped) => "x reshaped instead of transposed: its numbers in the wrong order",
-            Self::Features(Features::Interleaved) => "pixels in the order row, column, channel",
-            Self::Features(Features::ChannelsReversed) => "channels in the order blue, green, red",
-            Self::Features(Features::RowsAndColumnsSwapped) => "rows and columns of the images are swapped",
+            Self::Probabilities(kind) => kind.name(exercise.loss() == Loss::Softmax),
+            Self::Labels(kind) => kind.name(exercise.dims().classes),
+            Self::Features(kind) => kind.name(),
             Self::Onehot(Onehot::NotSubtracted) => "the onehot labels are not subtracted from the probabilities",
             Self::Onehot(Onehot::Added) => "the onehot labels are added to the probabilities",
             Self::Onehot(Onehot::Alone) => "the probabilities are missing: only the onehot labels are used",

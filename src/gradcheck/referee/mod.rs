@@ -10,6 +10,7 @@ mod explain;
 mod factor;
 mod few;
 pub mod files;
+mod finding;
 mod fit;
 mod linear;
 mod mistake;
@@ -21,10 +22,11 @@ pub mod table;
 mod tests;
 
 pub use exercise::{Exercise, Layout, with_all_classes};
+pub use finding::{Answer, Diagnosis, Finding, Hidden, Quantity, Submission, Tolerance, Verdict};
 pub use remainder::Remainder;
 
 use crate::error::{Error, Result};
-use crate::gradcheck::{Comparison, Derivatives, EPS, TOLERANCE, Terms, reference};
+use crate::gradcheck::{Comparison, Derivatives, Terms, reference};
 use crate::network::Parameters;
 use crate::shape::{Dims, check_shape};
 use crate::train::random_start;
@@ -32,163 +34,6 @@ use explain::{Explanation, Submitted};
 use linear::{distance, largest};
 use mistake::{Mistake, known};
 use recipe::Parts;
-
-/// A quantity that can be submitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
-    /// The gradient of the cost with respect to `weight`.
-    Weight,
-    /// The gradient of the cost with respect to `bias`.
-    Bias,
-    /// The mean loss.
-    Loss,
-    /// loss + λ · Σ weight².
-    Cost,
-}
-
-impl Quantity {
-    /// All quantities, in the order in which they are reported.
-    pub const ALL: [Quantity; 4] = [Quantity::Weight, Quantity::Bias, Quantity::Loss, Quantity::Cost];
-
-    /// Name of the array in a submission.
-    pub fn name(self) -> &'static str {
-        match self {
-            Quantity::Weight => "grad_W",
-            Quantity::Bias => "grad_b",
-            Quantity::Loss => "loss",
-            Quantity::Cost => "cost",
-        }
-    }
-
-    /// Its elements, row-major: (k,d), (k) or a single number.
-    pub fn of(self, derivatives: &Derivatives) -> &[f64] {
-        match self {
-            Quantity::Weight => &derivatives.dweight,
-            Quantity::Bias => &derivatives.dbias,
-            Quantity::Loss => std::slice::from_ref(&derivatives.loss),
-            Quantity::Cost => std::slice::from_ref(&derivatives.cost),
-        }
-    }
-}
-
-/// A quantity that was computed elsewhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The quantity.
-    pub quantity: Quantity,
-    /// Its elements, row-major, in the shape of [`Quantity::of`].
-    pub values: Vec<f64>,
-    /// True if they were `float32`.
-    pub is_f32: bool,
-}
-
-/// The solution of an exercise: the quantities that were submitted.
-pub type Submission = Vec<Answer>;
-
-/// The limits within which two values agree.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tolerance {
-    /// The largest absolute or relative difference that agrees.
-    pub tolerance: f64,
-    /// ε in the relative difference |a − b| / max(ε, |a| + |b|).
-    pub eps: f64,
-}
-
-impl Default for Tolerance {
-    fn default() -> Self {
-        Self { tolerance: TOLERANCE, eps: EPS }
-    }
-}
-
-impl Tolerance {
-    fn compare(self, hand: &[f64], other: &[f64]) -> Comparison {
-        let pairs = hand.iter().zip(other).enumerate().map(|(i, (&a, &b))| (i, a, b));
-        Comparison::with_eps(pairs, self.tolerance, self.eps)
-    }
-
-    /// True if something was compared and every absolute difference, or every relative one, is small enough. NaN never is.
-    fn agrees(self, comparison: &Comparison) -> bool {
-        comparison.elements > 0
-            && (comparison.max_absolute <= self.tolerance || comparison.max_relative <= self.tolerance)
-    }
-}
-
-/// The judgement of a quantity or of a submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// It agrees, and a mistake would have been seen.
-    Agrees,
-    /// It agrees, but so would the result of a mistake.
-    CannotTell,
-    /// It differs.
-    Differs,
-}
-
-impl Verdict {
-    /// Its name in tables and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Agrees => "agrees",
-            Verdict::CannotTell => "cannot_tell",
-            Verdict::Differs => "differs",
-        }
-    }
-
-    /// Its name for readers.
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Verdict::Agrees => "agrees",
-            Verdict::CannotTell => "can't be told",
-            Verdict::Differs => "DIFFERS",
-        }
-    }
-
-    /// The worst of `verdicts`.
-    pub fn of(verdicts: impl IntoIterator<Item = Self>) -> Self {
-        verdicts.into_iter().max().unwrap_or(Verdict::CannotTell)
-    }
-}
-
-/// A mistake that explains a difference.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Diagnosis {
-    /// The mistake.
-    pub mistake: String,
-    /// The correction.
-    pub fix: String,
-}
-
-/// Known mistakes that a quantity which agrees could still contain.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hidden {
-    /// The mistakes, likelier ones first.
-    pub mistakes: Vec<String>,
-    /// The largest change that one of them would make.
-    pub trace: f64,
-    /// The option with which an exported problem shows them.
-    pub advice: String,
-}
-
-/// The result for one quantity.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// The quantity.
-    pub quantity: Quantity,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The submission (`hand`) compared with the `f64` reference (`other`).
-    pub comparison: Comparison,
-    /// The explanations of a difference: all mistakes of one explain it together. Several are equally simple.
-    pub explanations: Vec<Vec<Diagnosis>>,
-    /// The largest difference that the first explanation leaves.
-    pub left: Option<f64>,
-    /// Where the difference lies that is not explained.
-    pub remainder: Option<Remainder>,
-    /// The mistakes that could hide, if it can't be told.
-    pub hidden: Option<Hidden>,
-    /// True if the difference is as small as the rounding errors of `f32`, and as widespread.
-    pub is_rounding: bool,
-}
 
 /// The largest difference, relative to the largest value, that `f32` rounding may explain.
 const ROUNDING: f64 = 1e-5;

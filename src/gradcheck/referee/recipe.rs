@@ -208,6 +208,29 @@ struct Recipe<'a> {
 }
 
 impl<'a> Recipe<'a> {
+    /// Without a mistake.
+    const RIGHT: Self = Self {
+        probabilities: Probabilities::Right,
+        labels: Labels::Right,
+        features: Features::Right,
+        weights: None,
+        data: 1.0,
+        p: 1.0,
+        t: 1.0,
+        penalty: 1.0,
+        absolute_values: false,
+        not_squared: false,
+        invented: None,
+        bias: 1.0,
+        bias_penalty: 0.0,
+        bias_collapsed: false,
+        updated: None,
+        bias_unpenalised: false,
+        ln_base: 1.0,
+        penalty_in_loss: false,
+        order: None,
+    };
+
     /// Turns a gradient into updated `parameters`, if that is the mistake.
     fn update(&self, gradient: &mut [f64], parameters: &[f64]) {
         if let Some(eta) = self.updated {
@@ -226,27 +249,7 @@ impl<'a> Recipe<'a> {
     }
 
     fn of(mistakes: &'a [Mistake]) -> Self {
-        let mut recipe = Self {
-            probabilities: Probabilities::Right,
-            labels: Labels::Right,
-            features: Features::Right,
-            weights: None,
-            data: 1.0,
-            p: 1.0,
-            t: 1.0,
-            penalty: 1.0,
-            absolute_values: false,
-            not_squared: false,
-            invented: None,
-            bias: 1.0,
-            bias_penalty: 0.0,
-            bias_collapsed: false,
-            updated: None,
-            bias_unpenalised: false,
-            ln_base: 1.0,
-            penalty_in_loss: false,
-            order: None,
-        };
+        let mut recipe = Self::RIGHT;
         let mut every = 1.0;
         for mistake in mistakes {
             match mistake {
