@@ -220,3 +220,56 @@ fn parts_of_the_batch_are_found() {
         }
     }
 }
+
+#[test]
+fn a_factor_without_a_reason_is_reported_as_a_number() {
+    let exercise = exercise(0.1);
+    let names = |change: &dyn Fn(&mut Derivatives)| -> Vec<String> {
+        let finding = findings(&exercise, change)[0].clone();
+        assert_eq!(finding.explanations.len(), 1, "{finding:?}");
+        finding.explanations[0].iter().map(|d| d.mistake.clone()).collect()
+    };
+    let weight = exercise.parameters().weight.clone();
+    assert_eq!(
+        names(&|d| d.dweight.iter_mut().for_each(|g| *g *= -0.37)),
+        ["every term, also the penalty, × -0.37, a factor without a known reason"]
+    );
+    // 3.7 · 2λ W instead of 2λ W.
+    assert_eq!(
+        names(&|d| d.dweight.iter_mut().zip(&weight).for_each(|(g, w)| *g += 0.2 * 2.7 * w)),
+        ["penalty × 3.7, a factor without a known reason"]
+    );
+    assert_eq!(
+        names(&|d| d.dweight.iter_mut().for_each(|g| *g *= 1.0001)),
+        ["every term, also the penalty, × 1.0001, a factor without a known reason"]
+    );
+}
+
+#[test]
+fn updated_parameters_are_recognised_also_with_a_second_mistake() {
+    let exercise = exercise(0.1);
+    let weight = exercise.parameters().weight.clone();
+    for (penalty, words) in [(1.0, None), (0.0, Some("missing penalty")), (0.5, Some("λ instead of 2λ"))] {
+        let updated = |d: &mut Derivatives| {
+            for (g, w) in d.dweight.iter_mut().zip(&weight) {
+                *g = w - 0.03 * (*g + (penalty - 1.0) * 0.2 * w);
+            }
+        };
+        let finding = findings(&exercise, updated)[0].clone();
+        let names: Vec<&str> = finding.explanations[0].iter().map(|d| &d.mistake[..]).collect();
+        assert_eq!(names[0], "the parameters after an update with learning rate 0.03, not their gradient");
+        assert_eq!(names.get(1).is_some(), words.is_some(), "{names:?}");
+        assert!(words.is_none_or(|words| names[1].contains(words)), "{names:?}");
+    }
+}
+
+#[test]
+fn a_cost_is_not_blamed_for_its_loss() {
+    let exercise = exercise(0.1);
+    let found = findings(&exercise, |d| (d.loss, d.cost) = (d.loss + 0.123, d.cost + 0.123));
+    assert!(found[2].explanations.is_empty() && found[3].explanations.is_empty(), "{found:?}");
+    assert_eq!(found[3].remainder.as_ref().unwrap().place, "the loss in it");
+    let penalty = exercise.parameters().penalty();
+    let found = findings(&exercise, |d| (d.loss, d.cost) = (d.loss + 0.123, d.loss + 0.123 + 0.5 * 0.1 * penalty));
+    assert!(found[3].explanations[0][0].mistake.contains("λ instead of 2λ"), "{found:?}");
+}
