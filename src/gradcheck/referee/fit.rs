@@ -123,8 +123,9 @@ impl Fit {
     /// Parameters after an update: W − η (D + 2λ q W) has the factor −η for D, and 1 − 2λ η q = 2 · ½ (1 − 2λ η q) for W.
     fn updated(&self, exercise: &Exercise, of_penalty: &[Option<Factor>]) -> Vec<Explanation> {
         let eta = -self.factors[0];
-        let is_near_one = (self.factors[2] - 0.5).abs() < 0.25;
-        if !is_near_one || !self.is(1, eta) {
+        // With a learning rate of 1, W + D would be an update; it is a penalty without λ.
+        let is_update = (self.factors[2] - 0.5).abs() < 0.25 && eta.abs() <= 0.5;
+        if !is_update || !self.is(1, eta) {
             return Vec::new();
         }
         if self.is(0, 0.0) && self.is(2, 0.5) {
