@@ -70,13 +70,14 @@ fn both_backward_passes_agree_with_every_oracle_on_every_parameter_of_small_prob
         for loss in Loss::ALL {
             let problem = Problem::random(Dims { features, classes }, n, 7).with_loss(loss);
             let checks = check(&problem, "small", &[KERNELS, PASSES], &LAMBDAS, EVERY_WEIGHT, 1);
-            // 2 implementations, 5 parts of the cost, weight and bias for each; in f64, the loss once and the cost twice.
+            // 2 implementations, 5 parts of the cost, weight and bias for each; in f64, the loss once and the cost twice; and
+            // for each part, 8 slopes of Taylor's remainder.
             let doubles = ORACLES.iter().filter(|o| o.contains("f64")).count();
-            assert_eq!(checks.len(), 2 * (5 * ORACLES.len() * 2 + 3 * doubles));
+            assert_eq!(checks.len(), 2 * (5 * ORACLES.len() * 2 + 3 * doubles + 5));
             assert_eq!(failed(&checks), Vec::<&GradcheckRow>::new());
             let compared: usize = checks.iter().map(|c| c.elements).sum();
             let parameters = classes * (features + 1);
-            assert_eq!(compared, 2 * (5 * ORACLES.len() * parameters + 3 * doubles));
+            assert_eq!(compared, 2 * (5 * ORACLES.len() * parameters + 3 * doubles + 5 * 8));
         }
     }
 }
@@ -254,7 +255,9 @@ fn a_mistake_in_the_penalty_leaves_the_data_term_passing() {
         &|problem, lambda| lambda_instead_of_2_lambda(problem, lambda, kernels(problem, lambda)),
         EVERY_WEIGHT,
     );
-    assert!(failed(&checks).iter().all(|c| c.terms != "data" && c.quantity == "weight"));
+    let failed = failed(&checks);
+    assert!(failed.iter().all(|c| c.terms != "data" && ["weight", "slope"].contains(&&c.quantity[..])));
+    assert!(failed.iter().any(|c| c.quantity == "slope"));
 }
 
 #[test]
