@@ -38,7 +38,7 @@
 //! let batch: Vec<usize> = (0..100).collect();
 //! let trained = runs[0].parameters.clone();
 //! let problem = Problem::from_images(&splits.train, &normalizer, &batch, trained)?;
-//! let checks = check(&problem, "the first batch", &[KERNELS], &[0.1], None);
+//! let checks = check(&problem, "the first batch", &[KERNELS], &[0.1], None, 1);
 //! assert!(checks.iter().all(|check| check.passed()));
 //! # Ok::<(), onelayer::Error>(())
 //! ```
@@ -47,8 +47,8 @@
 //!
 //! | feature | adds | packages compiled |
 //! |---|---|---|
-//! | none (`default-features = false`) | data sets, training, evaluation, gradient checks | 67 |
-//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 119 |
+//! | none (`default-features = false`) | data sets, training, evaluation, gradient checks | 68 |
+//! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 120 |
 //! | `autograd-check` | PyTorch's autograd as another reference, in [`gradcheck`]; needs libtorch | |
 
 pub mod dataset;
