@@ -8,7 +8,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::index;
 use rayon::prelude::*;
 
-use super::reference::{self, Parameters64};
+use super::reference::{self, Batch, Parameters64};
 use super::{Comparison, Derivatives, Problem, TOLERANCE, Terms};
 use crate::network::Parameters;
 
@@ -43,9 +43,10 @@ impl Slopes {
         let mut rng = ChaCha8Rng::seed_from_u64(sample.seed);
         let mut chosen = index::sample(&mut rng, weight.len(), sample.weights.min(weight.len())).into_vec();
         chosen.sort_unstable();
+        let at = Parameters64::of(problem);
         Self {
-            weight: slopes(problem, chosen, |parameters, i| &mut parameters.weight[i]),
-            bias: slopes(problem, (0..bias.len()).collect(), |parameters, i| &mut parameters.bias[i]),
+            weight: slopes(&at, problem.batch(), chosen, |parameters, i| &mut parameters.weight[i]),
+            bias: slopes(&at, problem.batch(), (0..bias.len()).collect(), |parameters, i| &mut parameters.bias[i]),
         }
     }
 
@@ -66,8 +67,22 @@ impl Slopes {
     }
 }
 
-fn slopes(
-    problem: &Problem,
+/// Central differences of loss + `lambda` · Σ weight² with respect to every `weight` (k,d) and `bias` (k).
+pub(super) fn central_differences<T: Copy + Into<f64> + Sync>(
+    parameters: &Parameters64,
+    batch: Batch<T>,
+    lambda: f64,
+) -> (Vec<f64>, Vec<f64>) {
+    let of_cost = |slopes: Vec<Slope>| slopes.iter().map(|slope| slope.loss + lambda * slope.penalty).collect();
+    let all = |values: &[f64]| (0..values.len()).collect();
+    let weight = slopes(parameters, batch, all(&parameters.weight), |parameters, i| &mut parameters.weight[i]);
+    let bias = slopes(parameters, batch, all(&parameters.bias), |parameters, i| &mut parameters.bias[i]);
+    (of_cost(weight), of_cost(bias))
+}
+
+fn slopes<T: Copy + Into<f64> + Sync>(
+    parameters: &Parameters64,
+    batch: Batch<T>,
     indices: Vec<usize>,
     element: impl Fn(&mut Parameters64, usize) -> &mut f64 + Sync,
 ) -> Vec<Slope> {
@@ -76,7 +91,7 @@ fn slopes(
         let h = f64::EPSILON.cbrt() * theta.abs().max(1.0);
         let mut at = |value: f64| {
             *element(parameters, index) = value;
-            (reference::loss(parameters, problem.batch()), parameters.penalty())
+            (reference::loss(parameters, batch), parameters.penalty())
         };
         let (above, below) = (at(theta + h), at(theta - h));
         *element(parameters, index) = theta;
@@ -84,5 +99,5 @@ fn slopes(
         let step = (theta + h) - (theta - h);
         Slope { index, loss: (above.0 - below.0) / step, penalty: (above.1 - below.1) / step }
     };
-    indices.into_par_iter().map_init(|| Parameters64::of(problem), slope).collect()
+    indices.into_par_iter().map_init(|| parameters.clone(), slope).collect()
 }

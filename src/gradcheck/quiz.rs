@@ -11,9 +11,10 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+use super::finite_differences::central_differences;
 use super::referee::files::{problem_with_gradients, read_problem, read_submission};
 use super::referee::{Exercise, Layout, Quantity};
-use super::{Derivatives, EPS, TOLERANCE, Terms, reference};
+use super::{Comparison, Derivatives, TOLERANCE, Terms, reference};
 use crate::error::{Error, Result};
 
 /// Changes the gradients of an exercise; the generator chooses the elements.
@@ -88,52 +89,31 @@ pub fn files(exercise: &Exercise, seed: u64) -> Result<Vec<(String, Vec<u8>)>> {
     let mut order: Vec<usize> = (0..CASES.len()).collect();
     order.shuffle(&mut rng);
     let right = reference::derivatives_at(exercise.parameters(), exercise.batch(), exercise.lambda(), Terms::Both);
-    let numeric = central_differences(exercise);
+    let numeric = central_differences(exercise.parameters(), exercise.batch(), exercise.lambda());
+    let has_bias = exercise.layout() != Layout::Cs231n;
     let file = |(i, &chosen): (usize, &usize)| {
         let mut given = right.clone();
         CASES[chosen](exercise, &mut given, &mut rng);
+        let name = format!("case_{:02}.npz", i + 1);
         let mut gradients =
             vec![("grad_W", Quantity::Weight, &given.dweight[..]), ("numeric_W", Quantity::Weight, &numeric.0)];
-        if exercise.layout() != Layout::Cs231n {
+        if has_bias {
             gradients.push(("grad_b", Quantity::Bias, &given.dbias));
             gradients.push(("numeric_b", Quantity::Bias, &numeric.1));
         }
-        Ok((format!("case_{:02}.npz", i + 1), problem_with_gradients(exercise, &gradients)?))
-    };
-    let files = order.iter().enumerate().map(file).collect::<Result<Vec<_>>>()?;
-    for (file, &chosen) in files.iter().zip(&order) {
-        let (case, is_right) = (case(file)?, chosen < RIGHT);
+        let content = problem_with_gradients(exercise, &gradients)?;
+        let mut arrays = vec![(given.dweight, right.dweight.clone())];
+        if has_bias {
+            arrays.push((given.dbias, right.dbias.clone()));
+        }
+        let (case, is_right) = (Case { name, arrays }, chosen < RIGHT);
         if case.is_right() != is_right || (case.largest(largest_relative) <= TOLERANCE) != is_right {
             let expected = "one in which every planted mistake shows, such as that of the start with λ = 0.1";
             return Err(Error::invalid("problem of the quiz", expected, exercise.describe()));
         }
-    }
-    Ok(files)
-}
-
-fn largest_relative(given: &[f64], right: &[f64]) -> f64 {
-    let relative = |(a, b): (&f64, &f64)| (a - b).abs() / (a.abs() + b.abs()).max(EPS);
-    given.iter().zip(right).map(relative).fold(0.0, |m, d| if d >= m || d.is_nan() { d } else { m })
-}
-
-/// Central differences of the cost with respect to `weight` (k,d) and `bias` (k).
-fn central_differences(exercise: &Exercise) -> (Vec<f64>, Vec<f64>) {
-    let mut parameters = exercise.parameters().clone();
-    let h = f64::EPSILON.cbrt();
-    let weights = parameters.weight.len();
-    let mut slope = |i: usize| {
-        let mut at = |step: f64| {
-            let (weight, bias) = (&mut parameters.weight, &mut parameters.bias);
-            let element = if i < weights { &mut weight[i] } else { &mut bias[i - weights] };
-            *element += step;
-            reference::loss(&parameters, exercise.batch()) + exercise.lambda() * parameters.penalty()
-        };
-        let difference = at(h) - at(-2.0 * h);
-        at(h);
-        difference / (2.0 * h)
+        Ok((case.name, content))
     };
-    let weight = (0..weights).map(&mut slope).collect();
-    (weight, (weights..weights + exercise.parameters().bias.len()).map(slope).collect())
+    order.iter().enumerate().map(file).collect()
 }
 
 /// A case of a quiz: the gradients to be checked, each with the right one.
@@ -158,7 +138,11 @@ impl Case {
 }
 
 fn largest(given: &[f64], right: &[f64]) -> f64 {
-    given.iter().zip(right).map(|(a, b)| (a - b).abs()).fold(0.0, |m, d| if d >= m || d.is_nan() { d } else { m })
+    Comparison::of_arrays(given, right, TOLERANCE).max_absolute
+}
+
+fn largest_relative(given: &[f64], right: &[f64]) -> f64 {
+    Comparison::of_arrays(given, right, TOLERANCE).max_relative
 }
 
 fn mean(given: &[f64], right: &[f64]) -> f64 {
@@ -187,34 +171,35 @@ struct Kind {
     statistic: fn(&[f64], &[f64]) -> f64,
 }
 
-const RELATIVE: &str = "takes the mean of the relative differences";
-
-const KINDS: &[Kind] = &[
-    Kind {
+/// The kinds of check; of those in a group, which differ little, the first that fits is named.
+const KINDS: &[&[Kind]] = &[
+    &[Kind {
         name: "takes the largest difference, with too large a tolerance",
         reason: "a small mistake, such as a factor of 1.0001, is smaller than it; in f64, 1e-6 is a tolerance that right gradients meet",
         statistic: largest,
-    },
-    Kind {
+    }],
+    &[Kind {
         name: "takes the absolute value of the sum of the differences",
         reason: "differences of opposite sign cancel: take the absolute value of each, then the largest",
         statistic: sum,
-    },
-    Kind {
+    }],
+    &[Kind {
         name: "takes the largest difference without its absolute value",
         reason: "a gradient that is too small everywhere passes: take the absolute value of each difference first",
         statistic: signed,
-    },
-    Kind {
-        name: "takes the mean of the differences",
-        reason: "one wrong element among many hardly changes a mean: take the largest difference",
-        statistic: mean,
-    },
-    Kind {
-        name: RELATIVE,
-        reason: "a factor of 3 has a relative difference of 0.5 everywhere, and one wrong element hardly changes a mean: take the largest difference, with a tolerance such as 1e-6",
-        statistic: mean_relative,
-    },
+    }],
+    &[
+        Kind {
+            name: "takes the mean of the differences",
+            reason: "one wrong element among many hardly changes a mean: take the largest difference",
+            statistic: mean,
+        },
+        Kind {
+            name: "takes the mean of the relative differences",
+            reason: "a factor of 3 has a relative difference of 0.5 everywhere, and one wrong element hardly changes a mean: take the largest difference, with a tolerance such as 1e-6",
+            statistic: mean_relative,
+        },
+    ],
 ];
 
 /// The grade of a checker.
@@ -337,17 +322,15 @@ fn explanations(cases: &[Case], answers: &[bool]) -> Vec<String> {
         return explanations;
     }
     let start = explanations.len();
-    for Kind { name, reason, statistic } in KINDS {
+    // A check of a kind accepts what is below its threshold.
+    let fits = |kind: &&Kind| {
         let of = |wanted: bool| {
-            finite().filter(move |(_, right)| **right == wanted).map(|(case, _)| case.largest(statistic))
+            finite().filter(move |(_, right)| **right == wanted).map(|(case, _)| case.largest(kind.statistic))
         };
-        let accepted = of(true).fold(0.0, f64::max);
-        let refused = of(false).fold(f64::INFINITY, f64::min);
-        // The two means differ only where one of them fits.
-        let is_covered = *name == RELATIVE && explanations[start..].iter().any(|e| e.contains("the mean"));
-        if accepted < refused && !is_covered {
-            explanations.push(format!("your answers are those of a check that {name}: {reason}"));
-        }
+        of(true).fold(0.0, f64::max) < of(false).fold(f64::INFINITY, f64::min)
+    };
+    for Kind { name, reason, .. } in KINDS.iter().filter_map(|group| group.iter().find(fits)) {
+        explanations.push(format!("your answers are those of a check that {name}: {reason}"));
     }
     if explanations.len() == start {
         explanations.push("your answers are those of no kind of check that this program knows".into());

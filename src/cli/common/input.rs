@@ -1,6 +1,7 @@
 //! Reads the files that are given on the command line.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use onelayer::dataset::cifar10::DIMS;
@@ -33,6 +34,16 @@ pub fn read_start(path: &Path) -> anyhow::Result<Parameters> {
     }
     let hint = "--init takes an .npz with W (10, 3072) and optionally b (10), or a model_*.safetensors of this program";
     Ok(parse_model(&bytes, path, "--init").context(hint)?.parameters)
+}
+
+/// The files in `folder`, the value of `argument`, that are `wanted`, in the order of their names.
+pub fn files_in(folder: &Path, argument: &str, wanted: impl Fn(&Path) -> bool) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut files: Vec<PathBuf> =
+        entries.with_context(|| format!("cannot read the folder {} of {argument}", folder.display()))?;
+    files.retain(|file| wanted(file));
+    files.sort();
+    Ok(files)
 }
 
 fn parse_model(bytes: &[u8], path: &Path, argument: &str) -> anyhow::Result<ModelFile> {

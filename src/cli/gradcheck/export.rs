@@ -76,7 +76,7 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let exercise = exercise(args, args.batch_size, args.export.features.unwrap_or(DIMS.features))?;
     let bytes = problem_to_npz(&exercise).with_context(|| format!("cannot write the problem to {}", path.display()))?;
     atomic::write(path, &bytes)?;
-    for (quantity, Hidden { mistakes, advice, .. }) in hidden(&exercise, false)? {
+    for (quantity, Hidden { mistakes, advice, .. }) in hidden(&Referee::new(&exercise, Tolerance::default())?, false) {
         let others = if mistakes.len() > 1 { format!(" and {} others", mistakes.len() - 1) } else { String::new() };
         let first = &mistakes[0];
         say!("{}: a mistake could hide ({first}{others}): export with {advice}", quantity.name());
@@ -120,11 +120,12 @@ pub fn exercise(args: &Args, examples: usize, features: usize) -> anyhow::Result
     let mut best = None;
     for lambda in LAMBDAS {
         let exercise = with(lambda)?;
-        let [in_f64, in_f32] = [false, true].map(|in_f32| hidden(&exercise, in_f32));
-        if in_f32?.is_empty() {
+        let judge = Referee::new(&exercise, Tolerance::default())?;
+        let [in_f64, in_f32] = [false, true].map(|in_f32| hidden(&judge, in_f32));
+        if in_f32.is_empty() {
             return Ok(exercise);
         }
-        if best.is_none() && in_f64?.is_empty() {
+        if best.is_none() && in_f64.is_empty() {
             best = Some(exercise);
         }
     }
@@ -132,10 +133,9 @@ pub fn exercise(args: &Args, examples: usize, features: usize) -> anyhow::Result
 }
 
 /// The mistakes that a submission in `float32` or `float64` could hide, with the quantity.
-fn hidden(exercise: &Exercise, in_f32: bool) -> onelayer::Result<Vec<(Quantity, Hidden)>> {
-    let judge = Referee::new(exercise, Tolerance::default())?;
+fn hidden(judge: &Referee, in_f32: bool) -> Vec<(Quantity, Hidden)> {
     let of = |quantity| Some((quantity, judge.hidden(quantity, in_f32)?));
-    Ok(Quantity::ALL.into_iter().filter_map(of).collect())
+    Quantity::ALL.into_iter().filter_map(of).collect()
 }
 
 /// The same problem with `count` of its features, evenly spaced, so that all channels are among them.

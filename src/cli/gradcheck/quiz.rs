@@ -60,16 +60,11 @@ fn grade(args: &Args, folder: &Path, answers: &Path) -> anyhow::Result<ExitCode>
 
 /// The cases in `folder`, path and content, in the order of their names.
 fn cases(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let cannot_read = || format!("cannot read the folder {} of --quiz", folder.display());
-    let entries = fs::read_dir(folder).with_context(cannot_read)?;
-    let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>();
-    let mut paths = paths.with_context(cannot_read)?;
-    let is_case = |path: &PathBuf| {
+    let is_case = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("case_") && name.ends_with(".npz")
     };
-    paths.retain(is_case);
-    paths.sort();
+    let paths = input::files_in(folder, "--quiz", is_case)?;
     ensure!(
         !paths.is_empty(),
         "the folder {} contains no quiz: `--quiz` without --answers writes one",

@@ -13,6 +13,7 @@ use onelayer::gradcheck::referee::{Diagnosis, Exercise, Finding, Hidden, Quantit
 use onelayer::gradcheck::{EPS, TOLERANCE};
 use rayon::prelude::*;
 
+use super::super::common::input;
 use super::Args;
 
 /// The arguments for gradients that were computed elsewhere.
@@ -108,18 +109,12 @@ fn submissions(paths: &[PathBuf], problem: &Path) -> anyhow::Result<(Vec<PathBuf
             files.push(path.clone());
             continue;
         }
-        let cannot_read = || format!("cannot read the folder {}", path.display());
-        let entries = fs::read_dir(path).with_context(cannot_read)?;
-        let mut found =
-            entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().with_context(cannot_read)?;
-        let is_submission = |file: &PathBuf| {
-            let of_type =
-                file.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz") || e.eq_ignore_ascii_case("npy"));
-            of_type && fs::canonicalize(file).ok() != fs::canonicalize(problem).ok()
+        let is_submission = |file: &Path| {
+            let is = |extension| file.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+            (is("npz") || is("npy")) && fs::canonicalize(file).ok() != fs::canonicalize(problem).ok()
         };
-        found.retain(is_submission);
+        let mut found = input::files_in(path, "--grads", is_submission)?;
         ensure!(!found.is_empty(), "the folder {} of --grads contains no .npz or .npy file", path.display());
-        found.sort();
         files.append(&mut found);
     }
     let several = files.len() > 1 || paths.iter().any(|path| path.is_dir());
@@ -135,7 +130,7 @@ fn judge(referee: &Referee, file: &Path) -> Judged {
 }
 
 fn print_all(args: &Args, judged: &[Judged], exercise: &Exercise, problem: &Path, several: bool) {
-    let Tolerance { tolerance, eps } = Tolerance { tolerance: args.referee.tolerance, eps: args.referee.eps };
+    let RefereeArgs { tolerance, eps, .. } = args.referee;
     if args.quiet {
         for judged in judged {
             let summary = judged.summary();

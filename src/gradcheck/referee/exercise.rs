@@ -178,7 +178,7 @@ impl Exercise {
             Quantity::Weight if self.is_of_images() && feature < DIMS.features => {
                 Location::of_weight(class * DIMS.features + feature, DIMS)
             }
-            Quantity::Weight => Location { class: Some(class), feature: Some(feature), ..Location::default() },
+            Quantity::Weight => Location::of_weight(index, self.dims()),
             Quantity::Bias => Location::of_bias(index),
             Quantity::Loss | Quantity::Cost => Location::default(),
         }

@@ -19,13 +19,13 @@ pub(super) type Explanation = Vec<Mistake>;
 
 /// The largest difference, relative to the largest value, that rounding may leave: in `f64`, and in `f32`. An explanation in
 /// which nothing else is left is preferred.
-pub(super) const ROUNDING: [f64; 2] = [1e-9, 1e-5];
+pub(super) const ROUNDING: [f64; 2] = [1e-9, super::ROUNDING];
 
 /// The largest fraction of a difference that an explanation may leave.
 const UNEXPLAINED: f64 = 0.1;
 
 /// The most examples whose weights in a sum are fitted.
-const MAX_EXAMPLES: usize = 256;
+pub(super) const MAX_EXAMPLES: usize = 256;
 
 /// The submitted elements of one quantity, and the right ones.
 #[derive(Clone, Copy)]

@@ -159,3 +159,19 @@ pub struct Finding {
     /// True if the difference is as small as the rounding errors of `f32`, and as widespread.
     pub is_rounding: bool,
 }
+
+impl Finding {
+    /// A difference of `quantity` that nothing explains yet.
+    pub(super) fn unexplained(quantity: Quantity, comparison: Comparison) -> Self {
+        Self {
+            quantity,
+            verdict: Verdict::Differs,
+            comparison,
+            explanations: Vec::new(),
+            left: None,
+            remainder: None,
+            hidden: None,
+            is_rounding: false,
+        }
+    }
+}

@@ -181,24 +181,15 @@ impl<'a> Referee<'a> {
 
     fn agreement(&self, answer: &Answer, comparison: Comparison) -> Finding {
         let hidden = self.hidden(answer.quantity, answer.is_f32);
-        Finding {
-            quantity: answer.quantity,
-            verdict: if hidden.is_none() { Verdict::Agrees } else { Verdict::CannotTell },
-            comparison,
-            explanations: Vec::new(),
-            left: None,
-            remainder: None,
-            hidden,
-            is_rounding: false,
-        }
+        let verdict = if hidden.is_none() { Verdict::Agrees } else { Verdict::CannotTell };
+        Finding { verdict, hidden, ..Finding::unexplained(answer.quantity, comparison) }
     }
 
     /// The finding of a quantity with a NaN or an infinite value.
-    fn not_finite(&self, answer: &Answer, comparison: Comparison) -> Finding {
+    fn not_finite(answer: &Answer, comparison: Comparison) -> Finding {
         let fix = "look for ln 0, 0 / 0 or the exp of a large number: subtract the largest logit first";
         let diagnosis = Diagnosis { mistake: not_finite_in_words(&answer.values), fix: fix.into() };
-        let finding = self.agreement(answer, comparison);
-        Finding { verdict: Verdict::Differs, hidden: None, explanations: vec![vec![diagnosis]], ..finding }
+        Finding { explanations: vec![vec![diagnosis]], ..Finding::unexplained(answer.quantity, comparison) }
     }
 
     /// Explains a cost whose loss is wrong in an unknown way: by the penalty, cost − `loss`, alone.
@@ -206,21 +197,14 @@ impl<'a> Referee<'a> {
         let values = answer.values.iter().map(|cost| cost - loss + self.right.loss).collect();
         let with_right_loss = Answer { values, ..answer.clone() };
         let of_penalty = self.tolerance.compare(&with_right_loss.values, answer.quantity.of(&self.right));
-        let (mut finding, explanations) = if self.tolerance.agrees(&of_penalty) {
-            (self.agreement(answer, comparison), Vec::new())
+        let (finding, explanations) = if self.tolerance.agrees(&of_penalty) {
+            (Finding::unexplained(answer.quantity, comparison), Vec::new())
         } else {
             self.difference(&with_right_loss, comparison, &[])
         };
         let place = "the loss in it".into();
         let remainder = Remainder { elements: 1, of: 1, largest: comparison.max_absolute, place };
-        finding = Finding {
-            verdict: Verdict::Differs,
-            hidden: None,
-            remainder: Some(remainder),
-            is_rounding: false,
-            ..finding
-        };
-        (finding, explanations)
+        (Finding { remainder: Some(remainder), is_rounding: false, ..finding }, explanations)
     }
 
     /// Explains a difference, preferably by the mistakes that explain the `earlier` quantities.
@@ -233,24 +217,19 @@ impl<'a> Referee<'a> {
         let Answer { quantity, values, is_f32 } = answer;
         let right = quantity.of(&self.right);
         if values.iter().any(|v| !v.is_finite()) {
-            return (self.not_finite(answer, comparison), Vec::new());
+            return (Self::not_finite(answer, comparison), Vec::new());
         }
         let submitted = Submitted { quantity: *quantity, values, right, is_f32: *is_f32 };
         let mut explanations: Vec<Explanation> = match quantity {
             Quantity::Weight => explain::weight(&self.parts, submitted),
             _ => few::explanations(&self.parts, submitted, earlier),
         };
-        let is_rounding = is_rounding(values, right);
-        let finding = self.agreement(answer, comparison);
-        let mut finding = Finding { verdict: Verdict::Differs, hidden: None, is_rounding, ..finding };
-        match explanations.first() {
-            Some(_) => {}
-            None if finding.is_rounding => {}
-            None => {
-                let (mistake, remainder) = remainder::locate(&self.parts, submitted);
-                explanations.extend(mistake.map(|m| vec![m]));
-                finding.remainder = Some(remainder);
-            }
+        let mut finding = Finding::unexplained(*quantity, comparison);
+        finding.is_rounding = is_rounding(values, right);
+        if explanations.is_empty() && !finding.is_rounding {
+            let (mistake, remainder) = remainder::locate(&self.parts, submitted);
+            explanations.extend(mistake.map(|m| vec![m]));
+            finding.remainder = Some(remainder);
         }
         (finding, explanations)
     }

@@ -10,9 +10,6 @@ use crate::dataset::cifar10::{CLASS_NAMES, DIMS, PLANE, SIDE};
 /// The largest number of elements that are listed one by one.
 const FEW: usize = 4;
 
-/// The most examples among which the ones at fault are searched.
-const MAX_EXAMPLES: usize = 256;
-
 /// The part of a difference that the named mistakes leave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remainder {
@@ -115,7 +112,7 @@ fn place(parts: &Parts, quantity: Quantity, elements: &[usize], differences: &[f
 fn examples_at_fault(parts: &Parts, differences: &[f64]) -> Option<Vec<usize>> {
     let exercise: &Exercise = parts.exercise;
     let (n, d) = (exercise.examples(), exercise.dims().features);
-    if n > MAX_EXAMPLES || n >= d {
+    if n > explain::MAX_EXAMPLES || n >= d {
         return None;
     }
     let examples: Vec<&[f64]> = exercise.x().chunks(d).collect();

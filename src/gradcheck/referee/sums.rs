@@ -168,10 +168,11 @@ fn losses_of(
     logits: &[Vec<f64>],
     labels: impl Iterator<Item = u8>,
 ) -> Vec<f64> {
-    let log_probabilities = over_examples(logits);
+    if kind == Probabilities::OverExamples {
+        return over_examples(logits).iter().zip(labels).map(|(row, y)| -row[usize::from(y)]).collect();
+    }
     let bias = &exercise.parameters().bias;
     let of = |(i, y): (usize, u8)| match kind {
-        Probabilities::OverExamples => -log_probabilities[i][usize::from(y)],
         Probabilities::OfTheOtherLoss => reference::loss_of(other(exercise.loss()), &logits[i], y),
         Probabilities::WithoutBias => reference::loss_of(exercise.loss(), &minus(&logits[i], bias), y),
         _ => reference::loss_of(exercise.loss(), &logits[i], y),
