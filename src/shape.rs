@@ -26,8 +26,8 @@ pub(crate) fn check_shape(what: &str, found: usize, expected: &[usize]) -> Resul
     Err(Error::shape(what, shape_text(expected), format!("{found} elements")))
 }
 
-pub(crate) fn check_finite(what: &str, values: &[f32]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
+pub(crate) fn check_finite<T: Copy + Into<f64>>(what: &str, values: &[T]) -> Result<()> {
+    match values.iter().position(|&v| !v.into().is_finite()) {
         None => Ok(()),
         Some(index) => Err(Error::NonFinite { what: what.into(), index, found: values[index].into() }),
     }

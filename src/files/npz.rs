@@ -13,7 +13,7 @@ pub use super::npy::{Array, Elements};
 use super::zip::Archive;
 use super::{npy, zip};
 use crate::error::{Error, Result};
-use crate::shape::{check_shape, shape_text};
+use crate::shape::{check_finite, check_shape, shape_text};
 
 /// Maximum size of an array in a file: 64 MiB, 100 times the size of a weight matrix.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
@@ -138,10 +138,7 @@ impl<'a> Npz<'a> {
     ///
     /// [`Error::NonFinite`] for the first that is NaN or infinite.
     pub fn check_finite(&self, name: &str, values: &[f64]) -> Result<()> {
-        match values.iter().position(|v| !v.is_finite()) {
-            None => Ok(()),
-            Some(index) => Err(self.not_finite(name, index, values[index])),
-        }
+        check_finite(&self.describe(name), values)
     }
 
     /// An [`Error::NonFinite`] about the element `index` of the array `name`.

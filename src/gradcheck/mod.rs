@@ -9,6 +9,7 @@
 pub mod autograd;
 mod comparison;
 mod finite_differences;
+mod linear;
 mod problem;
 pub mod quiz;
 pub mod referee;

@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
+use super::linear::dot;
 use super::reference::{self, Parameters64};
 use super::{Comparison, Derivatives, Problem, Terms};
 
@@ -90,7 +91,6 @@ impl Line {
                 Terms::Both => loss + lambda * penalty,
             })
             .collect();
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let slope = dot(&hand.dweight, &self.direction.weight) + dot(&hand.dbias, &self.direction.bias);
         let size = |parts: [&[f64]; 2]| parts.map(|part| dot(part, part)).iter().sum::<f64>().sqrt();
         let sizes = size([&hand.dweight, &hand.dbias]) * size([&self.direction.weight, &self.direction.bias]);

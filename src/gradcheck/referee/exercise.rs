@@ -8,7 +8,7 @@ use crate::gradcheck::Problem;
 use crate::gradcheck::reference::{Batch, Parameters64};
 use crate::gradcheck::table::Location;
 use crate::hyperparameters::{Loss, Setting};
-use crate::shape::{Dims, check_shape};
+use crate::shape::{Dims, check_finite, check_shape};
 
 /// How a course arranges the arrays of a problem of n examples, d features and k classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +88,7 @@ impl Exercise {
             return Err(Error::invalid("label", format!("0 to {}", k - 1), label));
         }
         for (name, values) in [("x", &x), ("W", &parameters.weight), ("b", &parameters.bias)] {
-            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-                return Err(Error::NonFinite { what: name.into(), index, found: values[index] });
-            }
+            check_finite(name, values)?;
         }
         let lambda = Setting::new(lambda, Setting::REPORT[1].eta())?.lambda();
         Ok(Self { x, labels, parameters, lambda, loss, layout })

@@ -8,10 +8,10 @@
 use super::Quantity;
 use super::factor::{Factor, Term};
 use super::fit::Target;
-use super::linear::{distance, dot, largest, solve};
 use super::mistake::{Features, Labels, Mistake, Order, Probabilities};
 use super::recipe::{Parts, undo};
 use super::sums::Penalty;
+use crate::gradcheck::linear::{distance, dot, largest, solve};
 use crate::shape::Dims;
 
 /// Mistakes that explain a quantity together.

@@ -3,10 +3,10 @@
 use super::Exercise;
 use super::explain::Explanation;
 use super::factor::{Factor, Term};
-use super::linear::{distance, dot, largest, solve};
 use super::mistake::{Mistake, Onehot};
 use super::recipe::Parts;
 use super::sums::Sums;
+use crate::gradcheck::linear::{distance, dot, largest, solve};
 
 /// Factors of the two sums of the data term and of the penalty's slope.
 pub(super) struct Fit {

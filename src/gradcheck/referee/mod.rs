@@ -12,7 +12,6 @@ mod few;
 pub mod files;
 mod finding;
 mod fit;
-mod linear;
 mod mistake;
 mod recipe;
 mod remainder;
@@ -25,13 +24,15 @@ pub use exercise::{Exercise, Layout, with_all_classes};
 pub use finding::{Answer, Diagnosis, Finding, Hidden, Quantity, Submission, Tolerance, Verdict};
 pub use remainder::Remainder;
 
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::gradcheck::linear::{distance, largest};
 use crate::gradcheck::{Comparison, Derivatives, Terms, reference};
 use crate::network::Parameters;
-use crate::shape::{Dims, check_shape};
+use crate::shape::{Dims, check_finite, check_shape};
 use crate::train::random_start;
 use explain::{Explanation, Submitted};
-use linear::{distance, largest};
 use mistake::{Mistake, known};
 use recipe::Parts;
 
@@ -64,11 +65,7 @@ impl<'a> Referee<'a> {
         let parts = Parts::new(exercise);
         let right = reference::derivatives_at(exercise.parameters(), exercise.batch(), exercise.lambda(), Terms::Both);
         for quantity in Quantity::ALL {
-            let values = quantity.of(&right);
-            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-                let what = format!("the right {} of this problem", quantity.name());
-                return Err(Error::NonFinite { what, index, found: values[index] });
-            }
+            check_finite(&format!("the right {} of this problem", quantity.name()), quantity.of(&right))?;
         }
         let traces = |quantity: Quantity| {
             let known = known(exercise).into_iter().filter(|m| m.affects(quantity));

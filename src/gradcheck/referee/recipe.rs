@@ -12,12 +12,12 @@
 use std::sync::OnceLock;
 
 use super::factor::{Factor, Term};
-use super::linear::dot;
 use super::mistake::{Features, Labels, Mistake, Onehot, Order, Probabilities};
 use super::sums::{Penalty, Sum, Sums, averaged_over};
 use super::{Exercise, Quantity};
 #[cfg(test)]
 use crate::gradcheck::Derivatives;
+use crate::gradcheck::linear::dot;
 use crate::gradcheck::reference;
 use crate::shape::Dims;
 

@@ -1,11 +1,11 @@
 //! Where the differences lie that no known mistake explains.
 
 use super::explain::{self, Submitted};
-use super::linear::{distance, dot, largest, solve};
 use super::mistake::{Mistake, known, ranges};
 use super::recipe::Parts;
 use super::{Exercise, Quantity, ROUNDING};
 use crate::dataset::cifar10::{CLASS_NAMES, DIMS, PLANE, SIDE};
+use crate::gradcheck::linear::{distance, dot, largest, solve};
 
 /// The largest number of elements that are listed one by one.
 const FEW: usize = 4;

@@ -1,9 +1,9 @@
 //! The matrices of which `grad_W` is a sum, right and wrong ones, computed once per problem.
 
-use super::linear::dot;
 use super::mistake::{Features, Labels, Mistake, Probabilities};
 use super::{Exercise, Layout};
 use crate::dataset::cifar10::{PLANE, SIDE};
+use crate::gradcheck::linear::dot;
 use crate::gradcheck::reference;
 use crate::hyperparameters::Loss;
 use crate::shape::Dims;
