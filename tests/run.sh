@@ -132,7 +132,15 @@ main() {
     elif ! python3 -m pip --version >/dev/null 2>&1; then
         say "no python3 with pip: torch-sys downloads libtorch itself; or set LIBTORCH=<folder of libtorch $VERSION>"
     else
-        provision "$target" "${platforms[@]}"
+        # Compiling the program without libtorch waits for the processor, fetching libtorch for the network.
+        local build
+        cargo build &
+        build=$!
+        # shellcheck disable=SC2064 # $build is local.
+        trap "kill $build 2>/dev/null" EXIT
+        (provision "$target" "${platforms[@]}")
+        wait "$build"
+        trap - EXIT
         configure_cargo "$target"
     fi
     run "$@"

@@ -81,8 +81,9 @@ fn models_are_read_or_refused() {
     hold("safetensors", 40_000, files, proportional(20, 64 * KIB), targets::model);
 }
 
+// The longest, and so the first by name.
 #[test]
-fn tables_are_read_or_refused() {
+fn all_tables_are_read_or_refused() {
     let files = || prop_oneof![1 => altered(seeds::csv().into()), 1 => inputs::csv()];
     hold("csv", 40_000, files, proportional(20, 64 * KIB), targets::csv);
 }
@@ -123,7 +124,7 @@ fn pictures_to_predict_are_read_or_refused() {
 }
 
 #[test]
-fn orientations_are_applied_or_ignored() {
+fn exif_orientations_are_applied_or_ignored() {
     let files = || prop_oneof![1 => altered(seeds::exif().into()), 1 => inputs::exif()];
     hold("exif", 20_000, files, proportional(8, MIB), targets::exif);
 }
