@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use onelayer::Error;
-use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::hyperparameters::{Origin, Schedule, Setting};
 use onelayer::replicate::table::{PairRow, SettingRow};
 use onelayer::replicate::{self, Replication, ReplicationPlan, verdicts};
 use onelayer::shard::Shard;
@@ -11,7 +11,7 @@ use onelayer::statistics::{p_text, percent, points};
 
 use super::common::observer::Work;
 use super::common::table::or_dash;
-use super::common::{data, out, signals};
+use super::common::{data, out, rng, signals};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -40,6 +40,8 @@ pub struct Args {
     /// Images per mini-batch; the last one of an epoch may have fewer
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
     batch_size: usize,
+    #[command(flatten)]
+    rng: rng::RngArgs,
     #[command(flatten)]
     data: data::DataArgs,
     /// Train only shard I of N of the seeds, for N processes or machines; `onelayer merge` joins their tables
@@ -94,7 +96,13 @@ impl Args {
     fn plan(&self) -> ReplicationPlan {
         ReplicationPlan {
             settings: if self.settings.is_empty() { Setting::REPORT.to_vec() } else { self.settings.clone() },
-            schedule: Schedule { epochs: self.epochs, batch_size: self.batch_size, ..Schedule::REPORT },
+            schedule: Schedule {
+                epochs: self.epochs,
+                batch_size: self.batch_size,
+                shuffle: self.rng.shuffle().unwrap_or(Schedule::REPORT.shuffle),
+                ..Schedule::REPORT
+            },
+            start: self.rng.start().unwrap_or(Origin::Random),
             first_seed: self.first_seed,
             seeds: self.seeds,
             shard: self.shard,

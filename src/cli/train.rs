@@ -18,7 +18,7 @@ use onelayer::page;
 use onelayer::train::config::Config;
 use onelayer::train::{self, Job, Options, Start, Trained};
 
-use super::common::{data, input, observer, out, signals, table};
+use super::common::{data, input, observer, out, rng, signals, table};
 use super::loss_parser;
 
 const AFTER_HELP: &str = "\
@@ -63,13 +63,8 @@ pub struct Args {
     /// Seed of the random start, the shuffling and the flips [default: 42]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Generator of the random start and the shuffling [default: chacha8]
-    #[arg(long, value_enum, value_name = "RNG")]
-    rng: Option<Rng>,
-    /// How a NumPy script with rng = default_rng(seed) orders the images of an epoch, after it has drawn W (10,3072) [default:
-    /// permutation]
-    #[arg(long, value_enum, value_name = "ORDER", requires = "rng")]
-    rng_order: Option<RngOrder>,
+    #[command(flatten)]
+    rng: rng::RngArgs,
     /// Keep the images in file order instead of shuffling them at each epoch
     #[arg(long, conflicts_with = "rng_order")]
     no_shuffle: bool,
@@ -100,26 +95,6 @@ pub struct Args {
     timings: bool,
 }
 
-/// A generator of random numbers.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Rng {
-    /// This program's own
-    Chacha8,
-    /// That of numpy.random.default_rng(seed): W = 0.01 * rng.standard_normal((10, 3072)), then the orders
-    Numpy,
-}
-
-/// The order of the images in an epoch of a NumPy script.
-#[derive(Clone, Copy, ValueEnum)]
-enum RngOrder {
-    /// order = rng.permutation(n) at the start of each epoch
-    Permutation,
-    /// order = np.arange(n) once, then rng.shuffle(order) at the start of each epoch
-    Shuffle,
-    /// File order
-    None,
-}
-
 /// A model format of other programs.
 #[derive(Clone, Copy, ValueEnum)]
 enum Export {
@@ -137,10 +112,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let images = args.data.clone().or(&config.images).context("cannot use --config")?;
     super::use_threads(args.threads)?;
     let expected = &config.hyperparameters.start;
-    let start = match (&args.init, expected) {
-        (Some(path), _) => Start::from_file(input::read_start(path)?),
-        (None, Origin::Numpy) => Start::numpy(DIMS, schedule.seed),
-        (None, _) => Start::random(DIMS, schedule.seed),
+    let start = match &args.init {
+        Some(path) => Start::from_file(input::read_start(path)?),
+        None => Start::drawn(expected, DIMS, schedule.seed),
     };
     ensure!(
         [&Origin::Random, &Origin::Numpy, &start.origin].contains(&expected),
@@ -183,6 +157,7 @@ impl Args {
             Some(path) => Config::from_toml(&input::read_text(path, "--config")?, path)?,
         };
         let file = config.hyperparameters;
+        let shuffle = if self.no_shuffle { Some(Shuffle::None) } else { self.rng.shuffle() };
         let hyperparameters = Hyperparameters {
             lambda: self.lambda.unwrap_or(file.lambda),
             eta: self.eta.unwrap_or(file.eta),
@@ -193,27 +168,10 @@ impl Args {
             decay_every: self.decay_every.or(file.decay_every),
             decay_factor: self.decay_factor.or(file.decay_factor),
             flip: self.flip.unwrap_or(file.flip),
-            shuffle: self.shuffle().unwrap_or(file.shuffle),
-            start: match self.rng {
-                Some(Rng::Numpy) => Origin::Numpy,
-                Some(Rng::Chacha8) => Origin::Random,
-                None => file.start,
-            },
+            shuffle: shuffle.unwrap_or(file.shuffle),
+            start: self.rng.start().unwrap_or(file.start),
         };
         Ok(Config { hyperparameters, ..config })
-    }
-
-    /// The shuffling that the arguments ask for.
-    fn shuffle(&self) -> Option<Shuffle> {
-        if self.no_shuffle {
-            return Some(Shuffle::None);
-        }
-        match (self.rng?, self.rng_order) {
-            (_, Some(RngOrder::None)) => Some(Shuffle::None),
-            (Rng::Numpy, Some(RngOrder::Shuffle)) => Some(Shuffle::NumpyShuffle),
-            (Rng::Numpy, _) => Some(Shuffle::NumpyPermutation),
-            (Rng::Chacha8, _) => Some(Shuffle::ChaCha8),
-        }
     }
 
     /// The setting in `config` or, if neither λ nor η is given, the report's four with the loss and the decay in it.

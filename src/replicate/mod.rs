@@ -18,11 +18,11 @@ use crate::dataset::normalizer::Normalizer;
 use crate::dataset::{Dataset, Splits};
 use crate::error::{Error, Result};
 use crate::files::folder::Folder;
-use crate::hyperparameters::{Schedule, Setting};
+use crate::hyperparameters::{Origin, Schedule, Setting};
 use crate::replicate::table::ReplicationRow;
 use crate::shard::{Shard, ShardTable};
 use crate::statistics::percent;
-use crate::train::{Data, Observer, Trainer, random_start, scores_of};
+use crate::train::{Data, Observer, Start, Trainer, scores_of};
 
 /// The settings of a replication and the seeds to train them with.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub struct ReplicationPlan {
     pub settings: Vec<Setting>,
     /// Shared by all settings; its seed is not used.
     pub schedule: Schedule,
+    /// The generator that draws the start with each seed: [`Origin::Random`] or [`Origin::Numpy`].
+    pub start: Origin,
     /// The first seed; the others follow it.
     pub first_seed: u64,
     /// Number of seeds, over all shards.
@@ -40,12 +42,12 @@ pub struct ReplicationPlan {
 }
 
 impl ReplicationPlan {
-    /// Checks the schedule, the seeds and the settings, for a training split of `examples` examples.
+    /// Checks the schedule, the seeds, the start and the settings, for a training split of `examples` examples.
     ///
     /// # Errors
     ///
-    /// Those of [`Schedule::validate`]; [`Error::InvalidValue`] for no seeds, seeds above the largest `u64`, no settings or
-    /// a setting that is there twice.
+    /// Those of [`Schedule::validate`]; [`Error::InvalidValue`] for no seeds, seeds above the largest `u64`, a start that is
+    /// not drawn with a seed, no settings or a setting that is there twice.
     pub fn validate(&self, examples: usize) -> Result<()> {
         if self.seeds == 0 {
             return Err(Error::invalid("seeds", "at least 1", "0"));
@@ -53,6 +55,9 @@ impl ReplicationPlan {
         if self.first_seed.checked_add(self.seeds as u64 - 1).is_none() {
             let expected = format!("at most {} after seed {}", u64::MAX - self.first_seed, self.first_seed);
             return Err(Error::invalid("seeds", expected, self.seeds));
+        }
+        if ![Origin::Random, Origin::Numpy].contains(&self.start) {
+            return Err(Error::invalid("start", "random or numpy, to be drawn with each seed", &self.start));
         }
         if self.settings.is_empty() {
             return Err(Error::invalid("settings", "at least one", "none"));
@@ -75,7 +80,7 @@ impl ReplicationPlan {
         observer: &mut dyn Observer,
     ) -> Result<Vec<ReplicationRow>> {
         let seed = planned[0].hyperparameters.seed;
-        let start = random_start(data.train.dims(), seed);
+        let start = Start::drawn(&self.start, data.train.dims(), seed).parameters;
         let schedule = Schedule { seed, ..self.schedule };
         let trainer = Trainer::new(data, &self.settings, &schedule, &start)?.without_evaluation();
         let (runs, _) = trainer.train(observer)?;

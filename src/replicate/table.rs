@@ -3,7 +3,7 @@
 use crate::evaluate::Scores;
 use crate::figures::{Strip, strips_figure};
 use crate::files::csv::{Dialect, row, to_csv};
-use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Setting, title};
+use crate::hyperparameters::{Hyperparameters, Schedule, Setting, title};
 use crate::replicate::{Replication, ReplicationPlan, verdicts};
 use crate::shard::{Shard, Sharded};
 
@@ -137,7 +137,7 @@ impl ReplicationRow {
     pub(super) fn planned(plan: &ReplicationPlan, run: usize, names: &[String; 3], test_images: usize) -> Vec<Self> {
         let schedule = Schedule { seed: plan.first_seed + run as u64, ..plan.schedule };
         let row = |setting: &Setting| {
-            let hyperparameters = Hyperparameters::new(*setting, &schedule, &Origin::Random);
+            let hyperparameters = Hyperparameters::new(*setting, &schedule, &plan.start);
             let [train_split, validation_split, test_split] = names.clone();
             Self {
                 setting: setting.name(),
@@ -195,10 +195,11 @@ impl Sharded for ReplicationRow {
 
     fn job(&self) -> String {
         let Self { seeds, first_seed, train_split, validation_split, test_images, test_split, .. } = self;
-        let Hyperparameters { epochs, batch_size, .. } = self.hyperparameters;
+        let Hyperparameters { epochs, batch_size, shuffle, start, .. } = &self.hyperparameters;
         format!(
-            "{seeds} seeds from {first_seed}, {epochs} epochs in batches of {batch_size} on {train_split}, validated on \
-             {validation_split}, tested on the {test_images} images of {test_split}"
+            "{seeds} seeds from {first_seed} (start {start}, shuffling {shuffle}), {epochs} epochs in batches of \
+             {batch_size} on {train_split}, validated on {validation_split}, tested on the {test_images} images of \
+             {test_split}"
         )
     }
 

@@ -46,6 +46,7 @@ fn plan(seeds: usize, shard: &str) -> ReplicationPlan {
     ReplicationPlan {
         settings: SETTINGS.to_vec(),
         schedule: Schedule::REPORT,
+        start: Origin::Random,
         first_seed: 1,
         seeds,
         shard: shard.parse().unwrap(),
@@ -101,6 +102,9 @@ fn invalid_seeds_and_settings_are_refused() {
     let twice = ReplicationPlan { settings: vec![SETTINGS[0]; 2], ..good.clone() };
     assert_eq!(refusal(twice), "settings must be different from each other, but is lambda0_eta0.001 twice");
     assert!(refusal(ReplicationPlan { settings: Vec::new(), ..good.clone() }).contains("at least one"));
+    let from_file = ReplicationPlan { start: Origin::File("0a".into()), ..good.clone() };
+    assert_eq!(refusal(from_file), "start must be random or numpy, to be drawn with each seed, but is file:0a");
+    ReplicationPlan { start: Origin::Numpy, ..good.clone() }.validate(100).unwrap();
     assert!(good.validate(99).is_err(), "a batch of 100 needs 100 examples");
 }
 
@@ -133,6 +137,8 @@ fn another_replication_is_not_resumed() {
         "seed 1 of lambda0.1_eta0.001 has the epochs \"39\", but this replication has \"40\"; give the options";
     assert!(message.contains(expected), "{message}");
     assert!(with(|row| row.hyperparameters.batch_size = 99).contains("batch_size"));
+    let message = with(|row| row.hyperparameters.start = Origin::Numpy);
+    assert!(message.contains("has the start \"numpy\", but this replication has \"random\""), "{message}");
     assert!(with(|row| row.train_split = "other.bin".into()).contains("other.bin"));
     assert!(with(|row| row.setting = "x".into()).contains("the setting \"x\""));
     assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("the lambda \"0.2\""));

@@ -42,6 +42,15 @@ impl Start {
         Self { parameters, origin: Origin::Numpy }
     }
 
+    /// The start that is drawn with `seed` where `origin` says: [`Start::numpy`] or, for every other origin,
+    /// [`Start::random`].
+    pub fn drawn(origin: &Origin, dims: Dims, seed: u64) -> Self {
+        match origin {
+            Origin::Numpy => Self::numpy(dims, seed),
+            Origin::Random | Origin::File(_) | Origin::Unknown => Self::random(dims, seed),
+        }
+    }
+
     /// A start with `parameters` from a file.
     pub fn from_file(parameters: Parameters) -> Self {
         let origin = Origin::File(digest_of([&parameters.weight, &parameters.bias]));

@@ -8,8 +8,9 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::sample;
 use onelayer::evaluate::outcomes;
 use onelayer::files::csv;
-use onelayer::hyperparameters::{Schedule, Setting};
+use onelayer::hyperparameters::{Origin, Schedule, Setting, Shuffle};
 use onelayer::replicate::table::{PairRow, ReplicationRow, SettingRow, VerdictRow};
+use onelayer::train::table::SummaryRow;
 use onelayer::train::{Data, random_start, train};
 
 /// The files of a whole replication.
@@ -112,6 +113,41 @@ fn every_run_equals_training_alone_with_its_seed() {
 }
 
 #[test]
+fn with_the_generator_of_numpy_the_runs_are_those_of_train_and_another_generator_does_not_resume_them() {
+    let [out, trained] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let numpy = ["--rng", "numpy", "--first-seed", "42", "--setting", "0,0.001"];
+    replicate(out.path(), &[&numpy[..], &["--seeds", "2"]].concat());
+    let rows: Vec<ReplicationRow> = read(&out.path().join("replication.csv"));
+    let single = ["--seed", "42", "--lambda", "0", "--eta", "0.001", "--epochs", "1", "--quiet"];
+    let train = |options: &[&str]| {
+        let folder = ["train", "--dataset", "sample", "--out", trained.path().to_str().unwrap()];
+        succeed(&[&folder[..], &single, options].concat());
+        let rows: Vec<SummaryRow> = read(&trained.path().join("summary.csv"));
+        rows[0].clone()
+    };
+    let numbers =
+        |row: &ReplicationRow| (row.hyperparameters.clone(), row.train_loss, row.test_loss, row.test_accuracy);
+    let expected = train(&["--rng", "numpy"]);
+    let of_train = (expected.hyperparameters, expected.scores.train_loss, expected.test_loss, expected.test_accuracy);
+    assert_eq!(numbers(&rows[0]), of_train);
+    let start_and_shuffle = |row: &ReplicationRow| (row.hyperparameters.start.clone(), row.hyperparameters.shuffle);
+    assert_eq!(start_and_shuffle(&rows[1]), (Origin::Numpy, Shuffle::NumpyPermutation));
+    assert!(rows[1].test_loss != rows[0].test_loss && train(&[]).test_loss != rows[0].test_loss);
+
+    let out = out.path().to_str().unwrap();
+    let again =
+        ["replicate", "--dataset", "sample", "--epochs", "1", "--seeds", "3", "--quiet", "--resume", "--out", out];
+    for (options, words) in [
+        (&numpy[2..], "has the shuffle \"numpy-permutation\", but this replication has \"chacha8\""),
+        (&[&numpy[..], &["--rng-order", "shuffle"]].concat(), "but this replication has \"numpy-shuffle\""),
+    ] {
+        let message = fail(&[&again[..], options].concat());
+        assert!(message.contains(words), "{message}");
+    }
+    succeed(&[&again[..], &numpy].concat());
+}
+
+#[test]
 fn the_tables_and_the_printed_text_summarise_the_runs() {
     let out = tempfile::tempdir().unwrap();
     let text = replicate(out.path(), &["--seeds", "6"]);
@@ -176,6 +212,9 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
     assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
     assert!(refusal(&[&first, &other_job]).contains("from different jobs"));
+    let numpy = ["--seeds", "2", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
+    replicate(other.path(), &numpy);
+    assert!(refusal(&[&first, &other_job]).contains("start numpy, shuffling numpy-permutation"));
     assert!(refusal(&[&first, &strange]).contains("summary.csv is of neither"));
     assert!(refusal(&[&first, &other.path().join("none.csv")]).contains("none.csv"));
     assert!(names(merged.path()).is_empty());

@@ -5,5 +5,6 @@ pub mod input;
 pub mod observer;
 pub mod out;
 pub mod progress;
+pub mod rng;
 pub mod signals;
 pub mod table;
