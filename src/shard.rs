@@ -9,6 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Result};
 use crate::files;
 use crate::files::csv::{Cell, Row, cells, from_csv, to_csv, to_fields};
@@ -83,6 +85,11 @@ impl fmt::Display for Shard {
 
 cells! {
     Shard: "I/N with I from 1 to N, such as 2/4", number: false;
+}
+
+/// Eight hexadecimal digits that differ between jobs with another `description`.
+pub(crate) fn digest(description: &str) -> String {
+    Sha256::digest(description)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A row of a table that the shards of a job write: one or more rows per run.

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use onelayer::files::csv::{from_csv, has_header_of, to_csv};
-use onelayer::replicate::Replication;
+use onelayer::replicate::ablation::table::AblationRow;
 use onelayer::replicate::table::{ReplicationRow, files};
+use onelayer::replicate::{Replication, ablation};
 use onelayer::search::table::{SearchRow, search_png};
 use onelayer::shard::{Shard, Sharded, merge};
 
@@ -41,20 +42,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let all = |are: fn(&[u8]) -> bool| tables.iter().all(|(_, bytes)| are(bytes));
     if all(has_header_of::<ReplicationRow>) {
         merge_replication(args, tables)?;
+    } else if all(has_header_of::<AblationRow>) {
+        merge_ablation(args, tables)?;
     } else if all(has_header_of::<SearchRow>) {
         merge_search(args, tables)?;
     } else {
-        bail!("the tables must be from one job, all of `replicate` or all of `search`, but {}", describe(&tables));
+        let jobs = "all of `replicate`, all of `replicate --ablate` or all of `search`";
+        bail!("the tables must be from one job, {jobs}, but {}", describe(&tables));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first table of neither type; without one, that both types are there.
+/// The first table of no known type; without one, that several types are there.
 fn describe(tables: &[Table]) -> String {
-    let is_known = |bytes: &[u8]| has_header_of::<ReplicationRow>(bytes) || has_header_of::<SearchRow>(bytes);
-    match tables.iter().find(|(_, bytes)| !is_known(bytes)) {
-        Some((path, _)) => format!("{} is of neither", path.display()),
-        None => "there are some of both".into(),
+    let known = [has_header_of::<ReplicationRow>, has_header_of::<AblationRow>, has_header_of::<SearchRow>];
+    match tables.iter().find(|(_, bytes)| !known.iter().any(|is_of| is_of(bytes))) {
+        Some((path, _)) => format!("{} is of none of them", path.display()),
+        None => "they are from several".into(),
     }
 }
 
@@ -72,6 +76,17 @@ fn merge_replication(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     merged.extend(files(&replication, folder.dialect()));
     folder.write(&merged)?;
     replicate::print(&replication);
+    Ok(())
+}
+
+fn merge_ablation(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
+    let rows: Vec<AblationRow> = join(tables)?;
+    let improvements = ablation::improvements(&rows)?;
+    let folder = args.out.open()?;
+    let mut merged = vec![(Shard::WHOLE.table(AblationRow::JOB), to_csv(&rows, folder.dialect()))];
+    merged.extend(ablation::table::files(&improvements, folder.dialect()));
+    folder.write(&merged)?;
+    replicate::ablate::print(&improvements);
     Ok(())
 }
 

@@ -99,9 +99,9 @@ impl FromStr for Decay {
 /// regression, which sums the loss over the examples, is 2nλ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Setting {
-    pub(super) lambda: f64,
-    pub(super) eta: f64,
-    pub(super) loss: Loss,
+    pub(crate) lambda: f64,
+    pub(crate) eta: f64,
+    pub(crate) loss: Loss,
     pub(crate) decay: Option<Decay>,
 }
 

@@ -17,10 +17,11 @@ use crate::files::raster::{Decoder, Format};
 use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::short;
 use crate::page::chart::Chart;
+use crate::page::filters::points;
 use crate::page::histogram::Histogram;
+use crate::replicate::ablation::table::ImprovementRow;
 use crate::replicate::table::{SettingRow, VerdictRow};
 use crate::search::table::SearchRow;
-use crate::statistics::points;
 use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
 
@@ -31,6 +32,7 @@ pub struct Contents {
     /// `gradcheck.csv`.
     pub gradcheck: Option<Vec<GradcheckRow>>,
     pub replication: Option<ReplicationPart>,
+    pub ablation: Option<AblationPart>,
     pub search: Option<SearchPart>,
     /// `provenance.json`.
     pub provenance: Option<Provenance>,
@@ -78,6 +80,14 @@ pub struct ReplicationPart {
     pub figure: Option<Vec<u8>>,
 }
 
+/// What each improvement of a configuration brings.
+pub struct AblationPart {
+    /// `ablation_summary.csv`: one row per improvement.
+    pub improvements: Vec<ImprovementRow>,
+    /// `ablation.png`.
+    pub figure: Option<Vec<u8>>,
+}
+
 /// A search of hyperparameters.
 pub struct SearchPart {
     /// `search.csv`, the trial with the highest validation accuracy first.
@@ -98,6 +108,7 @@ impl Contents {
             settings: summary.into_par_iter().map(|row| SettingPart::read(path, row)).collect::<Result<_>>()?,
             gradcheck: table(path, "gradcheck.csv")?,
             replication: ReplicationPart::read(path)?,
+            ablation: AblationPart::read(path)?,
             search: SearchPart::read(path)?,
             provenance: file(path, provenance::FILE, Provenance::from_json)?,
         };
@@ -129,6 +140,7 @@ impl Contents {
             ("Accuracies", "summary.csv".into(), "train", self.settings.is_empty()),
             ("Gradient check", "gradcheck.csv".into(), "gradcheck", self.gradcheck.is_none()),
             ("Replication", "replication_summary.csv".into(), "replicate", self.replication.is_none()),
+            ("Ablation", "ablation_summary.csv".into(), "replicate --ablate best.toml", self.ablation.is_none()),
             ("Search", "search.csv".into(), "search", self.search.is_none()),
             ("Provenance", provenance::FILE.into(), "train", self.provenance.is_none()),
         ];
@@ -190,7 +202,7 @@ impl SettingPart {
     /// The test accuracy minus the reported one, in percentage points.
     pub fn difference(&self) -> String {
         let both = self.summary.test_accuracy.zip(self.summary.reported_test_accuracy);
-        both.map_or("–".into(), |(ours, theirs)| points(ours - theirs).replace('-', "−"))
+        points(both.map(|(ours, theirs)| ours - theirs))
     }
 
     /// Number of steps of the slider.
@@ -218,6 +230,20 @@ impl ReplicationPart {
     /// True if the course report states an accuracy for a setting, trained as here.
     pub fn is_comparable(&self) -> bool {
         self.settings.iter().any(|row| row.reported.is_some())
+    }
+}
+
+impl AblationPart {
+    fn read(folder: &Path) -> Result<Option<Self>> {
+        let Some(improvements) = table(folder, "ablation_summary.csv")? else {
+            return Ok(None);
+        };
+        Ok(Some(Self { improvements, figure: file(folder, "ablation.png", picture)? }))
+    }
+
+    /// The mean test accuracy of the configuration.
+    pub fn mean(&self) -> Option<f64> {
+        self.improvements.first()?.mean_with
     }
 }
 

@@ -102,6 +102,21 @@ mod filters {
         Ok(value.map_or(MISSING.into(), |v| statistics::percent(v) + "\u{a0}%"))
     }
 
+    /// A difference of two fractions in percentage points, without the unit.
+    pub fn points(value: Option<f64>) -> String {
+        value.map_or(MISSING.into(), |v| statistics::points(v).replace('-', "−"))
+    }
+
+    #[filter_fn]
+    pub fn signed(value: &Option<f64>, _: &dyn Values) -> Result<String> {
+        Ok(points(*value))
+    }
+
+    #[filter_fn]
+    pub fn p_value(value: &Option<f64>, _: &dyn Values) -> Result<String> {
+        Ok(value.map_or(MISSING.into(), |p| statistics::p_text(p).replace("e-", "e−")))
+    }
+
     /// A difference, of which only the order of magnitude matters; a missing one was not finite.
     #[filter_fn]
     pub fn scientific(value: &(impl Copy + Into<Option<f64>>), _: &dyn Values) -> Result<String> {

@@ -12,8 +12,8 @@ use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::page::*;
-use crate::replicate::Replication;
 use crate::replicate::tests::rows;
+use crate::replicate::{Replication, ablation};
 use crate::search::table::SearchRow;
 use crate::shard::Shard;
 use crate::train::provenance::{Commit, Provenance};
@@ -92,6 +92,10 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "“λ = 0.1 is slightly better than 0” <strong>undecided</strong>",
         "1 + 1 diverged",
         "<strong>39.25\u{a0}%</strong>",
+        "flip 0.5 instead of 0",
+        "<strong>+1.50</strong>",
+        "+1.50 to +1.50",
+        "<strong>−0.50</strong>",
         "onelayer 0.1.0, commit <code>01e2383aa</code>, modified",
         "onelayer train --init 'a file'",
         "A processor, 2 threads, linux x86_64",
@@ -172,6 +176,7 @@ fn a_part_that_is_missing_is_left_out_and_named_with_the_command_that_writes_it(
     for (name, part, command) in [
         ("gradcheck.csv", "id=\"gradients\"", "gradcheck"),
         ("replication_summary.csv", "id=\"replication\"", "replicate"),
+        ("ablation_summary.csv", "id=\"ablation\"", "replicate --ablate best.toml"),
         ("search.csv", "id=\"search\"", "search"),
         ("provenance.json", "id=\"provenance\"", "train"),
         ("summary.csv", "id=\"accuracies\"", "train"),
@@ -336,6 +341,9 @@ pub fn folder(settings: &[&str]) -> TempDir {
     );
     write("search.png", png());
     for (name, bytes) in crate::replicate::table::files(&replication(), Dialect::Comma) {
+        write(&name, bytes);
+    }
+    for (name, bytes) in ablation::table::files(&ablation::tests::example(), Dialect::Comma) {
         write(&name, bytes);
     }
     write("provenance.json", provenance().to_json());

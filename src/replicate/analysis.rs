@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
-use crate::replicate::table::{PairRow, ReplicationRow, SettingRow};
-use crate::shard::Sharded;
+use crate::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
 use crate::statistics::{SampleSummary, holm, sign_flip_p};
 
 /// The largest test split that is accepted: the sign-flip test needs memory in proportion to it.
 const MAX_TEST_IMAGES: usize = 1_000_000;
 
+/// The name of a setting, and its runs.
+type Runs = (String, Vec<ReplicationRow>);
+
 /// The runs of a whole replication, paired by seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replication {
     /// The runs of each setting, by seed. All settings have the same seeds.
-    settings: Vec<Vec<ReplicationRow>>,
+    settings: Vec<Runs>,
     test_images: usize,
 }
 
@@ -25,67 +27,83 @@ impl Replication {
     ///
     /// [`Error::Merge`] if a row is there twice, a seed lacks a setting, or the numbers of images contradict each other.
     pub fn new(rows: &[ReplicationRow]) -> Result<Self> {
-        let refuse = |reason: String| Err(Error::Merge(reason));
-        let test_images = rows.first().map_or(0, |row| row.test_images);
-        let mut settings: Vec<Vec<ReplicationRow>> = Vec::new();
-        for row in rows {
-            let (found, correct) = (row.test_images, row.correct_test_images);
-            if found != test_images || !(1..=MAX_TEST_IMAGES).contains(&found) || correct > Some(found) {
+        Self::named(rows.iter().map(|row| (row.setting.clone(), row)))
+    }
+
+    /// As [`Self::new`], with a name for the setting of each row.
+    pub(super) fn named<'a>(rows: impl Iterator<Item = (String, &'a ReplicationRow)>) -> Result<Self> {
+        let (mut settings, mut seeds): (Vec<Runs>, _) = (Vec::new(), BTreeSet::new());
+        let mut test_images = None;
+        for (name, row) in rows {
+            let (found, correct, seed) = (row.test_images, row.correct_test_images, seed(row));
+            let expected = *test_images.get_or_insert(found);
+            if found != expected || !(1..=MAX_TEST_IMAGES).contains(&found) || correct > Some(found) {
                 let correct = correct.map_or("none".into(), |correct| correct.to_string());
                 return refuse(format!(
-                    "{} has {correct} of {found} test images right, among runs with {test_images}",
-                    row.name()
+                    "seed {seed} of {name} has {correct} of {found} test images right, among runs with {expected}"
                 ));
             }
-            match settings.iter_mut().find(|runs| runs[0].setting == row.setting) {
-                Some(runs) => runs.push(row.clone()),
-                None => settings.push(vec![row.clone()]),
+            seeds.insert(seed);
+            match settings.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, runs)) => runs.push(row.clone()),
+                None => settings.push((name, vec![row.clone()])),
             }
         }
-        let seeds: BTreeSet<u64> = rows.iter().map(seed).collect();
-        for runs in &mut settings {
+        for (name, runs) in &mut settings {
             runs.sort_by_key(seed);
             if let Some(twins) = runs.windows(2).find(|pair| seed(&pair[0]) == seed(&pair[1])) {
-                return refuse(format!("{} is there twice", twins[0].name()));
+                return refuse(format!("seed {} of {name} is there twice", seed(&twins[0])));
             }
             if let Some(missing) = seeds.iter().find(|&missing| runs.binary_search_by_key(missing, seed).is_err()) {
-                return refuse(format!("seed {missing} of {} is missing", runs[0].setting));
+                return refuse(format!("seed {missing} of {name} is missing"));
             }
         }
-        Ok(Self { settings, test_images })
+        Ok(Self { settings, test_images: test_images.unwrap_or(0) })
     }
 
     /// The test accuracies of each setting, without the runs that diverged, in the order of [`Self::settings`].
     pub fn accuracies(&self) -> Vec<Vec<f64>> {
+        self.settings.iter().map(|(_, runs)| self.accuracies_of(runs)).collect()
+    }
+
+    fn accuracies_of(&self, runs: &[ReplicationRow]) -> Vec<f64> {
         let accuracy = |row: &ReplicationRow| row.correct_test_images.map(|correct| self.fraction(correct as f64));
-        self.settings.iter().map(|runs| runs.iter().filter_map(accuracy).collect()).collect()
+        runs.iter().filter_map(accuracy).collect()
+    }
+
+    /// The mean test accuracy of the setting with the name `name`, over the runs that did not diverge.
+    pub(super) fn mean(&self, name: &str) -> Option<f64> {
+        let (_, runs) = self.settings.iter().find(|(found, _)| found == name)?;
+        Some(SampleSummary::new(&self.accuracies_of(runs))?.mean)
     }
 
     /// The rows of `replication_summary.csv`, one per setting.
     pub fn settings(&self) -> Vec<SettingRow> {
-        self.settings.iter().zip(self.accuracies()).map(|(runs, accuracies)| setting_row(runs, &accuracies)).collect()
+        let settings = self.settings.iter().zip(self.accuracies());
+        settings.map(|((name, runs), accuracies)| setting_row(name, runs, &accuracies)).collect()
     }
 
     /// The rows of `replication_pairs.csv`, one for each setting with each that follows it.
     pub fn pairs(&self) -> Vec<PairRow> {
-        let with_following = |i: usize| self.settings[i + 1..].iter().map(move |b| self.compare(&self.settings[i], b));
+        let row = |(a, runs_a): &Runs, (b, runs_b): &Runs| PairRow {
+            setting_a: a.clone(),
+            setting_b: b.clone(),
+            difference: self.compare(runs_a, runs_b),
+        };
+        let with_following = |i: usize| self.settings[i + 1..].iter().map(move |b| row(&self.settings[i], b));
         let mut rows: Vec<PairRow> = (0..self.settings.len()).flat_map(with_following).collect();
-        let p: Vec<f64> = rows.iter().filter_map(|row| row.sign_flip_p).collect();
-        let tested = rows.iter_mut().filter(|row| row.sign_flip_p.is_some());
-        for (row, adjusted) in tested.zip(holm(&p)) {
-            row.sign_flip_p_holm = Some(adjusted);
-        }
+        adjust(rows.iter_mut().map(|row| &mut row.difference));
         rows
     }
 
-    /// The comparison of the settings with the names `a` and `b`; `None` unless both are there. Its p-value is not
+    /// The difference between the settings with the names `a` and `b`; `None` unless both are there. Its p-value is not
     /// adjusted.
-    pub(super) fn pair(&self, a: &str, b: &str) -> Option<PairRow> {
-        let runs = |name: &str| self.settings.iter().find(|runs| runs[0].setting == name);
-        Some(self.compare(runs(a)?, runs(b)?))
+    pub(super) fn difference(&self, a: &str, b: &str) -> Option<Difference> {
+        let runs = |name: &str| self.settings.iter().find(|(found, _)| found == name);
+        Some(self.compare(&runs(a)?.1, &runs(b)?.1))
     }
 
-    fn compare(&self, a: &[ReplicationRow], b: &[ReplicationRow]) -> PairRow {
+    fn compare(&self, a: &[ReplicationRow], b: &[ReplicationRow]) -> Difference {
         let difference = |(a, b): (&ReplicationRow, &ReplicationRow)| {
             Some(a.correct_test_images? as i64 - b.correct_test_images? as i64)
         };
@@ -94,9 +112,7 @@ impl Replication {
         let summary = SampleSummary::new(&fractions);
         let interval = summary.and_then(|s| s.mean_interval());
         let count = |sign: i64| differences.iter().filter(|d| d.signum() == sign).count();
-        PairRow {
-            setting_a: a[0].setting.clone(),
-            setting_b: b[0].setting.clone(),
+        Difference {
             n: differences.len(),
             mean_difference: summary.map(|s| s.mean),
             sd_difference: summary.and_then(|s| s.sd),
@@ -112,12 +128,12 @@ impl Replication {
 
     /// Number of seeds.
     pub(super) fn seeds(&self) -> usize {
-        self.settings.first().map_or(0, Vec::len)
+        self.settings.first().map_or(0, |(_, runs)| runs.len())
     }
 
     /// True if the report states an accuracy for every setting, trained as here.
     pub(super) fn is_as_reported(&self) -> bool {
-        self.settings.iter().all(|runs| runs[0].reported_test_accuracy.is_some())
+        self.settings.iter().all(|(_, runs)| runs[0].reported_test_accuracy.is_some())
     }
 
     fn fraction(&self, images: f64) -> f64 {
@@ -129,13 +145,26 @@ fn seed(row: &ReplicationRow) -> u64 {
     row.hyperparameters.seed
 }
 
-fn setting_row(runs: &[ReplicationRow], accuracies: &[f64]) -> SettingRow {
+fn refuse<T>(reason: String) -> Result<T> {
+    Err(Error::Merge(reason))
+}
+
+/// Adjusts the p-values of the rows of one table by Holm's method.
+pub(super) fn adjust<'a>(differences: impl Iterator<Item = &'a mut Difference>) {
+    let mut tested: Vec<_> = differences.filter(|difference| difference.sign_flip_p.is_some()).collect();
+    let p: Vec<f64> = tested.iter().filter_map(|difference| difference.sign_flip_p).collect();
+    for (difference, adjusted) in tested.iter_mut().zip(holm(&p)) {
+        difference.sign_flip_p_holm = Some(adjusted);
+    }
+}
+
+fn setting_row(name: &str, runs: &[ReplicationRow], accuracies: &[f64]) -> SettingRow {
     let first = &runs[0];
     let summary = SampleSummary::new(accuracies);
     let mean = summary.and_then(|s| s.mean_interval());
     let run = summary.and_then(|s| s.prediction_interval());
     SettingRow {
-        setting: first.setting.clone(),
+        setting: name.into(),
         lambda: first.hyperparameters.lambda,
         eta: first.hyperparameters.eta,
         n: accuracies.len(),
@@ -188,9 +217,12 @@ mod tests {
         let pairs = replication.pairs();
         let [pair] = &pairs[..] else { panic!("{pairs:?}") };
         assert_eq!((pair.setting_a.as_str(), pair.setting_b.as_str()), ("a", "b"));
-        assert_eq!((pair.n, pair.wins, pair.ties, pair.losses), (3, 1, 1, 1));
-        assert_eq!((pair.mean_difference, pair.sign_flip_p), (Some(0.0), Some(1.0)));
-        assert_eq!(pair.sign_flip_p_holm, Some(1.0));
+        assert_eq!(
+            (pair.difference.n, pair.difference.wins, pair.difference.ties, pair.difference.losses),
+            (3, 1, 1, 1)
+        );
+        assert_eq!((pair.difference.mean_difference, pair.difference.sign_flip_p), (Some(0.0), Some(1.0)));
+        assert_eq!(pair.difference.sign_flip_p_holm, Some(1.0));
     }
 
     #[test]
@@ -201,8 +233,8 @@ mod tests {
             ("c", &[30, 33, 36, 39, 42, 47]),
         ]);
         for pair in replication.pairs() {
-            assert_eq!(pair.sign_flip_p, Some(2.0 / 64.0));
-            assert_eq!(pair.sign_flip_p_holm, Some(6.0 / 64.0));
+            assert_eq!(pair.difference.sign_flip_p, Some(2.0 / 64.0));
+            assert_eq!(pair.difference.sign_flip_p_holm, Some(6.0 / 64.0));
         }
     }
 
@@ -214,7 +246,7 @@ mod tests {
         let summary = replication.settings();
         assert_eq!((summary[0].n, summary[0].diverged), (2, 1));
         assert_eq!((summary[1].n, summary[1].diverged), (3, 0));
-        assert_eq!(replication.pairs()[0].n, 2);
+        assert_eq!(replication.pairs()[0].difference.n, 2);
         assert_eq!(replication.seeds(), 3);
     }
 
@@ -223,16 +255,16 @@ mod tests {
         let one = replication(&[("a", &[390]), ("b", &[380])]);
         let (summary, pair) = (&one.settings()[0], &one.pairs()[0]);
         assert_eq!((summary.mean, summary.sd, summary.run_95_low), (Some(0.39), None, None));
-        assert_eq!((pair.sd_difference, pair.difference_95_low), (None, None));
-        assert_eq!(pair.sign_flip_p, Some(1.0));
+        assert_eq!((pair.difference.sd_difference, pair.difference.difference_95_low), (None, None));
+        assert_eq!(pair.difference.sign_flip_p, Some(1.0));
 
         let mut rows = rows(&[("a", &[0]), ("b", &[0])]);
         rows[0].correct_test_images = None;
         let none = Replication::new(&rows).unwrap();
         let (summary, pair) = (&none.settings()[0], &none.pairs()[0]);
         assert_eq!((summary.n, summary.mean, summary.max), (0, None, None));
-        assert_eq!((pair.n, pair.mean_difference, pair.sign_flip_p), (0, None, None));
-        assert_eq!(pair.sign_flip_p_holm, None);
+        assert_eq!((pair.difference.n, pair.difference.mean_difference, pair.difference.sign_flip_p), (0, None, None));
+        assert_eq!(pair.difference.sign_flip_p_holm, None);
     }
 
     #[test]

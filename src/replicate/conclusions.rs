@@ -2,7 +2,7 @@
 
 use crate::hyperparameters::Setting;
 use crate::replicate::Replication;
-use crate::replicate::table::{PairRow, VerdictRow};
+use crate::replicate::table::{Difference, VerdictRow};
 use crate::statistics::{p_text, pairs_needed, points};
 
 /// The smallest number of seeds for a verdict: with fewer, the p-value of the sign-flip test is above 0.05 whatever the
@@ -62,11 +62,12 @@ pub fn verdicts(replication: &Replication) -> Vec<VerdictRow> {
 
 impl Conclusion {
     fn row(&self, replication: &Replication) -> Option<VerdictRow> {
-        let test = |claim: &'static Claim| Some((claim, replication.pair(&claim.a.name(), &claim.b.name())?));
+        let test = |claim: &'static Claim| Some((claim, replication.difference(&claim.a.name(), &claim.b.name())?));
         let tested: Vec<Tested> = self.claims.iter().map(test).collect::<Option<_>>()?;
-        let undecided: Vec<&Tested> = tested.iter().filter(|(claim, pair)| claim.holds(pair).is_none()).collect();
-        let mut parts: Vec<String> = tested.iter().map(|(_, pair)| numbers(pair, replication.seeds())).collect();
-        let verdict = if tested.iter().any(|(claim, pair)| claim.holds(pair) == Some(false)) {
+        let undecided: Vec<&Tested> = tested.iter().filter(|(claim, found)| claim.holds(found).is_none()).collect();
+        let mut parts: Vec<String> =
+            tested.iter().map(|(claim, found)| claim.numbers(found, replication.seeds())).collect();
+        let verdict = if tested.iter().any(|(claim, found)| claim.holds(found) == Some(false)) {
             "does not hold"
         } else if undecided.is_empty() {
             "holds"
@@ -82,15 +83,15 @@ impl Conclusion {
     }
 }
 
-/// A claim, and the comparison of its two settings.
-type Tested = (&'static Claim, PairRow);
+/// A claim, and the difference between its two settings.
+type Tested = (&'static Claim, Difference);
 
 impl Claim {
     /// True if the 95 % interval lies inside the range of the claim, false if outside, `None` if neither or with too few
     /// seeds.
-    fn holds(&self, pair: &PairRow) -> Option<bool> {
-        match (pair.difference_95_low?, pair.difference_95_high?) {
-            _ if pair.n < MIN_SEEDS => None,
+    fn holds(&self, found: &Difference) -> Option<bool> {
+        match (found.difference_95_low?, found.difference_95_high?) {
+            _ if found.n < MIN_SEEDS => None,
             (low, high) if self.low < low && high < self.high => Some(true),
             (low, high) if high < self.low || self.high < low => Some(false),
             _ => None,
@@ -98,46 +99,46 @@ impl Claim {
     }
 
     /// Number of seeds needed to distinguish the mean difference from the closest bound.
-    fn seeds_needed(&self, pair: &PairRow) -> Option<usize> {
-        let mean = pair.mean_difference?;
+    fn seeds_needed(&self, found: &Difference) -> Option<usize> {
+        let mean = found.mean_difference?;
         let distance = (mean - self.low).abs().min((mean - self.high).abs());
-        Some(pairs_needed(pair.sd_difference?, distance)?.max(MIN_SEEDS))
+        Some(pairs_needed(found.sd_difference?, distance)?.max(MIN_SEEDS))
+    }
+
+    /// The numbers of a comparison, over those of `seeds` seeds with which neither setting diverged.
+    fn numbers(&self, found: &Difference, seeds: usize) -> String {
+        let Difference { n, wins, ties, losses, .. } = found;
+        let names = format!("{} minus {}", self.a.name(), self.b.name());
+        let (Some(mean), Some(p)) = (found.mean_difference, found.sign_flip_p) else {
+            return format!("{names}: at least one of the two runs diverged with each seed");
+        };
+        let interval = match (found.difference_95_low, found.difference_95_high) {
+            (Some(low), Some(high)) => format!(", 95 % interval {} to {}", points(low), points(high)),
+            _ => String::new(),
+        };
+        let omitted = match seeds - n {
+            0 => String::new(),
+            omitted => format!(", {omitted} omitted because a run diverged"),
+        };
+        format!(
+            "{names}: {} points{interval} ({n} seeds: {wins} wins, {ties} ties, {losses} losses{omitted}; sign-flip p = {})",
+            points(mean),
+            p_text(p)
+        )
     }
 }
 
 /// The number of seeds at which the claims are undecided, and the number that would decide them all.
 fn seeds_needed(undecided: &[&Tested]) -> String {
-    let n = undecided.iter().map(|(_, pair)| pair.n).min().unwrap_or(0);
+    let n = undecided.iter().map(|(_, found)| found.n).min().unwrap_or(0);
     if n < 2 {
         return format!("undecided at N = {n} seeds: at least N = {MIN_SEEDS} are needed");
     }
-    let needed: Option<Vec<usize>> = undecided.iter().map(|(claim, pair)| claim.seeds_needed(pair)).collect();
+    let needed: Option<Vec<usize>> = undecided.iter().map(|(claim, found)| claim.seeds_needed(found)).collect();
     match needed.and_then(|needed| needed.into_iter().max()) {
         None => format!("undecided at N = {n} seeds, and no feasible N would decide it"),
         Some(needed) => format!("undecided at N = {n} seeds; about N = {needed} would decide it"),
     }
-}
-
-/// The numbers of a comparison, over those of `seeds` seeds with which neither setting diverged.
-fn numbers(pair: &PairRow, seeds: usize) -> String {
-    let PairRow { setting_a, setting_b, n, wins, ties, losses, .. } = pair;
-    let names = format!("{setting_a} minus {setting_b}");
-    let (Some(mean), Some(p)) = (pair.mean_difference, pair.sign_flip_p) else {
-        return format!("{names}: at least one of the two runs diverged with each seed");
-    };
-    let interval = match (pair.difference_95_low, pair.difference_95_high) {
-        (Some(low), Some(high)) => format!(", 95 % interval {} to {}", points(low), points(high)),
-        _ => String::new(),
-    };
-    let omitted = match seeds - n {
-        0 => String::new(),
-        omitted => format!(", {omitted} omitted because a run diverged"),
-    };
-    format!(
-        "{names}: {} points{interval} ({n} seeds: {wins} wins, {ties} ties, {losses} losses{omitted}; sign-flip p = {})",
-        points(mean),
-        p_text(p)
-    )
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! be compared seed by seed. Only the seed varies: the training and test images stay the same, so the intervals say nothing
 //! about other images.
 
+pub mod ablation;
 mod analysis;
 mod conclusions;
 pub mod table;
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Origin, Schedule, Setting};
 use crate::replicate::table::ReplicationRow;
-use crate::shard::{Shard, ShardTable};
+use crate::shard::{Shard, ShardTable, Sharded};
 use crate::statistics::percent;
 use crate::train::{Data, Observer, Start, Trainer, scores_of};
 
@@ -71,6 +72,11 @@ impl ReplicationPlan {
         self.schedule.validate(examples)
     }
 
+    /// The number of batches of one seed on `examples` training examples, each counted once per setting.
+    fn batches(&self, examples: usize) -> usize {
+        self.settings.len() * self.schedule.epochs * examples.div_ceil(self.schedule.batch_size)
+    }
+
     /// Trains the settings with the seed of the `planned` rows, and returns these with what was measured.
     fn train(
         &self,
@@ -116,34 +122,52 @@ pub fn run(
     let normalizer = Normalizer::fit(&splits.train)?;
     let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
     let planned = |run| ReplicationRow::planned(plan, run, names, splits.test.len());
+    let batches = plan.batches(splits.train.len());
+    let train = |run, seeds_left, observer: &mut dyn Observer| {
+        observer.training(plan.settings.len(), batches * seeds_left);
+        plan.train(planned(run), data, &splits.test, observer)
+    };
+    let (rows, stopped) = train_seeds(plan, folder, resume, planned, train, observer)?;
+    let whole = plan.shard == Shard::WHOLE && !rows.is_empty();
+    let replication = whole.then(|| Replication::new(&rows)).transpose()?;
+    if let Some(replication) = &replication {
+        folder.write(&table::files(replication, folder.dialect()))?;
+    }
+    stopped.map_or(Ok(replication), Err)
+}
+
+/// The rows of a table, and [`Error::Stopped`] if training was interrupted.
+type TrainedRows<R> = (Vec<R>, Option<Error>);
+
+/// Trains the seeds of the plan's shard that its table in `folder` lacks, or all unless `resume`, and writes the table after
+/// every seed. `train` gets the number of a run and how many are left, and returns its rows, which are those of `planned` with
+/// what was measured.
+fn train_seeds<R: Sharded + AsRef<ReplicationRow>>(
+    plan: &ReplicationPlan,
+    folder: &Folder,
+    resume: bool,
+    planned: impl Fn(usize) -> Vec<R>,
+    train: impl Fn(usize, usize, &mut dyn Observer) -> Result<Vec<R>>,
+    observer: &mut dyn Observer,
+) -> Result<TrainedRows<R>> {
     let (mut table, remark) = ShardTable::open(folder, plan.shard, plan.seeds, resume, planned)?;
     if let Some(remark) = remark {
         observer.message(&remark);
     }
-    let Schedule { epochs, batch_size, .. } = plan.schedule;
-    let batches = plan.settings.len() * epochs * splits.train.len().div_ceil(batch_size);
     let left = table.left();
-    let mut train_seeds = || {
-        for (i, &run) in left.iter().enumerate() {
-            observer.training(plan.settings.len(), batches * (left.len() - i));
-            let rows = plan.train(planned(run), data, &splits.test, observer)?;
-            let accuracies: Vec<String> = rows.iter().map(accuracy).collect();
-            table.add(rows)?;
-            observer.message(&format!("{}: {}", table.progress(), accuracies.join(", ")));
-        }
-        Ok(())
-    };
-    let is_interrupted = match train_seeds() {
-        Ok(()) => false,
-        Err(Error::Interrupted) => true,
-        Err(error) => return Err(error),
-    };
-    let whole = plan.shard == Shard::WHOLE && !table.rows.is_empty();
-    let replication = whole.then(|| Replication::new(&table.rows)).transpose()?;
-    if let Some(replication) = &replication {
-        folder.write(&table::files(replication, folder.dialect()))?;
+    for (i, &run) in left.iter().enumerate() {
+        let rows = match train(run, left.len() - i, observer) {
+            Err(Error::Interrupted) => {
+                let stopped = Error::Stopped(table.progress());
+                return Ok((table.rows, Some(stopped)));
+            }
+            rows => rows?,
+        };
+        let accuracies: Vec<String> = rows.iter().map(|row| accuracy(row.as_ref())).collect();
+        table.add(rows)?;
+        observer.message(&format!("{}: {}", table.progress(), accuracies.join(", ")));
     }
-    if is_interrupted { Err(Error::Stopped(table.progress())) } else { Ok(replication) }
+    Ok((table.rows, None))
 }
 
 fn accuracy(row: &ReplicationRow) -> String {

@@ -89,13 +89,9 @@ row! {
 }
 
 row! {
-    /// A row of `replication_pairs.csv`: two settings, compared over the seeds with which neither diverged.
+    /// The difference of the test accuracies of A and B, compared over the seeds with which neither diverged.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct PairRow {
-        /// Setting A.
-        pub setting_a: String,
-        /// Setting B.
-        pub setting_b: String,
+    pub struct Difference {
         /// Number of these seeds.
         pub n: usize,
         /// Mean of A's test accuracy minus B's.
@@ -114,8 +110,21 @@ row! {
         pub losses: usize,
         /// Two-sided p-value of the exact sign-flip test.
         pub sign_flip_p: Option<f64>,
-        /// That p-value, adjusted for the number of pairs by Holm's method.
+        /// That p-value, adjusted for the number of rows of the table by Holm's method.
         pub sign_flip_p_holm: Option<f64>,
+    }
+}
+
+row! {
+    /// A row of `replication_pairs.csv`: two settings.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct PairRow {
+        /// Setting A.
+        pub setting_a: String,
+        /// Setting B.
+        pub setting_b: String,
+        /// A minus B.
+        pub difference: Difference,
     }
 }
 
@@ -176,6 +185,12 @@ impl ReplicationRow {
             diverged_in_epoch: diverged_in_epoch.or(unscored),
             ..self
         }
+    }
+}
+
+impl AsRef<Self> for ReplicationRow {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -11,15 +11,13 @@ pub use space::{Space, Trial};
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
 use crate::dataset::Splits;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Hyperparameters, Origin, Schedule};
 use crate::search::table::{SearchRow, search_png};
-use crate::shard::{Shard, ShardTable};
+use crate::shard::{Shard, ShardTable, digest};
 use crate::statistics::{percent, standard_error};
 use crate::train::config::{Config, Images};
 use crate::train::model::ModelFile;
@@ -53,8 +51,7 @@ impl SearchPlan {
     /// Eight hexadecimal digits that differ between searches with different trials.
     pub fn digest(&self) -> String {
         let Self { trials, schedule, .. } = self;
-        let digest = Sha256::digest(format!("Plan {{ trials: {trials:?}, schedule: {schedule:?} }}"));
-        digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        digest(&format!("Plan {{ trials: {trials:?}, schedule: {schedule:?} }}"))
     }
 
     /// The hyperparameters of `trial`.

@@ -8,6 +8,7 @@ mod browser;
 mod common;
 mod results;
 
+mod ablation;
 mod bad_input;
 mod compare;
 mod dataset;

@@ -22,7 +22,7 @@ const FILES: [&str; 5] = [
     "replication_verdicts.csv",
 ];
 
-fn onelayer(arguments: &[&str]) -> Output {
+pub fn onelayer(arguments: &[&str]) -> Output {
     Command::new(crate::program()).args(arguments).output().unwrap()
 }
 
@@ -35,7 +35,7 @@ fn replicate(out: &Path, arguments: &[&str]) -> String {
     succeed(&all)
 }
 
-fn succeed(arguments: &[&str]) -> String {
+pub fn succeed(arguments: &[&str]) -> String {
     let output = onelayer(arguments);
     let stderr = String::from_utf8(output.stderr).unwrap();
     let code = output.status.code();
@@ -44,7 +44,7 @@ fn succeed(arguments: &[&str]) -> String {
 }
 
 /// The one line that a failing command prints.
-fn fail(arguments: &[&str]) -> String {
+pub fn fail(arguments: &[&str]) -> String {
     let output = onelayer(arguments);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
@@ -52,21 +52,21 @@ fn fail(arguments: &[&str]) -> String {
     stderr
 }
 
-fn merge(tables: &[PathBuf], out: &Path) -> Vec<String> {
+pub fn merge(tables: &[PathBuf], out: &Path) -> Vec<String> {
     let tables = tables.iter().map(|path| path.to_str().unwrap().to_owned());
     let words = ["merge".into(), "--out".into(), out.to_str().unwrap().into()];
     words.into_iter().chain(tables).collect()
 }
 
-fn words(arguments: &[String]) -> Vec<&str> {
+pub fn words(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-fn read<R: csv::Row>(path: &Path) -> Vec<R> {
+pub fn read<R: csv::Row>(path: &Path) -> Vec<R> {
     csv::from_csv(&fs::read(path).unwrap(), path).unwrap()
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -164,7 +164,7 @@ fn the_tables_and_the_printed_text_summarise_the_runs() {
     }
     let pairs: Vec<PairRow> = read(&out.path().join("replication_pairs.csv"));
     assert_eq!(pairs.len(), 6);
-    assert!(pairs.iter().all(|pair| pair.n == 6 && pair.wins + pair.ties + pair.losses == 6));
+    assert!(pairs.iter().map(|pair| &pair.difference).all(|d| d.n == 6 && d.wins + d.ties + d.losses == 6));
     let verdicts: Vec<VerdictRow> = read(&out.path().join("replication_verdicts.csv"));
     assert_eq!(verdicts.len(), 3);
     for row in verdicts {
@@ -215,7 +215,7 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
     let numpy = ["--seeds", "2", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
     replicate(other.path(), &numpy);
     assert!(refusal(&[&first, &other_job]).contains("start numpy, shuffling numpy-permutation"));
-    assert!(refusal(&[&first, &strange]).contains("summary.csv is of neither"));
+    assert!(refusal(&[&first, &strange]).contains("summary.csv is of none of them"));
     assert!(refusal(&[&first, &other.path().join("none.csv")]).contains("none.csv"));
     assert!(names(merged.path()).is_empty());
 }
@@ -302,7 +302,7 @@ fn runs_that_diverge_are_counted_and_leave_empty_fields() {
     assert_eq!((summary[0].n, summary[0].diverged, summary[0].mean), (0, 2, None));
     assert_eq!((summary[1].n, summary[1].diverged), (2, 0));
     let pairs: Vec<PairRow> = read(&out.path().join("replication_pairs.csv"));
-    assert_eq!((pairs[0].n, pairs[0].sign_flip_p), (0, None));
+    assert_eq!((pairs[0].difference.n, pairs[0].difference.sign_flip_p), (0, None));
     for name in FILES.iter().filter(|name| name.ends_with(".csv")) {
         let text = fs::read_to_string(out.path().join(name)).unwrap();
         assert!(!text.contains("NaN"), "{name}: {text}");

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use onelayer::dataset::cifar10::{self, BatchFile};
 use onelayer::dataset::fetch::{self, Catalog, Source};
 use onelayer::dataset::store::{RecordFile, Trust};
-use onelayer::dataset::{Splits, sample, store};
+use onelayer::dataset::{Dataset, Splits, sample, store};
 use onelayer::train::config::Images;
 
 use super::progress;
@@ -84,7 +84,7 @@ impl DataArgs {
             DatasetName::Cifar10 => self.load_cifar10(quiet)?,
             DatasetName::Sample => Loaded {
                 splits: sample::load(&self.dir())?,
-                names: sample::PARTS.map(|part| format!("sample/{}", part.0.name)),
+                names: [0, 1, 2].map(sample_name),
                 files: sample::PARTS.map(|part| part.0).to_vec(),
             },
         };
@@ -116,6 +116,28 @@ impl DataArgs {
             splits: store::load_splits(&dir, &train, &validation)?,
             files: files.into_iter().map(RecordFile::from).collect(),
         })
+    }
+
+    /// True if the training images are those of the report: all of data_batch_1.bin or, in the sample, its part of them.
+    pub fn trains_as_report(&self) -> bool {
+        let first_batch = match self.dataset() {
+            DatasetName::Cifar10 => self.train_batches.as_deref().is_none_or(|batches| batches == [1]),
+            DatasetName::Sample => true,
+        };
+        first_batch && self.validation_size.unwrap_or(0) == 0
+    }
+
+    /// Loads the training images of the report, and returns their name too.
+    pub fn load_report(&self, quiet: bool) -> anyhow::Result<(Dataset, String)> {
+        let dir = self.dir();
+        match self.dataset() {
+            DatasetName::Cifar10 => {
+                let file = BatchFile::Train(1);
+                fetch_missing(&dir, &[file], quiet)?;
+                Ok((store::load(&dir, &[file], Trust::Remembered)?, file.file_name().into()))
+            }
+            DatasetName::Sample => Ok((sample::load(&dir)?.train, sample_name(0))),
+        }
     }
 
     fn dataset(&self) -> DatasetName {
@@ -198,6 +220,11 @@ fn batch_files(numbers: &[u8]) -> anyhow::Result<Vec<BatchFile>> {
         files.push(file);
     }
     Ok(files)
+}
+
+/// The name of a part of the sample.
+fn sample_name(part: usize) -> String {
+    format!("sample/{}", sample::PARTS[part].0.name)
 }
 
 fn join(files: &[BatchFile]) -> String {

@@ -1,21 +1,26 @@
 //! `onelayer replicate`.
 
+pub mod ablate;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use onelayer::Error;
 use onelayer::hyperparameters::{Origin, Schedule, Setting};
-use onelayer::replicate::table::{PairRow, SettingRow};
+use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
 use onelayer::replicate::{self, Replication, ReplicationPlan, verdicts};
-use onelayer::shard::Shard;
+use onelayer::shard::{Shard, Sharded};
 use onelayer::statistics::{p_text, percent, points};
 
-use super::common::observer::Work;
-use super::common::table::or_dash;
-use super::common::{data, out, rng, signals};
+use crate::cli::common::observer::Work;
+use crate::cli::common::table::or_dash;
+use crate::cli::common::{data, out, rng, signals};
+use crate::cli::use_threads;
 
 const AFTER_HELP: &str = "\
 Examples:
   onelayer replicate --seeds 20
+  onelayer replicate --ablate results/best.toml
   onelayer replicate --shard 1/4 --out shard1";
 
 /// The widest line of the closing tables, for the settings of the report.
@@ -32,13 +37,17 @@ pub struct Args {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     first_seed: u64,
     /// Setting to train, such as 0.1,0.001; can be repeated [default: the report's four]
-    #[arg(long = "setting", value_name = "LAMBDA,ETA", value_parser = setting)]
+    #[arg(long = "setting", value_name = "LAMBDA,ETA", value_parser = setting, conflicts_with = "ablate")]
     settings: Vec<Setting>,
+    /// Instead train the configuration in this TOML file, such as the best.toml of `search`, and the same without each of its
+    /// improvements on the report's protocol, to see what each of them brings
+    #[arg(long, value_name = "FILE")]
+    ablate: Option<PathBuf>,
     /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.epochs)]
+    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.epochs, conflicts_with = "ablate")]
     epochs: usize,
     /// Images per mini-batch; the last one of an epoch may have fewer
-    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
+    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size, conflicts_with = "ablate")]
     batch_size: usize,
     #[command(flatten)]
     rng: rng::RngArgs,
@@ -70,10 +79,13 @@ fn setting(text: &str) -> onelayer::Result<Setting> {
 
 /// Trains the seeds that are left, and prints the analysis of a whole replication.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.ablate {
+        return ablate::run(args, path);
+    }
     let plan = args.plan();
     // Invalid arguments are refused before the data are downloaded.
     plan.validate(usize::MAX)?;
-    super::use_threads(args.threads)?;
+    use_threads(args.threads)?;
     signals::listen()?;
     let folder = args.out.open()?;
     let loaded = args.data.load(args.quiet)?;
@@ -82,12 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     drop(work);
     match whole {
         Some(replication) => print(&replication),
-        None => {
-            let (shard, seeds) = (plan.shard, plan.seeds);
-            let table = folder.path().join(shard.table("replication"));
-            show!("Shard {shard} is done ({} of {seeds} seeds): {}", shard.share(seeds), table.display());
-            show!("`onelayer merge` joins the tables of all shards.");
-        }
+        None => args.print_shard(&folder.path().join(args.shard.table(ReplicationRow::JOB))),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -107,6 +114,13 @@ impl Args {
             seeds: self.seeds,
             shard: self.shard,
         }
+    }
+
+    /// Prints that the shard, whose table is at the path `table`, is done.
+    fn print_shard(&self, table: &Path) {
+        let (shard, seeds) = (self.shard, self.seeds);
+        show!("Shard {shard} is done ({} of {seeds} seeds): {}", shard.share(seeds), table.display());
+        show!("`onelayer merge` joins the tables of all shards.");
     }
 }
 
@@ -140,7 +154,12 @@ pub fn print(replication: &Replication) {
                 not adjusted. All of this is about the variation between seeds; other training or test images would \
                 add to it.";
     show!();
-    for line in wrap(note, WIDTH) {
+    print_wrapped(note);
+}
+
+/// Prints `text` in lines of at most 80 characters.
+fn print_wrapped(text: &str) {
+    for line in wrap(text, WIDTH) {
         show!("{line}");
     }
 }
@@ -166,15 +185,19 @@ fn setting_line(row: &SettingRow) -> String {
 }
 
 fn pair_line(row: &PairRow) -> String {
-    let outcomes = format!("{}/{}/{}", row.wins, row.ties, row.losses);
-    format!(
-        "{:16} {:16} {:>7} {:>16} {outcomes:>10}  {}",
-        row.setting_a,
-        row.setting_b,
-        or_dash(row.mean_difference, points),
-        range(row.difference_95_low, row.difference_95_high, points),
-        or_dash(row.sign_flip_p_holm, p_text),
-    )
+    let PairRow { setting_a, setting_b, difference } = row;
+    let outcomes = format!("{}/{}/{}", difference.wins, difference.ties, difference.losses);
+    let [mean, range, p] = difference_cells(difference);
+    format!("{setting_a:16} {setting_b:16} {mean:>7} {range:>16} {outcomes:>10}  {p}")
+}
+
+/// The mean difference in percentage points, its interval and its adjusted p-value.
+fn difference_cells(difference: &Difference) -> [String; 3] {
+    [
+        or_dash(difference.mean_difference, points),
+        range(difference.difference_95_low, difference.difference_95_high, points),
+        or_dash(difference.sign_flip_p_holm, p_text),
+    ]
 }
 
 fn range(low: Option<f64>, high: Option<f64>, text: fn(f64) -> String) -> String {
