@@ -181,7 +181,7 @@ impl Splits {
             let mut scores = None;
             for epoch in 1..=schedule.epochs {
                 for indices in epoch_order(&schedule, epoch, examples).chunks(schedule.batch_size) {
-                    trainer.step(&self.train.select(indices), setting.learning_rate(epoch));
+                    trainer.step(&self.train.select(indices), setting.learning_rate(epoch, &[]));
                 }
                 scores = Some([&self.train, &self.validation].map(|split| trainer.scores(split)));
             }

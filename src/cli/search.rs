@@ -51,7 +51,8 @@ pub struct Args {
         value_parser = loss_parser()
     )]
     loss: Vec<Loss>,
-    /// Decays of the learning rate to try: none, or the epochs between two steps and the factor, such as 10x0.3
+    /// Decays of the learning rate to try: none; the epochs between two steps and the factor, such as 10x0.3; or, as
+    /// --decay-on-plateau of `train`, such as plateau5x0.1
     #[arg(
         long,
         value_name = "LIST",
@@ -127,8 +128,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         show!("Every trial diverged; try smaller learning rates (--eta).");
         return Ok(ExitCode::FAILURE);
     };
-    let loaded = everything.load(args.quiet)?;
-    let words = found.retrain(best, &loaded.splits, &loaded.names, everything.describe(), &folder, &mut work)?;
+    // A decay on plateaus needs the images for validation in retraining too.
+    let images = if best.hyperparameters.setting()?.needs_validation() { data } else { everything };
+    let loaded = images.load(args.quiet)?;
+    let words = found.retrain(best, &loaded.splits, &loaded.names, images.describe(), &folder, &mut work)?;
     drop(work);
     for line in words {
         show!("{line}");

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use onelayer::Error;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
-use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Setting, Shuffle};
+use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Setting, Shuffle};
 use onelayer::network::Phases;
 use onelayer::page;
 use onelayer::train::config::Config;
@@ -51,6 +52,10 @@ pub struct Args {
     /// Factor for --decay-every, between 0 and 1
     #[arg(long, value_name = "FACTOR", requires = "decay_every", allow_negative_numbers = true)]
     decay_factor: Option<f64>,
+    /// Multiply the learning rate by FACTOR, 0.1 by default, whenever the validation loss has not been below its lowest value
+    /// for PATIENCE epochs
+    #[arg(long, value_name = "PATIENCE[,FACTOR]", value_parser = plateau, conflicts_with_all = ["decay_every", "decay_factor"])]
+    decay_on_plateau: Option<Decay>,
     /// Probability that an image is mirrored left to right, drawn again in each epoch [default: 0]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     flip: Option<f64>,
@@ -100,6 +105,18 @@ pub struct Args {
 enum Export {
     /// Arrays W, b, mean and std for NumPy; --init reads it back
     Npz,
+}
+
+/// Parses a decay on plateaus, `PATIENCE` or `PATIENCE,FACTOR`.
+fn plateau(text: &str) -> onelayer::Result<Decay> {
+    let (patience, factor) = match text.split_once(',') {
+        Some((patience, factor)) => (patience, factor.parse().ok()),
+        None => (text, Some(Decay::PLATEAU_FACTOR)),
+    };
+    let expected = "epochs, or epochs and a factor, such as 5 or 5,0.1";
+    let numbers = patience.parse().ok().zip(factor);
+    let (patience, factor) = numbers.ok_or_else(|| Error::invalid("decay-on-plateau", expected, text))?;
+    Decay::plateau(patience, factor)
 }
 
 /// Trains, writes the results and their page, and prints the table.
@@ -156,7 +173,10 @@ impl Args {
             None => Config::default(),
             Some(path) => Config::from_toml(&input::read_text(path, "--config")?, path)?,
         };
-        let file = config.hyperparameters;
+        let file = match self.decay()? {
+            None => config.hyperparameters,
+            given => config.hyperparameters.with_decay(given),
+        };
         let shuffle = if self.no_shuffle { Some(Shuffle::None) } else { self.rng.shuffle() };
         let hyperparameters = Hyperparameters {
             lambda: self.lambda.unwrap_or(file.lambda),
@@ -165,13 +185,21 @@ impl Args {
             epochs: self.epochs.unwrap_or(file.epochs),
             seed: self.seed.unwrap_or(file.seed),
             loss: self.loss.unwrap_or(file.loss),
-            decay_every: self.decay_every.or(file.decay_every),
-            decay_factor: self.decay_factor.or(file.decay_factor),
+            decay_every: file.decay_every,
+            decay_factor: file.decay_factor,
+            decay_patience: file.decay_patience,
             flip: self.flip.unwrap_or(file.flip),
             shuffle: shuffle.unwrap_or(file.shuffle),
             start: self.rng.start().unwrap_or(file.start),
         };
         Ok(Config { hyperparameters, ..config })
+    }
+
+    /// The decay that the arguments ask for.
+    fn decay(&self) -> onelayer::Result<Option<Decay>> {
+        let steps = self.decay_every.zip(self.decay_factor);
+        let steps = steps.map(|(every, factor)| Decay::step(every, factor)).transpose()?;
+        Ok(self.decay_on_plateau.or(steps))
     }
 
     /// The setting in `config` or, if neither λ nor η is given, the report's four with the loss and the decay in it.

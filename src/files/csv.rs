@@ -25,6 +25,9 @@ use csv::{ByteRecord, ReaderBuilder, StringRecord, WriterBuilder};
 
 use crate::error::{Error, Result};
 
+/// Columns that tables of earlier versions lack; their fields are empty there.
+const ADDED: [&str; 1] = ["decay_patience"];
+
 /// Separator and decimal mark of a table.
 ///
 /// A spreadsheet reads numbers as its user's country writes them. Where that is with a decimal comma, as in Sweden or
@@ -177,8 +180,8 @@ pub fn to_csv<R: Row>(rows: &[R], dialect: Dialect) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] when the header is not [`Row::columns`], a row has fewer or more fields, or a field has no valid
-/// value.
+/// [`Error::Format`] when the header is not [`Row::columns`], apart from columns that earlier versions lack, a row has fewer
+/// or more fields, or a field has no valid value.
 pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     let format = |reason: String| Error::format(path, reason);
     let names = R::columns();
@@ -190,13 +193,16 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
             "the columns must be {names}, but are {found:?}; if an earlier version wrote this table, write it again"
         ))
     })?;
+    let header = header(bytes, dialect);
+    let places: Vec<_> = names.iter().map(|name| header.iter().position(|found| found == name.as_bytes())).collect();
     let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(bytes);
     let row = |record: csv::Result<StringRecord>| {
         let fields = record.map_err(|e| format(e.to_string()))?;
         let line = fields.position().map_or(0, |p| p.line());
-        if fields.len() != names.len() {
-            return Err(format(format!("line {line} must have {} fields, but has {}", names.len(), fields.len())));
+        if fields.len() != header.len() {
+            return Err(format(format!("line {line} must have {} fields, but has {}", header.len(), fields.len())));
         }
+        let fields = places.iter().map(|place| place.map_or("", |place| &fields[place])).collect();
         R::read(&mut RecordReader { dialect, names: &names, fields: &fields, next: 0 })
             .map_err(|reason| format(format!("line {line}: {reason}")))
     };
@@ -222,9 +228,14 @@ pub fn has_header_of<R: Row>(bytes: &[u8]) -> bool {
     dialect_of(bytes, &R::columns()).is_some()
 }
 
-/// The dialect in which `table` has the header `names`.
+/// The dialect in which `table` has the header `names`, apart from columns that earlier versions lack.
 fn dialect_of(table: &[u8], names: &[&str]) -> Option<Dialect> {
-    [Dialect::Comma, Dialect::Semicolon].into_iter().find(|&dialect| header(table, dialect) == *names)
+    let is_header = |header: ByteRecord| {
+        let has = |name: &str| header.iter().any(|found| found == name.as_bytes());
+        let expected = names.iter().filter(|name| has(name) || !ADDED.contains(name));
+        header.iter().eq(expected.map(|name| name.as_bytes()))
+    };
+    [Dialect::Comma, Dialect::Semicolon].into_iter().find(|&dialect| is_header(header(table, dialect)))
 }
 
 /// The first record of `table`; empty if there is none.
@@ -398,6 +409,29 @@ mod tests {
         assert!(with("a,1,,0.5,yes").ends_with("line 2: holds must be true or false, but is \"yes\""));
         assert!(with("a,1,,0.5").ends_with("line 2 must have 5 fields, but has 4"));
         assert!(with("a,1,,0.5,,").ends_with("line 2 must have 5 fields, but has 6"));
+    }
+
+    #[test]
+    fn a_column_that_earlier_versions_lack_is_empty_in_their_tables() {
+        row! {
+            #[derive(Debug, PartialEq)]
+            struct New {
+                first: u64,
+                decay_patience: Option<usize>,
+                last: f64,
+            }
+        }
+        let read = |table: &str| from_csv::<New>(table.as_bytes(), Path::new(PATH));
+        let row = |decay_patience| New { first: 1, decay_patience, last: 0.5 };
+        assert_eq!(read("first,decay_patience,last\n1,2,0.5\n").unwrap(), [row(Some(2))]);
+        assert_eq!(read("first,last\n1,0.5\n").unwrap(), [row(None)]);
+        assert_eq!(read("first;last\n1;0,5\n").unwrap(), [row(None)]);
+        assert!(has_header_of::<New>(b"first,last\n"));
+        for other in ["first\n1\n", "first,last,decay_patience\n1,0.5,2\n", "first,last,last\n1,0.5,0.5\n"] {
+            assert!(read(other).is_err(), "{other}");
+        }
+        let message = read("first,last\n1,,0.5\n").unwrap_err().to_string();
+        assert_eq!(message, "table.csv: line 2 must have 2 fields, but has 3");
     }
 
     #[test]

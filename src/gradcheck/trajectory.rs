@@ -31,7 +31,7 @@ const STEPS: [usize; 3] = [1, 10, 100];
 
 /// The report's four settings, and one with sigmoids whose learning rate decays. Together they use every part of training.
 pub fn settings() -> Vec<Setting> {
-    let decay = Decay::new(2, 0.5).expect("a valid decay");
+    let decay = Decay::step(2, 0.5).expect("a valid decay");
     let sigmoids = Setting::new(0.01, 0.01).expect("a valid setting");
     let sigmoids = sigmoids.with_loss(Loss::Bce).with_decay(Some(decay));
     [&Setting::REPORT[..], &[sigmoids]].concat()
@@ -58,7 +58,7 @@ pub fn check(data: Data, setting: Setting, schedule: &Schedule, start: &Paramete
     let mut rows = Vec::new();
     for epoch in 1..=schedule.epochs {
         for indices in epoch_order(schedule, epoch, data.train.len()).chunks(schedule.batch_size) {
-            pair.step(indices, epoch)?;
+            pair.step(indices)?;
             step += 1;
             if STEPS.contains(&step) && step <= last_step {
                 rows.extend(pair.compare_parameters(&format!("step {step}")));
@@ -69,6 +69,7 @@ pub fn check(data: Data, setting: Setting, schedule: &Schedule, start: &Paramete
             rows.extend(pair.compare_parameters(&after));
             rows.extend(pair.compare_losses(&after)?);
         }
+        pair.end_epoch()?;
     }
     Ok(rows)
 }
@@ -79,6 +80,12 @@ struct Pair<'a> {
     /// The images of the training and of the validation split.
     images: [Tensors; 2],
     setting: Setting,
+    /// Complete epochs.
+    epochs: usize,
+    /// η of the next one.
+    learning_rate: f64,
+    /// The validation loss by hand after each epoch, if the learning rate depends on it.
+    validation_losses: Vec<f64>,
     group: Group,
     autograd: AutogradTrainer,
 }
@@ -93,16 +100,33 @@ impl<'a> Pair<'a> {
             data,
             images: [images(data.train)?, images(data.validation)?],
             setting,
+            epochs: 0,
+            learning_rate: setting.eta(),
+            validation_losses: Vec::new(),
             group: Group::new(std::slice::from_ref(start))?.with_losses(&[setting.loss()])?,
             autograd: AutogradTrainer::new(start, setting),
         })
     }
 
-    fn step(&mut self, indices: &[usize], epoch: usize) -> Result<()> {
+    fn step(&mut self, indices: &[usize]) -> Result<()> {
         let examples = Examples::Chosen(self.data.train, self.data.normalizer, indices);
-        self.group.step(examples, &[Step::new(self.setting, epoch)])?;
-        self.autograd.step(&self.images[0].select(indices), self.setting.learning_rate(epoch));
+        self.group.step(examples, &[Step::new(self.setting, self.learning_rate)])?;
+        self.autograd.step(&self.images[0].select(indices), self.learning_rate);
         Ok(())
+    }
+
+    /// Both go on with the learning rate that follows from the losses by hand, so that only the gradients differ.
+    fn end_epoch(&mut self) -> Result<()> {
+        self.epochs += 1;
+        if self.setting.needs_validation() {
+            self.validation_losses.push(self.loss_by_hand(self.data.validation)?);
+        }
+        self.learning_rate = self.setting.learning_rate(self.epochs + 1, &self.validation_losses);
+        Ok(())
+    }
+
+    fn loss_by_hand(&self, split: &Dataset) -> Result<f64> {
+        Ok(evaluate_group(&self.group, &[self.setting.lambda()], split, self.data.normalizer)?[0].loss)
     }
 
     fn compare_parameters(&self, after: &str) -> [GradcheckRow; 2] {
@@ -115,7 +139,7 @@ impl<'a> Pair<'a> {
 
     fn compare_losses(&self, after: &str) -> Result<[GradcheckRow; 2]> {
         let compare = |quantity, split, images| -> Result<GradcheckRow> {
-            let hand = evaluate_group(&self.group, &[self.setting.lambda()], split, self.data.normalizer)?[0].loss;
+            let hand = self.loss_by_hand(split)?;
             let autograd = self.autograd.scores(images).loss;
             Ok(self.compare(after, quantity, &[hand], &[autograd], LOSS_FACTOR))
         };
@@ -181,7 +205,7 @@ mod tests {
         change(&mut pair);
         let order = epoch_order(&SCHEDULE, 1, splits.train.len());
         for indices in order.chunks(SCHEDULE.batch_size) {
-            pair.step(indices, 1).unwrap();
+            pair.step(indices).unwrap();
         }
         let [weight, _] = pair.compare_parameters("step 10");
         weight.passed()

@@ -1,6 +1,7 @@
 //! Hyperparameters: the settings of single runs, the schedule that the runs of a group share, and the one form in which
 //! both are stored.
 
+mod decay;
 mod setting;
 
 use std::fmt;
@@ -8,7 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use setting::{Decay, Loss, Setting, short, title};
+pub use decay::Decay;
+pub use setting::{Loss, Setting, short, title};
 
 use crate::error::{Error, Result};
 use crate::files::csv::{self, Cell, cells, row};
@@ -33,10 +35,12 @@ row! {
         pub seed: u64,
         /// The loss, to which the penalty is added.
         pub loss: Loss,
-        /// Epochs after each of which the learning rate falls; `None` if it is constant.
+        /// Epochs after each of which the learning rate falls; `None` if it does not fall in steps.
         pub decay_every: Option<usize>,
-        /// Factor by which it then falls.
+        /// Factor by which it falls, in steps or on plateaus.
         pub decay_factor: Option<f64>,
+        /// Epochs of a plateau of the validation loss, at the end of which it falls; `None` if it does not fall on plateaus.
+        pub decay_patience: Option<usize>,
         /// Probability that an image is mirrored.
         pub flip: f64,
         /// Shuffling of the examples.
@@ -59,28 +63,52 @@ impl Hyperparameters {
             epochs,
             seed,
             loss,
-            decay_every: decay.map(|decay| decay.every),
-            decay_factor: decay.map(|decay| decay.factor),
+            decay_every: None,
+            decay_factor: None,
+            decay_patience: None,
             flip,
             shuffle,
             start: origin.clone(),
         }
+        .with_decay(decay)
     }
 
     /// The setting of the run.
     ///
     /// # Errors
     ///
-    /// Those of [`Setting::new`] and [`Decay::new`]; [`Error::InvalidValue`] for one half of a decay.
+    /// Those of [`Setting::new`] and [`Hyperparameters::decay`].
     pub fn setting(&self) -> Result<Setting> {
+        Ok(Setting::new(self.lambda, self.eta)?.with_loss(self.loss).with_decay(self.decay()?))
+    }
+
+    /// The decay of the learning rate. One on plateaus may lack its factor, which then is [`Decay::PLATEAU_FACTOR`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Decay::step`] and [`Decay::plateau`]; [`Error::InvalidValue`] for one half of a decay, and for two.
+    pub fn decay(&self) -> Result<Option<Decay>> {
         let missing = |name, other: &str| Err(Error::invalid(name, format!("given together with {other}"), "missing"));
-        let decay = match (self.decay_every, self.decay_factor) {
-            (None, None) => None,
-            (Some(every), Some(factor)) => Some(Decay::new(every, factor)?),
-            (Some(_), None) => return missing("decay-factor", "decay-every"),
-            (None, Some(_)) => return missing("decay-every", "decay-factor"),
-        };
-        Ok(Setting::new(self.lambda, self.eta)?.with_loss(self.loss).with_decay(decay))
+        match (self.decay_every, self.decay_patience, self.decay_factor) {
+            (None, None, None) => Ok(None),
+            (Some(every), None, Some(factor)) => Decay::step(every, factor).map(Some),
+            (None, Some(patience), factor) => {
+                Decay::plateau(patience, factor.unwrap_or(Decay::PLATEAU_FACTOR)).map(Some)
+            }
+            (Some(_), None, None) => missing("decay-factor", "decay-every"),
+            (None, None, Some(_)) => missing("decay-every", "decay-factor"),
+            (Some(every), Some(_), _) => Err(Error::invalid("decay-every", "left out beside decay-patience", every)),
+        }
+    }
+
+    /// The same hyperparameters with another decay.
+    pub fn with_decay(self, decay: Option<Decay>) -> Self {
+        Self {
+            decay_every: decay.and_then(Decay::every),
+            decay_factor: decay.map(Decay::factor),
+            decay_patience: decay.and_then(Decay::patience),
+            ..self
+        }
     }
 
     /// The schedule of the run; [`Schedule::validate`] checks it.
@@ -283,6 +311,7 @@ mod tests {
             Hyperparameters { lambda: 0.2, ..run.clone() },
             Hyperparameters { loss: Loss::Bce, ..run.clone() },
             Hyperparameters { decay_every: Some(20), decay_factor: Some(0.5), ..run.clone() },
+            Hyperparameters { decay_patience: Some(40), ..run.clone() },
             Hyperparameters { batch_size: 99, ..run.clone() },
             Hyperparameters { epochs: 39, ..run.clone() },
             Hyperparameters { flip: 0.5, ..run.clone() },
@@ -301,7 +330,7 @@ mod tests {
     #[test]
     fn hyperparameters_are_those_of_their_setting_and_schedule_and_give_them_back() {
         let setting = Setting::new(0.25, 0.5).unwrap().with_loss(Loss::Bce);
-        for decay in [None, Some(Decay::new(20, 0.5).unwrap())] {
+        for decay in [None, Some(Decay::step(20, 0.5).unwrap()), Some(Decay::plateau(5, 0.1).unwrap())] {
             let setting = setting.with_decay(decay);
             for shuffle in [Shuffle::ChaCha8, Shuffle::NumpyPermutation, Shuffle::NumpyShuffle, Shuffle::None] {
                 let schedule = Schedule { epochs: 3, batch_size: 7, seed: 1, shuffle, flip: 0.75 };
@@ -309,30 +338,30 @@ mod tests {
                 assert_eq!((all.setting().unwrap(), all.schedule()), (setting, schedule));
             }
         }
-        let half = Hyperparameters { decay_every: Some(2), ..Hyperparameters::default() };
-        let message = half.setting().unwrap_err().to_string();
+    }
+
+    #[test]
+    fn half_a_decay_and_two_decays_are_refused_but_a_decay_on_plateaus_has_a_default_factor() {
+        let with = |decay_every, decay_patience, decay_factor| {
+            Hyperparameters { decay_every, decay_patience, decay_factor, ..Hyperparameters::default() }.decay()
+        };
+        let refusal = |every, patience, factor| with(every, patience, factor).unwrap_err().to_string();
+        let message = refusal(Some(2), None, None);
         assert_eq!(message, "decay-factor must be given together with decay-every, but is missing");
+        let message = refusal(None, None, Some(0.5));
+        assert_eq!(message, "decay-every must be given together with decay-factor, but is missing");
+        for factor in [None, Some(0.5)] {
+            let message = refusal(Some(2), Some(3), factor);
+            assert_eq!(message, "decay-every must be left out beside decay-patience, but is 2");
+        }
+        assert_eq!(with(None, Some(3), None).unwrap(), Some(Decay::plateau(3, 0.1).unwrap()));
+        assert_eq!(with(None, Some(3), Some(0.5)).unwrap(), Some(Decay::plateau(3, 0.5).unwrap()));
     }
 
     #[test]
     fn every_text_reads_back_as_it_was_written() {
         for loss in Loss::ALL {
             assert_eq!(loss.to_string().parse::<Loss>().unwrap(), loss);
-        }
-        let decay = Decay::new(7, 0.1).unwrap();
-        assert_eq!(decay.to_string().parse::<Decay>().unwrap(), decay);
-        for (text, words) in [
-            ("20", "such as 20x0.5, but is 20"),
-            ("x0.5", "such as"),
-            ("20x", "such as"),
-            ("-1x0.5", "such as"),
-            ("0x0.5", "decay-every must be at least 1"),
-            ("20x0", "decay-factor must be above 0 and below 1, but is 0"),
-            ("20x1", "decay-factor"),
-            ("20xNaN", "decay-factor"),
-        ] {
-            let message = text.parse::<Decay>().unwrap_err().to_string();
-            assert!(message.contains(words), "{text}: {message}");
         }
         let message = "hinge".parse::<Loss>().unwrap_err().to_string();
         assert_eq!(message, "loss must be softmax or bce, but is hinge");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::files::csv::Cell;
+use crate::hyperparameters::Decay;
 
 /// The loss, to which the penalty is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,52 +45,6 @@ impl FromStr for Loss {
     fn from_str(text: &str) -> Result<Self> {
         let named = Loss::ALL.into_iter().find(|loss| loss.name() == text);
         named.ok_or_else(|| Error::invalid("loss", Self::EXPECTED, text))
-    }
-}
-
-/// A learning rate that falls in steps: in epoch e, counted from 1, it is η · factor^⌊(e − 1) / every⌋.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Decay {
-    /// Epochs per step.
-    pub(crate) every: usize,
-    /// Factor of the learning rate at each step.
-    pub(crate) factor: f64,
-}
-
-impl Decay {
-    /// A decay that multiplies the learning rate by `factor` after every `every` epochs.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidValue`] unless `every` is at least 1 and 0 < `factor` < 1.
-    pub fn new(every: usize, factor: f64) -> Result<Self> {
-        if every == 0 {
-            return Err(Error::invalid("decay-every", "at least 1", every));
-        }
-        if !(factor > 0.0 && factor < 1.0) {
-            return Err(Error::invalid("decay-factor", "above 0 and below 1", factor));
-        }
-        Ok(Self { every, factor })
-    }
-}
-
-/// As in names: `20x0.5` halves the learning rate every 20 epochs.
-impl fmt::Display for Decay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.every, self.factor)
-    }
-}
-
-impl FromStr for Decay {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let parts = text.split_once('x');
-        let numbers = parts.and_then(|(e, f)| Some((e.parse().ok()?, f.parse().ok()?)));
-        match numbers {
-            Some((every, factor)) => Self::new(every, factor),
-            None => Err(Error::invalid("decay", "epochs and factor, such as 20x0.5", text)),
-        }
     }
 }
 
@@ -159,26 +114,28 @@ impl Setting {
         self.loss
     }
 
-    /// The learning rate in `epoch`, counted from 1.
-    pub fn learning_rate(self, epoch: usize) -> f64 {
-        match self.decay {
-            None => self.eta,
-            Some(Decay { every, factor }) => {
-                let steps = epoch.saturating_sub(1) / every;
-                self.eta * factor.powi(i32::try_from(steps).unwrap_or(i32::MAX))
-            }
-        }
+    /// The learning rate in `epoch`, counted from 1. `validation_losses` are those after each epoch before it, NaN where
+    /// there is none; only a decay on plateaus depends on them.
+    pub fn learning_rate(self, epoch: usize, validation_losses: &[f64]) -> f64 {
+        self.eta * self.decay.map_or(1.0, |decay| decay.factor_in(epoch, validation_losses))
+    }
+
+    /// True if the learning rate depends on the loss on the validation split.
+    pub fn needs_validation(self) -> bool {
+        self.decay.is_some_and(|decay| decay.patience().is_some())
     }
 
     /// The setting's name in file names and tables, such as `lambda0.1_eta0.001`. A loss or decay that the report does
-    /// not use follows, as in `lambda0.001_eta0.01_bce_decay20x0.5`.
+    /// not use follows, as in `lambda0.001_eta0.01_bce_decay20x0.5` or `lambda0_eta0.01_plateau5x0.1`.
     pub fn name(self) -> String {
         let mut name = format!("lambda{}_eta{}", self.lambda, self.eta);
         if self.loss != Loss::default() {
             name += &format!("_{}", self.loss);
         }
-        if let Some(decay) = self.decay {
-            name += &format!("_decay{decay}");
+        match self.decay {
+            None => {}
+            Some(decay) if decay.patience().is_some() => name += &format!("_{decay}"),
+            Some(decay) => name += &format!("_decay{decay}"),
         }
         name
     }
@@ -187,7 +144,7 @@ impl Setting {
     pub fn title(self) -> String {
         let mut title = title(self.lambda, self.eta);
         if let Some(decay) = self.decay {
-            title += &format!(", × {} every {} epochs", short(decay.factor), decay.every);
+            title += &format!(", {}", decay.title());
         }
         if self.loss != Loss::default() {
             title += &format!("   {}", self.loss);
@@ -236,6 +193,8 @@ mod tests {
         let other = Setting::new(0.0, 0.01).unwrap().with_loss(Loss::Bce);
         let other = other.with_decay(Some("10x0.3".parse().unwrap()));
         assert_eq!(other.title(), "λ = 0   η = 0.01, × 0.3 every 10 epochs   bce");
+        let other = other.with_decay(Some("plateau5x0.1".parse().unwrap()));
+        assert_eq!(other.title(), "λ = 0   η = 0.01, × 0.1 on plateaus of 5 epochs   bce");
     }
 
     #[test]
@@ -246,11 +205,12 @@ mod tests {
     #[test]
     fn a_learning_rate_falls_at_the_first_epoch_of_each_step() {
         let constant = Setting::new(0.1, 0.8).unwrap();
-        assert_eq!((constant.learning_rate(1), constant.learning_rate(99)), (0.8, 0.8));
-        let falling = constant.with_decay(Some(Decay::new(3, 0.5).unwrap()));
-        let rates: Vec<_> = (1..=7).map(|e| falling.learning_rate(e)).collect();
+        assert_eq!((constant.learning_rate(1, &[]), constant.learning_rate(99, &[])), (0.8, 0.8));
+        let falling = constant.with_decay(Some(Decay::step(3, 0.5).unwrap()));
+        let rates: Vec<_> = (1..=7).map(|e| falling.learning_rate(e, &[])).collect();
         assert_eq!(rates, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]);
-        assert_eq!(falling.learning_rate(usize::MAX), 0.0);
+        assert_eq!(falling.learning_rate(usize::MAX, &[]), 0.0);
+        assert!(!constant.needs_validation() && !falling.needs_validation());
     }
 
     #[test]
@@ -259,5 +219,8 @@ mod tests {
         assert_eq!(setting.name(), "lambda0.001_eta0.01_bce");
         let setting = setting.with_decay(Some("20x0.5".parse().unwrap()));
         assert_eq!(setting.name(), "lambda0.001_eta0.01_bce_decay20x0.5");
+        let setting = setting.with_decay(Some("plateau5x0.1".parse().unwrap()));
+        assert_eq!(setting.name(), "lambda0.001_eta0.01_bce_plateau5x0.1");
+        assert!(setting.needs_validation());
     }
 }

@@ -15,7 +15,7 @@ use crate::dataset::Splits;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
 use crate::files::folder::Folder;
-use crate::hyperparameters::{Hyperparameters, Origin, Schedule};
+use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Shuffle};
 use crate::search::table::{SearchRow, search_png};
 use crate::shard::{Shard, ShardTable, digest};
 use crate::statistics::{percent, standard_error};
@@ -50,8 +50,17 @@ impl SearchPlan {
 
     /// Eight hexadecimal digits that differ between searches with different trials.
     pub fn digest(&self) -> String {
-        let Self { trials, schedule, .. } = self;
-        digest(&format!("Plan {{ trials: {trials:?}, schedule: {schedule:?} }}"))
+        let Self { trials, schedule: Schedule { epochs, batch_size, seed, shuffle, flip }, .. } = self;
+        // The text must stay as it was when shuffling had two values, or earlier searches could not be resumed.
+        let shuffle = match shuffle {
+            Shuffle::ChaCha8 => "true".into(),
+            Shuffle::None => "false".into(),
+            other => other.to_string(),
+        };
+        digest(&format!(
+            "Plan {{ trials: {trials:?}, schedule: Schedule {{ epochs: {epochs}, batch_size: {batch_size}, seed: {seed}, \
+             shuffle: {shuffle}, flip: {flip:?} }} }}"
+        ))
     }
 
     /// The hyperparameters of `trial`.
@@ -162,7 +171,9 @@ fn best_so_far(rows: &[SearchRow]) -> String {
 
 impl Searched {
     /// Retrains the trial of `best` on all images of `splits.train`, and evaluates it on the test split, which is used only
-    /// here. Writes `model_best.safetensors` and `best.toml`, in which `images` describes these images, and returns the
+    /// here. `splits.validation` is empty, unless the decay needs the validation loss; then the splits are those of the search.
+    ///
+    /// Writes `model_best.safetensors` and `best.toml`, in which `images` describes these images, and returns the
     /// closing words, one line each.
     ///
     /// # Errors
@@ -221,11 +232,15 @@ impl Searched {
 
 fn retrained(splits: &Splits, test_accuracy: Option<f64>) -> String {
     let (train, test) = (splits.train.len(), splits.test.len());
+    let on = match splits.validation.is_empty() {
+        true => format!("all {train} images"),
+        false => format!("the same {train} images, since its decay needs the others\nfor validation"),
+    };
     let Some(accuracy) = test_accuracy else {
-        return format!("Retrained on all {train} images, it diverged.");
+        return format!("Retrained on {on}, it diverged.");
     };
     format!(
-        "Retrained on all {train} images, it has a test accuracy of {} %,\n\
+        "Retrained on {on}, it has a test accuracy of {} %,\n\
          with a standard error of {} points. The {test} test images were used\n\
          once, after the choice was made.",
         percent(accuracy),
@@ -235,7 +250,10 @@ fn retrained(splits: &Splits, test_accuracy: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::files::csv::from_csv;
     use crate::hyperparameters::{Decay, Loss, Setting};
 
     /// 64 trials, two values of each hyperparameter.
@@ -244,7 +262,7 @@ mod tests {
             lambdas: vec![0.001, 0.1],
             etas: vec![0.001, 0.01],
             losses: Loss::ALL.to_vec(),
-            decays: vec![None, Some(Decay::new(2, 0.5).unwrap())],
+            decays: vec![None, Some(Decay::step(2, 0.5).unwrap())],
             batch_sizes: vec![50, 100],
             flips: vec![0.0, 0.5],
         }
@@ -288,6 +306,25 @@ mod tests {
         let seed = SearchPlan { schedule: Schedule { seed: 1, ..whole.schedule }, ..whole.clone() };
         let mut setting = whole.clone();
         setting.trials[63].setting = Setting::REPORT[0];
+        let mut plateau = whole.clone();
+        let decay = Some(Decay::plateau(2, 0.5).unwrap());
+        plateau.trials.iter_mut().for_each(|trial| trial.setting = trial.setting.with_decay(decay));
+        let mut steps = plateau.clone();
+        let decay = Some(Decay::step(2, 0.5).unwrap());
+        steps.trials.iter_mut().for_each(|trial| trial.setting = trial.setting.with_decay(decay));
+        assert_ne!(plateau.digest(), steps.digest());
         assert!([seed, setting].iter().all(|other| other.digest() != whole.digest()));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_tables_of_earlier_versions() {
+        let path = Path::new("results/search.csv");
+        let rows: Vec<SearchRow> = from_csv(&std::fs::read(path).unwrap(), path).unwrap();
+        let trial = |Hyperparameters { batch_size, flip, .. }, setting| Trial { setting, batch_size, flip };
+        let trials = rows.iter().map(|row| trial(row.hyperparameters.clone(), row.hyperparameters.setting().unwrap()));
+        let Hyperparameters { epochs, seed, .. } = rows[0].hyperparameters;
+        let schedule = Schedule { epochs, seed, ..Schedule::REPORT };
+        let plan = SearchPlan { trials: trials.collect(), schedule, shard: Shard::WHOLE };
+        assert_eq!((plan.digest(), plan.trials.len()), (rows[0].search.clone(), rows[0].trials));
     }
 }

@@ -135,7 +135,7 @@ mod tests {
         SearchPlan {
             trials: vec![
                 trial(0.1, Loss::Softmax, None),
-                trial(0.001, Loss::Bce, Some(Decay::new(5, 0.3).unwrap())),
+                trial(0.001, Loss::Bce, Some(Decay::step(5, 0.3).unwrap())),
                 trial(1.0, Loss::Bce, None),
             ],
             schedule: Schedule::REPORT,

@@ -1,5 +1,6 @@
 //! TOML files of a training job: `search` writes `best.toml`, `train --config` reads it. The keys are the names of the
-//! options of `train`, but for `shuffle` (option `--no-shuffle`) and `start` (option `--init`).
+//! options of `train`, but for `shuffle` (option `--no-shuffle`), `start` (option `--init`), and `decay_patience`, which with
+//! `decay_factor` is the option `--decay-on-plateau`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,10 +32,12 @@ pub struct Images {
     pub train_batches: Option<Vec<u8>>,
     /// Number of images held out of them for validation.
     pub validation_size: Option<usize>,
+    /// Batches of CIFAR-10 to validate on instead.
+    pub validation_batches: Option<Vec<u8>>,
 }
 
 /// The keys of [`Images`].
-const IMAGE_KEYS: [&str; 3] = ["dataset", "train_batches", "validation_size"];
+const IMAGE_KEYS: [&str; 4] = ["dataset", "train_batches", "validation_size", "validation_batches"];
 
 impl Config {
     /// The content of the file: `remarks` as comments, one per line, then the keys.
@@ -78,15 +81,20 @@ impl Config {
             }
         }
         let hyperparameters: Hyperparameters = toml::from_str(text).map_err(invalid)?;
-        if hyperparameters.decay_every.is_some() != hyperparameters.decay_factor.is_some() {
-            hyperparameters.setting().map_err(|e| Error::format(path, e.to_string()))?;
-        }
+        hyperparameters.decay().map_err(|e| Error::format(path, e.to_string()))?;
         if hyperparameters.shuffle == Shuffle::Unknown || hyperparameters.start == Origin::Unknown {
             return Err(Error::format(path, "shuffle and start must not be unknown: remove the line"));
         }
+        let images: Images = toml::from_str(text).map_err(invalid)?;
+        if images.validation_size.is_some() && images.validation_batches.is_some() {
+            return Err(Error::format(
+                path,
+                "validation_size and validation_batches exclude each other: remove one line",
+            ));
+        }
         Ok(Self {
             hyperparameters,
-            images: toml::from_str(text).map_err(invalid)?,
+            images,
             keys: table.get_ref().keys().map(|key| key.get_ref().to_string()).collect(),
         })
     }
@@ -95,7 +103,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hyperparameters::Loss;
+    use crate::hyperparameters::{Decay, Loss};
 
     fn config() -> Config {
         Config {
@@ -105,6 +113,7 @@ mod tests {
                 loss: Loss::Bce,
                 decay_every: Some(10),
                 decay_factor: Some(0.5),
+                decay_patience: None,
                 flip: 0.0,
                 batch_size: 100,
                 epochs: 30,
@@ -116,6 +125,7 @@ mod tests {
                 dataset: Some("cifar10".into()),
                 train_batches: Some(vec![1, 2, 3, 4, 5]),
                 validation_size: Some(0),
+                validation_batches: None,
             },
             keys: BTreeSet::new(),
         }
@@ -134,8 +144,12 @@ mod tests {
         assert_eq!((&back.hyperparameters, &back.images), (&config().hyperparameters, &config().images));
         assert_eq!(back.keys.len(), 14);
         let mut some = config();
-        (some.hyperparameters.decay_every, some.hyperparameters.decay_factor) = (None, None);
-        assert_eq!(read(&some.to_toml(&[]).unwrap()).unwrap().hyperparameters, some.hyperparameters);
+        for decay in [None, Some(Decay::plateau(5, 0.25).unwrap())] {
+            some.hyperparameters = some.hyperparameters.with_decay(decay);
+            assert_eq!(read(&some.to_toml(&[]).unwrap()).unwrap().hyperparameters, some.hyperparameters);
+        }
+        (some.images.validation_size, some.images.validation_batches) = (None, Some(vec![5]));
+        assert_eq!(read(&some.to_toml(&[]).unwrap()).unwrap().images, some.images);
         assert_eq!(read(b"").unwrap(), Config::default());
     }
 
@@ -154,10 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn half_a_decay_and_an_unknown_origin_are_refused_with_the_name_of_the_file() {
+    fn contradictions_and_an_unknown_origin_are_refused_with_the_name_of_the_file() {
         for (text, words) in [
             ("decay_every = 3\n", "decay-factor must be given together with decay-every"),
             ("decay_factor = 0.5\n", "decay-every must be given together with decay-factor"),
+            ("decay_every = 3\ndecay_patience = 3\n", "decay-every must be left out beside decay-patience"),
+            ("decay_patience = 0\n", "decay-patience must be at least 1"),
+            ("validation_size = 10\nvalidation_batches = [2]\n", "exclude each other"),
             ("shuffle = \"unknown\"\n", "must not be unknown"),
             ("start = \"unknown\"\n", "must not be unknown"),
         ] {
@@ -165,6 +182,7 @@ mod tests {
             assert!(message.starts_with("best.toml: ") && message.contains(words), "{message}");
         }
         read(b"decay_every = 3\ndecay_factor = 0.5\nshuffle = \"none\"\nstart = \"random\"\n").unwrap();
+        read(b"decay_patience = 3\nvalidation_batches = [2]\n").unwrap();
     }
 
     #[test]

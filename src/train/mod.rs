@@ -47,7 +47,7 @@ use crate::network::Parameters;
 pub struct Data<'a> {
     /// The images to train on.
     pub train: &'a Dataset,
-    /// Also evaluated after each epoch, unless it is empty.
+    /// Also evaluated after each epoch, unless it is empty; a decay on plateaus needs it.
     pub validation: &'a Dataset,
     /// Fitted on `train`.
     pub normalizer: &'a Normalizer,
@@ -133,6 +133,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// The learning rate of the next epoch, which can depend on the validation losses so far.
+    pub fn next_learning_rate(&self) -> f64 {
+        let loss = |epoch: &Epoch| epoch.scores.and_then(|scores| scores.validation).map_or(f64::NAN, |s| s.loss);
+        let losses: Vec<_> = self.epochs.iter().map(loss).collect();
+        self.setting.learning_rate(losses.len() + 1, &losses)
+    }
+
     /// The epoch in which the setting diverged, if it did.
     pub fn diverged_in(&self) -> Option<usize> {
         self.divergence.as_ref().map(|d| d.epoch)

@@ -9,7 +9,7 @@
 //!
 //! A feature is normalised as (pixel / 255 − mean) / std before it is multiplied by the weights. The metadata are the
 //! setting's name, the [`Hyperparameters`], the splits and the version of this program, each as text. A decay is one
-//! entry, such as `20x0.5`.
+//! entry, such as `20x0.5` or `plateau5x0.1`.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::files::csv::from_fields;
 use crate::files::npz::{self, Elements};
 use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
-use crate::hyperparameters::{Decay, Hyperparameters, Origin, Shuffle};
+use crate::hyperparameters::{Hyperparameters, Origin, Shuffle};
 use crate::network::Parameters;
 use crate::shape::{Dims, check_finite, check_shape};
 use crate::train::Run;
@@ -138,9 +138,9 @@ impl ModelFile {
     }
 
     fn metadata(&self) -> Texts {
-        let mut texts: Texts = self.hyperparameters.to_texts();
-        if let (Some(every), Some(factor)) = (texts.remove("decay_every"), texts.remove("decay_factor")) {
-            texts.insert("decay".into(), format!("{every}x{factor}"));
+        let mut texts: Texts = self.hyperparameters.clone().with_decay(None).to_texts();
+        if let Ok(Some(decay)) = self.hyperparameters.decay() {
+            texts.insert("decay".into(), decay.to_string());
         }
         texts.extend(SPLITS.map(String::from).into_iter().zip(self.splits.clone()));
         texts.extend([("setting".into(), self.setting.clone()), ("version".into(), self.version.clone())]);
@@ -152,24 +152,19 @@ impl ModelFile {
 /// unknown, and the others had their defaults.
 fn read_hyperparameters(file: &Reader) -> Result<Hyperparameters> {
     const REQUIRED: [&str; 5] = ["lambda", "eta", "batch_size", "epochs", "seed"];
-    let defaults =
-        Hyperparameters { shuffle: Shuffle::Unknown, start: Origin::Unknown, ..Default::default() }.to_texts();
     for name in REQUIRED {
         file.field::<String>(name)?;
     }
-    let decay: Option<Decay> = file.optional("decay")?;
-    let text = |name: &str| match (name, decay) {
-        ("decay_every", Some(decay)) => decay.every.to_string(),
-        ("decay_factor", Some(decay)) => decay.factor.to_string(),
-        _ => file.text(name).or(defaults.get(name).map(String::as_str)).unwrap_or_default().to_owned(),
-    };
+    let defaults = Hyperparameters { shuffle: Shuffle::Unknown, start: Origin::Unknown, ..Default::default() };
+    let defaults = defaults.with_decay(file.optional("decay")?).to_texts();
+    let text = |name: &str| file.text(name).or(defaults.get(name).map(String::as_str)).unwrap_or_default().to_owned();
     from_fields(text).map_err(|reason| file.format_error(reason))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hyperparameters::Loss;
+    use crate::hyperparameters::{Decay, Loss};
     use ::safetensors::tensor::{Dtype, SafeTensors, TensorView};
     use proptest::prelude::*;
 
@@ -192,6 +187,7 @@ mod tests {
                 loss: Loss::Bce,
                 decay_every: Some(20),
                 decay_factor: Some(0.5),
+                decay_patience: None,
                 flip: 0.5,
                 shuffle: Shuffle::None,
                 start: Origin::File("0a".into()),
@@ -260,6 +256,18 @@ mod tests {
         let weight = weight.tensor("weight").unwrap();
         assert_eq!(weight.shape(), [2, 3]);
         assert_eq!(weight.data()[4..8], 0.25f32.to_le_bytes());
+    }
+
+    #[test]
+    fn a_decay_on_plateaus_is_one_entry_too() {
+        let plateau = Some(Decay::plateau(5, 0.1).unwrap());
+        let model = ModelFile { hyperparameters: model().hyperparameters.with_decay(plateau), ..model() };
+        assert_eq!(model.metadata()["decay"], "plateau5x0.1");
+        assert!(!model.metadata().contains_key("decay_patience"));
+        assert_eq!(read(&model.to_bytes().unwrap()).unwrap(), model);
+        let mut metadata = model.metadata();
+        metadata.insert("decay".into(), "plateau0x0.1".into());
+        assert!(read(&file_with(&tensors(), metadata)).unwrap_err().to_string().contains("decay"));
     }
 
     #[test]

@@ -164,7 +164,7 @@ mod tests {
     fn the_header_is_written_without_rows_too() {
         assert_eq!(
             String::from_utf8(to_csv::<SummaryRow>(&[], Dialect::Comma)).unwrap(),
-            "setting,lambda,eta,batch_size,epochs,seed,loss,decay_every,decay_factor,flip,shuffle,start,\
+            "setting,lambda,eta,batch_size,epochs,seed,loss,decay_every,decay_factor,decay_patience,flip,shuffle,start,\
              train_loss,train_cost,train_accuracy,validation_loss,validation_cost,validation_accuracy,test_loss,\
              test_accuracy,reported_test_accuracy,train_seconds\n"
         );

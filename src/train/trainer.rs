@@ -102,11 +102,15 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] for a schedule that does not fit the training split, for no setting, and for a state that
-    /// `schedule` does not pass through; [`Error::Shape`] if the parameters of the settings differ in shape.
+    /// [`Error::InvalidValue`] for a schedule that does not fit the training split, for no setting, for a state that
+    /// `schedule` does not pass through, and for a decay on plateaus if the validation split is empty; [`Error::Shape`] if
+    /// the parameters of the settings differ in shape.
     pub fn resume(data: Data<'a>, schedule: &Schedule, state: State) -> Result<Self> {
         schedule.validate(data.train.len())?;
         state.validate(schedule, data.train.len())?;
+        if data.validation.is_empty() && state.runs.iter().any(|run| run.setting.needs_validation()) {
+            return Err(Error::invalid("validation-size", "above 0 for a decay on plateaus of the validation loss", 0));
+        }
         let parameters: Vec<_> = state.runs.iter().map(|run| &run.parameters).collect();
         let losses: Vec<_> = state.runs.iter().map(|run| run.setting.loss()).collect();
         Ok(Self {
@@ -133,7 +137,8 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// The same training without evaluation after each epoch.
+    /// The same training without evaluation after each epoch, except on the validation split for the settings that need
+    /// it.
     pub fn without_evaluation(mut self) -> Self {
         self.evaluates = false;
         self
@@ -181,7 +186,8 @@ impl<'a> Trainer<'a> {
     fn batches(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let Data { train, normalizer, .. } = self.data;
         let epoch = self.state.epochs() + 1;
-        let steps: Vec<_> = self.state.runs.iter().map(|run| Step::new(run.setting, epoch)).collect();
+        let steps: Vec<_> =
+            self.state.runs.iter().map(|run| Step::new(run.setting, run.next_learning_rate())).collect();
         let order = self.orders.of(epoch);
         let flips = epoch_flips(&self.schedule, epoch, train.len());
         let batches = order.chunks(self.schedule.batch_size);
@@ -216,14 +222,18 @@ impl<'a> Trainer<'a> {
     /// The scores of each member on the splits that are not empty, if they are wanted.
     fn evaluate(&self) -> Result<Vec<SplitScores>> {
         let Data { train, validation, normalizer } = self.data;
-        let of = |split: &Dataset| {
-            if !self.evaluates || split.is_empty() {
-                return Ok(vec![None; self.lambdas.len()]);
+        let of = |split: &Dataset, wanted: &dyn Fn(&Run) -> bool| {
+            let wanted: Vec<_> = self.state.runs.iter().map(|run| wanted(run) && !split.is_empty()).collect();
+            if !wanted.contains(&true) {
+                return Ok(vec![None; wanted.len()]);
             }
             let scores = evaluate_group(&self.group, &self.lambdas, split, normalizer)?;
-            Ok(scores.into_iter().map(Some).collect())
+            // A member has no scores that it would not have alone.
+            Ok(wanted.into_iter().zip(scores).map(|(wanted, scores)| wanted.then_some(scores)).collect())
         };
-        let both = of(train)?.into_iter().zip(of(validation)?);
+        let on_train = of(train, &|_| self.evaluates)?;
+        let on_validation = of(validation, &|run| self.evaluates || run.setting.needs_validation())?;
+        let both = on_train.into_iter().zip(on_validation);
         Ok(both.map(|(train, validation)| SplitScores { train, validation }).collect())
     }
 
@@ -242,7 +252,7 @@ impl<'a> Trainer<'a> {
             }
             let epoch = Epoch {
                 number,
-                learning_rate: run.setting.learning_rate(number),
+                learning_rate: run.next_learning_rate(),
                 scores: run.divergence.is_none().then_some(*scores),
                 seconds,
             };

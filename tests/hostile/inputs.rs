@@ -287,8 +287,8 @@ pub fn csv() -> impl Strategy<Value = Vec<u8>> {
 pub fn config() -> impl Strategy<Value = Vec<u8>> {
     let key = prop_oneof![
         8 => select(vec![
-            "lambda", "eta", "loss", "decay_every", "decay_factor", "flip", "batch_size", "epochs", "seed", "dataset",
-            "train_batches", "validation_size",
+            "lambda", "eta", "loss", "decay_every", "decay_factor", "decay_patience", "flip", "batch_size", "epochs", "seed",
+            "dataset", "train_batches", "validation_size", "validation_batches",
         ]),
         1 => select(vec!["other", "a.b", "\"\"", "[eta]", "[[eta]]", "é"]),
     ];

@@ -179,6 +179,7 @@ pub fn config() -> Vec<u8> {
             dataset: Some("cifar10".into()),
             train_batches: Some(vec![1, 2, 3, 4, 5]),
             validation_size: Some(0),
+            validation_batches: None,
         },
         ..Config::default()
     };

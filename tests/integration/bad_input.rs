@@ -84,6 +84,9 @@ fn invalid_decays_and_configurations_are_refused() {
         ("eta = 0.1\nepochs_ = 3\n", &["best.toml: line 2", "epochs_"][..]),
         ("eta = -1\n", &["eta must be"]),
         ("decay_every = 3\n", &["decay-factor must be given together with decay-every"]),
+        ("decay_every = 3\ndecay_patience = 3\n", &["best.toml: decay-every must be left out beside decay-patience"]),
+        ("decay_patience = 0\n", &["best.toml: decay-patience must be at least 1"]),
+        ("decay_patience = 3\ndecay_factor = 1\n", &["best.toml: decay-factor must be above 0 and below 1"]),
         ("eta = \n", &["best.toml: line 1"]),
         ("dataset = \"mnist\"\n", &["dataset must be cifar10 or sample", "mnist"]),
     ] {
@@ -117,6 +120,13 @@ fn wrong_usage_and_invalid_values_have_different_exit_codes() {
     results.refuse(&["--loss", "hinge"], 2, &["softmax", "bce"]);
     results.refuse(&["--decay-every", "5"], 2, &["--decay-factor"]);
     results.refuse(&["--decay-factor", "0.5"], 2, &["--decay-every"]);
+    results.refuse(&["--decay-on-plateau", "0"], 2, &["decay-patience must be at least 1, but is 0"]);
+    results.refuse(&["--decay-on-plateau", "5,1"], 2, &["decay-factor must be above 0 and below 1, but is 1"]);
+    for text in ["", "x", "5,", "5,x", "5,0.1,0.2", "1.5"] {
+        results.refuse(&["--decay-on-plateau", text], 2, &["such as 5 or 5,0.1"]);
+    }
+    let steps = ["--decay-every", "5", "--decay-factor", "0.5"];
+    results.refuse(&[&["--decay-on-plateau", "5"], &steps[..]].concat(), 2, &["cannot be used with"]);
     results.refuse(&["--validation-size", "100", "--validation-batches", "3"], 2, &["cannot be used with"]);
 }
 

@@ -25,6 +25,7 @@ mod kill;
 mod libtorch;
 mod numbers;
 mod numpy;
+mod plateau;
 mod predict;
 mod referee;
 mod replicate;

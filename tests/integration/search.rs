@@ -133,6 +133,42 @@ fn train_reads_the_best_setting_and_ends_with_the_same_model() {
 }
 
 #[test]
+fn a_decay_on_plateaus_is_searched_and_retrained_on_the_images_of_its_trial() {
+    let search = |decays: &str| {
+        let out = tempfile::tempdir().unwrap();
+        let space = ["--epochs", "6", "--lambda", "0.1", "--eta", "0.03", "--loss", "softmax", "--flip", "0"];
+        let output = onelayer("search", &[&space[..], &["--decay", decays]].concat(), out.path());
+        assert!(output.status.success(), "{output:?}");
+        (out, String::from_utf8(output.stdout).unwrap())
+    };
+    let (both, _) = search("none,plateau1x0.5");
+    let (only, words) = search("plateau1x0.5");
+    let without_numbers = |mut row: SearchRow| {
+        (row.trial, row.trials, row.search) = (0, 0, String::new());
+        row
+    };
+    let (found, alone) = (numbers(both.path()), numbers(only.path()).remove(0));
+    assert_eq!(without_numbers(found[1].clone()), without_numbers(alone.clone()));
+    assert_eq!(alone.setting, "lambda0.1_eta0.03_plateau1x0.5");
+    assert_ne!(found[0].validation_loss, found[1].validation_loss);
+
+    let best = model(&only.path().join("model_best.safetensors"));
+    assert_eq!(best.splits[1], "the last 30 images of each class of sample/train.bin");
+    let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
+    let (_, validation) = splits.train.hold_out(300).unwrap();
+    assert_eq!(Some(scores(&best, &validation).accuracy), alone.validation_accuracy);
+    let expected = "Retrained on the same 700 images, since its decay needs the others\nfor validation, it has";
+    assert!(words.contains(expected) && words.lines().take(8).all(|line| line.chars().count() <= 80), "{words}");
+
+    let again = tempfile::tempdir().unwrap();
+    let config = only.path().join("best.toml");
+    let arguments = ["train", "--quiet", "--config", config.to_str().unwrap(), "--out"];
+    let output = Command::new(crate::program()).args(arguments).arg(again.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(model(&again.path().join(format!("model_{}.safetensors", alone.setting))), best);
+}
+
+#[test]
 fn a_resumed_search_does_not_train_its_trials_again() {
     let (whole, words) = succeed(&[]);
     let out = tempfile::tempdir().unwrap();
@@ -290,7 +326,13 @@ fn an_invalid_search_is_refused_before_anything_is_trained() {
         let left: Vec<_> = fs::read_dir(out.path()).unwrap().flatten().collect();
         assert!(left.iter().all(|e| e.file_name() == ".lock"), "{arguments:?}: {left:?}");
     }
-    for arguments in [&["--decay", "fast"][..], &["--decay", "10x2"], &["--loss", "hinge"], &["--shard", "3/2"]] {
+    for arguments in [
+        &["--decay", "fast"][..],
+        &["--decay", "10x2"],
+        &["--decay", "plateau0x0.5"],
+        &["--loss", "hinge"],
+        &["--shard", "3/2"],
+    ] {
         let output = onelayer("search", arguments, out.path());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }

@@ -454,7 +454,7 @@ fn a_diverging_setting_does_not_change_the_others() {
 fn settings_with_any_loss_and_decay_keep_their_bits_in_one_group() {
     let sample = Sample::load();
     let setting = Setting::new(0.01, 0.02).unwrap();
-    let decay = Some(Decay::new(1, 0.5).unwrap());
+    let decay = Some(Decay::step(1, 0.5).unwrap());
     let settings = [
         setting,
         setting.with_loss(Loss::Bce),
@@ -482,7 +482,7 @@ fn flips_and_decay_agree_with_the_plain_passes() {
     use onelayer::train::{epoch_flips, epoch_order};
     let sample = Sample::load();
     let setting = Setting::new(0.01, 0.02).unwrap().with_loss(Loss::Bce);
-    let setting = setting.with_decay(Some(Decay::new(1, 0.5).unwrap()));
+    let setting = setting.with_decay(Some(Decay::step(1, 0.5).unwrap()));
     let schedule = Schedule { epochs: 2, batch_size: 200, flip: 0.5, ..SCHEDULE };
     let found = sample.train_from_seed(&[setting], &schedule).remove(0);
 

@@ -156,6 +156,7 @@ impl DataArgs {
             dataset: self.dataset.or(dataset),
             train_batches: self.train_batches.or(config.train_batches.clone()),
             validation_size: if split { self.validation_size } else { config.validation_size },
+            validation_batches: if split { self.validation_batches } else { config.validation_batches.clone() },
             ..self
         })
     }
@@ -192,6 +193,7 @@ impl DataArgs {
             dataset: self.dataset().to_possible_value().map(|value| value.get_name().to_owned()),
             train_batches: self.train_batches.clone().filter(|_| cifar10),
             validation_size: self.validation_size,
+            validation_batches: self.validation_batches.clone().filter(|_| cifar10),
         }
     }
 

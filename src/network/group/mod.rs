@@ -48,9 +48,9 @@ pub struct Step {
 }
 
 impl Step {
-    /// The step of `setting` in `epoch`, counted from 1.
-    pub fn new(setting: Setting, epoch: usize) -> Self {
-        Self { learning_rate: setting.learning_rate(epoch) as f32, lambda: setting.lambda() as f32 }
+    /// A step of `setting` with the learning rate of its epoch.
+    pub fn new(setting: Setting, learning_rate: f64) -> Self {
+        Self { learning_rate: learning_rate as f32, lambda: setting.lambda() as f32 }
     }
 }
 

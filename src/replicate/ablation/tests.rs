@@ -8,7 +8,7 @@ use crate::shard::{ShardTable, Sharded, merge};
 
 /// A configuration that differs from the report's protocol in everything.
 fn best() -> Recipe {
-    let decay = Decay::new(10, 0.3).unwrap();
+    let decay = Decay::step(10, 0.3).unwrap();
     Recipe {
         setting: Setting::new(0.003, 0.01).unwrap().with_loss(Loss::Bce).with_decay(Some(decay)),
         schedule: Schedule { epochs: 30, batch_size: 50, flip: 0.5, seed: 7, ..Schedule::REPORT },
