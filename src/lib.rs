@@ -51,6 +51,7 @@
 //! | `cli` (default) | the program; downloads, figures, the page, `replicate`, `search` | 120 |
 //! | `autograd-check` | PyTorch's autograd as another reference, in [`gradcheck`]; needs libtorch | |
 
+pub mod audit;
 pub mod dataset;
 pub mod error;
 pub mod evaluate;

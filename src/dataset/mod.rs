@@ -59,6 +59,15 @@ impl Dataset {
         &self.pixels[i * self.dims.features..(i + 1) * self.dims.features]
     }
 
+    /// The same images with other `labels`, (n).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Dataset::new`].
+    pub fn with_labels(&self, labels: Vec<u8>) -> Result<Self> {
+        Self::new(self.dims, self.pixels.clone(), labels)
+    }
+
     /// The class of each example, (n), each below k.
     pub fn labels(&self) -> &[u8] {
         &self.labels

@@ -31,7 +31,7 @@ pub use batches::{Orders, epoch_flips, epoch_order};
 #[cfg(feature = "cli")]
 pub use runner::{Options, Trained, run};
 pub use snapshot::snapshot;
-pub use start::{Start, random_start, start_from_npz};
+pub use start::{Start, parameters_from_npz, random_start, start_from_npz};
 pub use trainer::{State, Trainer};
 
 use crate::dataset::normalizer::Normalizer;

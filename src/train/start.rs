@@ -9,7 +9,7 @@ use rand_distr::StandardNormal;
 use super::numpy::Generator;
 use crate::dataset::store;
 use crate::error::Result;
-use crate::files::npz::Npz;
+use crate::files::npz::{Array, Npz};
 use crate::hyperparameters::Origin;
 use crate::network::Parameters;
 use crate::shape::Dims;
@@ -51,6 +51,13 @@ impl Start {
         }
     }
 
+    /// The start of a NumPy script that has W as (d, k): `W = 0.01 * default_rng(seed).standard_normal((d, k))`, b = 0.
+    pub fn numpy_transposed(dims: Dims, seed: u64) -> Self {
+        let Self { mut parameters, origin } = Self::numpy(dims, seed);
+        parameters.weight = transposed(&parameters.weight, dims.classes);
+        Self { parameters, origin }
+    }
+
     /// A start with `parameters` from a file.
     pub fn from_file(parameters: Parameters) -> Self {
         let origin = Origin::File(digest_of([&parameters.weight, &parameters.bias]));
@@ -74,28 +81,42 @@ pub fn random_start(dims: Dims, seed: u64) -> Parameters {
     parameters
 }
 
-/// Reads starting parameters from an `.npz` file: array `W` (k, d) and optionally `b` (k) or (k, 1), by default zeros.
-///
-/// `float64` values are rounded to the nearest `f32`. Errors name `path` as the file.
+/// Reads starting parameters from an `.npz` file: array `W` (k, d) or (d, k) and optionally `b`, as
+/// [`parameters_from_npz`]. Errors name `path` as the file.
 ///
 /// # Errors
 ///
-/// `Error::Format` if `bytes` is not a readable `.npz` file or `W` is missing, `Error::Shape` if an array does not fit
-/// `dims`, `Error::NonFinite` if an element is NaN, infinite or beyond the range of `f32`.
+/// `Error::Format` if `bytes` is not a readable `.npz` file; those of [`parameters_from_npz`].
 pub fn start_from_npz(bytes: &[u8], path: &Path, dims: Dims) -> Result<Parameters> {
-    let Dims { features: d, classes: k } = dims;
-    let npz = Npz::open(bytes, path)?;
-    let weight = rounded(&npz, "W", &[&[k, d]])?;
-    let bias = if npz.contains("b") { rounded(&npz, "b", &[&[k], &[k, 1]])? } else { vec![0.0; k] };
-    Parameters::new(dims, weight, bias)
+    parameters_from_npz(&Npz::open(bytes, path)?, ["W", "b"], dims)
 }
 
-/// The array `name`, which must have one of `shapes`, rounded to finite `f32`s.
-fn rounded(npz: &Npz, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
-    let values = npz.array_of(name, shapes)?.values;
+/// Parameters from two arrays with these names: the weight (k, d) or (d, k), and optionally the bias (k), (k, 1) or (1, k), by
+/// default zeros. `float64` values are rounded to the nearest `f32`.
+///
+/// # Errors
+///
+/// `Error::Format` if the weight is missing, `Error::Shape` if an array does not fit `dims`, `Error::NonFinite` if an element
+/// is NaN, infinite or beyond the range of `f32`.
+pub fn parameters_from_npz(npz: &Npz, [weight, bias]: [&str; 2], dims: Dims) -> Result<Parameters> {
+    let Dims { features: d, classes: k } = dims;
+    let (shape, values) = rounded(npz, weight, &[&[k, d], &[d, k]])?;
+    let values = if shape == [k, d] { values } else { transposed(&values, k) };
+    let bias = if npz.contains(bias) { rounded(npz, bias, &[&[k], &[k, 1], &[1, k]])?.1 } else { vec![0.0; k] };
+    Parameters::new(dims, values, bias)
+}
+
+/// The matrix with `columns` columns whose elements are `values`, its rows and columns exchanged.
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| values[column..].iter().step_by(columns)).copied().collect()
+}
+
+/// The shape of the array `name`, which must be one of `shapes`, and its values, rounded to finite `f32`s.
+fn rounded(npz: &Npz, name: &str, shapes: &[&[usize]]) -> Result<(Vec<usize>, Vec<f32>)> {
+    let Array { shape, values } = npz.array_of(name, shapes)?;
     let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
     match rounded.iter().position(|value| !value.is_finite()) {
-        None => Ok(rounded),
+        None => Ok((shape, rounded)),
         Some(index) => Err(npz.not_finite(name, index, values[index])),
     }
 }

@@ -45,12 +45,14 @@ pub struct Step {
     pub learning_rate: f32,
     /// λ, the weight of the penalty.
     pub lambda: f32,
+    /// The weight of a penalty on the bias too, which the cost does not have: 0 but for a known mistake.
+    pub bias_lambda: f32,
 }
 
 impl Step {
     /// A step of `setting` with the learning rate of its epoch.
     pub fn new(setting: Setting, learning_rate: f64) -> Self {
-        Self { learning_rate: learning_rate as f32, lambda: setting.lambda() as f32 }
+        Self { learning_rate: learning_rate as f32, lambda: setting.lambda() as f32, bias_lambda: 0.0 }
     }
 }
 
@@ -175,7 +177,8 @@ impl Group {
     ///
     /// As [`step`](Self::step).
     pub fn gradients(&self, examples: Examples, lambdas: &[f32]) -> Result<Vec<(f64, Gradients)>> {
-        let steps: Vec<_> = lambdas.iter().map(|&lambda| Step { learning_rate: 0.0, lambda }).collect();
+        let steps: Vec<_> =
+            lambdas.iter().map(|&lambda| Step { learning_rate: 0.0, lambda, bias_lambda: 0.0 }).collect();
         self.check_batch(examples, &steps)?;
         let mut group = self.clone();
         for (stack, workspace) in group.stacks.iter_mut().zip(&mut group.workspaces) {

@@ -123,9 +123,12 @@ impl Stack {
     pub fn step(&mut self, examples: Examples, workspace: &mut Workspace, steps: &[Step], output: WeightOutput) {
         let n = examples.len();
         let mut row_steps = vec![[RowStep::default(); ROWS]; self.tiles()];
-        for (row, row_step) in row_steps.as_flattened_mut().iter_mut().enumerate() {
+        let mut bias_penalties = vec![0.0; self.bias.len()];
+        let rows = row_steps.as_flattened_mut().iter_mut().zip(&mut bias_penalties).enumerate();
+        for (row, (row_step, bias_penalty)) in rows {
             if let Some(step) = steps.get(row / self.dims.classes) {
                 *row_step = RowStep { learning_rate: step.learning_rate, two_lambda: 2.0 * step.lambda };
+                *bias_penalty = 2.0 * step.bias_lambda;
             }
         }
         workspace.dbias.clear();
@@ -137,8 +140,9 @@ impl Stack {
             let output = (part.end == n).then_some(output);
             self.backward(workspace, first > 0, &row_steps, output);
         }
-        for ((bias, &dbias), step) in self.bias.iter_mut().zip(&workspace.dbias).zip(row_steps.as_flattened()) {
-            let dbias = dbias as f32;
+        let biases = self.bias.iter_mut().zip(&workspace.dbias);
+        for (((bias, &dbias), step), penalty) in biases.zip(row_steps.as_flattened()).zip(bias_penalties) {
+            let dbias = dbias as f32 + penalty * *bias;
             *bias = match output {
                 WeightOutput::Updated => *bias - step.learning_rate * dbias,
                 WeightOutput::Gradient => dbias,

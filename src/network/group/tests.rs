@@ -68,7 +68,7 @@ const SHAPES: [(usize, usize, usize, usize); 13] = [
 ];
 
 fn steps(m: usize) -> Vec<Step> {
-    let step = |j: usize| Step { learning_rate: 0.01 / (j + 1) as f32, lambda: 0.1 * j as f32 };
+    let step = |j: usize| Step { learning_rate: 0.01 / (j + 1) as f32, lambda: 0.1 * j as f32, bias_lambda: 0.0 };
     (0..m).map(step).collect()
 }
 

@@ -1,0 +1,237 @@
+//! What somebody kept of a training, from an `.npz` file.
+
+use std::path::Path;
+
+use super::mistake::Mistake;
+use super::reading::largest;
+use super::training::Trace;
+use crate::error::{Error, Result};
+use crate::files::npz::Npz;
+use crate::hyperparameters::{Hyperparameters, Schedule};
+use crate::network::Parameters;
+use crate::shape::Dims;
+use crate::train::parameters_from_npz;
+
+/// The largest difference of a right run that computes in `float64`: of a loss relative to itself above 1. This program
+/// computes in `f32`.
+pub(super) const TOLERANCE: f64 = 1e-6;
+
+/// The same of a run that computes in `float32`.
+const TOLERANCE_F32: f64 = 1e-4;
+
+/// A split that has curves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// The training split.
+    Train,
+    /// The validation split.
+    Validation,
+}
+
+/// The quantity of a curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Mean loss, in nats.
+    Loss,
+    /// Loss and penalty.
+    Cost,
+    /// Fraction of the examples that are classified correctly.
+    Accuracy,
+}
+
+/// One value per epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// Its name in the file, such as `train_loss`.
+    pub name: &'static str,
+    /// The split.
+    pub split: Split,
+    /// The quantity.
+    pub kind: Kind,
+    /// The epoch of the first value: 1, or 0 if the start was scored too.
+    pub first_epoch: usize,
+    /// (epochs), or (epochs + 1) with the start.
+    pub values: Vec<f64>,
+}
+
+/// What somebody kept of a training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The parameters at the end: `W` and `b`.
+    pub parameters: Option<Parameters>,
+    /// The parameters at the start: `W0` and `b0`.
+    pub start: Option<Parameters>,
+    /// The curves that are there.
+    pub curves: Vec<Curve>,
+    /// The accuracy on the test split at the end.
+    pub test_accuracy: Option<f64>,
+    /// True if the run computed in `float32`, judged by its arrays.
+    pub is_f32: bool,
+    /// True if W is there as (d,k), so that it was probably drawn so.
+    pub is_transposed: bool,
+    /// The hyperparameters, from the file where it has them.
+    pub hyperparameters: Hyperparameters,
+}
+
+/// The names of the curves.
+const CURVES: [(&str, Split, Kind); 6] = [
+    ("train_loss", Split::Train, Kind::Loss),
+    ("validation_loss", Split::Validation, Kind::Loss),
+    ("train_cost", Split::Train, Kind::Cost),
+    ("validation_cost", Split::Validation, Kind::Cost),
+    ("train_accuracy", Split::Train, Kind::Accuracy),
+    ("validation_accuracy", Split::Validation, Kind::Accuracy),
+];
+
+/// The values that the options of the command give; they precede those of the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given {
+    /// λ.
+    pub lambda: Option<f64>,
+    /// η.
+    pub eta: Option<f64>,
+    /// Examples per mini-batch.
+    pub batch_size: Option<usize>,
+    /// Passes over the training split.
+    pub epochs: Option<usize>,
+    /// The seed.
+    pub seed: Option<u64>,
+}
+
+impl Record {
+    /// Reads the `.npz` file `bytes`; errors name `path` as the file. Hyperparameters come from `given`, then from the
+    /// scalars `lambda`, `eta`, `batch_size`, `epochs` and `seed` of the file, then from the report's protocol with λ = 0 and
+    /// η = 0.001.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] for a file that is not readable or has nothing to audit, [`Error::Shape`] for an array that does not
+    /// fit `dims` or the other curves, [`Error::NonFinite`] for parameters that are not finite.
+    pub fn from_npz(bytes: &[u8], path: &Path, dims: Dims, given: &Given) -> Result<Self> {
+        let npz = Npz::open(bytes, path)?;
+        let parameters = |weight, bias| match npz.contains(weight) {
+            true => parameters_from_npz(&npz, [weight, bias], dims).map(Some),
+            false => Ok(None),
+        };
+        let is_transposed = npz.contains("W") && npz.numbers("W")?.shape == [dims.features, dims.classes];
+        let mut record = Self {
+            parameters: parameters("W", "b")?,
+            start: parameters("W0", "b0")?,
+            curves: curves(&npz)?,
+            test_accuracy: test_accuracy(&npz)?,
+            is_f32: CURVES.iter().map(|(name, ..)| *name).chain(["W"]).any(|name| npz.is_f32(name)),
+            is_transposed,
+            hyperparameters: Hyperparameters::default(),
+        };
+        if record.parameters.is_none() && record.curves.is_empty() && record.test_accuracy.is_none() {
+            let expected = format!("W and b, or {}", CURVES.map(|(name, ..)| name).join(", "));
+            return Err(Error::format(
+                path,
+                format!("there is nothing to audit: expected {expected}; found only {:?}", npz.names()),
+            ));
+        }
+        record.hyperparameters = record.read_hyperparameters(&npz, given)?;
+        record.set_first_epochs(&npz)?;
+        Ok(record)
+    }
+
+    /// The largest difference of a right run.
+    pub(super) fn tolerance(&self) -> f64 {
+        if self.is_f32 { TOLERANCE_F32 } else { TOLERANCE }
+    }
+
+    fn read_hyperparameters(&self, npz: &Npz, given: &Given) -> Result<Hyperparameters> {
+        let default = Hyperparameters::default();
+        let length = self.curves.first().map_or(default.epochs, |curve| curve.values.len());
+        // The protocol's epochs with a score of the start.
+        let epochs = if length == Schedule::REPORT.epochs + 1 { length - 1 } else { length };
+        Ok(Hyperparameters {
+            lambda: given.lambda.map_or_else(|| scalar(npz, "lambda", default.lambda), Ok)?,
+            eta: given.eta.map_or_else(|| scalar(npz, "eta", default.eta), Ok)?,
+            batch_size: given.batch_size.map_or_else(|| whole(npz, "batch_size", default.batch_size), Ok)?,
+            epochs: given.epochs.map_or_else(|| whole(npz, "epochs", epochs), Ok)?,
+            seed: given.seed.map_or_else(|| whole(npz, "seed", default.seed), Ok)?,
+            ..default
+        })
+    }
+
+    /// Checks the lengths of the curves: that of the epochs, or one more with the start.
+    fn set_first_epochs(&mut self, npz: &Npz) -> Result<()> {
+        let epochs = self.hyperparameters.epochs;
+        for curve in &mut self.curves {
+            let length = curve.values.len();
+            if length != epochs && length != epochs + 1 {
+                let expected = format!("({epochs}), one value per epoch, or ({}) with the start", epochs + 1);
+                return Err(npz.shape_error(curve.name, &expected, &[length]));
+            }
+            curve.first_epoch = epochs + 1 - length;
+        }
+        Ok(())
+    }
+
+    /// The largest difference of the final parameters from those of `trace`, relative to the largest weight; `None` without
+    /// parameters.
+    pub(super) fn distance_of_parameters(&self, trace: &Trace) -> Option<f64> {
+        let (found, expected) = (self.parameters.as_ref()?, trace.states.last()?);
+        let found_weight = match trace.mistake {
+            Some(Mistake::Pixels(order)) => order.sorted(&found.weight),
+            _ => found.weight.clone(),
+        };
+        let scale = expected.weight.iter().fold(0.0_f32, |a, b| a.max(b.abs())).max(f32::MIN_POSITIVE);
+        let pairs = found_weight.iter().zip(&expected.weight).chain(found.bias.iter().zip(&expected.bias));
+        Some(largest(pairs.map(|(a, b)| f64::from((a - b).abs() / scale))))
+    }
+}
+
+/// The curves in the file, accuracies as fractions.
+fn curves(npz: &Npz) -> Result<Vec<Curve>> {
+    let mut curves = Vec::new();
+    for (name, split, kind) in CURVES {
+        if !npz.contains(name) {
+            continue;
+        }
+        let array = npz.numbers(name)?;
+        if array.shape.iter().filter(|&&n| n != 1).count() > 1 || array.values.is_empty() {
+            return Err(npz.shape_error(name, "(epochs)", &array.shape));
+        }
+        let values = if kind == Kind::Accuracy { fractions(array.values) } else { array.values };
+        curves.push(Curve { name, split, kind, first_epoch: 1, values });
+    }
+    Ok(curves)
+}
+
+/// Accuracies as fractions, from fractions or percent.
+fn fractions(values: Vec<f64>) -> Vec<f64> {
+    let is_percent = values.iter().any(|&value| value > 1.0);
+    values.into_iter().map(|value| if is_percent { value / 100.0 } else { value }).collect()
+}
+
+/// The last value of `test_accuracy`.
+fn test_accuracy(npz: &Npz) -> Result<Option<f64>> {
+    if !npz.contains("test_accuracy") {
+        return Ok(None);
+    }
+    Ok(fractions(npz.numbers("test_accuracy")?.values).last().copied())
+}
+
+/// The single number `name`, or `default` if it is not there.
+fn scalar(npz: &Npz, name: &str, default: f64) -> Result<f64> {
+    if !npz.contains(name) {
+        return Ok(default);
+    }
+    let array = npz.numbers(name)?;
+    match array.values[..] {
+        [value] => Ok(value),
+        _ => Err(npz.shape_error(name, "(1)", &array.shape)),
+    }
+}
+
+/// The single whole number `name`, or `default` if it is not there.
+fn whole<T: TryFrom<i64>>(npz: &Npz, name: &str, default: T) -> Result<T> {
+    if !npz.contains(name) {
+        return Ok(default);
+    }
+    let value = scalar(npz, name, f64::NAN)?;
+    let whole = if value.fract() == 0.0 && value.abs() < 9e15 { T::try_from(value as i64).ok() } else { None };
+    whole.ok_or_else(|| npz.format_error(name, format!("expected a whole number of at least 0, found {value}")))
+}
