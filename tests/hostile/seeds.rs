@@ -18,6 +18,7 @@ use onelayer::gradcheck::referee::{Exercise, Layout};
 use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::network::Parameters;
+use onelayer::replicate::ablation::table::{AblationRow, ImprovementRow};
 use onelayer::replicate::table::{ReplicationRow, SettingRow, VerdictRow};
 use onelayer::search::table::SearchRow;
 use onelayer::train::config::{Config, Images};
@@ -135,7 +136,7 @@ pub fn model_metadata() -> String {
 }
 
 /// The tables that are read back, each with two rows. Most fields are 1, which is valid as a number and as a name.
-pub fn csv() -> [Vec<u8>; 8] {
+pub fn csv() -> [Vec<u8>; 10] {
     fn table<R: Row>() -> Vec<u8> {
         let columns = R::columns();
         let field = |column: &&str| match *column {
@@ -143,6 +144,7 @@ pub fn csv() -> [Vec<u8>; 8] {
             "loss" => "softmax",
             "shuffle" => "chacha8",
             "start" => "random",
+            "variant" => "without_flip",
             "reported_in_run_95" => "true",
             _ => "1",
         };
@@ -159,6 +161,8 @@ pub fn csv() -> [Vec<u8>; 8] {
         table::<SettingRow>(),
         table::<VerdictRow>(),
         confusion_csv(&Confusion::from_counts(10, (0..100).collect()), Dialect::Comma),
+        table::<AblationRow>(),
+        table::<ImprovementRow>(),
     ]
 }
 

@@ -29,6 +29,7 @@ use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::Loss;
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
+use onelayer::replicate::ablation::table::{AblationRow, ImprovementRow};
 use onelayer::replicate::table::{ReplicationRow, SettingRow, VerdictRow};
 use onelayer::search::table::SearchRow;
 use onelayer::shape::Dims;
@@ -238,6 +239,8 @@ pub fn csv(bytes: &[u8]) -> Outcome {
         table::<ReplicationRow>(bytes),
         table::<SettingRow>(bytes),
         table::<VerdictRow>(bytes),
+        table::<AblationRow>(bytes),
+        table::<ImprovementRow>(bytes),
         outcome(&read_confusion(bytes, Path::new("x.csv"))),
     ])
 }

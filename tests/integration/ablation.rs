@@ -122,15 +122,29 @@ fn every_variant_equals_training_it_alone_with_its_seed() {
 
 #[test]
 fn the_best_configuration_of_a_search_can_be_ablated() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_str().unwrap();
-    let space = ["--lambda", "0.01", "--eta", "0.01", "--loss", "softmax", "--flip", "0.5", "--decay", "none"];
-    succeed(&[&["search", "--dataset", "sample", "--quiet", "--epochs", "1", "--out", path], &space[..]].concat());
-    ablate(folder.path(), ".", &["--seeds", "1"]);
-    let rows: Vec<AblationRow> = read(&folder.path().join("ablation.csv"));
-    let variants: Vec<_> = rows.iter().map(|row| row.variant.to_string()).collect();
-    // The search trains its best on the images that stand for the report's.
-    assert_eq!(variants, ["full", "without_lambda", "without_eta", "without_flip", "report"]);
+    for (decay, expected) in [
+        // The search retrains its best on all images of the sample, which stand for those of the report.
+        ("none", &["full", "without_lambda", "without_eta", "without_flip", "report"][..]),
+        // A decay on plateaus needs images for validation, so it is retrained on the others. The decay is one improvement.
+        (
+            "plateau1x0.5",
+            &["full", "without_lambda", "without_eta", "without_decay", "without_flip", "without_images", "report"],
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let space = ["--lambda", "0.01", "--eta", "0.01", "--loss", "softmax", "--flip", "0.5", "--decay", decay];
+        succeed(&[&["search", "--dataset", "sample", "--quiet", "--epochs", "3", "--out", path], &space[..]].concat());
+        ablate(folder.path(), ".", &["--seeds", "1"]);
+        let rows: Vec<AblationRow> = read(&folder.path().join("ablation.csv"));
+        let variants: Vec<_> = rows.iter().map(|row| row.variant.to_string()).collect();
+        assert_eq!(variants, expected);
+        for row in &rows {
+            let has_decay = row.run.hyperparameters.decay().unwrap().is_some();
+            let keeps_it = !["without_decay", "report"].contains(&row.variant.to_string().as_str());
+            assert_eq!(has_decay, keeps_it && decay != "none", "{}", row.variant);
+        }
+    }
 }
 
 #[test]

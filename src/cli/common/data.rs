@@ -65,11 +65,13 @@ impl Loaded {
     /// The same images, with `size` of the training images as the validation split.
     fn hold_out(self, size: usize) -> anyhow::Result<Self> {
         let Self { mut splits, mut names, files } = self;
-        (splits.train, splits.validation) = splits.train.hold_out(size)?;
-        let per_class = size / splits.train.dims().classes;
         if size == 0 {
+            // Without a copy of all training images.
+            splits.validation = Dataset::new(splits.train.dims(), Vec::new(), Vec::new())?;
             names[1] = "none".into();
         } else {
+            (splits.train, splits.validation) = splits.train.hold_out(size)?;
+            let per_class = size / splits.train.dims().classes;
             names[1] = format!("the last {per_class} images of each class of {}", names[0]);
             names[0] += &format!(" but the last {per_class} images of each class");
         }

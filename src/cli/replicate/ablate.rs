@@ -72,9 +72,9 @@ pub fn print(improvements: &[ImprovementRow]) {
     }
     show!();
     print_wrapped(
-        "Each improvement is left out alone: the report's choice stands in its place. Runs with the same seed are paired. \
-         What two improvements bring together need not be the sum of what each brings. Each interval has a confidence level \
-         of 95 %; p is the p-value of the exact sign-flip test, adjusted for the number of lines by Holm's method. All of \
-         this is about the variation between seeds; other training or test images would add to it.",
+        "Each interval has a confidence level of 95 %; p is the p-value of the exact sign-flip test, adjusted for the number of \
+         lines by Holm's method. Each improvement is left out alone: the report's choice stands in its place. Runs with the \
+         same seed are paired. What two improvements bring together need not be the sum of what each brings. All of this is \
+         about the variation between seeds; other training or test images would add to it.",
     );
 }
