@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use onelayer::files::csv::{from_csv, has_header_of, to_csv};
 use onelayer::replicate::ablation::table::AblationRow;
+use onelayer::replicate::overfitting::table::OverfittingRow;
 use onelayer::replicate::table::{ReplicationRow, files};
-use onelayer::replicate::{Replication, ablation};
+use onelayer::replicate::{Replication, ablation, overfitting};
 use onelayer::search::table::{SearchRow, search_png};
 use onelayer::shard::{Shard, Sharded, merge};
 
@@ -44,10 +45,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         merge_replication(args, tables)?;
     } else if all(has_header_of::<AblationRow>) {
         merge_ablation(args, tables)?;
+    } else if all(has_header_of::<OverfittingRow>) {
+        merge_overfitting(args, tables)?;
     } else if all(has_header_of::<SearchRow>) {
         merge_search(args, tables)?;
     } else {
-        let jobs = "all of `replicate`, all of `replicate --ablate` or all of `search`";
+        let jobs = "all of `replicate` with the same options or all of `search`";
         bail!("the tables must be from one job, {jobs}, but {}", describe(&tables));
     }
     Ok(ExitCode::SUCCESS)
@@ -55,7 +58,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The first table of no known type; without one, that several types are there.
 fn describe(tables: &[Table]) -> String {
-    let known = [has_header_of::<ReplicationRow>, has_header_of::<AblationRow>, has_header_of::<SearchRow>];
+    let known = [
+        has_header_of::<ReplicationRow>,
+        has_header_of::<AblationRow>,
+        has_header_of::<OverfittingRow>,
+        has_header_of::<SearchRow>,
+    ];
     match tables.iter().find(|(_, bytes)| !known.iter().any(|is_of| is_of(bytes))) {
         Some((path, _)) => format!("{} is of none of them", path.display()),
         None => "they are from several".into(),
@@ -87,6 +95,17 @@ fn merge_ablation(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     merged.extend(ablation::table::files(&improvements, folder.dialect()));
     folder.write(&merged)?;
     replicate::ablate::print(&improvements);
+    Ok(())
+}
+
+fn merge_overfitting(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
+    let rows: Vec<OverfittingRow> = join(tables)?;
+    let comparisons = overfitting::comparisons(&rows)?;
+    let folder = args.out.open()?;
+    let mut merged = vec![(Shard::WHOLE.table(OverfittingRow::JOB), to_csv(&rows, folder.dialect()))];
+    merged.extend(overfitting::table::files(&comparisons, folder.dialect()));
+    folder.write(&merged)?;
+    replicate::overfitting::print(&comparisons);
     Ok(())
 }
 

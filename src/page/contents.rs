@@ -20,6 +20,7 @@ use crate::page::chart::Chart;
 use crate::page::filters::points;
 use crate::page::histogram::Histogram;
 use crate::replicate::ablation::table::ImprovementRow;
+use crate::replicate::overfitting::table::ComparisonRow;
 use crate::replicate::table::{SettingRow, VerdictRow};
 use crate::search::table::SearchRow;
 use crate::train::provenance::{self, Provenance};
@@ -33,6 +34,8 @@ pub struct Contents {
     pub gradcheck: Option<Vec<GradcheckRow>>,
     pub replication: Option<ReplicationPart>,
     pub ablation: Option<AblationPart>,
+    /// `overfitting_summary.csv`: one row per pair of a softmax and sigmoids.
+    pub overfitting: Option<Vec<ComparisonRow>>,
     pub search: Option<SearchPart>,
     /// `provenance.json`.
     pub provenance: Option<Provenance>,
@@ -109,6 +112,7 @@ impl Contents {
             gradcheck: table(path, "gradcheck.csv")?,
             replication: ReplicationPart::read(path)?,
             ablation: AblationPart::read(path)?,
+            overfitting: table(path, "overfitting_summary.csv")?,
             search: SearchPart::read(path)?,
             provenance: file(path, provenance::FILE, Provenance::from_json)?,
         };
@@ -141,6 +145,7 @@ impl Contents {
             ("Gradient check", "gradcheck.csv".into(), "gradcheck", self.gradcheck.is_none()),
             ("Replication", "replication_summary.csv".into(), "replicate", self.replication.is_none()),
             ("Ablation", "ablation_summary.csv".into(), "replicate --ablate best.toml", self.ablation.is_none()),
+            ("Over-fitting", "overfitting_summary.csv".into(), "replicate --overfitting", self.overfitting.is_none()),
             ("Search", "search.csv".into(), "search", self.search.is_none()),
             ("Provenance", provenance::FILE.into(), "train", self.provenance.is_none()),
         ];

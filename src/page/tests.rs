@@ -13,7 +13,7 @@ use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::page::*;
 use crate::replicate::tests::rows;
-use crate::replicate::{Replication, ablation};
+use crate::replicate::{Replication, ablation, overfitting};
 use crate::search::table::SearchRow;
 use crate::shard::Shard;
 use crate::train::provenance::{Commit, Provenance};
@@ -177,6 +177,7 @@ fn a_part_that_is_missing_is_left_out_and_named_with_the_command_that_writes_it(
         ("gradcheck.csv", "id=\"gradients\"", "gradcheck"),
         ("replication_summary.csv", "id=\"replication\"", "replicate"),
         ("ablation_summary.csv", "id=\"ablation\"", "replicate --ablate best.toml"),
+        ("overfitting_summary.csv", "id=\"overfitting\"", "replicate --overfitting"),
         ("search.csv", "id=\"search\"", "search"),
         ("provenance.json", "id=\"provenance\"", "train"),
         ("summary.csv", "id=\"accuracies\"", "train"),
@@ -193,6 +194,23 @@ fn a_part_that_is_missing_is_left_out_and_named_with_the_command_that_writes_it(
         assert!(html.contains(&said), "{name}");
         elements(&html);
     }
+}
+
+#[test]
+fn the_over_fitting_of_both_losses_is_shown_with_its_difference_and_the_verdict() {
+    let html = html(folder(&REPORT[..1]).path());
+    let part = html.split("id=\"overfitting\"").nth(1).unwrap().split("</section>").next().unwrap();
+    for words in [
+        "lambda0_eta0.01_bce",
+        "46.35\u{a0}%",
+        "<strong>+6.35</strong>",
+        "<strong>+3.65</strong>",
+        "+2.70",
+        "+2.31 to +3.09",
+    ] {
+        assert!(part.contains(words), "{words}: {part}");
+    }
+    assert!(part.contains("<td>sigmoids</td>") && part.contains("<td>undecided</td>"), "{part}");
 }
 
 #[test]
@@ -344,6 +362,9 @@ pub fn folder(settings: &[&str]) -> TempDir {
         write(&name, bytes);
     }
     for (name, bytes) in ablation::table::files(&ablation::tests::example(), Dialect::Comma) {
+        write(&name, bytes);
+    }
+    for (name, bytes) in overfitting::table::files(&overfitting::tests::example(), Dialect::Comma) {
         write(&name, bytes);
     }
     write("provenance.json", provenance().to_json());

@@ -7,7 +7,7 @@ use crate::statistics::{p_text, pairs_needed, points};
 
 /// The smallest number of seeds for a verdict: with fewer, the p-value of the sign-flip test is above 0.05 whatever the
 /// runs are, and an interval relies on the normal distribution alone.
-const MIN_SEEDS: usize = 6;
+pub(super) const MIN_SEEDS: usize = 6;
 
 /// A conclusion of the report, which holds if all its claims hold.
 struct Conclusion {

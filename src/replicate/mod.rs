@@ -8,6 +8,7 @@
 pub mod ablation;
 mod analysis;
 mod conclusions;
+pub mod overfitting;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -25,6 +25,7 @@ mod kill;
 mod libtorch;
 mod numbers;
 mod numpy;
+mod overfitting;
 mod plateau;
 mod predict;
 mod referee;

@@ -1,6 +1,7 @@
 //! `onelayer replicate`.
 
 pub mod ablate;
+pub mod overfitting;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ const AFTER_HELP: &str = "\
 Examples:
   onelayer replicate --seeds 20
   onelayer replicate --ablate results/best.toml
+  onelayer replicate --overfitting
   onelayer replicate --shard 1/4 --out shard1";
 
 /// The widest line of the closing tables, for the settings of the report.
@@ -43,6 +45,9 @@ pub struct Args {
     /// improvements on the report's protocol, to see what each of them brings
     #[arg(long, value_name = "FILE")]
     ablate: Option<PathBuf>,
+    /// Instead compare the over-fitting of each setting with that of ten sigmoids that take the same steps
+    #[arg(long, conflicts_with = "ablate")]
+    overfitting: bool,
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.epochs, conflicts_with = "ablate")]
     epochs: usize,
@@ -81,6 +86,9 @@ fn setting(text: &str) -> onelayer::Result<Setting> {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.ablate {
         return ablate::run(args, path);
+    }
+    if args.overfitting {
+        return overfitting::run(args);
     }
     let plan = args.plan();
     // Invalid arguments are refused before the data are downloaded.

@@ -1,0 +1,70 @@
+//! `onelayer replicate --overfitting`.
+
+use std::process::ExitCode;
+
+use onelayer::dataset::cifar10::DIMS;
+use onelayer::replicate::overfitting::table::{ComparisonRow, OverfittingRow};
+use onelayer::replicate::overfitting::{self, with_counterparts};
+use onelayer::shard::Sharded;
+use onelayer::statistics::{percent, points};
+
+use super::{Args, print_wrapped, range};
+use crate::cli::common::observer::Work;
+use crate::cli::common::signals;
+use crate::cli::common::table::{loss, or_dash};
+use crate::cli::use_threads;
+
+/// Trains the seeds that are left of the comparison, and prints the result of a whole one.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let plan = with_counterparts(&args.plan(), DIMS.classes)?;
+    // Invalid arguments are refused before the data are downloaded.
+    plan.validate(usize::MAX)?;
+    use_threads(args.threads)?;
+    signals::listen()?;
+    let folder = args.out.open()?;
+    let loaded = args.data.load(args.quiet)?;
+    let mut work = Work::new(args.quiet);
+    let whole = overfitting::run(&plan, &loaded.splits, &loaded.names, &folder, args.resume, &mut work)?;
+    drop(work);
+    match whole {
+        Some(comparisons) => print(&comparisons),
+        None => args.print_shard(&folder.path().join(args.shard.table(OverfittingRow::JOB))),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the rows of the closing table.
+pub fn print(comparisons: &[ComparisonRow]) {
+    show!("Accuracies in %, their gap (training minus validation) in points, and the gap of");
+    show!("the losses (validation minus training), each setting over its seeds:\n");
+    show!("setting                  n  train valid.    gap loss gap");
+    for row in comparisons {
+        let ComparisonRow { n, .. } = row;
+        let line = |setting: &str, accuracies: [Option<f64>; 2], gap, loss_gap| {
+            let [train, validation] = accuracies.map(|accuracy| or_dash(accuracy, percent));
+            let gap = or_dash(gap, points);
+            show!("{setting:22} {n:>3} {train:>6} {validation:>6} {gap:>6} {:>8}", loss(loss_gap));
+        };
+        let accuracies = [row.softmax_train_accuracy, row.softmax_validation_accuracy];
+        line(&row.softmax, accuracies, row.softmax_gap, row.softmax_loss_gap);
+        let accuracies = [row.sigmoids_train_accuracy, row.sigmoids_validation_accuracy];
+        line(&row.sigmoids, accuracies, row.sigmoids_gap, row.sigmoids_loss_gap);
+    }
+    show!("\nGap of the softmax minus that of its sigmoids, with the 95 % interval:\n");
+    for row in comparisons {
+        let range = range(row.gap_difference_95_low, row.gap_difference_95_high, points);
+        let difference = or_dash(row.gap_difference, points);
+        let verdict = match row.overfits_less.as_str() {
+            "undecided" => "undecided".into(),
+            less => format!("less over-fitting: {less}"),
+        };
+        show!("{:22} {difference:>6}  {range:18} {verdict}", row.softmax);
+    }
+    show!();
+    print_wrapped(
+        "The sigmoids have λ / 10 and 10 η because their loss is a mean over the ten classes; so both take the same steps. \
+         The losses have different units, so only the accuracies are compared. Runs with the same seed are paired. All of \
+         this is about the variation between seeds, and about these settings: a smaller gap is no gain by itself if both \
+         accuracies are lower.",
+    );
+}
