@@ -19,6 +19,7 @@ use onelayer::gradcheck::table::GradcheckRow;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
 use onelayer::network::Parameters;
 use onelayer::replicate::ablation::table::{AblationRow, ImprovementRow};
+use onelayer::replicate::overfitting::table::{ComparisonRow, OverfittingRow};
 use onelayer::replicate::table::{ReplicationRow, SettingRow, VerdictRow};
 use onelayer::search::table::SearchRow;
 use onelayer::train::config::{Config, Images};
@@ -136,7 +137,7 @@ pub fn model_metadata() -> String {
 }
 
 /// The tables that are read back, each with two rows. Most fields are 1, which is valid as a number and as a name.
-pub fn csv() -> [Vec<u8>; 10] {
+pub fn csv() -> [Vec<u8>; 12] {
     fn table<R: Row>() -> Vec<u8> {
         let columns = R::columns();
         let field = |column: &&str| match *column {
@@ -163,6 +164,8 @@ pub fn csv() -> [Vec<u8>; 10] {
         confusion_csv(&Confusion::from_counts(10, (0..100).collect()), Dialect::Comma),
         table::<AblationRow>(),
         table::<ImprovementRow>(),
+        table::<OverfittingRow>(),
+        table::<ComparisonRow>(),
     ]
 }
 

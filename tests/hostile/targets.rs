@@ -30,6 +30,7 @@ use onelayer::hyperparameters::Loss;
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::replicate::ablation::table::{AblationRow, ImprovementRow};
+use onelayer::replicate::overfitting::table::{ComparisonRow, OverfittingRow};
 use onelayer::replicate::table::{ReplicationRow, SettingRow, VerdictRow};
 use onelayer::search::table::SearchRow;
 use onelayer::shape::Dims;
@@ -241,6 +242,8 @@ pub fn csv(bytes: &[u8]) -> Outcome {
         table::<VerdictRow>(bytes),
         table::<AblationRow>(bytes),
         table::<ImprovementRow>(bytes),
+        table::<OverfittingRow>(bytes),
+        table::<ComparisonRow>(bytes),
         outcome(&read_confusion(bytes, Path::new("x.csv"))),
     ])
 }
