@@ -2,7 +2,8 @@
 //! end with other digits. A run can be compared with such a training only as roughly as that with itself: with its *twins*, which
 //! start with other last digits.
 
-use super::Explanation;
+use super::explanation::{Explanation, mistakes, readings_of};
+use super::mistake::{Mistake, Rate};
 use super::reading::{IMAGES_BETWEEN, Readings};
 use super::record::{Kind, Record};
 use super::training::{self, Plan, Trace};
@@ -26,23 +27,24 @@ pub(super) fn explanations(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Explanation>> {
     let mut explanations = Vec::new();
-    let may_drift = |trace: &&Trace| trace.is_complete && (trace.mistake.is_none() || trace.may_drift());
+    let may_drift = |trace: &&Trace| match trace.mistake {
+        None => true,
+        // A learning rate that was found from digits of the run, which drift, is none.
+        Some(Mistake::Rate(rate)) if !Rate::KNOWN.contains(&rate) => false,
+        Some(_) => trace.is_complete && trace.may_drift(),
+    };
     for trace in traces.iter().filter(may_drift).filter(|_| !record.curves.is_empty()) {
         let mut twins = Vec::new();
         for twin in 1..=TWINS {
             let start = perturbed(start, twin);
             twins.extend(training::train(plan, &start, &[trace.mistake], &|_| true, observer)?);
         }
-        for readings in super::readings_of(plan, trace) {
+        for readings in readings_of(plan, trace) {
             let found = readings.roughness(plan, trace, record);
             let allowed = allowed(plan, trace, &twins, &readings, record);
             if found.iter().zip(allowed).all(|(found, allowed)| *found <= allowed) {
                 let unexplained = readings.unexplained(plan, trace, record);
-                explanations.push(Explanation {
-                    mistakes: super::mistakes(trace, &readings),
-                    unexplained,
-                    drifts: true,
-                });
+                explanations.push(Explanation { mistakes: mistakes(trace, &readings), unexplained, drifts: true });
             }
         }
     }

@@ -136,6 +136,9 @@ impl PixelOrder {
 }
 
 impl Rate {
+    /// The courses that are always tried. The others are found from the run.
+    pub(super) const KNOWN: [Self; 2] = [Self::Times(10.0), Self::Times(0.1)];
+
     /// The factor of η in `epoch`, from 1.
     pub(super) fn factor(self, epoch: usize) -> f64 {
         let power = |factor: f64, steps: usize| factor.powi(i32::try_from(steps).unwrap_or(i32::MAX));

@@ -8,12 +8,16 @@
 //! A name is only given if it explains everything that is there: each value of each curve, the parameters, the test accuracy.
 
 mod drift;
+mod end;
+mod explanation;
 mod mistake;
 mod rates;
 mod reading;
 mod record;
 mod training;
 
+pub use end::{End, SEEDS};
+pub use explanation::Explanation;
 pub use mistake::{Labels, Mistake, Normalisation, OtherSplit, PixelOrder, Rate};
 pub use reading::{Difference, Reading};
 pub use record::{Curve, Given, Kind, Record, Split};
@@ -21,27 +25,12 @@ pub use record::{Curve, Given, Kind, Record, Split};
 use crate::dataset::Splits;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
-use crate::hyperparameters::{Schedule, Shuffle};
+use crate::hyperparameters::{Origin, Schedule, Shuffle};
 use crate::network::Parameters;
 use crate::train::{Observer, Start};
 use reading::Readings;
 use record::TOLERANCE;
 use training::{Plan, Trace};
-
-/// An explanation with more mistakes must leave this many times less than one with fewer that explains everything.
-const WORTH_A_MISTAKE: f64 = 4.0;
-
-/// One explanation of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Explanation {
-    /// The mistakes, none for the right training.
-    pub mistakes: Vec<Mistake>,
-    /// The largest difference that is left: of a loss relative to itself above 1, of an accuracy, or a thirtieth of that of
-    /// a parameter relative to the largest weight.
-    pub unexplained: f64,
-    /// True if the training drifts away from itself as far as the run does, after a change in the last digits of its start.
-    pub drifts: bool,
-}
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
@@ -50,6 +39,8 @@ pub struct Audit {
     pub tolerance: f64,
     /// The order of the images that the run is compared with.
     pub shuffle: Shuffle,
+    /// True if the run brings its start along.
+    pub start_is_given: bool,
     /// True if the weights were drawn as (d,k).
     pub drawn_transposed: bool,
     /// The differences of each curve from the right training, by name.
@@ -58,41 +49,56 @@ pub struct Audit {
     pub parameters: Option<f64>,
     /// All explanations that were tried, the best first.
     pub explanations: Vec<Explanation>,
+    /// The number of mistakes that were tried.
+    pub tried: usize,
+    /// The end of the run, if there is a test accuracy or a model.
+    pub end: Option<End>,
 }
 
-/// Audits `record`. `shuffle` is the order of the images if it is known; otherwise it is recognised.
+/// Audits `record`, whose start and order were drawn by the generator of `origin`. `shuffle` is the order of the images if it is
+/// known; otherwise it is recognised.
 ///
 /// # Errors
 ///
 /// [`Error::InvalidValue`](crate::Error::InvalidValue) for hyperparameters that do not fit the data,
 /// [`Error::Interrupted`](crate::Error::Interrupted) if `observer` asks for it.
-pub fn audit(record: &Record, splits: &Splits, shuffle: Option<Shuffle>, observer: &mut dyn Observer) -> Result<Audit> {
+pub fn audit(
+    record: &Record,
+    splits: &Splits,
+    origin: &Origin,
+    shuffle: Option<Shuffle>,
+    observer: &mut dyn Observer,
+) -> Result<Audit> {
     let normalizer = Normalizer::fit(&splits.train)?;
     let hyperparameters = &record.hyperparameters;
-    let plan = Plan {
-        setting: hyperparameters.setting()?,
-        schedule: hyperparameters.schedule(),
-        splits,
-        normalizer: &normalizer,
-    };
-    plan.schedule.validate(splits.train.len())?;
-    let bases = Base::all(&plan, record, shuffle);
-    // Most runs are right or have a mistake of the usual order, so the order is recognised before mistakes are tried.
-    let recognised = bases.iter().map(|base| base.agrees(&plan, record, observer)).collect::<Result<Vec<_>>>()?;
-    let first = recognised.iter().position(|&agrees| agrees).unwrap_or(0);
-    let others = (0..bases.len()).filter(|&i| i != first && !recognised[first]);
-    let mut best: Option<Audit> = None;
-    for base in [first].into_iter().chain(others).map(|i| &bases[i]) {
-        let audit = base.audit(&plan, record, observer)?;
-        let is_explained = audit.explained().is_some();
-        if best.is_none() || is_explained {
-            best = Some(audit);
-        }
-        if is_explained {
-            break;
+    let (setting, schedule) = (hyperparameters.setting()?, hyperparameters.schedule());
+    let plan = Plan { setting, schedule, splits, normalizer: &normalizer };
+    schedule.validate(splits.train.len())?;
+    let mut audit = explain(&plan, record, &Base::all(&plan, record, origin, shuffle), observer)?;
+    let is_followed = audit.explained().is_some_and(|explained| !explained[0].drifts);
+    audit.end = End::new(&plan, record, !is_followed, observer)?;
+    Ok(audit)
+}
+
+/// The audit with the first of `bases` that explains `record`; if none does, with the most usual one.
+fn explain(plan: &Plan, record: &Record, bases: &[Base], observer: &mut dyn Observer) -> Result<Audit> {
+    // Most runs are right, or begin so, and show the order of their images at once.
+    let mut recognised = None;
+    for base in bases {
+        if recognised.is_none() && base.agrees(plan, record, observer)? {
+            recognised = Some(base);
         }
     }
-    Ok(best.expect("there is at least one base"))
+    let candidates = recognised.map_or(bases.iter().collect(), |base| vec![base]);
+    let mut first = None;
+    for base in candidates {
+        let audit = base.audit(plan, record, observer)?;
+        if audit.explained().is_some() {
+            return Ok(audit);
+        }
+        first.get_or_insert(audit);
+    }
+    Ok(first.expect("there is at least one base"))
 }
 
 /// The right training that a run is compared with.
@@ -104,22 +110,22 @@ struct Base {
 
 impl Base {
     /// The bases that `record` may have, the most usual one first.
-    fn all(plan: &Plan, record: &Record, shuffle: Option<Shuffle>) -> Vec<Self> {
+    fn all(plan: &Plan, record: &Record, origin: &Origin, shuffle: Option<Shuffle>) -> Vec<Self> {
         let orders = match shuffle {
             Some(shuffle) => vec![shuffle],
             None => vec![Shuffle::NumpyPermutation, Shuffle::NumpyShuffle, Shuffle::None],
         };
         // A script that has W as (d,k) most probably draws it so.
-        let transposed = match (&record.start, &record.parameters) {
-            (Some(_), _) => vec![false],
-            (None, Some(_)) => vec![record.is_transposed],
-            (None, None) => vec![false, true],
+        let transposed = match (origin, &record.start, &record.parameters) {
+            (Origin::Numpy, None, Some(_)) => vec![record.is_transposed],
+            (Origin::Numpy, None, None) => vec![false, true],
+            _ => vec![false],
         };
         let (dims, seed) = (plan.splits.train.dims(), plan.schedule.seed);
         let base = |shuffle, drawn_transposed| {
             let start = match (&record.start, drawn_transposed) {
                 (Some(start), _) => start.clone(),
-                (None, false) => Start::numpy(dims, seed).parameters,
+                (None, false) => Start::drawn(origin, dims, seed).parameters,
                 (None, true) => Start::numpy_transposed(dims, seed).parameters,
             };
             Self { start, shuffle, drawn_transposed }
@@ -149,10 +155,15 @@ impl Base {
         let (plan, tolerance) = (self.plan(plan), record.tolerance());
         let mut traces = training::train(&plan, &self.start, &[None], &|_| true, observer)?;
         let mut audit = Audit::of_the_right_training(&plan, self, &traces[0], record);
+        if !record.can_be_followed() {
+            audit.explanations.clear();
+            return Ok(audit);
+        }
         if audit.explanations[0].unexplained <= TOLERANCE {
             return Ok(audit);
         }
-        let kept = |trace: &Trace| could_explain(&plan, trace, record);
+        observer.message("the run is not the right training to the last digits: training the known mistakes");
+        let kept = |trace: &Trace| explanation::is_possible(&plan, trace, record);
         let of_the_stream = Mistake::of_the_stream(plan.setting, record.start.is_some());
         let rates = rates::candidates(&plan, &traces[0], record, tolerance)?;
         let together: Vec<_> = of_the_stream.into_iter().chain(rates).map(Some).collect();
@@ -160,7 +171,8 @@ impl Base {
         for mistake in Mistake::of_other_streams() {
             traces.extend(training::train(&plan, &self.start, &[Some(mistake)], &kept, observer)?);
         }
-        audit.explanations = explanations(&plan, &traces, record);
+        audit.explanations = explanation::all(&plan, &traces, record);
+        audit.tried = traces.len() - 1 + Reading::ALL.len();
         if audit.explained().is_none() {
             audit.explanations.splice(0..0, drift::explanations(&plan, &self.start, &traces, record, observer)?);
         }
@@ -169,28 +181,9 @@ impl Base {
 }
 
 impl Audit {
-    /// The explanations that are as good as the best: those with as few mistakes that leave about as little unexplained. None if
-    /// no training explains the run.
+    /// The explanations that are as good as the best: see [`Explanation`]. None if no training explains the run.
     pub fn explained(&self) -> Option<Vec<&Explanation>> {
-        let best = self.explanations.first()?;
-        if !best.drifts && !(best.unexplained <= self.tolerance) {
-            return None;
-        }
-        let limit = WORTH_A_MISTAKE * best.unexplained.max(TOLERANCE / WORTH_A_MISTAKE);
-        let is_as_good = |e: &&Explanation| {
-            let explains = if best.drifts { e.drifts } else { e.unexplained <= limit.min(self.tolerance) };
-            explains && e.mistakes.len() == best.mistakes.len()
-        };
-        let mut found: Vec<&Explanation> = self.explanations.iter().filter(is_as_good).collect();
-        // One mistake can be seen in several ways.
-        let mut named = Vec::new();
-        found.retain(|e| {
-            !named.contains(&&e.mistakes) && {
-                named.push(&e.mistakes);
-                true
-            }
-        });
-        Some(found)
+        explanation::as_good_as_the_best(&self.explanations, self.tolerance)
     }
 
     fn of_the_right_training(plan: &Plan, base: &Base, right: &Trace, record: &Record) -> Self {
@@ -199,6 +192,7 @@ impl Audit {
         Self {
             tolerance,
             shuffle: base.shuffle,
+            start_is_given: record.start.is_some(),
             drawn_transposed: base.drawn_transposed,
             curves: record.curves.iter().map(difference).collect(),
             parameters: record.distance_of_parameters(right),
@@ -207,84 +201,8 @@ impl Audit {
                 unexplained: readings.unexplained(plan, right, record),
                 drifts: false,
             }],
+            tried: 0,
+            end: None,
         }
     }
-}
-
-/// The ways in which a training with the mistake of `trace` can be recorded.
-fn readings_of(plan: &Plan, trace: &Trace) -> Vec<Readings> {
-    // A factor of the penalty can be in the gradient alone or in the cost too.
-    let penalties = match trace.mistake {
-        Some(Mistake::Penalty(factor)) => vec![1.0, factor],
-        _ => vec![1.0],
-    };
-    let places = if matches!(trace.mistake, Some(Mistake::TrainedOn(_))) { vec![false, true] } else { vec![false] };
-    let is_seen = |reading: &Reading| match reading {
-        Reading::CostForLoss | Reading::LossForCost | Reading::HalfPenalty | Reading::BiasInCost => {
-            plan.setting.lambda() > 0.0
-        }
-        Reading::OwnStatistics => trace.mistake.is_none(),
-        _ => true,
-    };
-    let mistakes = Reading::ALL.into_iter().filter(is_seen).map(|reading| vec![reading]);
-    let mistakes: Vec<_> = [vec![]].into_iter().chain(mistakes).collect();
-    let mut readings = Vec::new();
-    for &penalty in &penalties {
-        for &on_trained in &places {
-            let with = |mistakes: &Vec<Reading>| Readings { mistakes: mistakes.clone(), on_trained, penalty };
-            readings.extend(mistakes.iter().map(with));
-        }
-    }
-    readings
-}
-
-/// The difference above which a training is not followed further, in multiples of the tolerance.
-const HOPELESS: f64 = 100.0;
-
-/// The same of a training that drifts, as the logarithm of a factor.
-const HOPELESSLY_ROUGH: f64 = 1.0;
-
-/// True if `trace` may still explain `record`.
-fn could_explain(plan: &Plan, trace: &Trace, record: &Record) -> bool {
-    let readings = readings_of(plan, trace);
-    match trace.may_drift() {
-        true => {
-            readings.iter().any(|r| r.roughness(plan, trace, record).into_iter().all(|rough| rough <= HOPELESSLY_ROUGH))
-        }
-        false => readings.iter().any(|r| r.unexplained(plan, trace, record) <= HOPELESS * record.tolerance()),
-    }
-}
-
-/// Every training of `traces` in each way of recording it, the best explanation of `record` first: one that leaves nothing above
-/// `tolerance`, with few mistakes; otherwise the one that leaves least.
-fn explanations(plan: &Plan, traces: &[Trace], record: &Record) -> Vec<Explanation> {
-    let tolerance = record.tolerance();
-    let mut explanations = Vec::new();
-    for trace in traces {
-        for readings in readings_of(plan, trace) {
-            let unexplained = readings.unexplained(plan, trace, record);
-            explanations.push(Explanation { mistakes: mistakes(trace, &readings), unexplained, drifts: false });
-        }
-    }
-    let cost = |e: &Explanation| {
-        let explains = e.unexplained <= tolerance;
-        let worth = e.unexplained.max(TOLERANCE / WORTH_A_MISTAKE) * WORTH_A_MISTAKE.powi(e.mistakes.len() as i32);
-        (
-            !explains,
-            if explains {
-                worth
-            } else if e.unexplained.is_nan() {
-                f64::INFINITY
-            } else {
-                e.unexplained
-            },
-        )
-    };
-    explanations.sort_by(|a, b| cost(a).partial_cmp(&cost(b)).expect("no cost is NaN"));
-    explanations
-}
-
-fn mistakes(trace: &Trace, readings: &Readings) -> Vec<Mistake> {
-    let recorded = readings.mistakes.iter().copied().map(Mistake::Recorded);
-    trace.mistake.into_iter().chain(recorded).collect()
 }

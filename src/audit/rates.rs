@@ -27,6 +27,8 @@ pub(super) fn candidates(plan: &Plan, right: &Trace, record: &Record, tolerance:
     debug_assert!(curve.kind != Kind::Accuracy);
     let rates = |factor: f64| match epoch {
         1 => vec![Rate::Times(factor), Rate::EachEpoch { factor }],
+        // A second step would come after the end.
+        _ if 2 * (epoch - 1) >= plan.schedule.epochs => vec![Rate::Once { epoch, factor }],
         _ => vec![
             Rate::Steps { every: epoch - 1, factor },
             Rate::Once { epoch, factor },

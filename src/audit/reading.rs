@@ -149,11 +149,9 @@ impl Readings {
             let epoch = curve.first_epoch + i;
             let Some(expected) = self.value(plan, trace, curve, epoch) else { continue };
             let distance = distance(curve.kind, found, expected, plan.splits.train.len());
+            difference.largest = largest([difference.largest, distance].into_iter());
             // A NaN is no agreement.
-            if !(distance <= difference.largest) {
-                difference.largest = distance;
-            }
-            if !(distance <= tolerance) && difference.departs.is_none() {
+            if difference.departs.is_none() && (distance > tolerance || distance.is_nan()) {
                 difference.departs = Some((epoch, found, expected));
             }
         }
@@ -162,6 +160,9 @@ impl Readings {
 
     /// The largest difference of `record` from `trace` that is left: over all curves, the parameters and the test accuracy.
     pub fn unexplained(&self, plan: &Plan, trace: &Trace, record: &Record) -> f64 {
+        if [Split::Train, Split::Validation].iter().any(|&split| self.says_nothing(plan, trace, record, split)) {
+            return f64::NAN;
+        }
         let curves = record.curves.iter().map(|curve| self.difference(plan, trace, curve, f64::INFINITY).largest);
         if !trace.is_complete {
             return largest(curves);
@@ -170,6 +171,13 @@ impl Readings {
         let test = record.test_accuracy.map(|found| distance(Kind::Accuracy, found, expected, plan.splits.test.len()));
         let parameters = record.distance_of_parameters(trace).map(|distance| distance / PARAMETER_FACTOR);
         largest(curves.chain(test).chain(parameters))
+    }
+
+    /// True if `record` has curves of `split`, of which this says nothing.
+    fn says_nothing(&self, plan: &Plan, trace: &Trace, record: &Record, split: Split) -> bool {
+        let mut curves = record.curves.iter().filter(|curve| curve.split == split).peekable();
+        let says = |curve: &Curve| self.value(plan, trace, curve, 1).is_some();
+        curves.peek().is_some() && !curves.any(says)
     }
 
     /// How rough an explanation of `record` by `trace` is: for each curve the mean distance over the epochs, of losses and costs

@@ -19,6 +19,9 @@ pub(super) const TOLERANCE: f64 = 1e-6;
 /// The same of a run that computes in `float32`.
 const TOLERANCE_F32: f64 = 1e-4;
 
+/// The number of accuracies with which different trainings do not agree by chance.
+const ENOUGH_ACCURACIES: usize = 10;
+
 /// A split that has curves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
@@ -135,6 +138,13 @@ impl Record {
         Ok(record)
     }
 
+    /// True if there is enough to tell trainings apart: parameters, losses, or the accuracies of several epochs.
+    pub fn can_be_followed(&self) -> bool {
+        let accuracies: usize = self.curves.iter().map(|curve| curve.values.len()).sum();
+        let has_losses = self.curves.iter().any(|curve| curve.kind != Kind::Accuracy);
+        self.parameters.is_some() || has_losses || accuracies >= ENOUGH_ACCURACIES
+    }
+
     /// The largest difference of a right run.
     pub(super) fn tolerance(&self) -> f64 {
         if self.is_f32 { TOLERANCE_F32 } else { TOLERANCE }
@@ -146,11 +156,11 @@ impl Record {
         // The protocol's epochs with a score of the start.
         let epochs = if length == Schedule::REPORT.epochs + 1 { length - 1 } else { length };
         Ok(Hyperparameters {
-            lambda: given.lambda.map_or_else(|| scalar(npz, "lambda", default.lambda), Ok)?,
-            eta: given.eta.map_or_else(|| scalar(npz, "eta", default.eta), Ok)?,
-            batch_size: given.batch_size.map_or_else(|| whole(npz, "batch_size", default.batch_size), Ok)?,
-            epochs: given.epochs.map_or_else(|| whole(npz, "epochs", epochs), Ok)?,
-            seed: given.seed.map_or_else(|| whole(npz, "seed", default.seed), Ok)?,
+            lambda: given.lambda.or(npz.optional_number("lambda")?).unwrap_or(default.lambda),
+            eta: given.eta.or(npz.optional_number("eta")?).unwrap_or(default.eta),
+            batch_size: given.batch_size.or(whole(npz, "batch_size")?).unwrap_or(default.batch_size),
+            epochs: given.epochs.or(whole(npz, "epochs")?).unwrap_or(epochs),
+            seed: given.seed.or(whole(npz, "seed")?).unwrap_or(default.seed),
             ..default
         })
     }
@@ -214,24 +224,10 @@ fn test_accuracy(npz: &Npz) -> Result<Option<f64>> {
     Ok(fractions(npz.numbers("test_accuracy")?.values).last().copied())
 }
 
-/// The single number `name`, or `default` if it is not there.
-fn scalar(npz: &Npz, name: &str, default: f64) -> Result<f64> {
-    if !npz.contains(name) {
-        return Ok(default);
-    }
-    let array = npz.numbers(name)?;
-    match array.values[..] {
-        [value] => Ok(value),
-        _ => Err(npz.shape_error(name, "(1)", &array.shape)),
-    }
-}
-
-/// The single whole number `name`, or `default` if it is not there.
-fn whole<T: TryFrom<i64>>(npz: &Npz, name: &str, default: T) -> Result<T> {
-    if !npz.contains(name) {
-        return Ok(default);
-    }
-    let value = scalar(npz, name, f64::NAN)?;
+/// The whole number `name`; `None` if it is not there.
+fn whole<T: TryFrom<i64>>(npz: &Npz, name: &str) -> Result<Option<T>> {
+    let Some(value) = npz.optional_number(name)? else { return Ok(None) };
     let whole = if value.fract() == 0.0 && value.abs() < 9e15 { T::try_from(value as i64).ok() } else { None };
-    whole.ok_or_else(|| npz.format_error(name, format!("expected a whole number of at least 0, found {value}")))
+    let error = || npz.format_error(name, format!("expected a whole number of at least 0, found {value}"));
+    whole.ok_or_else(error).map(Some)
 }

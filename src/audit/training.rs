@@ -59,7 +59,7 @@ impl Trace {
     pub fn may_drift(&self) -> bool {
         let loss = |moment: &Moment| moment[Place::Train as usize].map_or(f64::NAN, |score| score.loss);
         let limit = 1.5 * loss(&self.moments[0]);
-        let rises = self.moments.iter().map(loss).any(|loss| !(loss <= limit));
+        let rises = self.moments.iter().map(loss).any(|loss| loss > limit || loss.is_nan());
         rises || self.mistake.is_some_and(Mistake::takes_larger_steps)
     }
 }

@@ -16,16 +16,19 @@ const LEVEL: f64 = 0.05;
 
 const AFTER_HELP: &str = "\
 Examples:
-  onelayer compare A.safetensors B.safetensors";
+  onelayer compare A.safetensors B.safetensors
+  onelayer compare A.safetensors mine.npz";
 
 /// Arguments of `compare`.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Model A, written by `train`
+    /// Model A: a model_*.safetensors of this program, or an .npz with W (10,3072) or (3072,10) and b (10)
     a: PathBuf,
     /// Model B
     b: PathBuf,
+    #[command(flatten)]
+    pixels: input::PixelsArgs,
     #[command(flatten)]
     data: data::DataArgs,
     /// Number of threads; the results do not depend on it [default: one per processor]
@@ -40,8 +43,10 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let models = [input::read_model(&args.a, "A")?, input::read_model(&args.b, "B")?];
-    let test = args.data.load(args.quiet)?.splits.test;
-    print([&args.a, &args.b], &compare(&models, &test)?);
+    let splits = args.data.load(args.quiet)?.splits;
+    let [a, b] = models;
+    let models = [a.for_images(&args.a, args.pixels, &splits)?, b.for_images(&args.b, args.pixels, &splits)?];
+    print([&args.a, &args.b], &compare(&models, &splits.test)?);
     Ok(ExitCode::SUCCESS)
 }
 

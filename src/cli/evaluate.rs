@@ -20,14 +20,17 @@ use super::common::{input, out, table};
 const AFTER_HELP: &str = "\
 Examples:
   onelayer evaluate results/model_lambda0.1_eta0.001.safetensors
-  onelayer evaluate model.safetensors --split validation --out /tmp/evaluation";
+  onelayer evaluate model.safetensors --split validation --out /tmp/evaluation
+  onelayer evaluate model.npz --pixels unit";
 
 /// Arguments of `evaluate`.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Model, written by `train`
+    /// Model: a model_*.safetensors of this program, or an .npz with W (10,3072) or (3072,10) and b (10)
     model: PathBuf,
+    #[command(flatten)]
+    pixels: input::PixelsArgs,
     /// Images to evaluate the model on
     #[arg(long, value_enum, default_value = "test")]
     split: Split,
@@ -81,10 +84,11 @@ struct Evaluation<'a> {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let model = input::read_model(&args.model, "MODEL")?;
-    let setting = &model.setting;
-    check_setting(setting, &args.model)?;
     let folder = args.out.open()?;
     let loaded = args.data.load(args.quiet)?;
+    let model = model.for_images(&args.model, args.pixels, &loaded.splits)?;
+    let setting = &model.setting;
+    check_setting(setting, &args.model)?;
     let (split, images, source) = args.split.of(&loaded);
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let outcomes = outcomes(&[(&model.parameters, model.hyperparameters.loss)], images, &normalizer)?.remove(0);

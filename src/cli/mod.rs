@@ -17,6 +17,7 @@ macro_rules! show {
     }};
 }
 
+mod audit;
 mod common;
 mod compare;
 mod evaluate;
@@ -60,6 +61,8 @@ enum Command {
     Search(search::Args),
     /// Check the gradients against an f64 reference, central differences and PyTorch
     Gradcheck(gradcheck::Args),
+    /// Check a whole training of your own: is it right, or which known mistake does it have
+    Audit(audit::Args),
     /// Train with many seeds and test the report's conclusions
     Replicate(replicate::Args),
     /// Compare two models on the test images (McNemar's test)
@@ -99,6 +102,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Replicate(args) => replicate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Merge(args) => merge::run(&args),

@@ -45,7 +45,7 @@ pub struct Args {
 /// Classifies the images and prints charts or a table. An image that cannot be read is reported, and the others are
 /// classified all the same.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let model = input::read_model(&args.model, "MODEL")?;
+    let model = input::read_own_model(&args.model, "MODEL")?;
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let (names, images) = read(&args.images)?;
     let outcomes = outcomes(&[(&model.parameters, model.hyperparameters.loss)], &images, &normalizer)?.remove(0);

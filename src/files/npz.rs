@@ -81,6 +81,22 @@ impl<'a> Npz<'a> {
         self.parsed(name, npy::numbers)
     }
 
+    /// The single number `name`; `None` if there is no such array.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::numbers`]; [`Error::Shape`] if there are more or none.
+    pub fn optional_number(&self, name: &str) -> Result<Option<f64>> {
+        if !self.contains(name) {
+            return Ok(None);
+        }
+        let array = self.numbers(name)?;
+        match array.values[..] {
+            [value] => Ok(Some(value)),
+            _ => Err(self.shape_error(name, "()", &array.shape)),
+        }
+    }
+
     /// The string `name`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod batches;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod config;
+pub mod elsewhere;
 pub mod model;
 pub mod numpy;
 #[cfg(feature = "cli")]

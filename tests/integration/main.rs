@@ -9,6 +9,7 @@ mod common;
 mod results;
 
 mod ablation;
+mod audit;
 mod bad_input;
 mod compare;
 mod dataset;

@@ -1,7 +1,7 @@
 """Whole trainings in NumPy, right ones and one for each mistake that `onelayer audit` knows, independent of the Rust code.
 
     python3 tests/numpy/runs.py OUT [MISTAKE ...] [--data FOLDER] [--files TRAIN VALIDATION TEST] [--epochs 40] [--eta 0.001]
-        [--lam 0.1] [--batch-size 100] [--seed 42] [--order permutation] [--dtype float64]
+        [--lam 0.1] [--batch-size 100] [--seed 42] [--order permutation] [--dtype float64] [--transposed]
 
 writes OUT/MISTAKE.npz, by default for all of them; `right` has no mistake. The arrays are those that a student keeps: the
 final W and b, the losses, costs and accuracies of each epoch, and the test accuracy.
@@ -91,7 +91,8 @@ def train(files, mistake, options):
 
     rng = np.random.default_rng(options.seed)
     width = {"wide": 0.1, "narrow": 0.001, "zero": 0, "xavier": 1 / np.sqrt(3072)}.get(mistake, 0.01)
-    w, b = (width * rng.standard_normal((10, 3072))).astype(dtype), np.zeros(10, dtype)
+    drawn = rng.standard_normal((3072, 10)).T if options.transposed else rng.standard_normal((10, 3072))
+    w, b = (width * drawn).astype(dtype), np.zeros(10, dtype)
     eta, lam, n, size = options.eta, options.lam, len(y), options.batch_size
     curves = {f"{s}_{k}": [] for s in ("train", "validation") for k in ("loss", "cost", "accuracy")}
 
@@ -139,7 +140,7 @@ def train(files, mistake, options):
             curves["train_loss"][-1] = np.mean(batch_losses)
     if mistake == "mean_of_batches":
         del curves["train_cost"], curves["train_accuracy"]
-    return dict(W=w, b=b, test_accuracy=scores(*normalised[2], w, b)[1], **{k: np.array(c) for k, c in curves.items()})
+    return dict(W=w.T if options.transposed else w, b=b, test_accuracy=scores(*normalised[2], w, b)[1], **{k: np.array(c) for k, c in curves.items()})
 
 
 def main():
@@ -155,6 +156,7 @@ def main():
     arguments.add_argument("--seed", default=42, type=int)
     arguments.add_argument("--order", default="permutation")
     arguments.add_argument("--dtype", default="float64")
+    arguments.add_argument("--transposed", action="store_true", help="W is (3072, 10), and drawn so")
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for mistake in options.mistakes:

@@ -4,9 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use clap::ValueEnum;
 use onelayer::dataset::cifar10::DIMS;
+use onelayer::dataset::{Dataset, Splits};
 use onelayer::files::read;
+use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Shuffle};
 use onelayer::network::Parameters;
+use onelayer::statistics::percent;
+use onelayer::train::elsewhere::{Elsewhere, Pixels, accuracy_of, suspicion};
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
 
@@ -19,11 +24,119 @@ pub fn read_text(path: &Path, argument: &str) -> anyhow::Result<String> {
     text.with_context(|| format!("cannot read {argument} {}", path.display()))
 }
 
-/// Reads the CIFAR-10 model in the file `path`, the value of `argument`.
-pub fn read_model(path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
+/// A model file.
+pub enum Model {
+    /// Written by `train` or `search`.
+    Own(ModelFile),
+    /// Written elsewhere.
+    Elsewhere(Elsewhere),
+}
+
+/// The argument for the pixels that the model of an .npz expects.
+#[derive(Clone, Copy, clap::Args)]
+pub struct PixelsArgs {
+    /// Pixels that W of an .npz expects: normalised by the training split, divided by 255, or as they are [default: those with
+    /// the highest accuracy on the training images]
+    #[arg(long, value_enum, value_name = "PIXELS")]
+    pixels: Option<PixelsName>,
+}
+
+/// The name of pixels.
+#[derive(Clone, Copy, ValueEnum)]
+enum PixelsName {
+    /// Minus the mean, divided by the standard deviation of the training split
+    Normalised,
+    /// From 0 to 1
+    Unit,
+    /// From 0 to 255
+    Bytes,
+}
+
+/// Reads the CIFAR-10 model of this program in the file `path`, the value of `argument`.
+pub fn read_own_model(path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
     let bytes = read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
     let hint = || format!("{argument} must be a model_*.safetensors that `train` wrote");
     parse_model(&bytes, path, argument).with_context(hint)
+}
+
+/// Reads the CIFAR-10 model in the file `path`, the value of `argument`: of this program, or an .npz with W and b.
+pub fn read_model(path: &Path, argument: &str) -> anyhow::Result<Model> {
+    let bytes = read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
+    if bytes.starts_with(ZIP_MAGIC) {
+        return Ok(Model::Elsewhere(Elsewhere::from_npz(&bytes, path, DIMS)?));
+    }
+    let hint = || {
+        format!(
+            "{argument} must be a model_*.safetensors that `train` wrote, or an .npz with W (10, 3072) or (3072, 10) and b (10)"
+        )
+    };
+    Ok(Model::Own(parse_model(&bytes, path, argument).with_context(hint)?))
+}
+
+impl Model {
+    /// The parameters, with the name and the loss that they have.
+    pub fn point(self, path: &Path) -> (String, Loss, Parameters) {
+        match self {
+            Self::Own(model) => (model.setting, model.hyperparameters.loss, model.parameters),
+            Self::Elsewhere(model) => (name_of(path), Loss::default(), model.parameters),
+        }
+    }
+
+    /// The model in `path` with the normalisation that it expects. For a model from elsewhere it is recognised with the help of
+    /// `splits`, and said, unless an argument gives it. Says too if such a model looks trained on the test images.
+    pub fn for_images(self, path: &Path, pixels: PixelsArgs, splits: &Splits) -> anyhow::Result<ModelFile> {
+        let Elsewhere { parameters, normalizer, lambda } = match self {
+            Self::Own(model) => return Ok(model),
+            Self::Elsewhere(model) => model,
+        };
+        let shown = path.display();
+        let normalizer = match (pixels.get(), normalizer) {
+            (Some(pixels), _) => pixels.normalizer(&splits.train)?,
+            (None, Some(normalizer)) => normalizer,
+            (None, None) => {
+                let (pixels, accuracies) = Pixels::recognised(&parameters, &splits.train)?;
+                let [normalised, unit, bytes] = accuracies.map(percent);
+                say!(
+                    "{shown} expects {pixels}: it classifies {normalised} % of the training images correctly if they are \
+                     normalised, {unit} % if they are divided by 255, {bytes} % if they are not"
+                );
+                pixels.normalizer(&splits.train)?
+            }
+        };
+        let accuracy =
+            |split: &Dataset| accuracy_of(&parameters, split, &normalizer).map(|accuracy| (accuracy, split.len()));
+        if let Some(suspicion) = suspicion(accuracy(&splits.test)?, Some(accuracy(&splits.train)?)) {
+            say!("{shown}: {suspicion}");
+        }
+        let unknown =
+            Hyperparameters { lambda, shuffle: Shuffle::Unknown, start: Origin::Unknown, ..Default::default() };
+        Ok(ModelFile {
+            parameters,
+            mean: normalizer.mean().to_vec(),
+            std: normalizer.std().to_vec(),
+            setting: name_of(path),
+            hyperparameters: unknown,
+            splits: ["unknown"; 3].map(String::from),
+            version: "unknown".into(),
+        })
+    }
+}
+
+/// The name of a model from elsewhere, which becomes part of file names: that of its file.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    stem.chars().map(plain).collect()
+}
+
+impl PixelsArgs {
+    fn get(self) -> Option<Pixels> {
+        self.pixels.map(|pixels| match pixels {
+            PixelsName::Normalised => Pixels::Normalised,
+            PixelsName::Unit => Pixels::Unit,
+            PixelsName::Bytes => Pixels::Bytes,
+        })
+    }
 }
 
 /// Reads the parameters in the file `path`, the value of `--init`: a model, or an `.npz` with the arrays `W` and `b`.
@@ -32,7 +145,7 @@ pub fn read_start(path: &Path) -> anyhow::Result<Parameters> {
     if bytes.starts_with(ZIP_MAGIC) {
         return Ok(start_from_npz(&bytes, path, DIMS)?);
     }
-    let hint = "--init takes an .npz with W (10, 3072) and optionally b (10), or a model_*.safetensors of this program";
+    let hint = "--init takes an .npz with W (10, 3072) or (3072, 10) and optionally b (10), or a model_*.safetensors of this program";
     Ok(parse_model(&bytes, path, "--init").context(hint)?.parameters)
 }
 

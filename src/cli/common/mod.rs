@@ -1,6 +1,7 @@
 //! Shared by several commands.
 
 pub mod data;
+pub mod exit;
 pub mod input;
 pub mod observer;
 pub mod out;

@@ -17,7 +17,7 @@ pub struct RngArgs {
 
 /// A generator of random numbers.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Rng {
+pub enum Rng {
     /// This program's own
     Chacha8,
     /// That of numpy.random.default_rng(seed): W = 0.01 * rng.standard_normal((10, 3072)), then the orders
@@ -26,7 +26,7 @@ enum Rng {
 
 /// The order of the images in an epoch of a NumPy script.
 #[derive(Clone, Copy, ValueEnum)]
-enum RngOrder {
+pub enum RngOrder {
     /// order = rng.permutation(n) at the start of each epoch
     Permutation,
     /// order = np.arange(n) once, then rng.shuffle(order) at the start of each epoch
@@ -35,13 +35,20 @@ enum RngOrder {
     None,
 }
 
+impl Rng {
+    /// The origin of a start that it draws.
+    pub fn start(self) -> Origin {
+        match self {
+            Self::Numpy => Origin::Numpy,
+            Self::Chacha8 => Origin::Random,
+        }
+    }
+}
+
 impl RngArgs {
     /// The origin of a start that is drawn; `None` if no generator is given.
     pub fn start(self) -> Option<Origin> {
-        self.rng.map(|rng| match rng {
-            Rng::Numpy => Origin::Numpy,
-            Rng::Chacha8 => Origin::Random,
-        })
+        self.rng.map(Rng::start)
     }
 
     /// The shuffling; `None` if no generator is given.

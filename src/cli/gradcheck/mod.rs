@@ -33,7 +33,7 @@ Exit code of --grads: 0 all agree, 1 one differs, 2 a file cannot be read, 3 non
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Also check the gradients at the parameters of these model files
+    /// Also check the gradients at the parameters of these model files, or of an .npz with W and b
     #[arg(long, value_name = "FILE", num_args = 1..)]
     model: Vec<PathBuf>,
     /// Number of images in the batch, or of examples in an exported problem
@@ -98,8 +98,8 @@ impl Args {
 
     fn models(&self) -> anyhow::Result<Vec<Point>> {
         let read = |path: &PathBuf| {
-            let model = input::read_model(path, "--model")?;
-            Ok(Point { name: model.setting, loss: model.hyperparameters.loss, parameters: model.parameters })
+            let (name, loss, parameters) = input::read_model(path, "--model")?.point(path);
+            Ok(Point { name, loss, parameters })
         };
         self.model.iter().map(read).collect()
     }

@@ -8,10 +8,11 @@ use anyhow::{Context, ensure};
 use onelayer::files::atomic;
 use onelayer::gradcheck::quiz::{self, Grade};
 
+use super::super::common::exit::or_unreadable;
 use super::super::common::input;
+use super::Args;
 use super::export::exercise;
 use super::referee::show_wrapped;
-use super::{Args, referee};
 
 /// Number of features and examples of the problems: those that DD2424 suggests for a first check.
 const FEATURES: usize = 10;
@@ -20,7 +21,7 @@ const EXAMPLES: usize = 3;
 /// Writes a quiz to `folder`, or grades the answers to it.
 pub fn run(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
     match &args.export.answers {
-        Some(answers) => referee::or_unreadable(grade(args, folder, answers)),
+        Some(answers) => or_unreadable(grade(args, folder, answers)),
         None => write(args, folder),
     }
 }

@@ -13,6 +13,7 @@ use onelayer::gradcheck::referee::{Diagnosis, Exercise, Finding, Hidden, Quantit
 use onelayer::gradcheck::{EPS, TOLERANCE};
 use rayon::prelude::*;
 
+use super::super::common::exit::{CANNOT_TELL, UNREADABLE, or_unreadable};
 use super::super::common::input;
 use super::Args;
 
@@ -46,22 +47,9 @@ enum Format {
     Json,
 }
 
-/// The exit code if a file cannot be read.
-const UNREADABLE: u8 = 2;
-/// The exit code if a mistake could hide.
-const CANNOT_TELL: u8 = 3;
-
 /// Judges the submissions of `--grads`. With several, writes them as a table too.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     or_unreadable(judge_all(args))
-}
-
-/// `result`, but an error has the exit code of a file that cannot be read: 1 is that of a difference.
-pub fn or_unreadable(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
-    result.or_else(|error| {
-        say!("error: {error:#}");
-        Ok(ExitCode::from(UNREADABLE))
-    })
 }
 
 fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {

@@ -1,0 +1,116 @@
+//! Explanations of a run: each training that was tried, in each way of recording it, and how well it explains the run.
+
+use super::mistake::Mistake;
+use super::reading::{Reading, Readings};
+use super::record::{Record, TOLERANCE};
+use super::training::{Plan, Trace};
+
+/// One more mistake must leave so many times less unexplained, unless that is below the tolerance of `float64` anyway.
+const WORTH_A_MISTAKE: f64 = 4.0;
+
+/// One explanation of a run: a training and a way of recording it.
+///
+/// It explains the run if it leaves no difference above the tolerance. Of the explanations that do, those with the fewest
+/// mistakes are the best; among equals the one that leaves least, and with it those that leave about as little.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The mistakes, none for the right training.
+    pub mistakes: Vec<Mistake>,
+    /// The largest difference that is left: of a loss relative to itself above 1, of an accuracy, or a thirtieth of that of a
+    /// parameter relative to the largest weight.
+    pub unexplained: f64,
+    /// True if the training drifts away from itself as far as the run does, after a change in the last digits of its start.
+    pub drifts: bool,
+}
+
+impl Explanation {
+    /// True if nothing above `tolerance` is left.
+    fn explains(&self, tolerance: f64) -> bool {
+        self.drifts || self.unexplained <= tolerance
+    }
+
+    /// The unexplained difference, made comparable between explanations with more and with fewer mistakes.
+    fn cost(&self) -> f64 {
+        let mistakes = i32::try_from(self.mistakes.len()).unwrap_or(i32::MAX);
+        let cost = self.unexplained.max(TOLERANCE / WORTH_A_MISTAKE) * WORTH_A_MISTAKE.powi(mistakes);
+        if cost.is_nan() { f64::INFINITY } else { cost }
+    }
+}
+
+/// Every training of `traces` in each way of recording it, the best explanation of `record` first.
+pub(super) fn all(plan: &Plan, traces: &[Trace], record: &Record) -> Vec<Explanation> {
+    let mut explanations = Vec::new();
+    for trace in traces {
+        for readings in readings_of(plan, trace) {
+            let unexplained = readings.unexplained(plan, trace, record);
+            explanations.push(Explanation { mistakes: mistakes(trace, &readings), unexplained, drifts: false });
+        }
+    }
+    let key = |e: &Explanation| (!e.explains(record.tolerance()), e.cost());
+    explanations.sort_by(|a, b| key(a).partial_cmp(&key(b)).expect("no cost is NaN"));
+    explanations
+}
+
+/// The explanations that are as good as the first of `explanations`; `None` if that does not explain the run.
+pub(super) fn as_good_as_the_best(explanations: &[Explanation], tolerance: f64) -> Option<Vec<&Explanation>> {
+    let best = explanations.first().filter(|best| best.explains(tolerance))?;
+    let mut found: Vec<&Explanation> = Vec::new();
+    for explanation in explanations.iter().filter(|e| e.explains(tolerance) && e.drifts == best.drifts) {
+        let is_as_good = best.drifts || explanation.cost() <= WORTH_A_MISTAKE * best.cost();
+        // One mistake can be seen in several ways.
+        let is_new = found.iter().all(|e| e.mistakes != explanation.mistakes);
+        if is_as_good && is_new && explanation.mistakes.len() == best.mistakes.len() {
+            found.push(explanation);
+        }
+    }
+    Some(found)
+}
+
+/// The difference above which a training is not followed further, in multiples of the tolerance.
+const HOPELESS: f64 = 100.0;
+
+/// The same of a training that drifts, as the logarithm of a factor.
+const HOPELESSLY_ROUGH: f64 = 1.0;
+
+/// True if `trace` may still explain `record`.
+pub(super) fn is_possible(plan: &Plan, trace: &Trace, record: &Record) -> bool {
+    let readings = readings_of(plan, trace);
+    match trace.may_drift() {
+        true => {
+            readings.iter().any(|r| r.roughness(plan, trace, record).into_iter().all(|rough| rough <= HOPELESSLY_ROUGH))
+        }
+        false => readings.iter().any(|r| r.unexplained(plan, trace, record) <= HOPELESS * record.tolerance()),
+    }
+}
+
+pub(super) fn mistakes(trace: &Trace, readings: &Readings) -> Vec<Mistake> {
+    let recorded = readings.mistakes.iter().copied().map(Mistake::Recorded);
+    trace.mistake.into_iter().chain(recorded).collect()
+}
+
+/// The ways in which a training with the mistake of `trace` can be recorded.
+pub(super) fn readings_of(plan: &Plan, trace: &Trace) -> Vec<Readings> {
+    // A factor of the penalty can be in the gradient alone or in the cost too.
+    let penalties = match trace.mistake {
+        Some(Mistake::Penalty(factor)) => vec![1.0, factor],
+        _ => vec![1.0],
+    };
+    let places = if matches!(trace.mistake, Some(Mistake::TrainedOn(_))) { vec![false, true] } else { vec![false] };
+    let is_seen = |reading: &Reading| match reading {
+        Reading::CostForLoss | Reading::LossForCost | Reading::HalfPenalty | Reading::BiasInCost => {
+            plan.setting.lambda() > 0.0
+        }
+        Reading::OwnStatistics => trace.mistake.is_none(),
+        _ => true,
+    };
+    let mistakes = Reading::ALL.into_iter().filter(is_seen).map(|reading| vec![reading]);
+    let mistakes: Vec<_> = [vec![]].into_iter().chain(mistakes).collect();
+    let mut readings = Vec::new();
+    for &penalty in &penalties {
+        for &on_trained in &places {
+            let with = |mistakes: &Vec<Reading>| Readings { mistakes: mistakes.clone(), on_trained, penalty };
+            readings.extend(mistakes.iter().map(with));
+        }
+    }
+    readings
+}

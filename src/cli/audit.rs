@@ -1,0 +1,252 @@
+//! `onelayer audit`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use onelayer::audit::{self, Audit, Difference, End, Explanation, Given, Record, SEEDS};
+use onelayer::dataset::cifar10::DIMS;
+use onelayer::hyperparameters::{Hyperparameters, Origin, Shuffle, short};
+use onelayer::statistics::percent;
+use onelayer::train::Observer;
+use onelayer::train::elsewhere::Pixels;
+
+use super::common::data::DataArgs;
+use super::common::exit::{CANNOT_TELL, or_unreadable};
+use super::common::rng::{Rng, RngOrder};
+
+const AFTER_HELP: &str = "\
+RUN.npz holds what you have of these arrays:
+  W (10,3072) or (3072,10), b (10)                 the parameters at the end
+  W0, b0                                           the start, if it is not 0.01 * rng.standard_normal(W.shape) and 0
+  train_loss, train_cost, train_accuracy,          a value per epoch, or one more with that of the start
+  validation_loss, validation_cost, validation_accuracy
+  test_accuracy                                    at the end
+  lambda, eta, batch_size, epochs, seed            used where no option is given
+
+Exit codes: 0 right, 1 a mistake or unexplained, 2 unreadable, 3 can't be told.
+
+Examples:
+  onelayer audit run.npz
+  onelayer audit run.npz --lambda 0.1 --eta 0.001 --seed 42
+  onelayer audit run.npz --rng-order shuffle --dataset sample";
+
+/// Arguments of `audit`.
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// What you kept of the training
+    #[arg(value_name = "RUN.npz")]
+    run: PathBuf,
+    /// Weight of the penalty λ·Σ weight² [default: that of the file, otherwise 0]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
+    lambda: Option<f64>,
+    /// Learning rate η [default: that of the file, otherwise 0.001]
+    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
+    eta: Option<f64>,
+    /// Images per mini-batch [default: that of the file, otherwise 100]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Passes over the training images [default: that of the file, otherwise the length of the curves]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Seed of the start and the shuffling [default: that of the file, otherwise 42]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Generator of the start and the shuffling
+    #[arg(long, value_enum, value_name = "RNG", default_value = "numpy")]
+    rng: Rng,
+    /// Order of the images of an epoch in a NumPy script, after it has drawn W [default: the one that the run agrees with]
+    #[arg(long, value_enum, value_name = "ORDER")]
+    rng_order: Option<RngOrder>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Number of threads; the results do not depend on it [default: one per processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print only the judgement
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Audits the run and prints the judgement.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    or_unreadable(audit(args))
+}
+
+fn audit(args: &Args) -> anyhow::Result<ExitCode> {
+    super::use_threads(args.threads)?;
+    let path = &args.run;
+    let bytes = onelayer::files::read(path).with_context(|| format!("cannot read RUN.npz {}", path.display()))?;
+    let Args { lambda, eta, batch_size, epochs, seed, .. } = *args;
+    let given = Given { lambda, eta, batch_size, epochs, seed };
+    let record = Record::from_npz(&bytes, path, DIMS, &given)?;
+    let splits = args.data.load(args.quiet)?.splits;
+    let (origin, shuffle) = (args.rng.start(), args.shuffle());
+    let audit = audit::audit(&record, &splits, &origin, shuffle, &mut Messages { quiet: args.quiet })?;
+    print_run(args, &record.hyperparameters, &origin, &audit);
+    print_differences(&audit);
+    let code = print_judgement(&record, &audit);
+    if let Some(end) = &audit.end {
+        print_end(end);
+    }
+    Ok(code)
+}
+
+impl Args {
+    fn shuffle(&self) -> Option<Shuffle> {
+        match (self.rng, self.rng_order) {
+            (_, Some(RngOrder::None)) => Some(Shuffle::None),
+            (Rng::Chacha8, _) => Some(Shuffle::ChaCha8),
+            (Rng::Numpy, Some(RngOrder::Permutation)) => Some(Shuffle::NumpyPermutation),
+            (Rng::Numpy, Some(RngOrder::Shuffle)) => Some(Shuffle::NumpyShuffle),
+            (Rng::Numpy, None) => None,
+        }
+    }
+}
+
+/// Passes messages on to stderr.
+struct Messages {
+    quiet: bool,
+}
+
+impl Observer for Messages {
+    fn message(&mut self, text: &str) {
+        if !self.quiet {
+            say!("{text}");
+        }
+    }
+}
+
+fn print_run(args: &Args, run: &Hyperparameters, origin: &Origin, audit: &Audit) {
+    let Hyperparameters { lambda, eta, batch_size, epochs, seed, .. } = run;
+    let (lambda, eta) = (short(*lambda), short(*eta));
+    show!("{}: λ = {lambda}, η = {eta}, batches of {batch_size}, {epochs} epochs, seed {seed}", args.run.display());
+    let start = match (audit.start_is_given, origin) {
+        (true, _) => "from W0".into(),
+        (false, Origin::Numpy) => {
+            let shape = if audit.drawn_transposed { "(3072, 10)" } else { "(10, 3072)" };
+            format!("from W = 0.01 * rng.standard_normal({shape})")
+        }
+        (false, _) => "from the start of `onelayer train`".into(),
+    };
+    let order = match audit.shuffle {
+        Shuffle::NumpyPermutation => "order = rng.permutation(n) at each epoch",
+        Shuffle::NumpyShuffle => "rng.shuffle(order) at each epoch",
+        Shuffle::ChaCha8 => "the shuffling of `onelayer train`",
+        Shuffle::None | Shuffle::Unknown => "the images in file order",
+    };
+    show!("compared with the right training {start}, {order}\n");
+}
+
+fn print_differences(audit: &Audit) {
+    for (name, Difference { largest, departs }) in &audit.curves {
+        let text = match departs {
+            None if *largest == 0.0 => "agrees".into(),
+            None => format!("agrees, to {largest:.1e}"),
+            Some((0, found, expected)) => format!("departs at the start: {found:.7} instead of {expected:.7}"),
+            Some((epoch, found, expected)) => {
+                let by = (found - expected).abs();
+                format!(
+                    "departs in epoch {epoch}: {found:.7} instead of {expected:.7}, by {by:.1e}; later by up to {largest:.1e}"
+                )
+            }
+        };
+        show!("{name:<20} {text}");
+    }
+    if let Some(distance) = audit.parameters {
+        show!("{:<20} differ by up to {distance:.1e} of the largest weight", "W and b");
+    }
+    if !audit.curves.is_empty() || audit.parameters.is_some() {
+        show!("");
+    }
+}
+
+/// Prints the judgement, and returns its exit code.
+fn print_judgement(record: &Record, audit: &Audit) -> ExitCode {
+    let Some(explained) = audit.explained() else {
+        if !record.can_be_followed() {
+            show!(
+                "There is too little to follow the training: save W, b and the losses of each epoch to find a mistake."
+            );
+            return ExitCode::from(CANNOT_TELL);
+        }
+        show!(
+            "The run is not the right training with these hyperparameters, and none of the {} known mistakes",
+            audit.tried
+        );
+        show!("explains it. Is it another seed, start (W0, b0), order (--rng-order), λ, η, batch size or split?");
+        return ExitCode::FAILURE;
+    };
+    let best = explained[0];
+    if best.drifts {
+        show!(
+            "The steps are so large that each multiplies the rounding errors so far: two right programs drift apart, so"
+        );
+        show!("the curves are compared only roughly, as trainings are whose starts differ in their last digits.");
+    }
+    match (best.mistakes.is_empty(), best.drifts, explained.len()) {
+        (true, true, _) => {
+            show!(
+                "The run is like the right training. A mistake that changes little could hide: use a smaller η to see it."
+            );
+            return ExitCode::from(CANNOT_TELL);
+        }
+        (true, false, _) => {
+            show!("RIGHT: everything in the file agrees with the right training, to {:.1e}.", best.unexplained);
+            for blind in blind_spots(record) {
+                show!("{blind}");
+            }
+            return ExitCode::SUCCESS;
+        }
+        (false, _, 1) => show!("MISTAKE: {}.", sentence(best)),
+        (false, ..) => {
+            show!("MISTAKE, one of these, which cannot be told apart here:");
+            explained.iter().for_each(|explanation| show!("  {}", sentence(explanation)));
+        }
+    }
+    if best.drifts {
+        show!("No other of the {} known mistakes has such curves.", audit.tried);
+    } else {
+        show!(
+            "This explains everything in the file, to {:.1e}; no other of the {} known mistakes does.",
+            best.unexplained,
+            audit.tried
+        );
+    }
+    ExitCode::FAILURE
+}
+
+fn sentence(explanation: &Explanation) -> String {
+    let mistakes: Vec<_> = explanation.mistakes.iter().map(ToString::to_string).collect();
+    mistakes.join("; and ")
+}
+
+/// What a right run cannot show.
+fn blind_spots(record: &Record) -> Vec<&'static str> {
+    let mut blind = Vec::new();
+    if record.hyperparameters.lambda == 0.0 {
+        blind.push("At λ = 0, a mistake in the penalty or between loss and cost cannot be seen.");
+    }
+    if record.curves.is_empty() {
+        blind.push("Without curves, a mistake in recording them cannot be seen.");
+    }
+    blind
+}
+
+fn print_end(end: &End) {
+    let mut text = format!("Test accuracy {} %", percent(end.test_accuracy));
+    if let Some(pixels) = end.pixels.filter(|&pixels| pixels != Pixels::Normalised) {
+        text += &format!(", with {pixels}");
+    }
+    if let Some(right) = end.right {
+        let place = if right.contains(end.test_accuracy) { "inside" } else { "outside" };
+        let (low, high) = (percent(right.low), percent(right.high));
+        text +=
+            &format!(": {place} the 95 % prediction interval of right trainings, {low} to {high} % ({SEEDS} seeds)");
+    }
+    show!("{text}.");
+    if let Some(suspicion) = &end.suspicion {
+        show!("The model is suspicious: {suspicion}.");
+    }
+}

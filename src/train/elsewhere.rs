@@ -1,0 +1,199 @@
+//! Models that were trained elsewhere: W and b in an `.npz` file, which does not say what pixels they expect.
+
+use std::fmt;
+use std::path::Path;
+
+use super::parameters_from_npz;
+use crate::dataset::Dataset;
+use crate::dataset::normalizer::Normalizer;
+use crate::error::Result;
+use crate::evaluate::outcomes;
+use crate::files::npz::Npz;
+use crate::hyperparameters::Loss;
+use crate::network::Parameters;
+use crate::shape::Dims;
+use crate::statistics::{percent, standard_error};
+
+/// A model from an `.npz` file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elsewhere {
+    /// `W` (k,d) or (d,k), and `b` (k).
+    pub parameters: Parameters,
+    /// The normaliser of the arrays `mean` and `std` (d), if they are there.
+    pub normalizer: Option<Normalizer>,
+    /// The array `lambda`, 0 if it is not there.
+    pub lambda: f64,
+}
+
+impl Elsewhere {
+    /// Reads the model in `bytes`; errors name `path` as the file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`super::start_from_npz`]; [`Error::Shape`](crate::Error::Shape) if `mean`, `std` or `lambda` has another shape,
+    /// those of [`Normalizer::new`].
+    pub fn from_npz(bytes: &[u8], path: &Path, dims: Dims) -> Result<Self> {
+        let npz = Npz::open(bytes, path)?;
+        let statistic = |name| -> Result<Vec<f32>> {
+            let array = npz.array_of(name, &[&[dims.features], &[1, dims.features], &[dims.features, 1]])?;
+            Ok(array.values.iter().map(|&value| value as f32).collect())
+        };
+        let normalizer = match npz.contains("mean") && npz.contains("std") {
+            true => Some(Normalizer::new(statistic("mean")?, statistic("std")?)?),
+            false => None,
+        };
+        let lambda = npz.optional_number("lambda")?.unwrap_or(0.0);
+        Ok(Self { parameters: parameters_from_npz(&npz, ["W", "b"], dims)?, normalizer, lambda })
+    }
+}
+
+/// The pixels that a model expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// Normalised by the training split, as this program does.
+    Normalised,
+    /// Divided by 255.
+    Unit,
+    /// From 0 to 255.
+    Bytes,
+}
+
+impl Pixels {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Normalised, Self::Unit, Self::Bytes];
+
+    /// The normaliser that makes these pixels.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Normalizer::fit`].
+    pub fn normalizer(self, train: &Dataset) -> Result<Normalizer> {
+        let d = train.dims().features;
+        match self {
+            Self::Normalised => Normalizer::fit(train),
+            Self::Unit => Normalizer::new(vec![0.0; d], vec![1.0; d]),
+            Self::Bytes => Normalizer::new(vec![0.0; d], vec![1.0 / 255.0; d]),
+        }
+    }
+
+    /// The pixels with which `parameters` classify most of the images of `train` correctly, and the accuracy with each of
+    /// [`ALL`](Self::ALL).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`outcomes`].
+    pub fn recognised(parameters: &Parameters, train: &Dataset) -> Result<(Self, [f64; 3])> {
+        let mut accuracies = [0.0; 3];
+        for (accuracy, pixels) in accuracies.iter_mut().zip(Self::ALL) {
+            *accuracy = accuracy_of(parameters, train, &pixels.normalizer(train)?)?;
+        }
+        let best = (0..3).rev().max_by(|&a, &b| accuracies[a].total_cmp(&accuracies[b])).unwrap_or(0);
+        Ok((Self::ALL[best], accuracies))
+    }
+}
+
+impl fmt::Display for Pixels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Normalised => "normalised pixels",
+            Self::Unit => "pixels / 255",
+            Self::Bytes => "pixels from 0 to 255",
+        })
+    }
+}
+
+/// The fraction of the images of `split` that a model classifies correctly.
+///
+/// # Errors
+///
+/// Those of [`outcomes`].
+pub fn accuracy_of(parameters: &Parameters, split: &Dataset, normalizer: &Normalizer) -> Result<f64> {
+    Ok(outcomes(&[(parameters, Loss::Softmax)], split, normalizer)?[0].scores(0.0).accuracy)
+}
+
+/// The test accuracy that a linear classifier of CIFAR-10's pixels reaches: that of the optimum of the convex problem on all
+/// 50,000 training images.
+pub const LINEAR_LIMIT: f64 = 0.422;
+
+/// The number of standard errors above which an accuracy is suspicious.
+const STANDARD_ERRORS: f64 = 3.0;
+
+/// A sentence about a model that looks trained on the test images: it does better on them than a linear classifier can, or
+/// better than on its training images. `test` and `train` are accuracies and numbers of images; without `train` only the first
+/// is judged.
+pub fn suspicion(test: (f64, usize), train: Option<(f64, usize)>) -> Option<String> {
+    let (accuracy, images) = test;
+    let error = standard_error(accuracy, images);
+    if accuracy > LINEAR_LIMIT + STANDARD_ERRORS * error {
+        return Some(format!(
+            "it classifies {} % of the test images correctly, more than a linear classifier can ({} %): it looks trained on them",
+            percent(accuracy),
+            percent(LINEAR_LIMIT),
+        ));
+    }
+    let (on_train, train_images) = train?;
+    let error = error.hypot(standard_error(on_train, train_images));
+    (accuracy > on_train + STANDARD_ERRORS * error).then(|| {
+        format!(
+            "it classifies {} % of the test images correctly, but only {} % of the training images: it looks trained on the \
+             test images",
+            percent(accuracy),
+            percent(on_train),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::sample;
+    use crate::files::npz::{self, Elements};
+    use crate::hyperparameters::{Schedule, Setting};
+    use crate::train::{Data, random_start, train};
+
+    #[test]
+    fn only_what_is_beyond_a_linear_classifier_or_beyond_the_training_images_is_suspicious() {
+        let of = |test, train: f64| suspicion((test, 10_000), Some((train, 10_000)));
+        assert_eq!(of(0.394, 0.45), None);
+        assert_eq!(of(0.394, 0.385), None, "within the standard errors");
+        assert_eq!(of(0.435, 0.6), None);
+        assert!(of(0.4724, 0.41).unwrap().contains("more than a linear classifier can (42.20 %)"));
+        assert!(of(0.41, 0.36).unwrap().contains("but only 36.00 % of the training images"));
+        assert_eq!(suspicion((0.41, 10_000), None), None);
+        assert_eq!(suspicion((0.46, 500), None), None, "few images have a large standard error");
+    }
+
+    #[test]
+    fn the_pixels_of_a_model_are_recognised_by_its_accuracy() {
+        let images = sample::load(sample::DEFAULT_DIR.as_ref()).unwrap().train;
+        let schedule = Schedule { epochs: 3, ..Schedule::REPORT };
+        for (pixels, eta) in [(Pixels::Normalised, 0.01), (Pixels::Unit, 0.1), (Pixels::Bytes, 1e-6)] {
+            let normalizer = pixels.normalizer(&images).unwrap();
+            let data = Data { train: &images, validation: &images, normalizer: &normalizer };
+            let start = random_start(images.dims(), 1);
+            let (runs, _) = train(data, &[Setting::new(0.0, eta).unwrap()], &schedule, &start, &mut ()).unwrap();
+            let (found, accuracies) = Pixels::recognised(&runs[0].parameters, &images).unwrap();
+            assert_eq!(found, pixels, "{accuracies:?}");
+        }
+    }
+
+    #[test]
+    fn the_statistics_of_an_export_are_used_and_wrong_ones_refused() {
+        let dims = Dims { features: 3, classes: 2 };
+        let (w, three) = ([0.0_f32, 0.5, 1.0, 1.5, 2.0, 2.5], [0.5_f32, 0.25, 0.125]);
+        let file = |mean: &[f32], shape: &[usize]| {
+            npz::write(&[
+                ("W", &[3, 2], Elements::F32(&w)),
+                ("mean", shape, Elements::F32(mean)),
+                ("std", &[3], Elements::F32(&three)),
+            ])
+            .unwrap()
+        };
+        let path = Path::new("model.npz");
+        let model = Elsewhere::from_npz(&file(&three, &[3]), path, dims).unwrap();
+        assert_eq!(model.parameters.weight, [0.0, 1.0, 2.0, 0.5, 1.5, 2.5], "(d,k) is turned");
+        assert_eq!(model.normalizer.unwrap().mean(), three);
+        let error = Elsewhere::from_npz(&file(&three[..2], &[2]), path, dims).unwrap_err().to_string();
+        assert_eq!(error, "model.npz: array \"mean\" must have the shape (3) or (1, 3) or (3, 1), but has (2)");
+    }
+}
