@@ -1,6 +1,6 @@
 //! Trainings that drift: their steps are so large that each multiplies the rounding errors so far, so that two correct programs
-//! end with other digits. A run can be compared with such a training only as roughly as that with itself: with its *twins*, which
-//! start with other last digits.
+//! end with other digits. A run can be compared with such a training only as roughly as that with itself: with its *twins*, whose
+//! learning rate and start have other last digits.
 
 use super::explanation::{Explanation, mistakes, readings_of};
 use super::mistake::{Mistake, Rate};
@@ -8,6 +8,7 @@ use super::reading::{IMAGES_BETWEEN, Readings};
 use super::record::{Kind, Record};
 use super::training::{self, Plan, Trace};
 use crate::error::Result;
+use crate::hyperparameters::Setting;
 use crate::network::Parameters;
 use crate::train::Observer;
 
@@ -15,7 +16,7 @@ use crate::train::Observer;
 const TWINS: u32 = 3;
 
 /// A run may be so many times as far from a training as that is from its twins.
-const FACTOR: f64 = 2.0;
+const FACTOR: f64 = 3.0;
 
 /// The explanations of `record` by the trainings of `traces` that drift, those with the fewest mistakes first. Without curves
 /// there are none.
@@ -36,10 +37,17 @@ pub(super) fn explanations(
     for trace in traces.iter().filter(may_drift).filter(|_| !record.curves.is_empty()) {
         let mut twins = Vec::new();
         for twin in 1..=TWINS {
-            let start = perturbed(start, twin);
-            twins.extend(training::train(plan, &start, &[trace.mistake], &|_| true, observer)?);
+            let (plan, start) = perturbed(plan, start, twin)?;
+            twins.extend(training::train(&plan, &start, &[trace.mistake], &|_| true, observer)?);
+        }
+        if !twins.iter().any(|twin| drifts_from(plan, trace, twin, record)) {
+            continue;
         }
         for readings in readings_of(plan, trace) {
+            if trace.mistake.is_some() && !readings.mistakes.is_empty() {
+                // Rough curves do not show two mistakes.
+                continue;
+            }
             let found = readings.roughness(plan, trace, record);
             let allowed = allowed(plan, trace, &twins, &readings, record);
             if found.iter().zip(allowed).all(|(found, allowed)| *found <= allowed) {
@@ -50,6 +58,13 @@ pub(super) fn explanations(
     }
     explanations.sort_by_key(|e| e.mistakes.len());
     Ok(explanations)
+}
+
+/// True if `twin` has other curves than `trace`, by more than is the tolerance of `record`.
+fn drifts_from(plan: &Plan, trace: &Trace, twin: &Trace, record: &Record) -> bool {
+    let curves = Readings::RIGHT.curves_of(plan, twin, record);
+    let differs = |curve| Readings::RIGHT.difference(plan, trace, curve, record.tolerance()).departs.is_some();
+    curves.iter().any(differs)
 }
 
 /// How rough the explanation of each curve of `record` by `trace` may be.
@@ -67,13 +82,15 @@ fn allowed(plan: &Plan, trace: &Trace, twins: &[Trace], readings: &Readings, rec
     allowed
 }
 
-/// `start` with other last digits, which differ between twins.
-fn perturbed(start: &Parameters, twin: u32) -> Parameters {
+/// The learning rate of `plan` and the weights of `start` with other last digits, which differ between twins.
+fn perturbed<'a>(plan: &Plan<'a>, start: &Parameters, twin: u32) -> Result<(Plan<'a>, Parameters)> {
+    let sign = |hash: u32| if hash >> 31 == 0 { 1.0 } else { -1.0 };
     let other = |(j, &weight): (usize, &f32)| {
         // The top bit of a multiplicative hash is as good as random.
         let hash = (j as u32 + 1).wrapping_mul(2_654_435_769).wrapping_mul(2 * twin + 1);
-        let sign = if hash >> 31 == 0 { 1.0 } else { -1.0 };
-        weight * (1.0 + sign * f32::EPSILON)
+        weight * (1.0 + sign(hash) * f32::EPSILON)
     };
-    Parameters { weight: start.weight.iter().enumerate().map(other).collect(), ..start.clone() }
+    let start = Parameters { weight: start.weight.iter().enumerate().map(other).collect(), ..start.clone() };
+    let eta = plan.setting.eta() * (1.0 + (f64::from(twin) - 1.5) * f64::from(f32::EPSILON));
+    Ok((Plan { setting: Setting::new(plan.setting.lambda(), eta)?.with_loss(plan.setting.loss()), ..*plan }, start))
 }
