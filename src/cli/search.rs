@@ -18,6 +18,7 @@ const AFTER_HELP: &str = "\
 Examples:
   onelayer search
   onelayer search --resume
+  onelayer search --batch-size 50,100,200 --eta 0.003,0.01,0.03
   onelayer search --random 40 --lambda 0.0001,0.1 --out random";
 
 /// Arguments of `search`.
