@@ -14,6 +14,7 @@
 //! | [`evaluate`] | one pass over a split: scores, confusion matrix, predictions |
 //! | [`train`] | training, models, checkpoints; with `cli` also the results folder |
 //! | [`gradcheck`] | checks against an `f64` reference, central differences and PyTorch; the referee of other people's gradients |
+//! | [`audit`] | follows trainings that were made elsewhere, and names their mistakes |
 //! | `replicate`, `search` (`cli`) | many seeds; hyperparameter search |
 //! | `page` (`cli`) | `report.html` |
 //!

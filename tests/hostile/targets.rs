@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use onelayer::Result;
+use onelayer::audit::{Given, Record};
 use onelayer::dataset::cifar10::{self, RECORD_BYTES};
 use onelayer::dataset::fetch::{Catalog, Entry, Head, Source, fetch};
 use onelayer::dataset::normalizer::Normalizer;
@@ -36,6 +37,7 @@ use onelayer::search::table::SearchRow;
 use onelayer::shape::Dims;
 use onelayer::train::checkpoint::Checkpoints;
 use onelayer::train::config::Config;
+use onelayer::train::elsewhere::Elsewhere;
 use onelayer::train::model::ModelFile;
 use onelayer::train::provenance::Provenance;
 use onelayer::train::table::{CurveRow, SummaryRow};
@@ -88,7 +90,8 @@ fn is_finite(parameters: &Parameters) -> bool {
     parameters.weight.iter().chain(&parameters.bias).all(|v| v.is_finite())
 }
 
-/// `.npz` files: starting parameters, problems and submissions of the referee, and whatever arrays there are.
+/// `.npz` files: starting parameters, models, runs to audit, problems and submissions of the referee, and whatever arrays there
+/// are.
 pub fn npz(bytes: &[u8]) -> Outcome {
     let path = Path::new("x.npz");
     let parameters = start_from_npz(bytes, path, DIMS);
@@ -102,7 +105,10 @@ pub fn npz(bytes: &[u8]) -> Outcome {
         assert!(files::read_problem(&written, path).unwrap() == *problem);
     }
     let submission = files::read_submission(bytes, path, &EXERCISE);
-    let mut outcomes = vec![outcome(&parameters), outcome(&problem), outcome(&submission)];
+    let model = Elsewhere::from_npz(bytes, path, DIMS);
+    let record = Record::from_npz(bytes, path, DIMS, &Given::default());
+    let mut outcomes =
+        vec![outcome(&parameters), outcome(&problem), outcome(&submission), outcome(&model), outcome(&record)];
     if let Ok(npz) = Npz::open(bytes, path) {
         for name in npz.names() {
             let array = npz.array(&name);

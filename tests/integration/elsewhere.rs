@@ -9,9 +9,11 @@ use std::process::{Command, Output};
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::outcomes;
-use onelayer::hyperparameters::Loss;
+use onelayer::files::npz::{self, Elements};
+use onelayer::hyperparameters::{Loss, Schedule, Setting};
 use onelayer::network::Parameters;
 use onelayer::train::model::ModelFile;
+use onelayer::train::{Data, random_start, train};
 
 /// The models of the results folder.
 const SETTINGS: [&str; 4] = ["lambda0_eta0.1", "lambda0_eta0.001", "lambda0.1_eta0.001", "lambda1_eta0.001"];
@@ -190,5 +192,77 @@ fn the_man_pages_are_of_the_program_and_of_its_commands() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+/// An `.npz` of the parameters of a model in `results/`, as other programs write them: W (d,k) or (k,d), in `f64`.
+fn npz_of(setting: &str, transposed: bool) -> Vec<u8> {
+    let Parameters { weight, bias, .. } = read_model(model_path(setting)).parameters;
+    let wide: Vec<f64> = weight.iter().map(|&w| w.into()).collect();
+    let turned: Vec<f64> = (0..3072).flat_map(|j| wide.iter().skip(j).step_by(3072).copied()).collect();
+    let (shape, values): (&[usize], _) = if transposed { (&[3072, 10], &turned) } else { (&[10, 3072], &wide) };
+    npz::write(&[("W", shape, Elements::F64(values)), ("b", &[10], Elements::F32(&bias))]).unwrap()
+}
+
+fn on_sample(folder: &Path, arguments: &[&str]) -> Output {
+    let data = fs::canonicalize(sample::DEFAULT_DIR).unwrap();
+    let mut command = Command::new(crate::program());
+    command.current_dir(folder).args(arguments).args(["--dataset", "sample", "--data-dir"]).arg(data).output().unwrap()
+}
+
+#[test]
+fn a_model_of_another_program_is_evaluated_compared_and_checked_in_either_orientation() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = SETTINGS[2];
+    fs::copy(model_path(setting), folder.path().join("own.safetensors")).unwrap();
+    fs::write(folder.path().join("rows.npz"), npz_of(setting, false)).unwrap();
+    fs::write(folder.path().join("columns.npz"), npz_of(setting, true)).unwrap();
+    let accuracy = |model: &str, options: &[&str]| {
+        let output = on_sample(folder.path(), &[&["evaluate", model][..], options].concat());
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find(|line| line.contains("accuracy")).unwrap();
+        (line.rsplit("accuracy ").next().unwrap().to_owned(), String::from_utf8(output.stderr).unwrap())
+    };
+    // The sample's training split has other statistics than those in the file, so the accuracy is near, not equal.
+    let (rows, said) = accuracy("rows.npz", &[]);
+    assert!(said.contains("rows.npz expects normalised pixels: it classifies "), "{said}");
+    assert_eq!(accuracy("columns.npz", &[]).0, rows);
+    let (unit, said) = accuracy("rows.npz", &["--pixels", "unit"]);
+    assert!(unit != rows && said.is_empty(), "{said}");
+    assert!(folder.path().join("results/confusion_columns.png").exists());
+
+    let output = on_sample(folder.path(), &["compare", "rows.npz", "columns.npz"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("No significant difference: 0 of 500 images."), "{text}");
+    let output = on_sample(folder.path(), &["gradcheck", "--model", "columns.npz", "--quiet"]);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("PASS: "));
+
+    fs::write(folder.path().join("shape.npz"), npz::write(&[("W", &[2], Elements::F64(&[1.0; 2]))]).unwrap()).unwrap();
+    let output = on_sample(folder.path(), &["evaluate", "shape.npz"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("array \"W\" must have the shape (10, 3072) or (3072, 10), but has (2)"), "{error}");
+    assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1));
+}
+
+#[test]
+fn a_model_that_was_trained_on_the_test_images_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let splits = sample::load(Path::new(sample::DEFAULT_DIR)).unwrap();
+    let normalizer = Normalizer::fit(&splits.train).unwrap();
+    let schedule = Schedule { epochs: 20, ..Schedule::REPORT };
+    let setting = Setting::new(0.0, 0.01).unwrap();
+    for (name, trained_on) in [("honest", &splits.train), ("cheat", &splits.test)] {
+        let data = Data { train: trained_on, validation: &splits.validation, normalizer: &normalizer };
+        let start = random_start(trained_on.dims(), 1);
+        let (runs, _) = train(data, &[setting], &schedule, &start, &mut ()).unwrap();
+        let Parameters { weight, bias, .. } = &runs[0].parameters;
+        let arrays = [("W", &[10, 3072][..], Elements::F32(weight)), ("b", &[10], Elements::F32(bias))];
+        fs::write(folder.path().join(format!("{name}.npz")), npz::write(&arrays).unwrap()).unwrap();
+        let file = format!("{name}.npz");
+        for arguments in [&["evaluate", &file][..], &["compare", &file, &file]] {
+            let said = String::from_utf8(on_sample(folder.path(), arguments).stderr).unwrap();
+            assert_eq!(said.contains("it looks trained on"), name == "cheat", "{arguments:?}: {said}");
+        }
     }
 }
