@@ -16,7 +16,7 @@ pub const SEEDS: u64 = 10;
 pub struct End {
     /// The accuracy on the test split: of the parameters if they are there, otherwise the recorded one.
     pub test_accuracy: f64,
-    /// The pixels with which the parameters do best; `None` without parameters.
+    /// The pixels with which the parameters have the lowest loss; `None` without parameters.
     pub pixels: Option<Pixels>,
     /// The 95 % prediction interval of the test accuracy of one more right training, from [`SEEDS`] of them; `None` if it was
     /// not asked for, or they diverge.

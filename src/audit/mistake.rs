@@ -177,14 +177,16 @@ impl Mistake {
         mistakes
     }
 
-    /// The mistakes that have a stream of batches of their own.
-    pub(super) fn of_other_streams() -> Vec<Self> {
+    /// The mistakes that have a stream of batches of their own; `has_validation` if there are images to validate on.
+    pub(super) fn of_other_streams(has_validation: bool) -> Vec<Self> {
         use Normalisation as N;
         let labels = [Labels::InOrder, Labels::LeftBehind].map(Self::Labels);
         let normalisations = [N::None, N::Raw, N::SampleStd, N::MeanOnly, N::AllPixels, N::PerChannel];
-        let splits = [(false, false), (false, true), (true, false), (true, true)];
+        let splits = [(false, false), (false, true), (true, false), (true, true)].into_iter();
+        let splits = splits.filter(|(test, _)| *test || has_validation);
         let splits = splits.map(|(test, own_statistics)| Self::TrainedOn(OtherSplit { test, own_statistics }));
-        [&labels[..], &normalisations.map(Self::Normalisation), &splits].concat()
+        let trained = labels.into_iter().chain(normalisations.map(Self::Normalisation));
+        trained.chain(splits).collect()
     }
 
     /// The parameters that a training with this mistake starts with; the right one starts with `start`.

@@ -168,7 +168,7 @@ impl Base {
         let rates = rates::candidates(&plan, &traces[0], record, tolerance)?;
         let together: Vec<_> = of_the_stream.into_iter().chain(rates).map(Some).collect();
         traces.extend(training::train(&plan, &self.start, &together, &kept, observer)?);
-        for mistake in Mistake::of_other_streams() {
+        for mistake in Mistake::of_other_streams(!plan.splits.validation.is_empty()) {
             traces.extend(training::train(&plan, &self.start, &[Some(mistake)], &kept, observer)?);
         }
         audit.explanations = explanation::all(&plan, &traces, record);

@@ -17,12 +17,14 @@ use super::common::rng::{Rng, RngOrder};
 
 const AFTER_HELP: &str = "\
 RUN.npz holds what you have of these arrays:
-  W (10,3072) or (3072,10), b (10)                 the parameters at the end
-  W0, b0                                           the start, if it is not 0.01 * rng.standard_normal(W.shape) and 0
-  train_loss, train_cost, train_accuracy,          a value per epoch, or one more with that of the start
-  validation_loss, validation_cost, validation_accuracy
-  test_accuracy                                    at the end
-  lambda, eta, batch_size, epochs, seed            used where no option is given
+  W (10,3072) or (3072,10), b (10)     the parameters at the end
+  W0, b0                               the start, if W is not drawn by NumPy
+                                       as 0.01 * rng.standard_normal(W.shape)
+  train_loss, train_cost, train_accuracy, validation_loss, validation_cost,
+  validation_accuracy                  a value per epoch, or one more with
+                                       that of the start
+  test_accuracy                        at the end
+  lambda, eta, batch_size, epochs, seed    used where no option is given
 
 Exit codes: 0 right, 1 a mistake or unexplained, 2 unreadable, 3 can't be told.
 

@@ -159,11 +159,19 @@ mod tests {
     #[test]
     fn arrays_of_another_shape_or_name_are_refused() {
         assert_eq!(refusal(fixture!("other_names")), r#"start.npz: there is no array "W", only ["bias", "weight"]"#);
-        let dims = Dims { features: 2, classes: 3 };
+        let dims = Dims { features: 4, classes: 3 };
         let error = start_from_npz(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
-        assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 2), but has (2, 3)"#);
-        let row = npz::write(&[("W", &[2, 3], Elements::F32(&W)), ("b", &[1, 2], Elements::F32(&B))]);
-        assert_eq!(refusal(&row.unwrap()), r#"start.npz: array "b" must have the shape (2) or (2, 1), but has (1, 2)"#);
+        assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 4) or (4, 3), but has (2, 3)"#);
+        let three = npz::write(&[("W", &[2, 3], Elements::F32(&W)), ("b", &[3], Elements::F32(&W[..3]))]);
+        let expected = r#"start.npz: array "b" must have the shape (2) or (2, 1) or (1, 2), but has (3)"#;
+        assert_eq!(refusal(&three.unwrap()), expected);
+    }
+
+    #[test]
+    fn a_weight_with_a_row_per_feature_is_turned() {
+        let turned = [0.0, 1.0, 0.25, 1.25, 0.5, 1.5];
+        let bytes = npz::write(&[("W", &[3, 2], Elements::F32(&turned)), ("b", &[1, 2], Elements::F32(&B))]).unwrap();
+        assert_eq!(read(&bytes).unwrap(), Parameters::new(SMALL, W.into(), B.into()).unwrap());
     }
 
     #[test]

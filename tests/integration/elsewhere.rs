@@ -226,7 +226,7 @@ fn a_model_of_another_program_is_evaluated_compared_and_checked_in_either_orient
     };
     // The sample's training split has other statistics than those in the file, so the accuracy is near, not equal.
     let (rows, said) = accuracy("rows.npz", &[]);
-    assert!(said.contains("rows.npz expects normalised pixels: it classifies "), "{said}");
+    assert!(said.contains("rows.npz expects normalised pixels: its loss on the training images is "), "{said}");
     assert_eq!(accuracy("columns.npz", &[]).0, rows);
     let (unit, said) = accuracy("rows.npz", &["--pixels", "unit"]);
     assert!(unit != rows && said.is_empty(), "{said}");

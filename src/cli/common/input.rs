@@ -10,7 +10,6 @@ use onelayer::dataset::{Dataset, Splits};
 use onelayer::files::read;
 use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Shuffle};
 use onelayer::network::Parameters;
-use onelayer::statistics::percent;
 use onelayer::train::elsewhere::{Elsewhere, Pixels, accuracy_of, suspicion};
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
@@ -36,7 +35,7 @@ pub enum Model {
 #[derive(Clone, Copy, clap::Args)]
 pub struct PixelsArgs {
     /// Pixels that W of an .npz expects: normalised by the training split, divided by 255, or as they are [default: those with
-    /// the highest accuracy on the training images]
+    /// the lowest loss on the training images]
     #[arg(long, value_enum, value_name = "PIXELS")]
     pixels: Option<PixelsName>,
 }
@@ -94,11 +93,11 @@ impl Model {
             (Some(pixels), _) => pixels.normalizer(&splits.train)?,
             (None, Some(normalizer)) => normalizer,
             (None, None) => {
-                let (pixels, accuracies) = Pixels::recognised(&parameters, &splits.train)?;
-                let [normalised, unit, bytes] = accuracies.map(percent);
+                let (pixels, losses) = Pixels::recognised(&parameters, &splits.train)?;
+                let [normalised, unit, bytes] = losses.map(|loss| format!("{loss:.3}"));
                 say!(
-                    "{shown} expects {pixels}: it classifies {normalised} % of the training images correctly if they are \
-                     normalised, {unit} % if they are divided by 255, {bytes} % if they are not"
+                    "{shown} expects {pixels}: its loss on the training images is {normalised} if they are normalised, {unit} \
+                     if they are divided by 255, {bytes} if they are not"
                 );
                 pixels.normalizer(&splits.train)?
             }
