@@ -160,11 +160,11 @@ impl Rate {
 
 impl Mistake {
     /// The mistakes that are trained as one group over the right stream of batches. Those that change nothing at λ = 0 are
-    /// left out there, and those of a start that the run brings along are left out with `start_is_known`.
+    /// left out there, and those of a start that the run brings along are left out if `start_is_given`.
     pub(super) fn of_the_stream(setting: Setting, start_is_given: bool) -> Vec<Self> {
         let d = DIMS.features as f64;
-        let mut mistakes =
-            vec![Self::Sum, Self::LastBatch, Self::Rate(Rate::Times(10.0)), Self::Rate(Rate::Times(0.1))];
+        let mut mistakes = vec![Self::Sum, Self::LastBatch];
+        mistakes.extend(Rate::KNOWN.map(Self::Rate));
         if setting.lambda() > 0.0 {
             mistakes.extend([0.0, 0.5, 2.0, -1.0].map(Self::Penalty));
             mistakes.push(Self::BiasPenalty);
