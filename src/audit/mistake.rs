@@ -172,7 +172,7 @@ impl Mistake {
         mistakes.extend([PixelOrder::Interleaved, PixelOrder::Transposed].map(Self::Pixels));
         if !start_is_given {
             let (lecun, he) = ((1.0 / d).sqrt(), (2.0 / d).sqrt());
-            mistakes.extend([0.0, 0.001, 0.1, 1.0, lecun, he].map(Self::Width));
+            mistakes.extend([0.0, 0.0001, 0.001, 0.005, 0.02, 0.05, 0.1, 1.0, lecun, he].map(Self::Width));
         }
         mistakes
     }

@@ -83,22 +83,23 @@ pub fn audit(
 /// The audit with the first of `bases` that explains `record`; if none does, with the most usual one.
 fn explain(plan: &Plan, record: &Record, bases: &[Base], observer: &mut dyn Observer) -> Result<Audit> {
     // Most runs are right, or begin so, and show the order of their images at once.
-    let mut recognised = None;
     for base in bases {
-        if recognised.is_none() && base.agrees(plan, record, observer)? {
-            recognised = Some(base);
+        if base.agrees(plan, record, observer)? {
+            return base.audit(plan, record, observer);
         }
     }
-    let candidates = recognised.map_or(bases.iter().collect(), |base| vec![base]);
-    let mut first = None;
-    for base in candidates {
+    let first = bases[0].audit(plan, record, observer)?;
+    // Without curves, no mistake can be given up early, and each further base would take as long as the first.
+    if first.explained().is_some() || record.curves.is_empty() {
+        return Ok(first);
+    }
+    for base in &bases[1..] {
         let audit = base.audit(plan, record, observer)?;
         if audit.explained().is_some() {
             return Ok(audit);
         }
-        first.get_or_insert(audit);
     }
-    Ok(first.expect("there is at least one base"))
+    Ok(first)
 }
 
 /// The right training that a run is compared with.
@@ -115,10 +116,9 @@ impl Base {
             Some(shuffle) => vec![shuffle],
             None => vec![Shuffle::NumpyPermutation, Shuffle::NumpyShuffle, Shuffle::None],
         };
-        // A script that has W as (d,k) most probably draws it so.
-        let transposed = match (origin, &record.start, &record.parameters) {
-            (Origin::Numpy, None, Some(_)) => vec![record.is_transposed],
-            (Origin::Numpy, None, None) => vec![false, true],
+        // A script that has W as (d,k) most probably draws it so, but it may also turn it at the end.
+        let transposed = match (origin, &record.start) {
+            (Origin::Numpy, None) => vec![record.is_transposed, !record.is_transposed],
             _ => vec![false],
         };
         let (dims, seed) = (plan.splits.train.dims(), plan.schedule.seed);
@@ -137,15 +137,20 @@ impl Base {
         Plan { schedule: Schedule { shuffle: self.shuffle, ..plan.schedule }, ..*plan }
     }
 
-    /// True if the curves of `record` begin as those of the right training: in the first two epochs, since the first order of
-    /// `permutation` is that of `shuffle`.
+    /// True if `record` begins as the right training: with its losses in the first two epochs, since the first order of
+    /// `permutation` is that of `shuffle`. Without losses, true if the right training explains everything.
     fn agrees(&self, plan: &Plan, record: &Record, observer: &mut dyn Observer) -> Result<bool> {
-        if record.curves.is_empty() {
+        if !record.can_be_followed() {
             return Ok(false);
         }
         let mut plan = self.plan(plan);
-        plan.schedule.epochs = plan.schedule.epochs.min(2);
+        if record.has_losses() {
+            plan.schedule.epochs = plan.schedule.epochs.min(2);
+        }
         let trace = &training::train(&plan, &self.start, &[None], &|_| true, observer)?[0];
+        if !record.has_losses() {
+            return Ok(Readings::RIGHT.unexplained(&plan, trace, record) <= record.tolerance());
+        }
         let departs = |curve: &Curve| Readings::RIGHT.difference(&plan, trace, curve, record.tolerance()).departs;
         Ok(record.curves.iter().all(|curve| departs(curve).is_none()))
     }

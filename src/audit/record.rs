@@ -141,8 +141,12 @@ impl Record {
     /// True if there is enough to tell trainings apart: parameters, losses, or the accuracies of several epochs.
     pub fn can_be_followed(&self) -> bool {
         let accuracies: usize = self.curves.iter().map(|curve| curve.values.len()).sum();
-        let has_losses = self.curves.iter().any(|curve| curve.kind != Kind::Accuracy);
-        self.parameters.is_some() || has_losses || accuracies >= ENOUGH_ACCURACIES
+        self.parameters.is_some() || self.has_losses() || accuracies >= ENOUGH_ACCURACIES
+    }
+
+    /// True if there are losses or costs, two of which are enough to tell trainings apart.
+    pub(super) fn has_losses(&self) -> bool {
+        self.curves.iter().any(|curve| curve.kind != Kind::Accuracy)
     }
 
     /// The largest difference of a right run.

@@ -159,6 +159,27 @@ fn runs_in_float32_with_other_seeds_orders_and_layouts_are_followed() {
 }
 
 #[test]
+fn a_weight_that_is_turned_only_when_it_is_saved_is_followed_with_and_without_curves() {
+    let Some(runs) = runs("right --epochs 4 --eta 0.003 --order none") else { return };
+    let bytes = std::fs::read(runs.path().join("right.npz")).unwrap();
+    let npz = Npz::open(&bytes, Path::new("run.npz")).unwrap();
+    let array = |name| npz.numbers(name).unwrap().values;
+    let weight = array("W");
+    let turned: Vec<f64> = (0..3072).flat_map(|j| weight.iter().skip(j).step_by(3072).copied()).collect();
+    let (b, percent) = (array("b"), array("train_accuracy").iter().map(|a| 100.0 * a).collect::<Vec<_>>());
+    let numbers = [("lambda", 0.1), ("eta", 0.003), ("batch_size", 20.0), ("epochs", 4.0)];
+    let numbers: Vec<_> =
+        numbers.iter().map(|(name, value)| (*name, &[][..], Elements::F64(std::slice::from_ref(value)))).collect();
+    let arrays = [("W", &[3072, 10][..], Elements::F64(&turned)), ("b", &[10], Elements::F64(&b))];
+    let curve = [("train_accuracy", &[4][..], Elements::F64(&percent))];
+    for file in [[&arrays[..], &numbers].concat(), [&arrays[..], &numbers, &curve].concat()] {
+        let audit = audit(&record(&npz::write(&file).unwrap()), &splits());
+        assert_eq!(sentences(&audit).unwrap(), [""]);
+        assert!(!audit.drawn_transposed && audit.shuffle == Shuffle::None);
+    }
+}
+
+#[test]
 fn what_no_known_mistake_explains_is_not_named() {
     let Some(runs) = runs("right penalty_halved --epochs 4 --eta 0.003 --seed 5") else { return };
     let splits = splits();
