@@ -44,7 +44,7 @@ pub(super) fn explanations(
             continue;
         }
         for readings in readings_of(plan, trace) {
-            if trace.mistake.is_some() && !readings.mistakes.is_empty() {
+            if trace.mistake.is_some() && readings.mistake.is_some() {
                 // Rough curves do not show two mistakes.
                 continue;
             }

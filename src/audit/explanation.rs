@@ -84,8 +84,7 @@ pub(super) fn is_possible(plan: &Plan, trace: &Trace, record: &Record) -> bool {
 }
 
 pub(super) fn mistakes(trace: &Trace, readings: &Readings) -> Vec<Mistake> {
-    let recorded = readings.mistakes.iter().copied().map(Mistake::Recorded);
-    trace.mistake.into_iter().chain(recorded).collect()
+    trace.mistake.into_iter().chain(readings.mistake.map(Mistake::Recorded)).collect()
 }
 
 /// The ways in which a training with the mistake of `trace` can be recorded.
@@ -103,13 +102,11 @@ pub(super) fn readings_of(plan: &Plan, trace: &Trace) -> Vec<Readings> {
         Reading::OwnStatistics => trace.mistake.is_none(),
         _ => true,
     };
-    let mistakes = Reading::ALL.into_iter().filter(is_seen).map(|reading| vec![reading]);
-    let mistakes: Vec<_> = [vec![]].into_iter().chain(mistakes).collect();
     let mut readings = Vec::new();
     for &penalty in &penalties {
         for &on_trained in &places {
-            let with = |mistakes: &Vec<Reading>| Readings { mistakes: mistakes.clone(), on_trained, penalty };
-            readings.extend(mistakes.iter().map(with));
+            let mistakes = [None].into_iter().chain(Reading::ALL.into_iter().filter(is_seen).map(Some));
+            readings.extend(mistakes.map(|mistake| Readings { mistake, on_trained, penalty }));
         }
     }
     readings

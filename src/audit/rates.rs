@@ -2,7 +2,7 @@
 
 use super::mistake::{Mistake, Rate};
 use super::reading::Readings;
-use super::record::{Curve, Kind, Record};
+use super::record::{Curve, Record};
 use super::training::{Plan, Trace};
 use crate::error::Result;
 use crate::evaluate::evaluate_group;
@@ -24,7 +24,6 @@ pub(super) fn candidates(plan: &Plan, right: &Trace, record: &Record, tolerance:
     let Some((epoch @ 1.., found, _)) = Readings::RIGHT.difference(plan, right, curve, tolerance).departs else {
         return Ok(Vec::new());
     };
-    debug_assert!(curve.kind != Kind::Accuracy);
     let rates = |factor: f64| match epoch {
         1 => vec![Rate::Times(factor), Rate::EachEpoch { factor }],
         // A second step would come after the end.

@@ -85,10 +85,11 @@ impl fmt::Display for Reading {
     }
 }
 
-/// The ways in which a run is recorded: at most one mistake of each kind.
-#[derive(Clone, Debug, PartialEq)]
+/// How a run is recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Readings {
-    pub mistakes: Vec<Reading>,
+    /// The mistake in recording it, if there is one.
+    pub mistake: Option<Reading>,
     /// True if the training curves are those of the split that is trained on.
     pub on_trained: bool,
     /// The factor of the penalty in the cost, where the gradient has it too.
@@ -106,10 +107,10 @@ pub struct Difference {
 
 impl Readings {
     /// The right way.
-    pub const RIGHT: Self = Self { mistakes: Vec::new(), on_trained: false, penalty: 1.0 };
+    pub const RIGHT: Self = Self { mistake: None, on_trained: false, penalty: 1.0 };
 
     fn has(&self, reading: Reading) -> bool {
-        self.mistakes.contains(&reading)
+        self.mistake == Some(reading)
     }
 
     /// The value that `trace` has for `curve` after `epoch`; `None` where the curve says nothing.

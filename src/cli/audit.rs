@@ -166,20 +166,7 @@ fn print_differences(audit: &Audit) {
 
 /// Prints the judgement, and returns its exit code.
 fn print_judgement(record: &Record, audit: &Audit) -> ExitCode {
-    let Some(explained) = audit.explained() else {
-        if !record.can_be_followed() {
-            show!(
-                "There is too little to follow the training: save W, b and the losses of each epoch to find a mistake."
-            );
-            return ExitCode::from(CANNOT_TELL);
-        }
-        show!(
-            "The run is not the right training with these hyperparameters, and none of the {} known mistakes",
-            audit.tried
-        );
-        show!("explains it. Is it another seed, start (W0, b0), order (--rng-order), λ, η, batch size or split?");
-        return ExitCode::FAILURE;
-    };
+    let Some(explained) = audit.explained() else { return print_unexplained(record, audit.tried) };
     let best = explained[0];
     if best.drifts {
         show!(
@@ -187,36 +174,47 @@ fn print_judgement(record: &Record, audit: &Audit) -> ExitCode {
         );
         show!("the curves are compared only roughly, as trainings are whose starts differ in their last digits.");
     }
-    match (best.mistakes.is_empty(), best.drifts, explained.len()) {
-        (true, true, _) => {
-            show!(
-                "The run is like the right training. A mistake that changes little could hide: use a smaller η to see it."
-            );
-            return ExitCode::from(CANNOT_TELL);
-        }
-        (true, false, _) => {
-            show!("RIGHT: everything in the file agrees with the right training, to {:.1e}.", best.unexplained);
-            for blind in blind_spots(record) {
-                show!("{blind}");
-            }
-            return ExitCode::SUCCESS;
-        }
-        (false, _, 1) => show!("MISTAKE: {}.", sentence(best)),
-        (false, ..) => {
+    if best.mistakes.is_empty() {
+        return print_right(record, best);
+    }
+    match &explained[..] {
+        [only] => show!("MISTAKE: {}.", sentence(only)),
+        several => {
             show!("MISTAKE, one of these, which cannot be told apart here:");
-            explained.iter().for_each(|explanation| show!("  {}", sentence(explanation)));
+            several.iter().for_each(|explanation| show!("  {}", sentence(explanation)));
         }
     }
+    let (left, tried) = (best.unexplained, audit.tried);
     if best.drifts {
-        show!("No other of the {} known mistakes has such curves.", audit.tried);
+        show!("No other of the {tried} known mistakes has such curves.");
     } else {
-        show!(
-            "This explains everything in the file, to {:.1e}; no other of the {} known mistakes does.",
-            best.unexplained,
-            audit.tried
-        );
+        show!("This explains everything in the file, to {left:.1e}; no other of the {tried} known mistakes does.");
     }
     ExitCode::FAILURE
+}
+
+fn print_unexplained(record: &Record, tried: usize) -> ExitCode {
+    if !record.can_be_followed() {
+        show!("There is too little to follow the training: save W, b and the losses of each epoch to find a mistake.");
+        return ExitCode::from(CANNOT_TELL);
+    }
+    show!("The run is not the right training with these hyperparameters, and none of the {tried} known mistakes");
+    show!("explains it. Is it another seed, start (W0, b0), order (--rng-order), λ, η, batch size or split?");
+    ExitCode::FAILURE
+}
+
+fn print_right(record: &Record, right: &Explanation) -> ExitCode {
+    if right.drifts {
+        show!(
+            "The run is like the right training. A mistake that changes little could hide: use a smaller η to see it."
+        );
+        return ExitCode::from(CANNOT_TELL);
+    }
+    show!("RIGHT: everything in the file agrees with the right training, to {:.1e}.", right.unexplained);
+    for blind in blind_spots(record) {
+        show!("{blind}");
+    }
+    ExitCode::SUCCESS
 }
 
 fn sentence(explanation: &Explanation) -> String {

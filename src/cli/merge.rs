@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use onelayer::files::csv::{from_csv, has_header_of, to_csv};
+use onelayer::files::csv::{Dialect, from_csv, has_header_of, to_csv};
 use onelayer::replicate::ablation::table::AblationRow;
 use onelayer::replicate::overfitting::table::OverfittingRow;
 use onelayer::replicate::table::{ReplicationRow, files};
@@ -79,10 +79,7 @@ fn join<R: Sharded>(tables: Vec<Table>) -> onelayer::Result<Vec<R>> {
 fn merge_replication(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let rows: Vec<ReplicationRow> = join(tables)?;
     let replication = Replication::new(&rows)?;
-    let folder = args.out.open()?;
-    let mut merged = vec![(Shard::WHOLE.table(ReplicationRow::JOB), to_csv(&rows, folder.dialect()))];
-    merged.extend(files(&replication, folder.dialect()));
-    folder.write(&merged)?;
+    write(args, &rows, |dialect| files(&replication, dialect))?;
     replicate::print(&replication);
     Ok(())
 }
@@ -90,10 +87,7 @@ fn merge_replication(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
 fn merge_ablation(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let rows: Vec<AblationRow> = join(tables)?;
     let improvements = ablation::improvements(&rows)?;
-    let folder = args.out.open()?;
-    let mut merged = vec![(Shard::WHOLE.table(AblationRow::JOB), to_csv(&rows, folder.dialect()))];
-    merged.extend(ablation::table::files(&improvements, folder.dialect()));
-    folder.write(&merged)?;
+    write(args, &rows, |dialect| ablation::table::files(&improvements, dialect))?;
     replicate::ablate::print(&improvements);
     Ok(())
 }
@@ -101,12 +95,21 @@ fn merge_ablation(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
 fn merge_overfitting(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let rows: Vec<OverfittingRow> = join(tables)?;
     let comparisons = overfitting::comparisons(&rows)?;
-    let folder = args.out.open()?;
-    let mut merged = vec![(Shard::WHOLE.table(OverfittingRow::JOB), to_csv(&rows, folder.dialect()))];
-    merged.extend(overfitting::table::files(&comparisons, folder.dialect()));
-    folder.write(&merged)?;
+    write(args, &rows, |dialect| overfitting::table::files(&comparisons, dialect))?;
     replicate::overfitting::print(&comparisons);
     Ok(())
+}
+
+/// Writes the table of the whole job, and its `closing` files.
+fn write<R: Sharded>(
+    args: &Args,
+    rows: &[R],
+    closing: impl FnOnce(Dialect) -> Vec<(String, Vec<u8>)>,
+) -> anyhow::Result<()> {
+    let folder = args.out.open()?;
+    let mut files = vec![(Shard::WHOLE.table(R::JOB), to_csv(rows, folder.dialect()))];
+    files.extend(closing(folder.dialect()));
+    Ok(folder.write(&files)?)
 }
 
 fn merge_search(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! Audits of trainings in NumPy, right ones and one for each known mistake.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use onelayer::audit::{self, Audit, Given, Record};
 use onelayer::dataset::cifar10::{DIMS, RECORD_BYTES};
@@ -10,6 +10,7 @@ use onelayer::files::npz::{self, Elements, Npz};
 use onelayer::hyperparameters::{Origin, Shuffle};
 use tempfile::{TempDir, tempdir};
 
+use crate::elsewhere::on_sample;
 use crate::referee::python_with_numpy;
 
 /// The mistakes of `tests/numpy/runs.py`, each with words of the sentence that names it.
@@ -245,19 +246,12 @@ fn at_a_learning_rate_at_which_programs_drift_apart_a_right_run_cannot_be_told()
     assert!(found.len() == 1 && found[0].contains("summed over the batch") && sum.explained().unwrap()[0].drifts);
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Output {
-    let data = std::fs::canonicalize(sample::DEFAULT_DIR).unwrap();
-    let mut command = Command::new(crate::program());
-    command.current_dir(folder).arg("audit").args(arguments).args(["--dataset", "sample", "--data-dir"]).arg(data);
-    command.output().unwrap()
-}
-
 #[test]
 fn the_command_prints_the_judgement_and_returns_its_exit_code() {
     let arguments = "right penalty_doubled --epochs 4 --eta 0.003 --lam 0.1";
     let Some(runs) = runs_on(sample::DEFAULT_DIR.as_ref(), arguments) else { return };
     let run = |arguments: &[&str]| {
-        let output = command(runs.path(), arguments);
+        let output = on_sample(runs.path(), &[&["audit"], arguments].concat());
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = run(&["right.npz"]);
@@ -285,7 +279,7 @@ fn a_file_that_cannot_be_audited_is_refused_in_one_line() {
         if !arrays.is_empty() {
             std::fs::write(&path, npz::write(arrays).unwrap()).unwrap();
         }
-        let output = command(folder.path(), &[name]);
+        let output = on_sample(folder.path(), &["audit", name]);
         assert_eq!(output.status.code(), Some(2));
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(error.lines().count(), 1, "{error}");
@@ -307,6 +301,6 @@ fn a_file_that_cannot_be_audited_is_refused_in_one_line() {
     let error = refusal("seed.npz", &curves);
     assert!(error.contains("array \"seed\": expected a whole number of at least 0, found 0.5"), "{error}");
     std::fs::write(folder.path().join("text.npz"), "no archive").unwrap();
-    let output = command(folder.path(), &["text.npz"]);
+    let output = on_sample(folder.path(), &["audit", "text.npz"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("not an .npz file"));
 }

@@ -204,7 +204,8 @@ fn npz_of(setting: &str, transposed: bool) -> Vec<u8> {
     npz::write(&[("W", shape, Elements::F64(values)), ("b", &[10], Elements::F32(&bias))]).unwrap()
 }
 
-fn on_sample(folder: &Path, arguments: &[&str]) -> Output {
+/// Runs the program in `folder` on the sample.
+pub fn on_sample(folder: &Path, arguments: &[&str]) -> Output {
     let data = fs::canonicalize(sample::DEFAULT_DIR).unwrap();
     let mut command = Command::new(crate::program());
     command.current_dir(folder).args(arguments).args(["--dataset", "sample", "--data-dir"]).arg(data).output().unwrap()

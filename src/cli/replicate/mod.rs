@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use onelayer::Error;
+use onelayer::dataset::Splits;
+use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Origin, Schedule, Setting};
 use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
 use onelayer::replicate::{self, Replication, ReplicationPlan, verdicts};
 use onelayer::shard::{Shard, Sharded};
 use onelayer::statistics::{p_text, percent, points};
+use onelayer::train::Observer;
 
 use crate::cli::common::observer::Work;
 use crate::cli::common::table::or_dash;
@@ -90,22 +93,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.overfitting {
         return overfitting::run(args);
     }
-    let plan = args.plan();
-    // Invalid arguments are refused before the data are downloaded.
-    plan.validate(usize::MAX)?;
-    use_threads(args.threads)?;
-    signals::listen()?;
-    let folder = args.out.open()?;
-    let loaded = args.data.load(args.quiet)?;
-    let mut work = Work::new(args.quiet);
-    let whole = replicate::run(&plan, &loaded.splits, &loaded.names, &folder, args.resume, &mut work)?;
-    drop(work);
-    match whole {
-        Some(replication) => print(&replication),
-        None => args.print_shard(&folder.path().join(args.shard.table(ReplicationRow::JOB))),
+    if let Some(replication) = args.train(&args.plan(), ReplicationRow::JOB, replicate::run)? {
+        print(&replication);
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// A function of the library that trains the seeds of a plan, and returns the result of a whole job.
+type Job<T> =
+    fn(&ReplicationPlan, &Splits, &[String; 3], &Folder, bool, &mut dyn Observer) -> onelayer::Result<Option<T>>;
 
 impl Args {
     fn plan(&self) -> ReplicationPlan {
@@ -122,6 +118,24 @@ impl Args {
             seeds: self.seeds,
             shard: self.shard,
         }
+    }
+
+    /// Trains the seeds that are left of `plan` with the job `name`. Returns the result of a whole job; prints where the table
+    /// of a shard is.
+    fn train<T>(&self, plan: &ReplicationPlan, name: &str, job: Job<T>) -> anyhow::Result<Option<T>> {
+        // Invalid arguments are refused before the data are downloaded.
+        plan.validate(usize::MAX)?;
+        use_threads(self.threads)?;
+        signals::listen()?;
+        let folder = self.out.open()?;
+        let loaded = self.data.load(self.quiet)?;
+        let mut work = Work::new(self.quiet);
+        let whole = job(plan, &loaded.splits, &loaded.names, &folder, self.resume, &mut work)?;
+        drop(work);
+        if whole.is_none() {
+            self.print_shard(&folder.path().join(self.shard.table(name)));
+        }
+        Ok(whole)
     }
 
     /// Prints that the shard, whose table is at the path `table`, is done.

@@ -9,26 +9,13 @@ use onelayer::shard::Sharded;
 use onelayer::statistics::{percent, points};
 
 use super::{Args, print_wrapped, range};
-use crate::cli::common::observer::Work;
-use crate::cli::common::signals;
 use crate::cli::common::table::{loss, or_dash};
-use crate::cli::use_threads;
 
 /// Trains the seeds that are left of the comparison, and prints the result of a whole one.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let plan = with_counterparts(&args.plan(), DIMS.classes)?;
-    // Invalid arguments are refused before the data are downloaded.
-    plan.validate(usize::MAX)?;
-    use_threads(args.threads)?;
-    signals::listen()?;
-    let folder = args.out.open()?;
-    let loaded = args.data.load(args.quiet)?;
-    let mut work = Work::new(args.quiet);
-    let whole = overfitting::run(&plan, &loaded.splits, &loaded.names, &folder, args.resume, &mut work)?;
-    drop(work);
-    match whole {
-        Some(comparisons) => print(&comparisons),
-        None => args.print_shard(&folder.path().join(args.shard.table(OverfittingRow::JOB))),
+    if let Some(comparisons) = args.train(&plan, OverfittingRow::JOB, overfitting::run)? {
+        print(&comparisons);
     }
     Ok(ExitCode::SUCCESS)
 }
