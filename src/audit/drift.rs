@@ -2,13 +2,13 @@
 //! end with other digits. A run can be compared with such a training only as roughly as that with itself: with its *twins*, whose
 //! learning rate and start have other last digits.
 
-use super::explanation::{Explanation, mistakes, readings_of};
-use super::mistake::{Mistake, Rate};
-use super::reading::{IMAGES_BETWEEN, Readings};
-use super::record::{Kind, Record};
+use super::explanation::{Explanation, HOPELESS, mistakes, readings_of};
+use super::mistake::{Labels, Mistake, Rate};
+use super::reading::{IMAGES_BETWEEN, Reading, Readings};
+use super::record::{Curve, Kind, Record};
 use super::training::{self, Plan, Trace};
 use crate::error::Result;
-use crate::hyperparameters::Setting;
+use crate::hyperparameters::{Schedule, Setting};
 use crate::network::Parameters;
 use crate::train::Observer;
 
@@ -35,29 +35,64 @@ pub(super) fn explanations(
         Some(_) => trace.is_complete && trace.may_drift(),
     };
     for trace in traces.iter().filter(may_drift).filter(|_| !record.curves.is_empty()) {
-        let mut twins = Vec::new();
-        for twin in 1..=TWINS {
-            let (plan, start) = perturbed(plan, start, twin)?;
-            twins.extend(training::train(&plan, &start, &[trace.mistake], &|_| true, observer)?);
-        }
-        if !twins.iter().any(|twin| drifts_from(plan, trace, twin, record)) {
-            continue;
-        }
+        let Some(twins) = twins(plan, start, trace, record, observer)? else { continue };
+        let end = end_of(plan, trace.mistake, record, observer)?;
         for readings in readings_of(plan, trace) {
             if trace.mistake.is_some() && readings.mistake.is_some() {
                 // Rough curves do not show two mistakes.
+                continue;
+            }
+            let has_last_scores = end.as_ref().and_then(|end| has_last_scores(plan, end, &readings, record));
+            if has_last_scores == Some(false) {
                 continue;
             }
             let found = readings.roughness(plan, trace, record);
             let allowed = allowed(plan, trace, &twins, &readings, record);
             if found.iter().zip(allowed).all(|(found, allowed)| *found <= allowed) {
                 let unexplained = readings.unexplained(plan, trace, record);
-                explanations.push(Explanation { mistakes: mistakes(trace, &readings), unexplained, drifts: true });
+                let explanation = Explanation { mistakes: mistakes(trace, &readings), unexplained, drifts: true };
+                explanations.push((has_last_scores.is_some(), explanation));
             }
         }
     }
+    // What the parameters confirm is better than what they say nothing about.
+    let is_confirmed = explanations.iter().any(|(is_confirmed, _)| *is_confirmed);
+    explanations.retain(|found| found.0 == is_confirmed);
+    let mut explanations: Vec<_> = explanations.into_iter().map(|(_, explanation)| explanation).collect();
     explanations.sort_by_key(|e| e.mistakes.len());
     Ok(explanations)
+}
+
+/// The twins of `trace`; `None` if one of them does not drift from it, or does so only after the run is far away.
+fn twins(
+    plan: &Plan,
+    start: &Parameters,
+    trace: &Trace,
+    record: &Record,
+    observer: &mut dyn Observer,
+) -> Result<Option<Vec<Trace>>> {
+    let departure = departure(plan, trace, record);
+    let drifts = |twin: &Trace| drifts_from(plan, trace, twin, record);
+    let keeps_up = |twin: &Trace| twin.moments.len() <= departure || drifts(twin);
+    let mut twins = Vec::new();
+    for twin in 1..=TWINS {
+        let (plan, start) = perturbed(plan, start, twin)?;
+        twins.extend(training::train(&plan, &start, &[trace.mistake], &keeps_up, observer)?);
+        if !twins.last().is_some_and(|twin| twin.is_complete && drifts(twin)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(twins))
+}
+
+/// The epoch in which `record` is hopelessly far from `trace`, in whatever way it was recorded.
+fn departure(plan: &Plan, trace: &Trace, record: &Record) -> usize {
+    let tolerance = HOPELESS * record.tolerance();
+    let of = |readings: &Readings| {
+        let departs = |curve| readings.difference(plan, trace, curve, tolerance).departs.map(|(epoch, ..)| epoch);
+        record.curves.iter().filter_map(departs).min().unwrap_or(usize::MAX)
+    };
+    readings_of(plan, trace).iter().map(of).max().unwrap_or(usize::MAX)
 }
 
 /// True if `twin` has other curves than `trace`, by more than is the tolerance of `record`.
@@ -65,6 +100,37 @@ fn drifts_from(plan: &Plan, trace: &Trace, twin: &Trace, record: &Record) -> boo
     let curves = Readings::RIGHT.curves_of(plan, twin, record);
     let differs = |curve| Readings::RIGHT.difference(plan, trace, curve, record.tolerance()).departs.is_some();
     curves.iter().any(differs)
+}
+
+/// The parameters of `record` as the only moment of a training with `mistake`; `None` without parameters.
+fn end_of(
+    plan: &Plan,
+    mistake: Option<Mistake>,
+    record: &Record,
+    observer: &mut dyn Observer,
+) -> Result<Option<Trace>> {
+    let Some(parameters) = &record.parameters else { return Ok(None) };
+    // The width is one of the start.
+    let mistake = mistake.filter(|mistake| !matches!(mistake, Mistake::Width(_)));
+    let plan = Plan { schedule: Schedule { epochs: 0, ..plan.schedule }, ..*plan };
+    Ok(training::train(&plan, parameters, &[mistake], &|_| true, observer)?.pop())
+}
+
+/// True if `end`, the parameters of `record`, has the last scores of its curves. That needs no training, so nothing drifts.
+/// `None` if those scores are not of these parameters and these images: taken before the epoch or the last step, or with labels
+/// that have moved.
+fn has_last_scores(plan: &Plan, end: &Trace, readings: &Readings, record: &Record) -> Option<bool> {
+    if readings.mistake == Some(Reading::BeforeEpoch) || end.mistake == Some(Mistake::Labels(Labels::LeftBehind)) {
+        return None;
+    }
+    let last = |curve: &Curve| {
+        let values = curve.values.last().copied().into_iter().collect();
+        Curve { first_epoch: 0, values, ..curve.clone() }
+    };
+    let last: Vec<_> = record.curves.iter().map(last).filter(|curve| readings.says(plan, end, curve, 0)).collect();
+    let tolerance = HOPELESS * record.tolerance();
+    let agrees = |curve| readings.difference(plan, end, curve, tolerance).departs.is_none();
+    (!last.is_empty()).then(|| last.iter().all(agrees))
 }
 
 /// How rough the explanation of each curve of `record` by `trace` may be.

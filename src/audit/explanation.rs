@@ -67,7 +67,7 @@ pub(super) fn as_good_as_the_best(explanations: &[Explanation], tolerance: f64) 
 }
 
 /// The difference above which a training is not followed further, in multiples of the tolerance.
-const HOPELESS: f64 = 100.0;
+pub(super) const HOPELESS: f64 = 100.0;
 
 /// The same of a training that drifts, as the logarithm of a factor.
 const HOPELESSLY_ROUGH: f64 = 1.0;

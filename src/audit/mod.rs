@@ -72,7 +72,8 @@ pub fn audit(
     let normalizer = Normalizer::fit(&splits.train)?;
     let hyperparameters = &record.hyperparameters;
     let (setting, schedule) = (hyperparameters.setting()?, hyperparameters.schedule());
-    let plan = Plan { setting, schedule, splits, normalizer: &normalizer };
+    let has_curves = !record.curves.is_empty();
+    let plan = Plan { setting, schedule, splits, normalizer: &normalizer, has_curves };
     schedule.validate(splits.train.len())?;
     let mut audit = explain(&plan, record, &Base::all(&plan, record, origin, shuffle), observer)?;
     let is_followed = audit.explained().is_some_and(|explained| !explained[0].drifts);

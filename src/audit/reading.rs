@@ -177,8 +177,12 @@ impl Readings {
     /// True if `record` has curves of `split`, of which this says nothing.
     fn says_nothing(&self, plan: &Plan, trace: &Trace, record: &Record, split: Split) -> bool {
         let mut curves = record.curves.iter().filter(|curve| curve.split == split).peekable();
-        let says = |curve: &Curve| self.value(plan, trace, curve, 1).is_some();
-        curves.peek().is_some() && !curves.any(says)
+        curves.peek().is_some() && !curves.any(|curve| self.says(plan, trace, curve, 1))
+    }
+
+    /// True if this says anything of `curve` after `epoch`.
+    pub fn says(&self, plan: &Plan, trace: &Trace, curve: &Curve, epoch: usize) -> bool {
+        self.value(plan, trace, curve, epoch).is_some()
     }
 
     /// How rough an explanation of `record` by `trace` is: for each curve the mean distance over the epochs, of losses and costs
@@ -201,10 +205,10 @@ impl Readings {
         record.curves.iter().map(of_curve).collect()
     }
 
-    /// The curves of `record` as `trace` has them.
+    /// The curves of `record` as `trace` has them, up to its last epoch.
     pub fn curves_of(&self, plan: &Plan, trace: &Trace, record: &Record) -> Vec<Curve> {
         let of_curve = |curve: &Curve| {
-            let epochs = (curve.first_epoch..curve.first_epoch + curve.values.len()).zip(&curve.values);
+            let epochs = (curve.first_epoch..trace.moments.len()).zip(&curve.values);
             // Where the curve says nothing, it agrees with itself.
             let values = epochs.map(|(epoch, &found)| self.value(plan, trace, curve, epoch).unwrap_or(found));
             Curve { values: values.collect(), ..curve.clone() }

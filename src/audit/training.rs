@@ -20,6 +20,8 @@ pub(super) struct Plan<'a> {
     pub splits: &'a Splits,
     /// Fitted on the training split.
     pub normalizer: &'a Normalizer,
+    /// False if the run has no curves, so that the scores of each epoch would be for nothing.
+    pub has_curves: bool,
 }
 
 /// A score that a training can record.
@@ -43,7 +45,7 @@ pub(super) type Moment = [Option<Score>; PLACES];
 pub(super) struct Trace {
     /// The mistake, unless it is the right training.
     pub mistake: Option<Mistake>,
-    /// (epochs + 1): before the first epoch, and after each.
+    /// (epochs + 1): before the first epoch, and after each; the first one alone where there are no curves to compare.
     pub moments: Vec<Moment>,
     /// The parameters at the end; of the right training those before the first epoch and after each.
     pub states: Vec<Parameters>,
@@ -225,7 +227,7 @@ impl Training<'_> {
         let right = Step::new(self.plan.setting, self.plan.setting.eta());
         for (i, &indices) in batches.iter().enumerate() {
             let is_last = i + 1 == batches.len();
-            if is_last {
+            if is_last && self.plan.has_curves {
                 before = self.scores_of_batch(indices)?;
             }
             let step = |&j: &usize| traces[j].mistake.map_or(right, |m| m.step(right, epoch, indices.len(), is_last));
@@ -236,10 +238,13 @@ impl Training<'_> {
                 return Err(Error::Interrupted);
             }
         }
-        let after = self.scores_of_batch(batches[batches.len() - 1])?;
-        let mean = |(j, sum): (usize, &f64)| Score { loss: sum / batches.len() as f64, ..self.norms(j) };
-        let means = losses.iter().enumerate().map(mean).collect();
-        self.record(traces, &[(Place::BatchBefore, before), (Place::BatchAfter, after), (Place::BatchMean, means)])?;
+        if self.plan.has_curves {
+            let after = self.scores_of_batch(batches[batches.len() - 1])?;
+            let mean = |(j, sum): (usize, &f64)| Score { loss: sum / batches.len() as f64, ..self.norms(j) };
+            let means = losses.iter().enumerate().map(mean).collect();
+            let batches = [(Place::BatchBefore, before), (Place::BatchAfter, after), (Place::BatchMean, means)];
+            self.record(traces, &batches)?;
+        }
         for (j, &member) in self.members.iter().enumerate() {
             let Trace { mistake, states, .. } = &mut traces[member];
             if mistake.is_some() {
