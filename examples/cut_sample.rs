@@ -1,4 +1,4 @@
-//! Recreates `data/sample` from the full data set:
+//! Recreates `data/sample`, and its compressed copy `data/sample.bin.gz`, from the full data set:
 //!
 //! ```text
 //! cargo run --release -- fetch
@@ -7,9 +7,12 @@
 //!
 //! Fails if the digest of a file differs from the one that the library expects.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use onelayer::dataset::Dataset;
 use onelayer::dataset::store::{self, Trust};
 use onelayer::dataset::{cifar10, sample};
@@ -20,6 +23,7 @@ fn main() -> Result<()> {
     let data = arguments.next().unwrap_or_else(|| cifar10::DEFAULT_DIR.into());
     let out = arguments.next().unwrap_or_else(|| sample::DEFAULT_DIR.into());
     std::fs::create_dir_all(&out)?;
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
     for (part, source, per_class) in sample::PARTS {
         let full = store::load(&data, &[source], Trust::Nothing)?;
         let bytes = cifar10::to_records(&cut(&full, per_class)?);
@@ -28,7 +32,9 @@ fn main() -> Result<()> {
         let digest = store::sha256(&bytes[..])?;
         println!("{} {} bytes {digest}", path.display(), bytes.len());
         ensure!(digest == part.sha256, "expected {}", part.sha256);
+        packed.write_all(&bytes)?;
     }
+    atomic::write(&out.with_extension("bin.gz"), &packed.finish()?)?;
     Ok(())
 }
 

@@ -29,7 +29,7 @@
 //! use onelayer::dataset::normalizer::Normalizer;
 //! use onelayer::train::{Data, random_start, train};
 //!
-//! let splits = sample::load(sample::DEFAULT_DIR.as_ref())?;
+//! let splits = sample::built_in()?;
 //! let normalizer = Normalizer::fit(&splits.train)?;
 //! let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
 //! let schedule = Schedule { epochs: 2, ..Schedule::REPORT };

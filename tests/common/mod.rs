@@ -62,6 +62,13 @@ pub fn tar_gz(files: &[(&str, &[u8])]) -> Vec<u8> {
     gzip(&tar_of(files), Compression::fast())
 }
 
+/// The archive of the sample in the layout of CIFAR-10's Python version.
+pub fn python_archive() -> Vec<u8> {
+    let pickles = NAMES.map(|name| pickle_of(&sample_bytes(name)));
+    let names = NAMES.map(|name| format!("cifar-10-batches-py/{}", name.trim_end_matches(".bin")));
+    tar_gz(&[0, 1, 2].map(|i| (names[i].as_str(), &pickles[i][..])))
+}
+
 /// A gzip file.
 pub fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), level);
@@ -118,6 +125,31 @@ pub fn npm_tarball() -> Vec<u8> {
 /// The PNG of records: one row an image, the three channels of a pixel side by side.
 pub fn png_of(records: &[u8]) -> Vec<u8> {
     png_with(1024, (records.len() / RECORD_BYTES) as u32, png::ColorType::Rgb, &pixels_of(records))
+}
+
+/// The pickle of records, as Python 2 wrote those of CIFAR-10: a dictionary in version 2 of the format, with short strings of bytes.
+pub fn pickle_of(records: &[u8]) -> Vec<u8> {
+    let count = records.len() / RECORD_BYTES;
+    let text = |text: &str| [b"U", &[text.len() as u8][..], text.as_bytes()].concat();
+    let mut pickle = b"\x80\x02}q\x01(".to_vec();
+    pickle.extend(text("batch_label"));
+    pickle.extend(text("training batch 1 of 5"));
+    pickle.extend(text("labels"));
+    pickle.extend(b"]q\x05(");
+    pickle.extend(records.chunks(RECORD_BYTES).flat_map(|record| [b'K', record[0]]));
+    pickle.extend(b"e");
+    pickle.extend(text("data"));
+    pickle.extend(b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\0\x85U\x01b\x87R(K\x01");
+    pickle.extend([&b"M"[..], &(count as u16).to_le_bytes(), b"M\0\x0c\x86"].concat());
+    pickle.extend(b"cnumpy\ndtype\nU\x02u1K\0K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89T");
+    pickle.extend(((count * (RECORD_BYTES - 1)) as u32).to_le_bytes());
+    records.chunks(RECORD_BYTES).for_each(|record| pickle.extend(&record[1..]));
+    pickle.extend(b"tb");
+    pickle.extend(text("filenames"));
+    pickle.extend(b"](");
+    pickle.extend((0..count).flat_map(|_| text("frog_s_000001.png")));
+    pickle.extend(b"eu.");
+    pickle
 }
 
 /// The pixels of records, the three channels of each side by side.

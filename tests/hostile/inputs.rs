@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use rawzip::CompressionMethod;
 use std::io::Write;
 
-use super::common::{gzip, png_chunk, png_of, tar_header, tar_of};
+use super::common::{gzip, pickle_of, png_chunk, png_of, tar_header, tar_of};
 use super::seeds;
 use super::targets::{LABELS, RECORDS, npz_of};
 
@@ -337,6 +337,31 @@ pub fn checkpoint() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Pickles assembled from instructions, many of which are those of a valid one.
+pub fn pickle() -> impl Strategy<Value = Vec<u8>> {
+    let pixels = RECORDS.chunks(3073).flat_map(|record| record[1..].to_vec()).collect::<Vec<_>>();
+    let counted =
+        |code: u8, size: usize, length: u64, bytes: &[u8]| [&[code][..], &length.to_le_bytes()[..size], bytes].concat();
+    let pieces = vec![
+        b"\x80\x02}q\x01(".to_vec(),
+        b"U\x06labels".to_vec(),
+        b"](K\x00K\x01e".to_vec(),
+        b"]M\x01\0aJ\xff\xff\xff\xffa".to_vec(),
+        counted(b'T', 4, pixels.len() as u64, &pixels),
+        counted(0x8e, 8, pixels.len() as u64, &pixels),
+        counted(b'X', 4, 4, b"data"),
+        b"cos\nsystem\n(U\x04truetR".to_vec(),
+        b"c\n".to_vec(),
+        b".".to_vec(),
+        [&b"K\x01"[..], &b"2q\x01h\x01".repeat(1000)].concat(),
+        b"(".repeat(5000),
+    ];
+    let length = (select(&b"UCTBX\x8c\x8d\x8e\x96\x8a"[..]), select(&NUMBERS[..]))
+        .prop_map(|(code, length)| [&[code][..], &length.to_le_bytes()].concat());
+    let piece = prop_oneof![12 => select(pieces), 1 => length, 1 => vec(any::<u8>(), 0..10)];
+    vec(piece, 0..10).prop_map(|pieces| [&pieces.concat()[..], b"."].concat())
+}
+
 /// PNGs assembled from chunks, most with a valid checksum.
 pub fn png() -> impl Strategy<Value = Vec<u8>> {
     let mut rows = Vec::new();
@@ -595,6 +620,7 @@ pub fn tar() -> impl Strategy<Value = Vec<u8>> {
         4 => Just("cifar-10-batches-bin/x.bin"),
         2 => Just("package/x.png"),
         2 => Just("package/x.json"),
+        2 => Just("cifar-10-batches-py/x"),
         3 => select(vec![
             "", "/", "x.bin", "../x.bin", "/tmp/x.bin", "../../cifar-10-batches-bin/x.bin", "././@LongLink",
             "cifar-10-batches-bin/../../x.bin", "/cifar-10-batches-bin/x.bin", "./cifar-10-batches-bin/x.bin",
@@ -606,6 +632,7 @@ pub fn tar() -> impl Strategy<Value = Vec<u8>> {
         RECORDS.to_vec(),
         RECORDS.to_vec(),
         png_of(&RECORDS),
+        pickle_of(&RECORDS),
         LABELS.as_bytes().to_vec(),
         b"30 path=cifar-10-batches-bin/x.bin\n20 size=6146\n99999999999999999999 linkpath=/etc\n".to_vec(),
         b"cifar-10-batches-bin/x.bin\0".to_vec(),
@@ -684,11 +711,12 @@ pub fn head() -> impl Strategy<Value = Vec<u8>> {
 
 /// Altered gzip files of valid archives.
 pub fn archive() -> impl Strategy<Value = Vec<u8>> {
-    let [official, npm] = seeds::tar();
+    let [official, npm, python] = seeds::tar();
     let empty = tar_of(&[]);
     altered(vec![
         gzip(&official, Compression::fast()),
         gzip(&npm, Compression::fast()),
+        gzip(&python, Compression::fast()),
         gzip(&official, Compression::none()),
         gzip(&empty, Compression::fast()),
         [gzip(&empty, Compression::fast()), gzip(&official, Compression::fast())].concat(),

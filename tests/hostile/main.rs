@@ -156,6 +156,12 @@ fn images_are_installed_or_refused() {
 }
 
 #[test]
+fn pickles_are_installed_or_refused() {
+    let files = || prop_oneof![1 => altered(vec![seeds::pickle()]), 2 => inputs::pickle()];
+    hold("pickle", 20_000, files, proportional(4, MIB), targets::pickle);
+}
+
+#[test]
 fn labels_are_installed_or_refused() {
     hold("labels", 20_000, inputs::labels, proportional(20, MIB), targets::labels);
 }
@@ -178,7 +184,7 @@ fn gzip_files_are_installed_or_refused() {
 /// The corpus contains the files that fuzzing starts from and those that it has found.
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused() {
-    let targets: [(&str, Target); 21] = [
+    let targets: [(&str, Target); 22] = [
         ("answers", targets::answers),
         ("archive", targets::archive),
         ("checkpoint", targets::checkpoint),
@@ -192,6 +198,7 @@ fn every_file_of_the_corpus_is_read_or_refused() {
         ("model", targets::model),
         ("npy", targets::npy),
         ("npz", targets::npz),
+        ("pickle", targets::pickle),
         ("picture", targets::picture),
         ("png", targets::png),
         ("provenance", targets::provenance),
@@ -216,9 +223,9 @@ fn every_file_of_the_corpus_is_read_or_refused() {
 #[test]
 #[ignore = "writes files"]
 fn write_the_corpus() {
-    let [official, npm] = seeds::tar();
+    let tars = seeds::tar();
     let records = targets::RECORDS.to_vec();
-    let archives = [&official, &npm].map(|tar| common::gzip(tar, Compression::fast()));
+    let archives = tars.each_ref().map(|tar| common::gzip(tar, Compression::fast()));
     let files = [
         ("archive", archives.into()),
         ("answers", vec![seeds::answers()]),
@@ -233,13 +240,14 @@ fn write_the_corpus() {
         ("model", vec![seeds::model()]),
         ("npy", seeds::npy()),
         ("npz", seeds::npz()),
+        ("pickle", vec![seeds::pickle()]),
         ("picture", seeds::picture()),
         ("png", vec![common::png_of(&records)]),
         ("provenance", vec![seeds::provenance()]),
         ("records", vec![records]),
         ("snapshots", vec![seeds::snapshots()]),
         ("submission", seeds::submissions()),
-        ("tar", vec![official, npm]),
+        ("tar", tars.into()),
         ("zip", seeds::npz()),
     ];
     for (name, files) in files {

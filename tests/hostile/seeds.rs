@@ -27,16 +27,22 @@ use onelayer::train::model::ModelFile;
 use onelayer::train::provenance::{Commit, Provenance};
 use onelayer::train::table::{CurveRow, SummaryRow};
 
-use super::common::{jpeg_with_exif, pixels_of, png_of, png_with, tar_of};
+use super::common::{jpeg_with_exif, pickle_of, pixels_of, png_of, png_with, tar_of};
 use super::inputs::{PngHeader, png_file};
 use super::targets::{DIMS, JOB, LABELS, RECORDS};
 
-/// Archives in the official and in the npm package's layout.
-pub fn tar() -> [Vec<u8>; 2] {
+/// Archives in the official and in the npm package's layout, and in that of the Python version.
+pub fn tar() -> [Vec<u8>; 3] {
     [
         tar_of(&[("cifar-10-batches-bin/x.bin", &RECORDS)]),
         tar_of(&[("package/x.png", &png_of(&RECORDS)), ("package/x.json", LABELS.as_bytes())]),
+        tar_of(&[("cifar-10-batches-py/x", &pickle())]),
     ]
+}
+
+/// A file of the Python version.
+pub fn pickle() -> Vec<u8> {
+    pickle_of(&RECORDS)
 }
 
 /// Files of NumPy, and files of the referee.

@@ -416,7 +416,12 @@ pub fn png(bytes: &[u8]) -> Outcome {
     tar(&tar_of(&[("package/x.png", bytes), ("package/x.json", LABELS.as_bytes())]))
 }
 
-/// The JSON of labels in such a tarball.
+/// A file of the Python version in an otherwise valid archive.
+pub fn pickle(bytes: &[u8]) -> Outcome {
+    tar(&tar_of(&[("cifar-10-batches-py/x", bytes)]))
+}
+
+/// The JSON of labels in an otherwise valid tarball of the npm package.
 pub fn labels(bytes: &[u8]) -> Outcome {
     static PNG: LazyLock<Vec<u8>> = LazyLock::new(|| png_of(&RECORDS));
     tar(&tar_of(&[("package/x.png", &PNG), ("package/x.json", bytes)]))

@@ -90,6 +90,7 @@ fn known_pixels_of_all_three_planes_are_where_they_belong() {
 #[test]
 fn the_sample_is_balanced_and_cutting_it_again_changes_nothing() {
     let splits = sample::load(&sample_dir()).unwrap();
+    assert!(sample::built_in().unwrap() == splits);
     let parts = [&splits.train, &splits.validation, &splits.test];
     for (dataset, (file, _, per_class)) in parts.into_iter().zip(sample::PARTS) {
         assert_eq!(dataset.len(), file.records);

@@ -50,8 +50,8 @@ fn assert_refused(result: Result<Fetched, Error>, dir: &Path, parts: &[&str]) {
 // Sources on disk.
 
 #[test]
-fn both_layouts_and_a_folder_give_the_same_files() {
-    for archive in [official_archive(), npm_tarball()] {
+fn every_layout_and_a_folder_give_the_same_files() {
+    for archive in [official_archive(), npm_tarball(), python_archive()] {
         let dir = tempdir().unwrap();
         let fetched = get_file(dir.path(), &archive).unwrap();
         assert_eq!(fetched.written, NAMES);
@@ -65,10 +65,84 @@ fn both_layouts_and_a_folder_give_the_same_files() {
     for name in NAMES {
         fs::copy(sample_dir().join(name), inner.join(name)).unwrap();
     }
-    for folder in [sample_dir(), outer.path().to_owned()] {
+    let python = python_folder();
+    let pickles = python.path().join("cifar-10-batches-py");
+    for folder in [sample_dir(), outer.path().to_owned(), python.path().to_owned(), pickles] {
         let dir = tempdir().unwrap();
         get(dir.path(), "", b"", &Source::Path(folder)).0.unwrap();
         assert_complete(dir.path());
+    }
+    let dir = tempdir().unwrap();
+    let (fetched, _) = get(dir.path(), "", b"", &Source::BuiltIn);
+    assert_eq!(fetched.unwrap().origin.unwrap(), "the sample inside this program");
+    assert_complete(dir.path());
+}
+
+/// A folder with the sample in `cifar-10-batches-py`.
+fn python_folder() -> TempDir {
+    let folder = tempdir().unwrap();
+    let inner = folder.path().join("cifar-10-batches-py");
+    fs::create_dir(&inner).unwrap();
+    for name in NAMES {
+        fs::write(inner.join(name.trim_end_matches(".bin")), pickle_of(&sample_bytes(name))).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_folder_of_the_python_version_is_read_in_place_or_found_beside_the_usual_one() {
+    let folder = python_folder();
+    let inner = folder.path().join("cifar-10-batches-py");
+    let fetched = get(&inner, "", b"", &Source::Auto).0.unwrap();
+    assert_eq!((fetched.written, fetched.origin), (vec![], None));
+    assert!(sample::load(&inner).unwrap() == sample::built_in().unwrap());
+
+    let usual = folder.path().join("cifar-10-batches-bin");
+    let (fetched, recorder) = get(&usual, "", b"", &Source::Auto);
+    assert_eq!(fetched.unwrap().origin.unwrap(), inner.display().to_string());
+    assert_eq!(recorder.messages, [format!("getting {}", inner.display())]);
+    assert_complete(&usual);
+
+    // One byte of an image, which its digest shows.
+    let path = inner.join("test");
+    let mut altered = fs::read(&path).unwrap();
+    let middle = altered.len() / 2;
+    altered[middle] ^= 1;
+    fs::write(&path, altered).unwrap();
+    let error = sample::load(&inner).unwrap_err().to_string();
+    assert!(error.contains(sample::PARTS[2].0.sha256), "{error}");
+    // An incomplete folder is none of the usual places.
+    fs::remove_file(&path).unwrap();
+    fs::remove_dir_all(&usual).unwrap();
+    assert_refused(get(&usual, "", b"", &Source::Auto).0, &usual, &["no npm client"]);
+}
+
+#[test]
+fn a_pickle_that_is_not_of_the_data_set_is_refused() {
+    let right = pickle_of(&sample_bytes("test.bin"));
+    let labels = right.windows(6).position(|bytes| bytes == b"labels").unwrap() + 10;
+    assert_eq!(right[labels], b'K');
+    let edited = |at: usize, byte: u8| {
+        let mut bytes = right.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    let cases = [
+        (b"".to_vec(), "it is cut off"),
+        (right[..right.len() - 1].to_vec(), "it is cut off"),
+        (b"\x80\x02}.".to_vec(), "there are no such bytes"),
+        (b"garbage".to_vec(), "the byte 0x67 at offset 0 is no instruction"),
+        (edited(labels, b'h'), "there are 499 labels"),
+        (edited(labels + 1, 10), "label"),
+        // A function is named and called, as a pickle that harms does, but here it is only read.
+        (b"cos\nsystem\n(U\x04truetR.".to_vec(), "there are no such bytes"),
+    ];
+    for (pickle, reason) in cases {
+        let folder = python_folder();
+        let inner = folder.path().join("cifar-10-batches-py");
+        fs::write(inner.join("test"), pickle).unwrap();
+        let error = sample::load(&inner).unwrap_err().to_string();
+        assert!(error.contains(reason) && !error.contains('\n'), "{reason}: {error}");
     }
 }
 
@@ -1073,4 +1147,29 @@ fn the_program_accepts_the_published_files() {
     let catalog = Catalog::published(&BatchFile::ALL);
     assert_eq!(catalog.entries.len(), 6);
     store::load(dir.path(), &BatchFile::ALL, Trust::Remembered).unwrap();
+}
+
+#[test]
+fn outside_a_checkout_images_are_kept_in_the_users_folder_for_data() {
+    let (folder, data) = (tempdir().unwrap(), tempdir().unwrap());
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(crate::program());
+        command.current_dir(folder.path()).args(arguments).env("XDG_DATA_HOME", data.path());
+        let output = command.timeout(Duration::from_secs(60)).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let users = data.path().join("onelayer/sample");
+    let text = run(&["fetch", "--dataset", "sample"]);
+    assert!(text.contains(&format!("{}: all 3 files", users.display())), "{text}");
+    assert_complete(&users);
+    // The sample itself needs no folder.
+    fs::remove_dir_all(&users).unwrap();
+    assert!(run(&["gradcheck", "--dataset", "sample"]).contains("PASS"));
+
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let text = run(&["fetch", "--dataset", "sample"]);
+    assert!(text.contains("data/sample: all 3 files"), "{text}");
+    assert_complete(&folder.path().join("data/sample"));
+    assert!(!users.exists());
 }

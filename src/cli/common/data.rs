@@ -1,10 +1,11 @@
 //! The arguments that select the images, and their loading.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::ValueEnum;
-use onelayer::dataset::cifar10::{self, BatchFile};
+use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::{self, Catalog, Source};
 use onelayer::dataset::store::{RecordFile, Trust};
 use onelayer::dataset::{Dataset, Splits, sample, store};
@@ -17,18 +18,34 @@ use super::progress;
 pub enum DatasetName {
     /// The published files, which are downloaded if they are missing
     Cifar10,
-    /// 2,000 of its images, which come with the source code and work offline
+    /// 2,000 of its images, which are inside the program
     Sample,
 }
 
 impl DatasetName {
     /// The default folder of its files.
     pub fn dir(self) -> PathBuf {
-        match self {
-            Self::Cifar10 => cifar10::DEFAULT_DIR.into(),
-            Self::Sample => sample::DEFAULT_DIR.into(),
-        }
+        data_folder().join(match self {
+            Self::Cifar10 => "cifar-10-batches-bin",
+            Self::Sample => "sample",
+        })
     }
+}
+
+/// `data` if there is such a folder here; otherwise this program's in the user's folder for data.
+fn data_folder() -> PathBuf {
+    let here = PathBuf::from("data");
+    if here.is_dir() { here } else { user_data_folder().map_or(here, |folder| folder.join("onelayer")) }
+}
+
+/// The user's folder for data: that of the XDG Base Directory Specification, or the system's own.
+fn user_data_folder() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if cfg!(windows) {
+        return absolute("LOCALAPPDATA");
+    }
+    let home = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
+    absolute("XDG_DATA_HOME").or_else(|| env::home_dir().map(|folder| folder.join(home)))
 }
 
 /// The images and their splits.
@@ -37,7 +54,8 @@ pub struct DataArgs {
     /// Data set [default: cifar10]
     #[arg(long, value_enum, help_heading = "Data")]
     dataset: Option<DatasetName>,
-    /// Folder with its files [default: data/cifar-10-batches-bin or data/sample]
+    /// Folder with its files: the binary or the Python version of CIFAR-10, or the sample's [default: data/cifar-10-batches-bin, in
+    /// the user's folder for data unless there is a folder data here; the sample is inside the program]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
     /// Batches of CIFAR-10 to train on, such as 1,3,4 [default: 1]
@@ -85,7 +103,7 @@ impl DataArgs {
         let loaded = match self.dataset() {
             DatasetName::Cifar10 => self.load_cifar10(quiet)?,
             DatasetName::Sample => Loaded {
-                splits: sample::load(&self.dir())?,
+                splits: self.sample()?,
                 names: [0, 1, 2].map(sample_name),
                 files: sample::PARTS.map(|part| part.0).to_vec(),
             },
@@ -131,15 +149,18 @@ impl DataArgs {
 
     /// Loads the training images of the report, and returns their name too.
     pub fn load_report(&self, quiet: bool) -> anyhow::Result<(Dataset, String)> {
-        let dir = self.dir();
         match self.dataset() {
             DatasetName::Cifar10 => {
-                let file = BatchFile::Train(1);
+                let (dir, file) = (self.dir(), BatchFile::Train(1));
                 fetch_missing(&dir, &[file], quiet)?;
                 Ok((store::load(&dir, &[file], Trust::Remembered)?, file.file_name().into()))
             }
-            DatasetName::Sample => Ok((sample::load(&dir)?.train, sample_name(0))),
+            DatasetName::Sample => Ok((self.sample()?.train, sample_name(0))),
         }
+    }
+
+    fn sample(&self) -> onelayer::Result<Splits> {
+        self.data_dir.as_ref().map_or_else(sample::built_in, |dir| sample::load(dir))
     }
 
     fn dataset(&self) -> DatasetName {
@@ -206,7 +227,7 @@ impl DataArgs {
 
 /// Fetches those of `files` that are not in the folder `dir`. Files that are there are not checked: loading them does.
 fn fetch_missing(dir: &Path, files: &[BatchFile], quiet: bool) -> anyhow::Result<()> {
-    let missing: Vec<BatchFile> = files.iter().copied().filter(|f| !dir.join(f.file_name()).exists()).collect();
+    let missing: Vec<BatchFile> = files.iter().copied().filter(|&f| !store::is_there(dir, f)).collect();
     if missing.is_empty() {
         fetch::tidy(dir);
     } else {

