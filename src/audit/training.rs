@@ -37,6 +37,19 @@ pub(super) struct Score {
     pub squared_bias: f64,
 }
 
+/// The sums of squares that a penalty has.
+#[derive(Clone, Copy, Debug)]
+struct Norms {
+    squared_weight: f64,
+    squared_bias: f64,
+}
+
+impl Norms {
+    fn score(self, loss: f64, accuracy: Option<f64>) -> Score {
+        Score { loss, accuracy, squared_weight: self.squared_weight, squared_bias: self.squared_bias }
+    }
+}
+
 /// The scores of one moment, by [`Place`].
 pub(super) type Moment = [Option<Score>; PLACES];
 
@@ -145,7 +158,9 @@ impl Normalisation {
         };
         let by_channel = |channels: usize| -> (Vec<f32>, Vec<f32>) {
             let width = d / channels;
-            (0..d).map(|j| pooled(j / width * width..(j / width + 1) * width)).unzip()
+            let of_channel =
+                |channel: usize| std::iter::repeat_n(pooled(channel * width..(channel + 1) * width), width);
+            (0..channels).flat_map(of_channel).unzip()
         };
         let (mean, std) = match self {
             Self::None => (one(0.0), one(1.0)),
@@ -186,7 +201,7 @@ pub(super) fn train(
     let Schedule { epochs, .. } = plan.schedule;
     let mut orders = Orders::new(&plan.schedule, training.stream.images.len());
     let mut moved: Vec<usize> = (0..training.stream.images.len()).collect();
-    training.record(&mut traces, &[])?;
+    training.record(&mut traces, &[], &training.norms())?;
     for epoch in 1..=epochs {
         let mut order = orders.of(epoch);
         training.stream.relabel(plan, &mut order, &mut moved)?;
@@ -228,7 +243,7 @@ impl Training<'_> {
         for (i, &indices) in batches.iter().enumerate() {
             let is_last = i + 1 == batches.len();
             if is_last && self.plan.has_curves {
-                before = self.scores_of_batch(indices)?;
+                before = self.scores_of_batch(indices, &self.norms())?;
             }
             let step = |&j: &usize| traces[j].mistake.map_or(right, |m| m.step(right, epoch, indices.len(), is_last));
             let steps: Vec<_> = self.members.iter().map(step).collect();
@@ -239,11 +254,12 @@ impl Training<'_> {
             }
         }
         if self.plan.has_curves {
-            let after = self.scores_of_batch(batches[batches.len() - 1])?;
-            let mean = |(j, sum): (usize, &f64)| Score { loss: sum / batches.len() as f64, ..self.norms(j) };
-            let means = losses.iter().enumerate().map(mean).collect();
+            let norms = self.norms();
+            let after = self.scores_of_batch(batches[batches.len() - 1], &norms)?;
+            let mean = |(sum, norms): (&f64, &Norms)| norms.score(sum / batches.len() as f64, None);
+            let means = losses.iter().zip(&norms).map(mean).collect();
             let batches = [(Place::BatchBefore, before), (Place::BatchAfter, after), (Place::BatchMean, means)];
-            self.record(traces, &batches)?;
+            self.record(traces, &batches, &norms)?;
         }
         for (j, &member) in self.members.iter().enumerate() {
             let Trace { mistake, states, .. } = &mut traces[member];
@@ -269,14 +285,17 @@ impl Training<'_> {
         Ok(true)
     }
 
-    /// Scores without loss and accuracy.
-    fn norms(&self, j: usize) -> Score {
-        let squared_bias = self.group.member(j).bias.iter().map(|&b| f64::from(b).powi(2)).sum();
-        Score { loss: f64::NAN, accuracy: None, squared_weight: self.group.squared_norm(j), squared_bias }
+    /// The norms of each member.
+    fn norms(&self) -> Vec<Norms> {
+        let of_member = |j: usize| {
+            let squared_bias = self.group.member(j).bias.iter().map(|&b| f64::from(b).powi(2)).sum();
+            Norms { squared_weight: self.group.squared_norm(j), squared_bias }
+        };
+        (0..self.group.len()).map(of_member).collect()
     }
 
-    /// The scores of each member on a batch.
-    fn scores_of_batch(&self, indices: &[usize]) -> Result<Vec<Score>> {
+    /// The scores of each member, with `norms`, on a batch.
+    fn scores_of_batch(&self, indices: &[usize], norms: &[Norms]) -> Result<Vec<Score>> {
         let Stream { images, normalizer, .. } = &self.stream;
         let outcomes = self.group.outcomes(Examples::Chosen(images, normalizer, indices))?;
         let m = self.group.len();
@@ -284,42 +303,35 @@ impl Training<'_> {
             let of = || outcomes.iter().skip(j).step_by(m).zip(indices);
             let right = of().filter(|(outcome, i)| outcome.class == u32::from(images.labels()[**i])).count();
             let n = indices.len() as f64;
-            Score {
-                loss: of().map(|(outcome, _)| f64::from(outcome.loss)).sum::<f64>() / n,
-                accuracy: Some(right as f64 / n),
-                ..self.norms(j)
-            }
+            let loss = of().map(|(outcome, _)| f64::from(outcome.loss)).sum::<f64>();
+            norms[j].score(loss / n, Some(right as f64 / n))
         };
         Ok((0..m).map(of_member).collect())
     }
 
-    /// The scores of each member on `split`; none if it is empty.
-    fn scores_of(&self, split: &Dataset, normalizer: &Normalizer) -> Result<Vec<Score>> {
+    /// The scores of each member, with `norms`, on `split`; none if it is empty.
+    fn scores_of(&self, split: &Dataset, normalizer: &Normalizer, norms: &[Norms]) -> Result<Vec<Score>> {
         if split.is_empty() {
             return Ok(Vec::new());
         }
         let scores = evaluate_group(&self.group, &vec![0.0; self.group.len()], split, normalizer)?;
-        let score = |(j, scores): (usize, Scores)| Score {
-            loss: scores.loss,
-            accuracy: Some(scores.accuracy),
-            ..self.norms(j)
-        };
-        Ok(scores.into_iter().enumerate().map(score).collect())
+        let score = |(scores, norms): (Scores, &Norms)| norms.score(scores.loss, Some(scores.accuracy));
+        Ok(scores.into_iter().zip(norms).map(score).collect())
     }
 
     /// Adds a moment to each of `traces`: `batches` and the scores on whole splits.
-    fn record(&self, traces: &mut [Trace], batches: &[(Place, Vec<Score>)]) -> Result<()> {
+    fn record(&self, traces: &mut [Trace], batches: &[(Place, Vec<Score>)], norms: &[Norms]) -> Result<()> {
         let Plan { splits, .. } = self.plan;
         let Stream { images, normalizer, labels, is_other_split, own_normalizers } = &self.stream;
-        let mut scores = vec![(Place::Validation, self.scores_of(&splits.validation, normalizer)?)];
+        let mut scores = vec![(Place::Validation, self.scores_of(&splits.validation, normalizer, norms)?)];
         // Where the labels are left behind, the training split is evaluated with them.
         let train = if *labels == Some(Labels::LeftBehind) { images } else { &splits.train };
-        scores.push((Place::Train, self.scores_of(train, normalizer)?));
+        scores.push((Place::Train, self.scores_of(train, normalizer, norms)?));
         if *is_other_split {
-            scores.push((Place::TrainedOn, self.scores_of(images, normalizer)?));
+            scores.push((Place::TrainedOn, self.scores_of(images, normalizer, norms)?));
         }
         if let Some([validation, _]) = own_normalizers {
-            scores.push((Place::OwnValidation, self.scores_of(&splits.validation, validation)?));
+            scores.push((Place::OwnValidation, self.scores_of(&splits.validation, validation, norms)?));
         }
         for (j, &member) in self.members.iter().enumerate() {
             let mut moment = Moment::default();
@@ -333,11 +345,11 @@ impl Training<'_> {
 
     /// Evaluates the members on the test split.
     fn test(&self, traces: &mut [Trace]) -> Result<()> {
-        let test = &self.plan.splits.test;
+        let (test, norms) = (&self.plan.splits.test, self.norms());
         let own = self.stream.own_normalizers.as_ref().map(|[_, test]| test);
         for (k, normalizer) in [Some(&*self.stream.normalizer), own].into_iter().enumerate() {
             let Some(normalizer) = normalizer else { continue };
-            for (&member, score) in self.members.iter().zip(self.scores_of(test, normalizer)?) {
+            for (&member, score) in self.members.iter().zip(self.scores_of(test, normalizer, &norms)?) {
                 traces[member].test[k] = score.accuracy.unwrap_or(f64::NAN);
                 traces[member].is_complete = true;
             }

@@ -114,7 +114,7 @@ impl Stack {
     /// The parameters of member `j` of the group.
     pub fn member(&self, j: usize) -> Parameters {
         let mut weight = Vec::with_capacity(self.dims.classes * self.dims.features);
-        weight.extend(self.weights(j).flatten());
+        self.weights(j).for_each(|part| weight.extend_from_slice(part));
         Parameters { dims: self.dims, weight, bias: self.bias[self.rows(j)].to_vec() }
     }
 
