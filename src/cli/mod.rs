@@ -85,7 +85,11 @@ enum Command {
 /// failed returns its own.
 pub fn main() -> ExitCode {
     raster::silence_caught_panics();
-    run(Cli::parse()).unwrap_or_else(|error| match common::signals::stopped(&error) {
+    let cli: Cli = match common::arguments::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    run(cli).unwrap_or_else(|error| match common::signals::stopped(&error) {
         Some((code, line)) => {
             say!("{line}");
             code

@@ -1,5 +1,6 @@
 //! Shared by several commands.
 
+pub mod arguments;
 pub mod data;
 pub mod exit;
 pub mod input;
