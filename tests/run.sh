@@ -107,10 +107,12 @@ configured_by_user() {
 run() {
     local program
     if [[ $# == 0 ]]; then
-        program=$(cargo build --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+        program=$(cargo build --bin onelayer --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
         export ONELAYER_WITHOUT_LIBTORCH=$program-without-libtorch
         cp -- "$program" "$ONELAYER_WITHOUT_LIBTORCH"
     fi
+    # Many tests wait for a process, a server or a browser.
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
     exec cargo test --features autograd-check "$@"
 }
 
@@ -134,7 +136,7 @@ main() {
     else
         # Compiling the program without libtorch waits for the processor, fetching libtorch for the network.
         local build
-        cargo build &
+        cargo build --bin onelayer &
         build=$!
         # shellcheck disable=SC2064 # $build is local.
         trap "kill $build 2>/dev/null" EXIT

@@ -35,19 +35,49 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// Lanes of a maximum: a single one would wait for the result of each comparison.
+const LANES: usize = 8;
+
 /// The largest difference of two elements; infinite if one is NaN.
 pub(super) fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
-    differences.fold(0.0, |m, d| if d.is_nan() { f64::INFINITY } else { d.max(m) })
+    let (mut lanes, mut has_nan) = ([0.0_f64; LANES], false);
+    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            let difference = (a - b).abs();
+            has_nan |= difference.is_nan();
+            *lane = lane.max(difference);
+        }
+    }
+    if has_nan { f64::INFINITY } else { largest(&lanes) }
 }
 
+/// The largest absolute value; NaN counts as nothing.
 pub(super) fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| v.abs().max(m))
+    let mut lanes = [0.0_f64; LANES];
+    for values in values.chunks(LANES) {
+        lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = lane.max(value.abs()));
+    }
+    lanes.into_iter().fold(0.0, f64::max)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_difference_is_found_at_each_place_and_a_nan_is_infinite() {
+        for length in [1, 7, 8, 9, 20] {
+            for place in 0..length {
+                let mut a = vec![1.0; length];
+                let b = vec![0.5; length];
+                assert_eq!(distance(&a, &b), 0.5);
+                a[place] = -3.0;
+                assert_eq!((distance(&a, &b), largest(&a)), (3.5, 3.0));
+                a[place] = f64::NAN;
+                assert_eq!((distance(&a, &b), largest(&a)), (f64::INFINITY, if length == 1 { 0.0 } else { 1.0 }));
+            }
+        }
+    }
 
     #[test]
     fn a_known_system_is_solved_and_a_singular_one_is_not() {

@@ -3,7 +3,7 @@
 //!
 //! Both round in `f32`, but at different places. At the report's small learning rate the two stay together. At η = 0.1 the
 //! steps overshoot and each step multiplies the difference so far, until two correct programs disagree in every digit; the
-//! comparison ends before that, see [`bounds`].
+//! comparison ends before that, see `bounds`.
 
 use super::autograd::{AutogradTrainer, Tensors};
 use super::table::GradcheckRow;
