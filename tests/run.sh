@@ -4,12 +4,13 @@
 #
 # Sources of libtorch, in this order: the one that LIBTORCH or LIBTORCH_USE_PYTORCH names (see tch's README); the copy of
 # an earlier run in the user's cache folder; the C++ part of PyTorch's wheel, fetched by pip into that folder; the
-# download of torch-sys, which needs an open network.
+# download of torch-sys (feature download-libtorch), which needs an open network.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 readonly VERSION=2.13.0
 readonly REQUIREMENTS=tests/libtorch-requirements.txt
+features=autograd-check
 readonly CONFIG=.cargo/config.toml
 readonly CONFIG_MARK='# Written by tests/run.sh, and again whenever it runs.'
 
@@ -107,14 +108,18 @@ configured_by_user() {
 run() {
     local program
     if [[ $# == 0 ]]; then
-        program=$(cargo build --bin onelayer --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+        program=$(build --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\/onelayer\)".*/\1/p')
         export ONELAYER_WITHOUT_LIBTORCH=$program-without-libtorch
         cp -- "$program" "$ONELAYER_WITHOUT_LIBTORCH"
     fi
     # Many tests wait for a process, a server or a browser.
     export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
-    exec cargo test --features autograd-check "$@"
+    exec cargo test --features "$features" "$@"
 }
+
+# Builds the program without libtorch. The example needs the packages of the tests, and so all packages have the features that
+# they have in the tests, and are compiled once.
+build() { cargo build --bin onelayer --example cut_sample "$@"; }
 
 main() {
     local platforms=() target
@@ -131,12 +136,14 @@ main() {
         configure_cargo "$target"
     elif [[ ${#platforms[@]} == 0 ]]; then
         say "no known wheel for $(uname -sm): torch-sys downloads libtorch itself; or set LIBTORCH=<folder of libtorch $VERSION>"
+        features=download-libtorch
     elif ! python3 -m pip --version >/dev/null 2>&1; then
         say "no python3 with pip: torch-sys downloads libtorch itself; or set LIBTORCH=<folder of libtorch $VERSION>"
+        features=download-libtorch
     else
         # Compiling the program without libtorch waits for the processor, fetching libtorch for the network.
         local build
-        cargo build --bin onelayer &
+        build &
         build=$!
         # shellcheck disable=SC2064 # $build is local.
         trap "kill $build 2>/dev/null" EXIT
