@@ -19,7 +19,7 @@ use crate::files::folder::Folder;
 /// The largest number of missing shards that an error names.
 const NAMED: usize = 10;
 /// Advice if a job cannot be resumed.
-const ADVICE: &str = "give the options it was started with or another --out, or leave out --resume to start over";
+const ADVICE: &str = "use the options it was started with or another --out, or drop --resume to start over";
 
 /// Shard I of N, 1 ≤ I ≤ N, written `I/N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -480,7 +480,7 @@ mod tests {
         };
         let message = refusal(|rows| rows[3].job = "another".into());
         let expected = "example_shard1of2.csv: cannot resume: run 2 of y has the job \"another\", but this example has \
-                        \"a job\"; give the options";
+                        \"a job\"; use the options";
         assert!(message.contains(expected), "{message}");
         assert!(refusal(|rows| rows[0].runs = 7).contains("the runs \"7\", but this example has \"6\""));
         assert!(

@@ -77,6 +77,9 @@ fn print(paths: [&Path; 2], counts: &Agreement) {
     show!("95 % interval      {} to {} points (paired bootstrap, all resamples)", points(low), points(high));
     show!("McNemar's exact p  {}\n", p_text(p));
     show!("{}", conclusion(counts, p));
+    show!(
+        "This is about these two models on other images. Another seed gives other models: `replicate` compares settings."
+    );
 }
 
 fn conclusion(counts: &Agreement, p: f64) -> String {
@@ -85,6 +88,8 @@ fn conclusion(counts: &Agreement, p: f64) -> String {
     if p < LEVEL {
         let (better, worse) = if counts.only_a > counts.only_b { ("A", "B") } else { ("B", "A") };
         format!("{better} is significantly better than {worse}: the difference is {difference} of {images} images.")
+    } else if counts.only_a + counts.only_b == 0 {
+        "No difference: both models classify the same images correctly.".into()
     } else {
         format!("No significant difference: {difference} of {images} images.")
     }

@@ -1,9 +1,10 @@
 //! `onelayer merge`.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use onelayer::files::csv::{Dialect, from_csv, has_header_of, to_csv};
 use onelayer::replicate::ablation::table::AblationRow;
 use onelayer::replicate::overfitting::table::OverfittingRow;
@@ -17,15 +18,19 @@ use super::replicate;
 
 const AFTER_HELP: &str = "\
 Examples:
-  onelayer merge shard*/replication.csv --out results";
+  onelayer merge shard1 shard2 --out results
+  onelayer merge results/replication_shard*.csv --out results";
 
 /// Arguments of `merge`.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Tables of all shards, such as replication_shard1of4.csv
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
+    /// Tables of all shards, such as replication_shard1of4.csv, or folders with them
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Write the files, and print only errors
+    #[arg(long)]
+    quiet: bool,
     #[command(flatten)]
     out: out::OutArgs,
 }
@@ -39,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let bytes = onelayer::files::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         anyhow::Ok((path.clone(), bytes))
     };
-    let tables: Vec<Table> = args.files.iter().map(read).collect::<Result<_, _>>()?;
+    let tables: Vec<Table> = files_of(&args.paths)?.iter().map(read).collect::<Result<_, _>>()?;
     let all = |are: fn(&[u8]) -> bool| tables.iter().all(|(_, bytes)| are(bytes));
     if all(has_header_of::<ReplicationRow>) {
         merge_replication(args, tables)?;
@@ -54,6 +59,28 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("the tables must be from one job, {jobs}, but {}", describe(&tables));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The files among `paths`, and the tables of shards in the folders among them.
+fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries = fs::read_dir(path).with_context(|| format!("cannot read the folder {}", path.display()))?;
+        let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+        let is_table = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.contains("_shard") && name.ends_with(".csv")
+        };
+        let mut found: Vec<_> = paths.into_iter().filter(is_table).collect();
+        found.sort();
+        ensure!(!found.is_empty(), "{} has no table of a shard, such as replication_shard1of4.csv", path.display());
+        files.extend(found);
+    }
+    Ok(files)
 }
 
 /// The first table of no known type; without one, that several types are there.
@@ -80,7 +107,9 @@ fn merge_replication(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let rows: Vec<ReplicationRow> = join(tables)?;
     let replication = Replication::new(&rows)?;
     write(args, &rows, |dialect| files(&replication, dialect))?;
-    replicate::print(&replication);
+    if !args.quiet {
+        replicate::print(&replication);
+    }
     Ok(())
 }
 
@@ -88,7 +117,9 @@ fn merge_ablation(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let rows: Vec<AblationRow> = join(tables)?;
     let improvements = ablation::improvements(&rows)?;
     write(args, &rows, |dialect| ablation::table::files(&improvements, dialect))?;
-    replicate::ablate::print(&improvements);
+    if !args.quiet {
+        replicate::ablate::print(&improvements);
+    }
     Ok(())
 }
 
@@ -96,7 +127,9 @@ fn merge_overfitting(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let rows: Vec<OverfittingRow> = join(tables)?;
     let comparisons = overfitting::comparisons(&rows)?;
     write(args, &rows, |dialect| overfitting::table::files(&comparisons, dialect))?;
-    replicate::overfitting::print(&comparisons);
+    if !args.quiet {
+        replicate::overfitting::print(&comparisons);
+    }
     Ok(())
 }
 
@@ -117,7 +150,9 @@ fn merge_search(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let folder = args.out.open()?;
     let name = Shard::WHOLE.table(SearchRow::JOB);
     folder.write(&[(name.clone(), to_csv(&rows, folder.dialect())), search_png(&rows)])?;
-    show!("The {} trials are in {}.", rows.len(), folder.path().join(name).display());
-    show!("The same search with --resume and without --shard retrains the best setting.");
+    if !args.quiet {
+        show!("The {} trials are in {}.", rows.len(), folder.path().join(name).display());
+        show!("The same search with --resume and without --shard retrains the best setting.");
+    }
     Ok(())
 }

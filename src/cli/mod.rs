@@ -131,10 +131,18 @@ fn printable(text: &str) -> String {
     line
 }
 
+/// The largest number of threads per processor. More only wait for each other.
+const THREADS_PER_PROCESSOR: usize = 4;
+
 /// Sets the number of threads; `None` for one per processor. This thread is one of them: otherwise it would sleep and
 /// wake for both passes of every mini-batch.
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
-    anyhow::ensure!(threads != Some(0), "threads must be at least 1, but is 0");
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    // Of a small machine, too, a test can ask for the threads of a large one.
+    let most = THREADS_PER_PROCESSOR * processors.max(4);
+    if let Some(threads) = threads.filter(|threads| !(1..=most).contains(threads)) {
+        anyhow::bail!("threads must be 1 to {most} on the {processors} processors here, but is {threads}");
+    }
     rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread().build_global()?;
     Ok(())
 }

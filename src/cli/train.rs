@@ -43,7 +43,8 @@ pub struct Args {
     /// Learning rate η [default: 0.001]
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
     eta: Option<f64>,
-    /// Loss: the cross-entropy of a softmax, or the binary cross-entropy of ten sigmoids [default: softmax]
+    /// Loss: the cross-entropy of a softmax, or the binary cross-entropy of ten sigmoids, a mean over the ten, so that it takes ten
+    /// times the η to learn as fast [default: softmax]
     #[arg(long, value_name = "LOSS", value_parser = loss_parser())]
     loss: Option<Loss>,
     /// Multiply the learning rate by --decay-factor every EPOCHS epochs
@@ -163,6 +164,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let page = page::page(folder.path()).and_then(|page| folder.write(&[(page::FILE.into(), page)]));
     args.print(&trained, options.phases.as_deref(), load, began.elapsed());
     page.context("the results are written, but not their page")?;
+    if !args.quiet {
+        let folder = folder.path();
+        say!("the results are in {}: open {}", folder.display(), folder.join(page::FILE).display());
+    }
+    args.advise(&config);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -224,6 +230,16 @@ impl Args {
             // Without the path of the program.
             command: std::iter::once(env!("CARGO_BIN_NAME").into()).chain(arguments).collect(),
             phases: self.timings.then(Arc::default),
+        }
+    }
+
+    /// Says how η and the loss belong together, if only the loss is chosen.
+    fn advise(&self, config: &Config) {
+        let has_eta = self.eta.is_some() || config.keys.contains("eta");
+        if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.quiet {
+            say!(
+                "note: the loss of the sigmoids is a mean over ten: --eta 0.01 takes the steps of a softmax with 0.001"
+            );
         }
     }
 

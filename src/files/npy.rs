@@ -68,7 +68,7 @@ pub fn floats(bytes: &[u8]) -> Result<Array, String> {
         ">f4" => file.array(|b| f64::from(f32::from_be_bytes(b))),
         "<f8" => file.array(f64::from_le_bytes),
         ">f8" => file.array(f64::from_be_bytes),
-        found => Err(format!("must be float32 or float64, but is '{found}'")),
+        found => Err(format!("must be float32 or float64, but is {}", type_name(found))),
     }
 }
 
@@ -110,7 +110,20 @@ pub fn numbers(bytes: &[u8]) -> Result<Array, String> {
         ">i8" => file.array(|b| i64::from_be_bytes(b) as f64),
         ">u8" => file.array(|b| u64::from_be_bytes(b) as f64),
         "<f4" | ">f4" | "<f8" | ">f8" => floats(bytes),
-        found => Err(format!("must be integers, float32 or float64, but is '{found}'")),
+        found => Err(format!("must be integers, float32 or float64, but is {}", type_name(found))),
+    }
+}
+
+/// NumPy's name of the type `descr`, such as `int64`; what is none is quoted.
+fn type_name(descr: &str) -> String {
+    let number = descr.get(1..2).zip(descr.get(2..).and_then(|bytes| bytes.parse::<u32>().ok()));
+    match number {
+        Some(("i", bytes @ ..=8)) => format!("int{}", 8 * bytes),
+        Some(("u", bytes @ ..=8)) => format!("uint{}", 8 * bytes),
+        Some(("c", bytes @ ..=32)) => format!("complex{}", 8 * bytes),
+        Some(("b", 1)) => "bool".into(),
+        _ if descr == "|O" => "object".into(),
+        _ => format!("'{descr}'"),
     }
 }
 
@@ -441,6 +454,8 @@ mod tests {
         let after = "'fortran_order': False, 'shape': (2,)}";
         for (text, words) in [
             ("", "\"{\" must be next, but it is \"\""),
+            (&format!("{{'descr': '<i8', {after}"), "must be float32 or float64, but is int64"),
+            (&format!("{{'descr': '|O', {after}"), "must be float32 or float64, but is object"),
             ("{}", "must have 'descr', but lacks it"),
             ("{'descr': '<f4', 'fortran_order': False}", "must have 'shape', but lacks it"),
             ("{'descr': '<f4', 'descr': '<f4'}", "must have 'descr' once"),

@@ -86,7 +86,14 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads the header of `bytes`. Errors name `path` as the file.
     pub fn new(bytes: &'a [u8], path: &Path) -> Result<Self> {
-        let unreadable = |e: SafeTensorError| Error::format(path, format!("not a safetensors file: {e}"));
+        let unreadable = |e: SafeTensorError| {
+            let reason = match e {
+                _ if bytes.is_empty() => "the file is empty",
+                SafeTensorError::MetadataIncompleteBuffer => "the file is incomplete, or longer than its header says",
+                _ => "not a safetensors file",
+            };
+            Error::format(path, reason)
+        };
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         Ok(Self {
             tensors: SafeTensors::deserialize(bytes).map_err(unreadable)?,

@@ -3,7 +3,8 @@
 //!
 //! The data term (λ = 0) and the penalty (the part that λ adds) are checked separately as well as together, so that
 //! neither can hide an error of the other; `weight` and `bias` are reported separately. Every comparison is absolute, element
-//! by element, and passes only within [`TOLERANCE`]. A NaN fails, and so does comparing nothing.
+//! by element, and passes only within a tolerance, which its row states: [`TOLERANCE`] for gradients, that times a loss or cost above
+//! 1, and what rounding can do to a slope or to a training. A NaN fails, and so does comparing nothing.
 
 #[cfg(feature = "autograd-check")]
 pub mod autograd;

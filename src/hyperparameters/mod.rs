@@ -281,8 +281,11 @@ impl Schedule {
         if self.epochs == 0 {
             return Err(Error::invalid("epochs", "at least 1", self.epochs));
         }
-        if !(1..=examples).contains(&self.batch_size) {
-            let expected = format!("1 to {examples}, the number of training examples");
+        if self.batch_size == 0 {
+            return Err(Error::invalid("batch-size", "at least 1", self.batch_size));
+        }
+        if self.batch_size > examples {
+            let expected = format!("at most {examples}, the number of training examples");
             return Err(Error::invalid("batch-size", expected, self.batch_size));
         }
         if !(0.0..=1.0).contains(&self.flip) {

@@ -83,7 +83,7 @@ impl Setting {
             return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", lambda));
         }
         if !(eta as f32 > 0.0 && (eta as f32).is_finite()) {
-            return Err(Error::invalid("eta", "a finite number above 0", eta));
+            return Err(Error::invalid("eta", "above 0 and below 3.4e38", eta));
         }
         // Adding 0 turns -0 into 0, so that one setting has one name.
         Ok(Self::of_report(lambda + 0.0, eta))

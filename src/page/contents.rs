@@ -15,7 +15,7 @@ use crate::files;
 use crate::files::csv::{Row, from_csv};
 use crate::files::raster::{Decoder, Format};
 use crate::gradcheck::table::GradcheckRow;
-use crate::hyperparameters::short;
+use crate::hyperparameters::{Loss, short};
 use crate::page::chart::Chart;
 use crate::page::filters::points;
 use crate::page::histogram::Histogram;
@@ -116,14 +116,20 @@ impl Contents {
             search: SearchPart::read(path)?,
             provenance: file(path, provenance::FILE, Provenance::from_json)?,
         };
-        if contents.settings.is_empty() && contents.gradcheck.is_none() {
+        if !contents.has_a_table() {
+            let tables = "summary.csv (`train`), gradcheck.csv (`gradcheck`), replication_summary.csv (`replicate`) or search.csv \
+                          (`search`)";
             return Err(Error::format(
                 path,
-                "must contain summary.csv (run `onelayer train`) or gradcheck.csv (run `onelayer gradcheck`), but has \
-                 neither",
+                format!("must contain the table of a command, such as {tables}, but has none"),
             ));
         }
         Ok(contents)
+    }
+
+    fn has_a_table(&self) -> bool {
+        let of_replicate = self.replication.is_some() || self.ablation.is_some() || self.overfitting.is_some();
+        !self.settings.is_empty() || self.gradcheck.is_some() || of_replicate || self.search.is_some()
     }
 
     /// The setting with the highest test accuracy.
@@ -131,6 +137,18 @@ impl Contents {
         let rows = self.settings.iter().map(|setting| &setting.summary);
         let tested = rows.filter_map(|row| Some((row.test_accuracy?, row)));
         tested.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, row)| row)
+    }
+
+    /// What was trained.
+    pub fn classifier(&self) -> &'static str {
+        let losses: Vec<Loss> = self.settings.iter().map(|setting| setting.summary.hyperparameters.loss).collect();
+        if losses.iter().all(|&loss| loss == Loss::Softmax) {
+            "A softmax classifier"
+        } else if losses.iter().all(|&loss| loss == Loss::Bce) {
+            "A classifier of ten sigmoids"
+        } else {
+            "Classifiers, softmax and sigmoids,"
+        }
     }
 
     /// True if the course report states an accuracy for a setting, trained as here.

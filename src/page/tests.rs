@@ -214,6 +214,40 @@ fn the_over_fitting_of_both_losses_is_shown_with_its_difference_and_the_verdict(
 }
 
 #[test]
+fn the_table_of_any_command_makes_a_page() {
+    let parts = [
+        ("gradcheck.csv", "gradients"),
+        ("search.csv", "search"),
+        ("replication_summary.csv", "replication"),
+        ("ablation_summary.csv", "ablation"),
+        ("overfitting_summary.csv", "overfitting"),
+    ];
+    let full = folder(&REPORT[..1]);
+    for (file, part) in parts {
+        let out = tempfile::tempdir().unwrap();
+        fs::copy(full.path().join(file), out.path().join(file)).unwrap();
+        let html = html(out.path());
+        assert_eq!(count(&html, "<section"), 2, "{file}: the part and the missing files");
+        assert!(html.contains(&format!("<section id=\"{part}\"")), "{file}");
+    }
+}
+
+#[test]
+fn the_page_says_what_was_trained() {
+    let page_of = |losses: [Loss; 2]| {
+        let out = folder(&REPORT[..2]);
+        let mut rows = REPORT.map(summary_row).to_vec();
+        rows.truncate(2);
+        rows.iter_mut().zip(losses).for_each(|(row, loss)| row.hyperparameters.loss = loss);
+        fs::write(out.path().join("summary.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
+        html(out.path())
+    };
+    assert!(page_of([Loss::Softmax; 2]).contains("<p>A softmax classifier with"));
+    assert!(page_of([Loss::Bce; 2]).contains("<p>A classifier of ten sigmoids with"));
+    assert!(page_of([Loss::Softmax, Loss::Bce]).contains("<p>Classifiers, softmax and sigmoids, with"));
+}
+
+#[test]
 fn without_snapshots_the_weights_at_the_end_are_shown() {
     let out = folder(&REPORT[..1]);
     fs::remove_file(out.path().join("snapshots_lambda0_eta0.1.jpg")).unwrap();
@@ -322,7 +356,7 @@ fn the_best_setting_is_the_one_with_the_highest_test_accuracy() {
 #[test]
 fn a_folder_without_anything_to_show_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    assert!(error(out.path()).contains("must contain summary.csv (run `onelayer train`)"));
+    assert!(error(out.path()).contains("must contain the table of a command, such as summary.csv (`train`)"));
     assert!(error(&out.path().join("nowhere")).starts_with("cannot read the folder"));
 }
 

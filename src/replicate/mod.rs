@@ -55,7 +55,7 @@ impl ReplicationPlan {
             return Err(Error::invalid("seeds", "at least 1", "0"));
         }
         if self.first_seed.checked_add(self.seeds as u64 - 1).is_none() {
-            let expected = format!("at most {} after seed {}", u64::MAX - self.first_seed, self.first_seed);
+            let expected = format!("at most {} from seed {} on", u64::MAX - self.first_seed + 1, self.first_seed);
             return Err(Error::invalid("seeds", expected, self.seeds));
         }
         if ![Origin::Random, Origin::Numpy].contains(&self.start) {

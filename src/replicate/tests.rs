@@ -97,7 +97,10 @@ fn invalid_seeds_and_settings_are_refused() {
     let refusal = |plan: ReplicationPlan| plan.validate(100).unwrap_err().to_string();
     let last = ReplicationPlan { first_seed: u64::MAX, seeds: 1, ..good.clone() };
     last.validate(100).unwrap();
-    assert!(refusal(ReplicationPlan { seeds: 2, ..last }).starts_with("seeds must be at most 0 after seed"));
+    assert!(
+        refusal(ReplicationPlan { seeds: 2, ..last })
+            .starts_with("seeds must be at most 1 from seed 18446744073709551615 on")
+    );
     assert_eq!(refusal(ReplicationPlan { seeds: 0, ..good.clone() }), "seeds must be at least 1, but is 0");
     let twice = ReplicationPlan { settings: vec![SETTINGS[0]; 2], ..good.clone() };
     assert_eq!(refusal(twice), "settings must be different from each other, but is lambda0_eta0.001 twice");
@@ -134,7 +137,7 @@ fn another_replication_is_not_resumed() {
     };
     let message = with(|row| row.hyperparameters.epochs = 39);
     let expected =
-        "seed 1 of lambda0.1_eta0.001 has the epochs \"39\", but this replication has \"40\"; give the options";
+        "seed 1 of lambda0.1_eta0.001 has the epochs \"39\", but this replication has \"40\"; use the options";
     assert!(message.contains(expected), "{message}");
     assert!(with(|row| row.hyperparameters.batch_size = 99).contains("batch_size"));
     let message = with(|row| row.hyperparameters.start = Origin::Numpy);

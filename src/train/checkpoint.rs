@@ -135,16 +135,19 @@ impl Checkpoints {
 
     /// Checks that the file is unaltered and belongs to this job.
     fn check(&self, file: &Reader, bytes: &[u8]) -> Result<()> {
-        let check = |words: &str, name: &str, expected: &str| {
+        let check = |name: &str, expected: &str, refusal: &dyn Fn(&str) -> String| {
             let found: String = file.field(name)?;
-            if found == expected {
-                return Ok(());
-            }
-            Err(file.format_error(format!("{words} must be {expected}, but is {found}; {ADVICE}")))
+            let refuse = || file.format_error(format!("{}; {ADVICE}", refusal(&found)));
+            if found == expected { Ok(()) } else { Err(refuse()) }
         };
-        check("the format", "format", FORMAT)?;
-        check("the SHA-256 in an unaltered checkpoint", "sha256", &digest_of_file(bytes))?;
-        self.identity.iter().try_for_each(|(name, expected)| check(name, name, expected))
+        check("format", FORMAT, &|found| format!("the format must be {FORMAT}, but is {found}"))?;
+        let digest = digest_of_file(bytes);
+        check("sha256", &digest, &|found| {
+            format!("the checkpoint is altered: its SHA-256 was {found} and is {digest}")
+        })?;
+        self.identity.iter().try_for_each(|(name, expected)| {
+            check(name, expected, &|found| format!("this checkpoint was made with {name} {found}, not {expected}"))
+        })
     }
 
     /// The run of the `i`th setting.
@@ -191,7 +194,7 @@ impl Checkpoints {
 }
 
 /// Follows every refusal.
-const ADVICE: &str = "use the arguments of the training that wrote it, or leave out --resume to start over";
+const ADVICE: &str = "use the options that it was made with, or drop --resume to start over";
 
 /// The hyperparameters of the members by name; where the members differ, a value for each.
 fn hyperparameters(job: &Job) -> Vec<(&'static str, String)> {
@@ -336,7 +339,7 @@ mod tests {
             let (name, ours) = &checkpoints.identity[i];
             other.identity[i].1 = "another".into();
             let message = refuse(&checkpoints, &other.to_bytes(&states[1]));
-            let expected = format!("{PATH}: {name} must be {ours}, but is another; ");
+            let expected = format!("{PATH}: this checkpoint was made with {name} another, not {ours}; ");
             assert!(message.starts_with(&expected), "{message}");
             other.identity[i].1.clone_from(ours);
         }

@@ -12,6 +12,20 @@ use crate::error::{Error, Result};
 use crate::files::csv::Row;
 use crate::hyperparameters::{Hyperparameters, Origin, Shuffle};
 
+/// A message about a value of another type, without the names of Rust's types.
+fn sentence(message: &str) -> String {
+    let Some((found, expected)) = message.split_once(", expected ") else { return message.into() };
+    let Some(found) = found.strip_prefix("invalid type: ").or(found.strip_prefix("invalid value: ")) else {
+        return message.into();
+    };
+    let expected = match expected {
+        "usize" | "u64" | "u8" => "a whole number of at least 0",
+        "f64" => "a number",
+        other => other,
+    };
+    format!("must be {expected}, but is {found}")
+}
+
 /// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -70,7 +84,7 @@ impl Config {
             let message: Vec<_> = message.lines().collect();
             Error::format(path, format!("line {line}: {}", message.join(", ")))
         };
-        let invalid = |e: toml::de::Error| refuse(e.span().map_or(0, |span| span.start), e.message());
+        let invalid = |e: toml::de::Error| refuse(e.span().map_or(0, |span| span.start), &sentence(e.message()));
         let table = DeTable::parse(text).map_err(invalid)?;
         let known = [&Hyperparameters::columns()[..], &IMAGE_KEYS].concat();
         for key in table.get_ref().keys() {

@@ -55,8 +55,12 @@ fn settings_outside_their_range_are_refused_by_name_and_value() {
         ("--lambda", "inf", ["lambda must be", "inf"]),
         ("--lambda", "1e300", ["lambda must be", "finite"]),
         ("--batch-size", "0", ["batch-size must be", "but is 0"]),
-        ("--batch-size", "1001", ["1 to 1000", "1001"]),
+        ("--batch-size", "1001", ["at most 1000", "1001"]),
         ("--threads", "0", ["threads must be", "0"]),
+        ("--threads", "100000", ["threads must be 1 to", "100000"]),
+        ("--eta", "1e39", ["below 3.4e38", "1000000"]),
+        ("--train-batches", "1", ["name files of CIFAR-10", "leave them out"]),
+        ("--validation-batches", "2", ["name files of CIFAR-10", "leave them out"]),
         ("--flip", "1.5", ["flip must be a probability", "1.5"]),
         ("--flip", "-0.5", ["flip must be a probability", "-0.5"]),
         ("--flip", "NaN", ["flip must be a probability", "NaN"]),
@@ -113,9 +117,10 @@ fn zero_epochs_are_refused() {
 #[test]
 fn wrong_usage_and_invalid_values_have_different_exit_codes() {
     let results = Results::new();
-    results.refuse(&["--eta", "much"], 2, &["--eta"]);
+    results.refuse(&["--eta", "much"], 2, &["--eta must be a number, but is 'much'"]);
+    results.refuse(&["--eta", "0,001"], 2, &["--eta must be a number with a decimal point, 0.001, but is '0,001'"]);
     results.refuse(&["--no-such-option"], 2, &["--no-such-option"]);
-    results.refuse(&["--batch-size", "-5"], 2, &["-5"]);
+    results.refuse(&["--batch-size", "-5"], 2, &["--batch-size must be at least 0, but is '-5'"]);
     results.refuse(&["--dataset", "mnist"], 2, &[]);
     results.refuse(&["--loss", "hinge"], 2, &["softmax", "bce"]);
     results.refuse(&["--decay-every", "5"], 2, &["--decay-factor"]);
@@ -194,13 +199,11 @@ fn a_start_that_does_not_fit_is_refused() {
 #[test]
 fn a_message_has_no_control_characters_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.safetensors");
-    let header = r#"{"weight":{"dtype":"\u001b[2J\nall is well","shape":[],"data_offsets":[0,0]}}"#;
-    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
-    fs::write(&path, bytes).unwrap();
-    let init = path.to_str().unwrap();
-    let parts = [r"\u{1b}[2J all is well", "model.safetensors"];
-    Results::new().refuse(&["--init", init], 1, &parts);
+    let path = folder.path().join("other.toml");
+    fs::write(&path, "\"\\u001b[2J\\nall is well\" = 1\n").unwrap();
+    let config = path.to_str().unwrap();
+    let parts = [r"\u{1b}[2J, all is well", "other.toml"];
+    Results::new().refuse(&["--config", config], 1, &parts);
 }
 
 #[cfg(unix)]

@@ -100,7 +100,8 @@ fn a_folder_of_the_python_version_is_read_in_place_or_found_beside_the_usual_one
     let usual = folder.path().join("cifar-10-batches-bin");
     let (fetched, recorder) = get(&usual, "", b"", &Source::Auto);
     assert_eq!(fetched.unwrap().origin.unwrap(), inner.display().to_string());
-    assert_eq!(recorder.messages, [format!("getting {}", inner.display())]);
+    let lacks = format!("{} lacks {}", usual.display(), NAMES.join(", "));
+    assert_eq!(recorder.messages, [lacks, format!("getting {}", inner.display())]);
     assert_complete(&usual);
 
     // One byte of an image, which its digest shows.

@@ -148,29 +148,29 @@ fn a_checkpoint_of_another_training_and_an_altered_one_are_refused() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        for word in [CHECKPOINT, "leave out --resume"].iter().chain(words) {
+        for word in [CHECKPOINT, "drop --resume"].iter().chain(words) {
             assert!(stderr.contains(word), "{word:?} is not in {stderr:?}");
         }
         assert_eq!(files(out.path()), [CHECKPOINT], "{arguments:?}");
     };
     let epochs = LONG;
-    refuse(&["--epochs", "7"], &["epochs must be 7, but is 100000"]);
+    refuse(&["--epochs", "7"], &["this checkpoint was made with epochs 100000, not 7"]);
     for (arguments, words) in [
-        (["--seed", "7"], "seed must be 7, but is 42"),
-        (["--batch-size", "7"], "batch_size must be 7, but is 100"),
-        (["--flip", "0.5"], "flip must be 0.5, but is 0"),
-        (["--eta", "0.5"], "settings must be lambda0.1_eta0.5, but is lambda0.1_eta0.001"),
-        (["--loss", "bce"], "settings must be"),
+        (["--seed", "7"], "made with seed 42, not 7"),
+        (["--batch-size", "7"], "made with batch_size 100, not 7"),
+        (["--flip", "0.5"], "made with flip 0, not 0.5"),
+        (["--eta", "0.5"], "made with settings lambda0.1_eta0.001, not lambda0.1_eta0.5"),
+        (["--loss", "bce"], "made with settings"),
     ] {
         refuse(&[epochs, &arguments].concat(), &[words]);
     }
-    refuse(&[epochs, &["--no-shuffle"]].concat(), &["shuffle must be none, but is chacha8"]);
+    refuse(&[epochs, &["--no-shuffle"]].concat(), &["this checkpoint was made with shuffle chacha8, not none"]);
 
     let start = out.path().with_extension("safetensors");
     let other = reference(&["--epochs", "1"]);
     fs::copy(other.path().join("model_lambda0.1_eta0.001.safetensors"), &start).unwrap();
     let init = start.to_str().unwrap();
-    refuse(&[epochs, &["--init", init]].concat(), &["start must be file:"]);
+    refuse(&[epochs, &["--init", init]].concat(), &["this checkpoint was made with start random, not file:"]);
     fs::remove_file(start).unwrap();
 
     for (bytes, words) in [
@@ -179,7 +179,7 @@ fn a_checkpoint_of_another_training_and_an_altered_one_are_refused() {
         (Vec::new(), "cut off or damaged"),
         (b"what is this".to_vec(), "cut off or damaged"),
         ([&good[..], &[0; 8]].concat(), "cut off or damaged"),
-        (altered(&good, good.len() - 5000), "the SHA-256 in an unaltered checkpoint"),
+        (altered(&good, good.len() - 5000), "the checkpoint is altered: its SHA-256"),
     ] {
         fs::write(&path, bytes).unwrap();
         refuse(epochs, &[words]);
@@ -193,7 +193,7 @@ fn a_checkpoint_of_another_training_and_an_altered_one_are_refused() {
     fs::write(&path, text(r#""format":"2""#, r#""format":"3""#)).unwrap();
     refuse(epochs, &["the format must be 2, but is 3"]);
     fs::write(&path, text(r#""seed":"42""#, r#""seed":"43""#)).unwrap();
-    refuse(epochs, &["the SHA-256"]);
+    refuse(epochs, &["its SHA-256"]);
 
     // Control: the unaltered checkpoint is resumed.
     fs::write(&path, good).unwrap();

@@ -188,6 +188,12 @@ fn merged_shards_equal_the_whole_job_byte_for_byte() {
     let printed = succeed(&words(&merge(&tables, merged.path())));
     assert_same(whole.path(), merged.path());
     assert_eq!(printed, replicate(whole.path(), &["--seeds", "5", "--resume"]));
+    // The folder of the tables does as well.
+    let again = tempfile::tempdir().unwrap();
+    let of_folder = merge(&[parts.path().to_owned()], again.path());
+    assert_eq!(succeed(&[&words(&of_folder)[..], &["--quiet"]].concat()), "");
+    assert_same(whole.path(), again.path());
+    assert!(fail(&words(&merge(&[again.path().to_owned()], merged.path()))).contains("has no table of a shard"));
 }
 
 #[test]
@@ -330,7 +336,7 @@ fn invalid_jobs_are_refused_before_anything_is_written() {
         (&["--seeds", "0"][..], "seeds must be at least 1, but is 0"),
         (&["--setting", "0,0.1", "--setting", "0,0.1"], "lambda0_eta0.1 twice"),
         (&["--epochs", "0"], "epochs must be at least 1"),
-        (&["--first-seed", "18446744073709551615"], "seeds must be at most 0"),
+        (&["--first-seed", "18446744073709551615"], "seeds must be at most 1 from seed 18446744073709551615 on"),
     ] {
         let message = fail(&[&base[..], more].concat());
         assert!(message.contains(expected), "{message}");

@@ -85,7 +85,7 @@ fn a_missing_folder_or_one_without_results_is_refused_and_not_created() {
     assert!(refusal(&nowhere).starts_with("error: cannot read the folder "));
     assert!(!nowhere.exists());
     let empty = tempfile::tempdir().unwrap();
-    assert!(refusal(empty.path()).contains("`onelayer train`"));
+    assert!(refusal(empty.path()).contains("summary.csv (`train`)"));
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
 }
 

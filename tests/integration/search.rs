@@ -313,13 +313,13 @@ fn an_invalid_search_is_refused_before_anything_is_trained() {
         (&["--random", "0"], "trials must be at least one"),
         (&["--flip", "2"], "flip must be a probability"),
         (&["--batch-size", "0"], "batch-size must be"),
-        (&["--batch-size", "701"], "1 to 700"),
+        (&["--batch-size", "701"], "at most 700"),
         (&["--epochs", "0"], "epochs must be at least 1"),
         (&["--validation-size", "301"], "a multiple of 10"),
         (&["--validation-size", "1000"], "at most 990"),
         (&["--validation-size", "0"], "validation"),
         (&["--seed", "18446744073709551615"], "seed must be at most"),
-        (&["--threads", "0"], "threads must be at least 1"),
+        (&["--threads", "0"], "threads must be 1 to "),
     ] {
         let message = refusal(&onelayer("search", arguments, out.path()));
         assert!(message.contains(words), "{arguments:?}: {message}");

@@ -100,6 +100,12 @@ impl Loaded {
 impl DataArgs {
     /// Loads the splits. Missing files of CIFAR-10 are downloaded first.
     pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
+        let has_batches = self.train_batches.is_some() || self.validation_batches.is_some();
+        ensure!(
+            self.dataset() == DatasetName::Cifar10 || !has_batches,
+            "--train-batches and --validation-batches name files of CIFAR-10, but --dataset sample has splits of its own: leave \
+             them out"
+        );
         let loaded = match self.dataset() {
             DatasetName::Cifar10 => self.load_cifar10(quiet)?,
             DatasetName::Sample => Loaded {
@@ -173,27 +179,29 @@ impl DataArgs {
             DatasetName::from_str(name, false)
                 .map_err(|_| anyhow::anyhow!("dataset must be cifar10 or sample, but the file has {name:?}"))
         };
-        let dataset = config.dataset.as_ref().map(named).transpose()?;
+        let dataset = self.dataset.or(config.dataset.as_ref().map(named).transpose()?);
         let split = self.validation_size.is_some() || self.validation_batches.is_some();
+        // The file can be of the other data set.
+        let batches = |list: &Option<Vec<u8>>| list.clone().filter(|_| dataset != Some(DatasetName::Sample));
         Ok(Self {
-            dataset: self.dataset.or(dataset),
-            train_batches: self.train_batches.or(config.train_batches.clone()),
+            dataset,
+            train_batches: self.train_batches.or(batches(&config.train_batches)),
             validation_size: if split { self.validation_size } else { config.validation_size },
-            validation_batches: if split { self.validation_batches } else { config.validation_batches.clone() },
+            validation_batches: if split { self.validation_batches } else { batches(&config.validation_batches) },
             ..self
         })
     }
 
     /// Fills in the defaults of `search`: all training batches, of which a part is held out.
     pub fn or_of_search(self) -> Self {
-        let held_out = match self.dataset() {
-            DatasetName::Cifar10 => 5000,
-            DatasetName::Sample => 300,
+        let (held_out, batches) = match self.dataset() {
+            DatasetName::Cifar10 => (5000, Some(vec![1, 2, 3, 4, 5])),
+            DatasetName::Sample => (300, None),
         };
         let split = self.validation_size.is_some() || self.validation_batches.is_some();
         Self {
             validation_size: if split { self.validation_size } else { Some(held_out) },
-            train_batches: Some(self.train_batches.unwrap_or(vec![1, 2, 3, 4, 5])),
+            train_batches: self.train_batches.or(batches),
             ..self
         }
     }
@@ -201,8 +209,9 @@ impl DataArgs {
     /// Trains on the images of both the training and the validation split.
     pub fn everything(&self) -> Self {
         let lists = [&self.train_batches, &self.validation_batches];
+        let batches: Vec<u8> = lists.into_iter().flatten().flatten().copied().collect();
         Self {
-            train_batches: Some(lists.into_iter().flatten().flatten().copied().collect()),
+            train_batches: (!batches.is_empty()).then_some(batches),
             validation_batches: None,
             validation_size: Some(0),
             ..self.clone()

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use onelayer::hyperparameters::Setting;
-use onelayer::statistics::percent;
 use onelayer::train::{Epoch, Observer, SplitScores};
 
 use crate::cli::common::signals::{self, Quiet};
@@ -18,11 +17,11 @@ pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn
     } else if stderr().is_terminal() {
         Box::new(Bars::new(settings, epochs))
     } else {
-        Box::new(Lines { names: settings.iter().map(|s| s.name()).collect(), epochs })
+        Box::new(Lines { names: settings.iter().map(|s| s.name()).collect(), epochs, done: Vec::new() })
     }
 }
 
-/// The scores of an epoch, short enough for a bar in 80 columns.
+/// The scores of an epoch, short enough for a bar in 80 columns: the losses and the validation accuracy.
 fn scores(epoch: &Epoch) -> String {
     let Some(SplitScores { train, validation }) = epoch.scores else {
         return "diverged".into();
@@ -39,26 +38,21 @@ fn scores(epoch: &Epoch) -> String {
     text
 }
 
+/// A line per epoch, with the scores of all settings.
 struct Lines {
     names: Vec<String>,
     epochs: usize,
+    /// The settings that have completed the epoch.
+    done: Vec<String>,
 }
 
 impl Observer for Lines {
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
-        let mut line = format!("{} epoch {}/{}:", self.names[member], epoch.number, self.epochs);
-        let Some(SplitScores { train, validation }) = epoch.scores else {
-            say!("{line} diverged");
-            return;
-        };
-        if let Some(train) = train {
-            line += &format!(" train loss {:.4}", train.loss);
+        self.done.push(format!("{} {}", self.names[member], scores(epoch)));
+        if self.done.len() == self.names.len() {
+            say!("epoch {}/{}: {}", epoch.number, self.epochs, self.done.join("; "));
+            self.done.clear();
         }
-        if let Some(validation) = validation {
-            let (loss, accuracy) = (validation.loss, percent(validation.accuracy));
-            line += &format!(", validation loss {loss:.4}, validation accuracy {accuracy} %");
-        }
-        say!("{line}");
     }
 
     fn message(&mut self, text: &str) {

