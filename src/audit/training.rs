@@ -288,8 +288,9 @@ impl Training<'_> {
     /// The norms of each member.
     fn norms(&self) -> Vec<Norms> {
         let of_member = |j: usize| {
-            let squared_bias = self.group.member(j).bias.iter().map(|&b| f64::from(b).powi(2)).sum();
-            Norms { squared_weight: self.group.squared_norm(j), squared_bias }
+            let parameters = self.group.member(j);
+            let squared_bias = parameters.bias.iter().map(|&b| f64::from(b).powi(2)).sum();
+            Norms { squared_weight: parameters.squared_norm(), squared_bias }
         };
         (0..self.group.len()).map(of_member).collect()
     }

@@ -28,8 +28,8 @@ pub struct Args {
     /// Data set; the sample is inside the program, which writes its files
     #[arg(long, value_enum, default_value = "cifar10")]
     dataset: DatasetName,
-    /// Folder for its files [default: data/cifar-10-batches-bin or data/sample, in the user's folder for data unless there is a
-    /// folder data here]
+    /// Folder for its files [default: data/cifar-10-batches-bin or data/sample; without a folder data here, the same in the user's
+    /// folder for data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Source of missing files: auto (a folder cifar-10-batches-py in the usual places, then npm if the client is installed, then

@@ -138,7 +138,7 @@ const THREADS_PER_PROCESSOR: usize = 4;
 /// wake for both passes of every mini-batch.
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    // Of a small machine, too, a test can ask for the threads of a large one.
+    // At least 16, so that a small machine can show that the results do not depend on the number.
     let most = THREADS_PER_PROCESSOR * processors.max(4);
     if let Some(threads) = threads.filter(|threads| !(1..=most).contains(threads)) {
         anyhow::bail!("threads must be 1 to {most} on the {processors} processors here, but is {threads}");

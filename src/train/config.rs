@@ -12,20 +12,6 @@ use crate::error::{Error, Result};
 use crate::files::csv::Row;
 use crate::hyperparameters::{Hyperparameters, Origin, Shuffle};
 
-/// A message about a value of another type, without the names of Rust's types.
-fn sentence(message: &str) -> String {
-    let Some((found, expected)) = message.split_once(", expected ") else { return message.into() };
-    let Some(found) = found.strip_prefix("invalid type: ").or(found.strip_prefix("invalid value: ")) else {
-        return message.into();
-    };
-    let expected = match expected {
-        "usize" | "u64" | "u8" => "a whole number of at least 0",
-        "f64" => "a number",
-        other => other,
-    };
-    format!("must be {expected}, but is {found}")
-}
-
 /// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -114,10 +100,38 @@ impl Config {
     }
 }
 
+/// A message about a value of another type, without the names of Rust's types.
+fn sentence(message: &str) -> String {
+    let Some((found, expected)) = message.split_once(", expected ") else { return message.into() };
+    let Some(found) = found.strip_prefix("invalid type: ").or(found.strip_prefix("invalid value: ")) else {
+        return message.into();
+    };
+    let expected = match expected {
+        "usize" | "u64" | "u8" => "a whole number of at least 0",
+        "f64" => "a number",
+        other => other,
+    };
+    format!("must be {expected}, but is {found}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hyperparameters::{Decay, Loss};
+
+    #[test]
+    fn a_value_of_another_type_is_refused_in_words_a_user_knows() {
+        for (text, reason) in [
+            ("epochs = \"x\"", "must be a whole number of at least 0, but is string \"x\""),
+            ("epochs = -1", "must be a whole number of at least 0, but is integer `-1`"),
+            ("eta = true", "must be a number, but is boolean `true`"),
+        ] {
+            let message = Config::from_toml(text, Path::new("best.toml")).unwrap_err().to_string();
+            assert_eq!(message, format!("best.toml: line 1: {reason}"));
+        }
+        // What is no such message stays as it is.
+        assert_eq!(sentence("unclosed table, expected `]`"), "unclosed table, expected `]`");
+    }
 
     fn config() -> Config {
         Config {

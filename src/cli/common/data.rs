@@ -54,8 +54,8 @@ pub struct DataArgs {
     /// Data set [default: cifar10]
     #[arg(long, value_enum, help_heading = "Data")]
     dataset: Option<DatasetName>,
-    /// Folder with its files: the binary or the Python version of CIFAR-10, or the sample's [default: data/cifar-10-batches-bin, in
-    /// the user's folder for data unless there is a folder data here; the sample is inside the program]
+    /// Folder with its files: the binary or the Python version of CIFAR-10, or the sample's [default: data/cifar-10-batches-bin or,
+    /// without a folder data here, the same in the user's folder for data; the sample is inside the program]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
     /// Batches of CIFAR-10 to train on, such as 1,3,4 [default: 1]
