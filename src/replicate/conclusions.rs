@@ -79,7 +79,9 @@ impl Conclusion {
         if !replication.is_as_reported() {
             parts.push("not every setting is trained and tested as in the report".into());
         }
-        Some(VerdictRow { conclusion: self.words.into(), verdict: verdict.into(), explanation: parts.join("; ") })
+        // A table has plain hyphens.
+        let explanation = parts.join("; ").replace('−', "-");
+        Some(VerdictRow { conclusion: self.words.into(), verdict: verdict.into(), explanation })
     }
 }
 

@@ -45,16 +45,32 @@ pub fn percent(fraction: f64) -> String {
     format!("{:.2}", 100.0 * fraction)
 }
 
-/// A difference of two fractions in percentage points with its sign: -0.0008 gives `-0.08`.
+/// A difference of two fractions in percentage points with its sign: -0.0008 gives `−0.08`.
 pub fn points(difference: f64) -> String {
-    format!("{:+.2}", 100.0 * difference)
+    typographic(&format!("{:+.2}", 100.0 * difference))
+}
+
+/// `text` with the typographic minus in its numbers, for readers: in front of them and in their exponents. Tables for programs
+/// keep the hyphen.
+pub fn typographic(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let is_digit = |place: Option<usize>| place.and_then(|at| characters.get(at)).is_some_and(char::is_ascii_digit);
+    let is_minus = |at: usize| {
+        let begins = match at.checked_sub(1).map(|before| characters[before]) {
+            None | Some(' ' | '(' | '=') => true,
+            Some('e') => is_digit(at.checked_sub(2)),
+            _ => false,
+        };
+        begins && is_digit(Some(at + 1))
+    };
+    characters.iter().enumerate().map(|(at, &c)| if c == '-' && is_minus(at) { '−' } else { c }).collect()
 }
 
 /// A p-value with two or three digits.
 pub fn p_text(p: f64) -> String {
     match p {
-        0.0 => "below 1e-300".into(),
-        p if p < 0.001 => format!("{p:.1e}"),
+        0.0 => "below 1e−300".into(),
+        p if p < 0.001 => typographic(&format!("{p:.1e}")),
         p => format!("{p:.3}"),
     }
 }
@@ -82,9 +98,20 @@ mod tests {
     fn fractions_and_p_values_are_printed_with_few_digits() {
         assert_eq!(
             (percent(0.3932), points(0.0028), points(-0.0028)),
-            ("39.32".into(), "+0.28".into(), "-0.28".into())
+            ("39.32".into(), "+0.28".into(), "−0.28".into())
         );
-        assert_eq!([0.0, 1.54e-5, 0.03125, 1.0].map(p_text), ["below 1e-300", "1.5e-5", "0.031", "1.000"]);
+        assert_eq!([0.0, 1.54e-5, 0.03125, 1.0].map(p_text), ["below 1e−300", "1.5e−5", "0.031", "1.000"]);
+    }
+
+    #[test]
+    fn a_minus_is_typographic_in_numbers_and_no_other_hyphen_changes() {
+        for (plain, expected) in [
+            ("-10.39 points, 95 % interval -11.19 to -9.59", "−10.39 points, 95 % interval −11.19 to −9.59"),
+            ("sign-flip p = 1.9e-6 (-3)", "sign-flip p = 1.9e−6 (−3)"),
+            ("p=-1, 2-3, a-1, e-5, mini-batch, --seed -", "p=−1, 2-3, a-1, e-5, mini-batch, --seed -"),
+        ] {
+            assert_eq!(typographic(plain), expected);
+        }
     }
 
     #[test]

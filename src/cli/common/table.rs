@@ -1,7 +1,7 @@
 //! Tables on the terminal, at most 80 columns wide.
 
 use onelayer::evaluate::table::ClassRow;
-use onelayer::statistics::percent;
+use onelayer::statistics::{percent, typographic};
 use onelayer::train::table::SummaryRow;
 
 /// `text` of `value`; a dash if it is missing.
@@ -17,7 +17,7 @@ pub fn results(rows: &[SummaryRow]) -> String {
     table += &line(["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "port", "diff.", "sec"]);
     for row in rows {
         let difference = or_dash(row.test_accuracy.zip(row.reported_test_accuracy), |(ours, reported)| {
-            fitting(5, 2, |decimals| format!("{:+.decimals$}", 100.0 * (ours - reported)))
+            fitting(5, 2, |decimals| typographic(&format!("{:+.decimals$}", 100.0 * (ours - reported))))
         });
         table += &line([
             &row.setting,
@@ -74,14 +74,14 @@ fn in_ten_characters(value: f64) -> String {
 /// The result of `format` with as many decimals, at most `decimals`, as fit into `width`; without any if none fit.
 fn fitting(width: usize, decimals: usize, format: impl Fn(usize) -> String) -> String {
     let texts = (0..=decimals).rev().map(&format);
-    let fits = |text: &String| text.len() <= width;
+    let fits = |text: &String| text.chars().count() <= width;
     texts.into_iter().find(fits).unwrap_or_else(|| format(0))
 }
 
 /// A loss in five characters.
 pub fn loss(value: Option<f64>) -> String {
     or_dash(value, |v| match v {
-        ..99_999.5 => fitting(5, 3, |decimals| format!("{v:.decimals$}")),
+        ..99_999.5 => fitting(5, 3, |decimals| typographic(&format!("{v:.decimals$}"))),
         _ => format!("{v:.0e}"),
     })
 }
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_setting_of_the_report_is_one_line() {
         let table = results(&[row()]);
-        let line = "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 39.40 -0.05 3.1";
+        let line = "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 39.40 −0.05 3.1";
         assert_eq!(table.lines().nth(2), Some(line));
         assert_eq!(table.lines().count(), 3);
     }

@@ -63,8 +63,9 @@ impl Args {
 pub fn print(improvements: &[ImprovementRow]) {
     let with = improvements.first().and_then(|row| row.mean_with);
     show!("The configuration has a mean test accuracy of {} %.", or_dash(with, percent));
-    show!("Without one of its improvements, in %, and the gain of it, in points:\n");
-    show!("                                   n without    gain 95 %              p");
+    show!("Without one of its improvements, in %, and the mean gain of it, in points, with");
+    show!("its 95 % confidence interval:\n");
+    show!("                                   n without    gain interval          p");
     for row in improvements {
         let [gain, range, p] = difference_cells(&row.difference);
         let without = or_dash(row.mean_without, percent);

@@ -13,7 +13,7 @@ use onelayer::hyperparameters::{Origin, Schedule, Setting};
 use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
 use onelayer::replicate::{self, Replication, ReplicationPlan, verdicts};
 use onelayer::shard::{Shard, Sharded};
-use onelayer::statistics::{p_text, percent, points};
+use onelayer::statistics::{p_text, percent, points, typographic};
 use onelayer::train::Observer;
 
 use crate::cli::common::observer::Work;
@@ -148,15 +148,17 @@ impl Args {
 
 /// Prints the settings, the pairs and the conclusions.
 pub fn print(replication: &Replication) {
-    show!("Test accuracy in %, each setting over its seeds:\n");
-    show!("setting               n   mean    sd  mean, 95 %    one run, 95 %  report");
+    show!("Test accuracy in %, each setting over its seeds, with the 95 % confidence");
+    show!("interval of the mean and the 95 % prediction interval of one run:\n");
+    show!("setting               n   mean    sd  of the mean    of one run     report");
     for row in replication.settings() {
         show!("{}", setting_line(&row));
     }
     let pairs = replication.pairs();
     if !pairs.is_empty() {
-        show!("\nPaired differences, first setting minus second, in percentage points:\n");
-        show!("                                      mean  95 %            won/tied/lost p");
+        show!("\nPaired differences, first setting minus second, in percentage points, with");
+        show!("the 95 % confidence interval of the mean:\n");
+        show!("                                      mean  interval        won/tied/lost p");
     }
     for row in pairs {
         show!("{}", pair_line(&row));
@@ -167,7 +169,7 @@ pub fn print(replication: &Replication) {
     }
     for row in verdicts {
         show!("\n{}: {}", row.conclusion, row.verdict);
-        for line in wrap(&row.explanation, WIDTH - 2) {
+        for line in wrap(&typographic(&row.explanation), WIDTH - 2) {
             show!("  {line}");
         }
     }
