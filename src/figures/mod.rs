@@ -11,6 +11,7 @@ mod heatmap;
 mod probabilities;
 pub mod snapshots;
 mod strips;
+mod text;
 mod weights;
 
 pub(crate) use canvas::{decimals, format_tick, ticks};
