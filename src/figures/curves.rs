@@ -1,4 +1,4 @@
-//! `curves_<setting>.png`: losses and costs over the epochs.
+//! `curves_<setting>.png`: losses, costs and accuracies over the epochs.
 
 use std::ops::Range;
 
@@ -11,8 +11,11 @@ use crate::figures::canvas::{
 };
 
 const WIDTH: u32 = 1200;
-const HEIGHT: u32 = 480;
-/// From the left edge of each half to its vertical axis.
+const HEIGHT: u32 = 440;
+/// Number of quantities, beside each other.
+const PANELS: usize = 3;
+const PANEL_WIDTH: u32 = WIDTH / PANELS as u32;
+/// From the left edge of each panel to its vertical axis.
 const AXIS_LEFT: u32 = 104;
 /// A larger value counts as missing: plotters never stops looking for ticks near the largest `f64`, and no sum of
 /// squared `f32` weights comes close to this.
@@ -20,8 +23,10 @@ const LARGEST: f64 = 1e100;
 
 /// One quantity after each epoch, on the training and the validation split.
 pub struct Curves {
-    /// Its name, such as `loss`; its unit is nats.
+    /// Its name, such as `loss`.
     pub quantity: &'static str,
+    /// The unit of its values.
+    pub unit: Unit,
     /// Its values on the training split.
     pub training: Vec<Point>,
     /// Its values on the validation split, for the same epochs.
@@ -31,10 +36,29 @@ pub struct Curves {
 /// An epoch, and its value unless it is missing.
 pub type Point = (i32, Option<f64>);
 
-/// `curves_<setting>.png`: the losses on the left, the costs on the right.
+/// The unit of a quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Of losses and costs, which get better by falling.
+    Nats,
+    /// Of accuracies, which get better by rising.
+    Percent,
+}
+
+impl Unit {
+    /// `nats` or `%`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nats => "nats",
+            Self::Percent => "%",
+        }
+    }
+}
+
+/// `curves_<setting>.png`: the losses on the left, the costs in the middle, the accuracies on the right.
 ///
 /// A line ends where its values are missing, and the first such epoch is noted.
-pub fn curves_figure(title: &str, [left, right]: &[Curves; 2]) -> Vec<u8> {
+pub fn curves_figure(title: &str, curves: &[Curves; PANELS]) -> Vec<u8> {
     figure((WIDTH, HEIGHT), OVERSAMPLING, |canvas| {
         let (head, body) = canvas.split_at(HEAD);
         // The legend is beside the title, where it hides no line.
@@ -43,36 +67,41 @@ pub fn curves_figure(title: &str, [left, right]: &[Curves; 2]) -> Vec<u8> {
             head.line(x..x + 36, HEAD / 2, color, 3)?;
             head.text(name, (x + 44, HEAD / 2), 22, HPos::Left)?;
         }
-        let halves = body.split_evenly(1, 2);
-        left.draw(&halves[0])?;
-        right.draw(&halves[1])
+        curves.iter().zip(body.split_evenly(1, PANELS)).try_for_each(|(curves, panel)| curves.draw(&panel))
     })
 }
 
 impl Curves {
     /// Takes each epoch with its value on the training and on the validation split.
-    pub fn new(quantity: &'static str, epochs: impl IntoIterator<Item = (usize, [Option<f64>; 2])>) -> Self {
+    pub fn new(
+        quantity: &'static str,
+        unit: Unit,
+        epochs: impl IntoIterator<Item = (usize, [Option<f64>; 2])>,
+    ) -> Self {
         let point = |(epoch, values): (usize, [Option<f64>; 2])| {
             let epoch = i32::try_from(epoch).unwrap_or(i32::MAX);
             let [training, validation] = values.map(|value| (epoch, value.filter(|v| v.abs() <= LARGEST)));
             (training, validation)
         };
         let (training, validation) = epochs.into_iter().map(point).unzip();
-        Self { quantity, training, validation }
+        Self { quantity, unit, training, validation }
     }
 
     fn draw(&self, canvas: &Canvas) -> Drawn {
         let range = self.range();
         let decimals = decimals(&range);
-        let mut chart = canvas.chart((AXIS_LEFT, 24, 8, 52), 0..self.last_epoch(), range)?;
+        let mut chart = canvas.chart((AXIS_LEFT, 20, 8, 52), 0..self.last_epoch(), range)?;
         let tick = |y: &f64| format_tick(*y, decimals);
         let mut mesh = chart.configure_mesh();
-        mesh.x_desc("epoch").y_desc(format!("{} (nats)", self.quantity)).x_labels(9).y_label_formatter(&tick);
+        mesh.x_desc("epoch")
+            .y_desc(format!("{} ({})", self.quantity, self.unit.name()))
+            .x_labels(5)
+            .y_label_formatter(&tick);
         canvas.draw_axes(&mut mesh, (20, 22))?;
         draw_line(canvas, &mut chart, &self.training, BLUE)?;
         draw_line(canvas, &mut chart, &self.validation, VERMILION)?;
         self.first_missing().map_or(Ok(()), |epoch| {
-            canvas.text(&format!("diverged at epoch {epoch}"), (WIDTH / 2 - 40, 18), 20, HPos::Right)
+            canvas.text(&format!("diverged at epoch {epoch}"), (PANEL_WIDTH - 30, 18), 20, HPos::Right)
         })
     }
 
@@ -128,13 +157,16 @@ mod tests {
     }
 
     fn losses(rows: &[Row]) -> Curves {
-        Curves::new("loss", rows.iter().copied())
+        Curves::new("loss", Unit::Nats, rows.iter().copied())
     }
 
-    /// The figure of `rows` as losses, with costs that are larger by 1.
+    /// The figure of `rows` as losses, with costs that are larger by 1 and accuracies that are larger by 40.
     fn figure_of(title: &str, rows: &[Row]) -> Vec<u8> {
-        let costs = rows.iter().map(|&(epoch, values)| (epoch, values.map(|value| value.map(|v| v + 1.0))));
-        curves_figure(title, &[losses(rows), Curves::new("cost", costs)])
+        let above = |difference: f64| {
+            rows.iter().map(move |&(epoch, values)| (epoch, values.map(|value| value.map(|v| v + difference))))
+        };
+        let costs = Curves::new("cost", Unit::Nats, above(1.0));
+        curves_figure(title, &[losses(rows), costs, Curves::new("accuracy", Unit::Percent, above(40.0))])
     }
 
     fn falling(epochs: usize) -> Vec<Row> {
@@ -146,25 +178,24 @@ mod tests {
         Image::decode(&figure_of("a title", rows))
     }
 
-    /// Pixels of `color` below the head, in the left (0) or the right (1) half.
-    fn places(image: &Image, half: usize, color: RGBColor) -> Vec<(usize, usize)> {
-        let width = image.width / 2;
+    /// Pixels of `color` below the head in a panel, counted from the left.
+    fn places(image: &Image, panel: usize, color: RGBColor) -> Vec<(usize, usize)> {
         let places = image.places(color).into_iter();
-        places.filter(|&(x, y)| x / width == half && y >= HEAD as usize).collect()
+        places.filter(|&(x, y)| x / PANEL_WIDTH as usize == panel && y >= HEAD as usize).collect()
     }
 
     #[test]
-    fn both_lines_are_in_both_halves_and_fit_into_them() {
+    fn both_lines_are_in_every_panel_and_fit_into_it() {
         let image = curves_image(&falling(40));
-        assert_eq!((image.width, image.height), (1200, 480));
-        for half in [0, 1] {
+        assert_eq!((image.width, image.height), (1200, 440));
+        for panel in 0..PANELS {
             for color in [BLUE, VERMILION] {
-                let places = places(&image, half, color);
-                let left = half * 600 + AXIS_LEFT as usize;
-                assert!(places.len() > 500);
+                let places = places(&image, panel, color);
+                let left = panel * 400 + AXIS_LEFT as usize;
+                assert!(places.len() > 300);
                 assert!(places.iter().all(|&(x, y)| {
-                    (left..left + 600 - AXIS_LEFT as usize - 20).contains(&x)
-                        && (HEAD as usize + 4..480 - 64).contains(&y)
+                    (left..left + 400 - AXIS_LEFT as usize - 16).contains(&x)
+                        && (HEAD as usize + 4..440 - 64).contains(&y)
                 }));
             }
         }
@@ -173,9 +204,9 @@ mod tests {
     #[test]
     fn no_line_is_drawn_for_missing_values() {
         let image = curves_image(&[row(1, None, None), row(2, None, None)]);
-        for half in [0, 1] {
-            assert_eq!(places(&image, half, BLUE), []);
-            assert_eq!(places(&image, half, VERMILION), []);
+        for panel in 0..PANELS {
+            assert_eq!(places(&image, panel, BLUE), []);
+            assert_eq!(places(&image, panel, VERMILION), []);
         }
     }
 
@@ -187,15 +218,15 @@ mod tests {
         }
         let image = curves_image(&rows);
         let right_end = |color| places(&image, 0, color).iter().map(|p| p.0).max().unwrap();
-        assert!(right_end(BLUE) < 340);
-        assert!(right_end(VERMILION) > 560);
+        assert!(right_end(BLUE) < 250);
+        assert!(right_end(VERMILION) > 370);
     }
 
     #[test]
     fn one_epoch_is_a_dot() {
         let image = curves_image(&falling(1));
-        for half in [0, 1] {
-            let dot = places(&image, half, BLUE);
+        for panel in 0..PANELS {
+            let dot = places(&image, panel, BLUE);
             assert!((40..120).contains(&dot.len()), "{}", dot.len());
         }
     }

@@ -17,7 +17,7 @@ mod weights;
 pub(crate) use canvas::{decimals, format_tick, ticks};
 pub use confident::{ClassifiedImage, IMAGES, confident_figure};
 pub use confusion::confusion_figure;
-pub use curves::{Curves, Point, curves_figure};
+pub use curves::{Curves, Point, Unit, curves_figure};
 pub use gains::{Gain, gains_figure};
 pub use heatmap::{HeatMapTrial, search_figure};
 pub use probabilities::probabilities_figure;

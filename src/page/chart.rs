@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use crate::figures::{Curves, Point, decimals, format_tick, ticks};
-use crate::page::filters::nats;
+use crate::figures::{Curves, Point, Unit, decimals, format_tick, ticks};
+use crate::page::filters::{MISSING, nats};
 
 /// Size of the drawing, in its own units; a browser scales it.
 pub const WIDTH: f64 = 340.0;
@@ -17,8 +17,10 @@ pub const BOTTOM: f64 = HEIGHT - 36.0;
 
 /// One quantity over the epochs, of the training and the validation split.
 pub struct Chart {
-    /// `loss` or `cost`.
+    /// `loss`, `cost` or `accuracy`.
     pub quantity: &'static str,
+    /// `nats` or `%`.
+    pub unit: &'static str,
     /// A summary for readers who do not see the drawing.
     pub description: String,
     pub epoch_ticks: Vec<Tick>,
@@ -54,6 +56,7 @@ impl Chart {
         let lines = [("training", &curves.training), ("validation", &curves.validation)];
         Self {
             quantity: curves.quantity,
+            unit: curves.unit.name(),
             description: description(curves),
             epoch_ticks: scale.epoch_ticks(),
             value_ticks: scale.value_ticks(),
@@ -121,7 +124,7 @@ impl Scale {
                 let values = [("training", training), ("validation", validation)];
                 let dots = values.into_iter().filter_map(|(s, v)| Some((s, self.y(v?))));
                 EpochMark {
-                    text: epoch_text(epoch, values),
+                    text: epoch_text(epoch, values, curves.unit),
                     left: tenths(left),
                     width: tenths((right - left).max(1.0)),
                     middle: middles[i],
@@ -132,29 +135,41 @@ impl Scale {
     }
 }
 
-fn epoch_text(epoch: i32, values: [(&str, Option<f64>); 2]) -> String {
+fn epoch_text(epoch: i32, values: [(&str, Option<f64>); 2], unit: Unit) -> String {
     match values {
         [(_, None), (_, None)] => format!("Epoch {epoch}: diverged"),
         values => {
-            let [training, validation] = values.map(|(split, value)| format!("{split} {}", nats(value)));
-            format!("Epoch {epoch}: {training}, {validation} nats")
+            let [training, validation] = values.map(|(split, value)| format!("{split} {}", number(value, unit)));
+            format!("Epoch {epoch}: {training}, {validation} {}", unit.name())
         }
     }
 }
 
-/// The first, the last and the smallest value of each line.
+/// A value without its unit.
+fn number(value: Option<f64>, unit: Unit) -> String {
+    match unit {
+        Unit::Nats => nats(value),
+        Unit::Percent => value.map_or(MISSING.into(), |percent| format!("{percent:.2}")),
+    }
+}
+
+/// The first, the last and the best value of each line.
 fn description(curves: &Curves) -> String {
     let line = |split: &str, points: &[Point]| {
         let values = || points.iter().filter_map(|&(epoch, value)| Some((epoch, value?)));
         let Some(((first, start), (last, end))) = values().next().zip(values().next_back()) else {
             return format!("{split}: no value.");
         };
-        let (lowest_in, lowest) = values().min_by(|a, b| a.1.total_cmp(&b.1)).expect("there is a first value");
-        let [start, end, lowest] = [start, end, lowest].map(|value| nats(Some(value)));
-        format!("{split}: {start} in epoch {first}, {end} in epoch {last}, lowest {lowest} in epoch {lowest_in}.")
+        let (extreme, best) = match curves.unit {
+            Unit::Nats => ("lowest", values().min_by(|a, b| a.1.total_cmp(&b.1))),
+            Unit::Percent => ("highest", values().max_by(|a, b| a.1.total_cmp(&b.1))),
+        };
+        let (best_in, best) = best.expect("there is a first value");
+        let [start, end, best] = [start, end, best].map(|value| number(Some(value), curves.unit));
+        format!("{split}: {start} in epoch {first}, {end} in epoch {last}, {extreme} {best} in epoch {best_in}.")
     };
     let (training, validation) = (line("Training", &curves.training), line("Validation", &curves.validation));
-    format!("The {} in nats after each epoch. {training} {validation}", curves.quantity)
+    format!("The {} in {} after each epoch. {training} {validation}", curves.quantity, curves.unit.name())
 }
 
 /// `value` with one decimal, which is finer than a pixel.
@@ -167,7 +182,7 @@ mod tests {
     use super::*;
 
     fn curves(values: &[Option<f64>]) -> Curves {
-        Curves::new("loss", (1..).zip(values).map(|(epoch, &v)| (epoch, [v, v.map(|v| v + 1.0)])))
+        Curves::new("loss", Unit::Nats, (1..).zip(values).map(|(epoch, &v)| (epoch, [v, v.map(|v| v + 1.0)])))
     }
 
     #[test]
@@ -218,6 +233,18 @@ mod tests {
             description,
             "The loss in nats after each epoch. Training: 2.0000 in epoch 1, 1.5000 in epoch 3, lowest 1.0000 in \
              epoch 2. Validation: 3.0000 in epoch 1, 2.5000 in epoch 3, lowest 2.0000 in epoch 2."
+        );
+    }
+
+    #[test]
+    fn accuracies_are_in_percent_and_the_highest_is_the_best() {
+        let values = [20.0, 41.234, 40.0].map(|value| [Some(value), None]);
+        let chart = Chart::new(&Curves::new("accuracy", Unit::Percent, (1..).zip(values)));
+        assert_eq!(chart.epochs[1].text, "Epoch 2: training 41.23, validation – %");
+        assert_eq!(
+            chart.description,
+            "The accuracy in % after each epoch. Training: 20.00 in epoch 1, 40.00 in epoch 3, highest 41.23 in epoch 2. \
+             Validation: no value."
         );
     }
 

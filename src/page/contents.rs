@@ -48,7 +48,7 @@ pub struct SettingPart {
     pub curves: Option<Vec<CurveRow>>,
     /// True if `curves` is a selection of the epochs.
     pub thinned: bool,
-    /// The losses and the costs of `curves`.
+    /// The losses, the costs and the accuracies of `curves`.
     pub charts: Vec<Chart>,
     /// `snapshots_<setting>.jpg`.
     pub snapshots: Option<Sheet>,

@@ -84,7 +84,7 @@ mod filters {
     use crate::{hyperparameters, statistics};
 
     /// Stands for a missing value.
-    const MISSING: &str = "–";
+    pub const MISSING: &str = "–";
 
     /// A loss or cost in nats, without the unit.
     pub fn nats(value: Option<f64>) -> String {

@@ -69,8 +69,8 @@ fn elements(html: &str) -> Vec<String> {
 #[test]
 fn every_part_of_a_full_folder_is_on_the_page() {
     let html = html(folder(&REPORT).path());
-    assert_eq!(count(&html, "<figure class=\"chart\">"), 8);
-    assert_eq!(count(&html, "<g class=\"epoch\">"), 16);
+    assert_eq!(count(&html, "<figure class=\"chart\">"), 12);
+    assert_eq!(count(&html, "<g class=\"epoch\">"), 24);
     assert_eq!(count(&html, "<figure class=\"histogram\">"), 4);
     assert_eq!(count(&html, "<g class=\"bin\">"), 80);
     assert_eq!(count(&html, "data:image/jpeg;base64,"), 4);
@@ -336,7 +336,7 @@ fn a_selection_of_very_many_epochs_is_shown_with_the_last() {
     let rows: Vec<_> = (1..=1001).map(curve_row).collect();
     fs::write(out.path().join("curves_lambda0_eta0.1.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
     let html = html(out.path());
-    assert_eq!(count(&html, "<g class=\"epoch\">"), 2 * 167);
+    assert_eq!(count(&html, "<g class=\"epoch\">"), 3 * 167);
     assert!(html.contains("Epoch 1001: ") && html.contains("a selection of the 2 epochs"));
 }
 

@@ -1,7 +1,7 @@
 //! The tables of a training: `summary.csv`, one row per setting, and `curves_<setting>.csv`, one row per epoch.
 
 use crate::evaluate::Scores;
-use crate::figures::Curves;
+use crate::figures::{Curves, Unit};
 use crate::files::csv::row;
 use crate::hyperparameters::Hyperparameters;
 use crate::train::{Epoch, Run, SplitScores};
@@ -101,11 +101,18 @@ impl From<&Epoch> for CurveRow {
 }
 
 impl CurveRow {
-    /// The losses and the costs of `rows`, as figures show them.
-    pub fn curves(rows: &[Self]) -> [Curves; 2] {
+    /// The losses, the costs and the accuracies of `rows`, as figures show them.
+    pub fn curves(rows: &[Self]) -> [Curves; 3] {
+        type Columns = fn(&ScoreColumns) -> [Option<f64>; 2];
+        let curves = |quantity, unit, columns: Columns| {
+            Curves::new(quantity, unit, rows.iter().map(|row| (row.epoch, columns(&row.scores))))
+        };
         [
-            Curves::new("loss", rows.iter().map(|r| (r.epoch, [r.scores.train_loss, r.scores.validation_loss]))),
-            Curves::new("cost", rows.iter().map(|r| (r.epoch, [r.scores.train_cost, r.scores.validation_cost]))),
+            curves("loss", Unit::Nats, |s| [s.train_loss, s.validation_loss]),
+            curves("cost", Unit::Nats, |s| [s.train_cost, s.validation_cost]),
+            curves("accuracy", Unit::Percent, |s| {
+                [s.train_accuracy, s.validation_accuracy].map(|fraction| fraction.map(|fraction| 100.0 * fraction))
+            }),
         ]
     }
 }
