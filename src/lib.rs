@@ -18,28 +18,47 @@
 //! | `replicate`, `search` (`cli`) | many seeds; hyperparameter search |
 //! | `page` (`cli`) | `report.html` |
 //!
-//! # Example
+//! # Examples
 //!
-//! Load the sample, train a setting for two epochs, and check the gradients where training ended:
+//! The loss, the cost and the gradients of your own features and labels:
 //!
 //! ```
+//! use onelayer::{CostAndGradients, Dims, Examples, Loss, Parameters};
+//!
+//! let x = [0.5, -1.0, 2.0, 1.5, 0.0, -0.5]; // 2 examples of 3 features, one example after the other
+//! let labels = [0, 1]; // the class of each example, counted from 0
+//! let weight = vec![0.1, -0.2, 0.3, 0.0, 0.2, -0.1]; // (classes, features), one class after the other
+//! let parameters = Parameters::new(Dims { features: 3, classes: 2 }, weight, vec![0.0; 2])?;
+//! let result = parameters.cost_and_gradients(Examples::Rows(&x, &labels), Loss::Softmax, 0.1)?;
+//! let CostAndGradients { loss, cost, gradients } = result;
+//! println!("loss {loss}, cost {cost}, gradients {:?} and {:?}", gradients.dweight, gradients.dbias);
+//! # assert!((cost - loss - 0.1 * 0.19).abs() < 1e-8);
+//! # assert!((loss - (0.5 * ((-1.25f64).exp().ln_1p() + (-0.05f64).exp().ln_1p()))).abs() < 1e-6);
+//! # Ok::<(), onelayer::Error>(())
+//! ```
+//!
+//! Train a setting for two epochs on the sample, and check the gradients where training ended:
+//!
+//! ```
+//! use onelayer::dataset::normalizer::Normalizer;
 //! use onelayer::dataset::sample;
 //! use onelayer::gradcheck::{KERNELS, Problem, check};
-//! use onelayer::hyperparameters::{Schedule, Setting};
-//! use onelayer::dataset::normalizer::Normalizer;
 //! use onelayer::train::{Data, random_start, train};
+//! use onelayer::{Schedule, Setting};
 //!
 //! let splits = sample::built_in()?;
 //! let normalizer = Normalizer::fit(&splits.train)?;
 //! let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
 //! let schedule = Schedule { epochs: 2, ..Schedule::REPORT };
 //! let start = random_start(splits.train.dims(), schedule.seed);
-//! let (runs, _) = train(data, &[Setting::new(0.1, 0.001)?], &schedule, &start, &mut ())?;
+//! let observer = &mut (); // () follows nothing; implement train::Observer to show progress, or to stop
+//! let (runs, _timings) = train(data, &[Setting::new(0.1, 0.001)?], &schedule, &start, observer)?;
 //!
 //! let batch: Vec<usize> = (0..100).collect();
 //! let trained = runs[0].parameters.clone();
 //! let problem = Problem::from_images(&splits.train, &normalizer, &batch, trained)?;
-//! let checks = check(&problem, "the first batch", &[KERNELS], &[0.1], None, 1);
+//! let sample = None; // no central differences: they take two passes per weight; Some(Sample) chooses how many
+//! let checks = check(&problem, "the first batch", &[KERNELS], &[0.1], sample, 1);
 //! assert!(checks.iter().all(|check| check.passed()));
 //! # Ok::<(), onelayer::Error>(())
 //! ```
@@ -75,3 +94,11 @@ pub mod statistics;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use hyperparameters::{Loss, Schedule, Setting};
+pub use network::{CostAndGradients, Examples, Gradients, Parameters};
+pub use shape::Dims;
+
+/// The Rust code in README.md is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

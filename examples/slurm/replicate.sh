@@ -13,7 +13,7 @@
 #
 # and, after all tasks have finished,
 #
-#   onelayer merge shards/*/replication_shard*.csv --out results
+#   onelayer merge shards/*/ --out results
 #
 # SEEDS sets the number of seeds, SHARDS the folder; arguments after the script's name are passed to `replicate`. A task
 # that was stopped by its time limit or by a machine failure resumes when it is submitted again:

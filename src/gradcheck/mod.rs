@@ -26,7 +26,9 @@ pub use finite_differences::Sample;
 pub use problem::Problem;
 pub use suite::{Point, Suite};
 
-use crate::network::{Examples, Gradients, Group, passes};
+#[cfg(doc)]
+use crate::network::Parameters;
+use crate::network::{CostAndGradients, Examples, Gradients, passes};
 use finite_differences::Slopes;
 use table::GradcheckRow;
 use taylor::Lines;
@@ -113,16 +115,14 @@ pub struct Implementation<'a> {
     pub derivatives: &'a (dyn Fn(&Problem, f64) -> Derivatives + Sync),
 }
 
-/// The kernels of [`Group`], which training uses.
+/// The kernels of [`Parameters::cost_and_gradients`], which training uses.
 pub const KERNELS: Implementation = Implementation {
     name: "kernels",
     derivatives: &|problem, lambda| {
-        let group = Group::new(std::slice::from_ref(problem.parameters())).expect("one member");
-        let group = group.with_losses(&[problem.loss]).expect("one member");
         let examples = Examples::Rows(problem.x(), problem.labels());
-        let gradients = group.gradients(examples, &[lambda as f32]);
-        let (loss, gradients) = &gradients.expect("a problem is consistent")[0];
-        Derivatives::new(problem, lambda, *loss, gradients)
+        let result = problem.parameters().cost_and_gradients(examples, problem.loss, lambda);
+        let CostAndGradients { loss, gradients, .. } = result.expect("a problem is consistent");
+        Derivatives::new(problem, lambda, loss, &gradients)
     },
 };
 

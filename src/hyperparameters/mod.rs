@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use decay::Decay;
+pub(crate) use setting::check_lambda;
 pub use setting::{Loss, Setting, short, title};
 
 use crate::error::{Error, Result};

@@ -48,6 +48,14 @@ impl FromStr for Loss {
     }
 }
 
+/// An error unless 0 ≤ 2λ < ∞ as `f32`.
+pub(crate) fn check_lambda(lambda: f64) -> Result<()> {
+    if !(lambda >= 0.0 && (2.0 * lambda as f32).is_finite()) {
+        return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", lambda));
+    }
+    Ok(())
+}
+
 /// The hyperparameters that differ between the members of a group: λ, η, the loss and the decay of the learning rate.
 ///
 /// λ multiplies Σ weight² without a ½. PyTorch's `weight_decay` is therefore 2λ, and `alpha` of linfa's logistic
@@ -79,9 +87,7 @@ impl Setting {
     ///
     /// [`Error::InvalidValue`] unless 0 ≤ 2λ < ∞ and 0 < η < ∞ as `f32`, the type that training computes in.
     pub fn new(lambda: f64, eta: f64) -> Result<Self> {
-        if !(lambda >= 0.0 && (2.0 * lambda as f32).is_finite()) {
-            return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", lambda));
-        }
+        check_lambda(lambda)?;
         if !(eta as f32 > 0.0 && (eta as f32).is_finite()) {
             return Err(Error::invalid("eta", "above 0 and below 3.4e38", eta));
         }

@@ -142,8 +142,7 @@ pub use group::{Group, Outcome, Phase, Phases, Step};
 #[cfg(doc)]
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
-#[cfg(doc)]
-use crate::hyperparameters::Loss;
+use crate::hyperparameters::{Loss, check_lambda};
 use crate::shape::{Dims, check_finite, check_shape};
 
 /// The parameters of one network.
@@ -166,6 +165,17 @@ pub struct Gradients {
     pub dbias: Vec<f32>,
 }
 
+/// What [`Parameters::cost_and_gradients`] returns for a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostAndGradients {
+    /// The mean loss, in nats.
+    pub loss: f64,
+    /// loss + λ · Σ weight².
+    pub cost: f64,
+    /// The gradients of the cost.
+    pub gradients: Gradients,
+}
+
 impl Parameters {
     /// Takes `weight` (k·d, row-major) and `bias` (k).
     ///
@@ -186,6 +196,27 @@ impl Parameters {
         Self { dims, weight: vec![0.0; dims.classes * dims.features], bias: vec![0.0; dims.classes] }
     }
 
+    /// The cost of a batch and its gradients, from the kernels that train.
+    ///
+    /// Your own features, (n,d) row-major, and labels, (n), are [`Examples::Rows`]; no normaliser is applied to them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) if the examples don't have d features,
+    /// [`Error::InvalidValue`](crate::Error::InvalidValue) without examples, or if a label is k or more, or λ is negative or not
+    /// finite,
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if a feature or a parameter is NaN or infinite.
+    pub fn cost_and_gradients(&self, examples: Examples, loss: Loss, lambda: f64) -> Result<CostAndGradients> {
+        check_lambda(lambda)?;
+        self.check_finite()?;
+        if let Examples::Rows(x, _) = examples {
+            check_finite("x", x)?;
+        }
+        let group = Group::new(&[self])?.with_losses(&[loss])?;
+        let (loss, gradients) = group.gradients(examples, &[lambda as f32])?.remove(0);
+        Ok(CostAndGradients { loss, cost: loss + lambda * self.squared_norm(), gradients })
+    }
+
     /// Σ weight², summed in `f64` in the order of the buffer.
     pub fn squared_norm(&self) -> f64 {
         self.weight.iter().map(|&w| f64::from(w).powi(2)).sum()
@@ -195,5 +226,40 @@ impl Parameters {
     pub(crate) fn check_finite(&self) -> Result<()> {
         check_finite("weight", &self.weight)?;
         check_finite("bias", &self.bias)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_features_give_the_gradients_of_the_plain_loops() {
+        let (x, labels) = ([0.5, -1.0, 2.0, 1.5, 0.0, -0.5], [0, 1]);
+        let weight = vec![0.1, -0.2, 0.3, 0.0, 0.2, -0.1];
+        let parameters = Parameters::new(Dims { features: 3, classes: 2 }, weight, vec![0.5, 0.0]).unwrap();
+        for loss in Loss::ALL {
+            let result = parameters.cost_and_gradients(Examples::Rows(&x, &labels), loss, 0.1).unwrap();
+            let (expected, dlogits) = passes::loss(loss, &passes::forward(&parameters, &x), &labels);
+            let gradients = passes::backward(&parameters, &x, &dlogits, 0.1);
+            let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+            assert!((result.loss - expected).abs() < 1e-6 && (result.cost - expected - 0.019).abs() < 1e-6);
+            assert!(near(&result.gradients.dweight, &gradients.dweight), "{result:?} instead of {gradients:?}");
+            assert!(near(&result.gradients.dbias, &gradients.dbias), "{result:?} instead of {gradients:?}");
+        }
+    }
+
+    #[test]
+    fn own_features_that_do_not_fit_are_refused() {
+        let parameters = Parameters::zeros(Dims { features: 2, classes: 2 });
+        let refused = |x: &[f32], labels: &[u8], lambda| {
+            let result = parameters.cost_and_gradients(Examples::Rows(x, labels), Loss::Softmax, lambda);
+            result.unwrap_err().to_string()
+        };
+        assert_eq!(refused(&[], &[], 0.0), "number of examples must be 1 or more, but is 0");
+        assert_eq!(refused(&[1.0, 2.0, 3.0], &[0], 0.0), "x must have the shape (1, 2), but has 3 elements");
+        assert_eq!(refused(&[1.0, f32::NAN], &[0], 0.0), "x must be finite, but element 1 is NaN");
+        assert_eq!(refused(&[1.0, 2.0], &[2], 0.0), "label must be 0 to 1, but is 2");
+        assert!(refused(&[1.0, 2.0], &[0], -1.0).starts_with("lambda must be a finite number of at least 0"));
     }
 }

@@ -33,6 +33,8 @@ mod referee;
 mod replicate;
 mod report;
 mod search;
+#[cfg(target_os = "linux")]
+mod slurm;
 mod spreadsheet;
 mod statistics;
 mod terminal;

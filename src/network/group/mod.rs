@@ -157,8 +157,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if `examples` is empty or differs in shape from the members, or `steps` doesn't have one
-    /// element per member.
+    /// [`Error::InvalidValue`] if `examples` is empty, [`Error::Shape`] if it differs in shape from the members, or `steps`
+    /// doesn't have one element per member.
     pub fn step(&mut self, examples: Examples, steps: &[Step]) -> Result<()> {
         self.check_batch(examples, steps)?;
         let stacks = self.stacks.par_iter_mut().zip(&mut self.workspaces);
@@ -193,7 +193,9 @@ impl Group {
 
     fn check_batch(&self, examples: Examples, steps: &[Step]) -> Result<()> {
         examples.check(self.dims())?;
-        check_shape("mini-batch", usize::from(examples.len() > 0), &[1])?;
+        if examples.len() == 0 {
+            return Err(Error::invalid("number of examples", "1 or more", 0));
+        }
         check_shape("steps", steps.len(), &[self.len()])
     }
 
