@@ -12,6 +12,7 @@ use onelayer::evaluate::table::{class_rows, confusion_csv};
 use onelayer::evaluate::{Confusion, Outcomes, Scores, outcomes};
 use onelayer::figures::{ClassifiedImage, IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv::{Dialect, to_csv};
+use onelayer::hyperparameters::{Hyperparameters, Setting};
 use onelayer::statistics::percent;
 
 use super::common::data::{self, Loaded};
@@ -73,6 +74,8 @@ impl Split {
 struct Evaluation<'a> {
     /// The model's name in file names.
     setting: &'a str,
+    /// The model's name in figures.
+    title: String,
     split: &'static str,
     images: &'a Dataset,
     scores: Scores,
@@ -93,7 +96,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let normalizer = Normalizer::new(model.mean, model.std)?;
     let outcomes = outcomes(&[(&model.parameters, model.hyperparameters.loss)], images, &normalizer)?.remove(0);
     let (scores, confusion) = (outcomes.scores(model.hyperparameters.lambda), outcomes.confusion());
-    let evaluation = Evaluation { setting, split, images, scores, confusion, outcomes };
+    let title = title(&model.setting, &model.hyperparameters);
+    let evaluation = Evaluation { setting, title, split, images, scores, confusion, outcomes };
     let files = evaluation.files(folder.dialect())?;
     folder.write(&files)?;
     if !args.quiet {
@@ -122,9 +126,9 @@ fn check_setting(setting: &str, model: &Path) -> anyhow::Result<()> {
 impl Evaluation<'_> {
     /// The tables and figures by name. Those of the test split, which `train` writes too, are named by the setting only.
     fn files(&self, dialect: Dialect) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-        let Self { setting, split, .. } = self;
+        let Self { setting, title, split, .. } = self;
         let name = if *split == "test" { setting.to_string() } else { format!("{setting}_{split}") };
-        let title = format!("{setting}, {split} split");
+        let title = format!("{title}, {split} split");
         let [right, wrong] = [true, false].map(|right| self.most_confident(right));
         Ok(vec![
             (format!("confusion_{name}.csv"), confusion_csv(&self.confusion, dialect)),
@@ -158,10 +162,29 @@ impl Evaluation<'_> {
     }
 }
 
+/// The title of a model in figures: its λ and η or, if it was made elsewhere, its name.
+fn title(name: &str, hyperparameters: &Hyperparameters) -> String {
+    let setting = hyperparameters.setting().ok().filter(|setting| setting.name() == name);
+    setting.map_or_else(|| name.into(), Setting::title)
+}
+
 /// Warns if the model was trained on images of the `evaluated` files: its scores are then better than on new images.
 fn warn_of_training_images(trained: &str, evaluated: &str) {
     let trained: Vec<_> = trained.split(' ').collect();
     for file in evaluated.split(' ').filter(|file| trained.contains(file)) {
         say!("the model was trained on images of {file}; its scores on new images are worse");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onelayer::hyperparameters::Loss;
+
+    #[test]
+    fn figures_have_the_setting_of_a_model_and_the_name_of_one_from_elsewhere() {
+        let hyperparameters = Hyperparameters { lambda: 0.1, eta: 0.001, loss: Loss::Bce, ..Default::default() };
+        assert_eq!(title("lambda0.1_eta0.001_bce", &hyperparameters), "λ = 0.1   η = 0.001   bce");
+        assert_eq!(title("student", &hyperparameters), "student");
     }
 }

@@ -6,11 +6,13 @@ use plotters::chart::{ChartContext, MeshStyle};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::dataset::cifar10::{CHANNELS, PLANE, SIDE};
 use crate::figures::text::Bitmap;
+use crate::statistics::typographic;
 
 /// Axes and text.
 pub const INK: RGBColor = RGBColor(25, 25, 25);
@@ -36,6 +38,27 @@ pub const TILES_PER_LINE: u32 = 5;
 pub const TILE_GAP: u32 = 16;
 /// Width of a figure of enlarged images.
 pub const TILES_WIDTH: u32 = TILES_PER_LINE * (TILE + TILE_GAP) + TILE_GAP;
+
+/// Dashes and the gaps between them.
+const DASH: (u32, u32) = (10, 6);
+
+/// How a line looks.
+#[derive(Clone, Copy)]
+pub struct Stroke {
+    pub color: RGBColor,
+    pub width: u32,
+    pub dashed: bool,
+}
+
+impl Stroke {
+    pub const fn solid(color: RGBColor, width: u32) -> Self {
+        Self { color, width, dashed: false }
+    }
+
+    pub const fn dashed(color: RGBColor, width: u32) -> Self {
+        Self { color, width, dashed: true }
+    }
+}
 
 type DrawError = DrawingAreaErrorKind<<Bitmap<'static> as DrawingBackend>::ErrorType>;
 pub type Drawn = Result<(), DrawError>;
@@ -103,9 +126,19 @@ impl<'a> Canvas<'a> {
     }
 
     /// Draws a horizontal line.
-    pub fn line(&self, xs: Range<u32>, y: u32, color: RGBColor, width: u32) -> Drawn {
+    pub fn line(&self, xs: Range<u32>, y: u32, stroke: Stroke) -> Drawn {
         let ends = [xs.start, xs.end].map(|x| (self.scaled(x) as i32, self.scaled(y) as i32));
-        self.area.draw(&PathElement::new(ends, self.stroke(color, width)))
+        let style = self.stroke(stroke.color, stroke.width);
+        if stroke.dashed {
+            let (dash, gap) = self.dash();
+            return self.area.draw(&DashedPathElement::new(ends, dash, gap, style));
+        }
+        self.area.draw(&PathElement::new(ends, style))
+    }
+
+    /// Length of dashes and of the gaps between them, in pixels of the drawing.
+    pub fn dash(&self) -> (u32, u32) {
+        (self.scaled(DASH.0), self.scaled(DASH.1))
     }
 
     /// Draws a dot.
@@ -203,12 +236,14 @@ pub fn decimals(range: &Range<f64>) -> usize {
     (0..9).find(exact).unwrap_or(9)
 }
 
+/// A number on an axis.
 pub fn format_tick(value: f64, decimals: usize) -> String {
-    if value.abs() >= 1e5 || (decimals > 4 && value != 0.0) {
-        format!("{value:.1e}")
-    } else {
-        format!("{value:.decimals$}")
-    }
+    let scientific = value.abs() >= 1e5 || decimals > 4;
+    typographic(&match value {
+        0.0 if scientific => "0".into(),
+        value if scientific => format!("{value:.1e}"),
+        value => format!("{value:.decimals$}"),
+    })
 }
 
 /// Each pixel the mean of the `factor`² pixels of the larger drawing, `width` pixels wide, that it covers.
@@ -273,6 +308,8 @@ mod tests {
         assert_eq!(decimals(&(1.98..2.02)), 2);
         assert_eq!(format_tick(1.7, 1), "1.7");
         assert_eq!(format_tick(200_000.0, 0), "2.0e5");
-        assert_eq!(format_tick(0.000_02, 5), "2.0e-5");
+        assert_eq!(format_tick(-0.000_02, 5), "−2.0e−5");
+        assert_eq!(format_tick(0.0, 5), "0");
+        assert_eq!(format_tick(0.0, 2), "0.00");
     }
 }

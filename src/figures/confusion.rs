@@ -5,6 +5,7 @@ use plotters::style::text_anchor::HPos;
 
 use crate::error::Result;
 use crate::figures::canvas::{BLUE, Canvas, Drawn, GRID, INK, figure};
+use crate::figures::text;
 use crate::shape::check_shape;
 
 /// Width and height of a cell.
@@ -15,11 +16,13 @@ const HEAD: u32 = 88;
 const LEFT: u32 = 128;
 const MARGIN: u32 = 16;
 const TEXT: u32 = 18;
+/// Height of the meaning of the number in the lower right corner.
+const FOOT: u32 = 24;
 
 /// The confusion matrix of the k classes `names`: how many examples of each class (rows) were predicted as each class
 /// (columns), `counts` (k,k), row-major.
 ///
-/// A cell is as dark as its share of the row. Precision stands below, recall on the right, in percent.
+/// A cell is as dark as its share of the row. Precision stands below, recall on the right and accuracy in the corner, in percent.
 ///
 /// # Errors
 ///
@@ -33,10 +36,10 @@ pub fn confusion_figure(title: &str, names: &[&str], counts: &[usize]) -> Result
     let correct = (0..classes).map(|class| count(class, class)).sum();
     // A line of names above the cells and one of precisions below; names on the left, recalls on the right.
     let last = classes as u32;
-    let size = (LEFT + (last + 1) * CELL.0 + MARGIN, HEAD + (last + 2) * CELL.1 + MARGIN);
+    let size = (LEFT + (last + 1) * CELL.0 + MARGIN, HEAD + (last + 2) * CELL.1 + FOOT + MARGIN);
     Ok(figure(size, 1, |canvas| {
         let caption = "rows: true class; columns: predicted class";
-        canvas.text(title, (size.0 / 2, 28), 28, HPos::Center)?;
+        canvas.text(title, (size.0 / 2, 28), text::fitting(title, 28, size.0 - 2 * MARGIN), HPos::Center)?;
         canvas.text(caption, (size.0 / 2, 64), 20, HPos::Center)?;
         for (class, name) in names.iter().enumerate() {
             let at = class as u32;
@@ -52,6 +55,8 @@ pub fn confusion_figure(title: &str, names: &[&str], counts: &[usize]) -> Result
         }
         write(canvas, "recall %", (last, 0))?;
         write(canvas, &percent(correct, counts.iter().sum()), (last, last + 1))?;
+        let (x, y) = middle((last, last + 1));
+        canvas.text("accuracy %", (x, y + FOOT), TEXT, HPos::Center)?;
         write_name(canvas, "precision %", last + 1)
     }))
 }

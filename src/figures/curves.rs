@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use plotters::coord::types::RangedCoordi32;
 use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
 
 use crate::figures::canvas::{
-    BLUE, Canvas, Chart, Drawn, HEAD, OVERSAMPLING, VERMILION, axis_range, decimals, figure, format_tick,
+    BLUE, Canvas, Chart, Drawn, HEAD, OVERSAMPLING, Stroke, VERMILION, axis_range, decimals, figure, format_tick,
 };
+use crate::figures::legend::{Mark, draw_head};
 
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 440;
@@ -17,6 +17,10 @@ const PANELS: usize = 3;
 const PANEL_WIDTH: u32 = WIDTH / PANELS as u32;
 /// From the left edge of each panel to its vertical axis.
 const AXIS_LEFT: u32 = 104;
+/// Right of each panel.
+const RIGHT: u32 = 28;
+const TRAINING: Stroke = Stroke::solid(BLUE, 3);
+const VALIDATION: Stroke = Stroke::dashed(VERMILION, 3);
 /// A larger value counts as missing: plotters never stops looking for ticks near the largest `f64`, and no sum of
 /// squared `f32` weights comes close to this.
 const LARGEST: f64 = 1e100;
@@ -57,18 +61,20 @@ impl Unit {
 
 /// `curves_<setting>.png`: the losses on the left, the costs in the middle, the accuracies on the right.
 ///
-/// A line ends where its values are missing, and the first such epoch is noted.
+/// A line ends where its values are missing, and the title has the first such epoch.
 pub fn curves_figure(title: &str, curves: &[Curves; PANELS]) -> Vec<u8> {
     figure((WIDTH, HEIGHT), OVERSAMPLING, |canvas| {
         let (head, body) = canvas.split_at(HEAD);
-        // The legend is beside the title, where it hides no line.
-        head.text(title, (AXIS_LEFT, HEAD / 2), 28, HPos::Left)?;
-        for (x, name, color) in [(880, "training", BLUE), (1020, "validation", VERMILION)] {
-            head.line(x..x + 36, HEAD / 2, color, 3)?;
-            head.text(name, (x + 44, HEAD / 2), 22, HPos::Left)?;
-        }
+        let legend = [(Mark::Line(TRAINING), "training"), (Mark::Line(VALIDATION), "validation")];
+        let title = titled(title, curves.iter().filter_map(Curves::first_missing).min());
+        draw_head(&head, AXIS_LEFT..WIDTH - RIGHT, &title, &legend)?;
         curves.iter().zip(body.split_evenly(1, PANELS)).try_for_each(|(curves, panel)| curves.draw(&panel))
     })
+}
+
+/// A setting's `title` with the epoch at which it diverged, if it did.
+pub fn titled(title: &str, diverged: Option<i32>) -> String {
+    diverged.map_or_else(|| title.into(), |epoch| format!("{title} (diverged at epoch {epoch})"))
 }
 
 impl Curves {
@@ -90,7 +96,7 @@ impl Curves {
     fn draw(&self, canvas: &Canvas) -> Drawn {
         let range = self.range();
         let decimals = decimals(&range);
-        let mut chart = canvas.chart((AXIS_LEFT, 20, 8, 52), 0..self.last_epoch(), range)?;
+        let mut chart = canvas.chart((AXIS_LEFT, RIGHT, 8, 52), 0..self.last_epoch(), range)?;
         let tick = |y: &f64| format_tick(*y, decimals);
         let mut mesh = chart.configure_mesh();
         mesh.x_desc("epoch")
@@ -98,11 +104,8 @@ impl Curves {
             .x_labels(5)
             .y_label_formatter(&tick);
         canvas.draw_axes(&mut mesh, (20, 22))?;
-        draw_line(canvas, &mut chart, &self.training, BLUE)?;
-        draw_line(canvas, &mut chart, &self.validation, VERMILION)?;
-        self.first_missing().map_or(Ok(()), |epoch| {
-            canvas.text(&format!("diverged at epoch {epoch}"), (PANEL_WIDTH - 30, 18), 20, HPos::Right)
-        })
+        draw_points(canvas, &mut chart, &self.training, TRAINING)?;
+        draw_points(canvas, &mut chart, &self.validation, VALIDATION)
     }
 
     fn points(&self) -> impl Iterator<Item = Point> {
@@ -131,13 +134,17 @@ impl Curves {
 }
 
 /// Joins neighbouring values; a value without a neighbour is a dot.
-fn draw_line(canvas: &Canvas, chart: &mut Chart<RangedCoordi32>, points: &[Point], color: RGBColor) -> Drawn {
+pub fn draw_points(canvas: &Canvas, chart: &mut Chart<RangedCoordi32>, points: &[Point], stroke: Stroke) -> Drawn {
+    let style = canvas.stroke(stroke.color, stroke.width);
     for run in points.split(|point| point.1.is_none()) {
         let run: Vec<_> = run.iter().filter_map(|&(x, y)| Some((x, y?))).collect();
         if let [point] = run[..] {
-            chart.draw_series([Circle::new(point, canvas.scaled(5), color.filled())])?;
+            chart.draw_series([Circle::new(point, canvas.scaled(5), stroke.color.filled())])?;
+        } else if stroke.dashed {
+            let (dash, gap) = canvas.dash();
+            chart.draw_series(DashedLineSeries::new(run, dash, gap, style))?;
         } else {
-            chart.draw_series(LineSeries::new(run, canvas.stroke(color, 3)))?;
+            chart.draw_series(LineSeries::new(run, style))?;
         }
     }
     Ok(())
@@ -194,10 +201,23 @@ mod tests {
                 let left = panel * 400 + AXIS_LEFT as usize;
                 assert!(places.len() > 300);
                 assert!(places.iter().all(|&(x, y)| {
-                    (left..left + 400 - AXIS_LEFT as usize - 16).contains(&x)
+                    (left..left + 400 - AXIS_LEFT as usize - 24).contains(&x)
                         && (HEAD as usize + 4..440 - 64).contains(&y)
                 }));
             }
+        }
+    }
+
+    #[test]
+    fn validation_is_dashed() {
+        let image = curves_image(&falling(40));
+        for panel in 0..PANELS {
+            let columns = |color| {
+                let columns = places(&image, panel, color).into_iter().map(|(x, _)| x);
+                columns.collect::<std::collections::BTreeSet<_>>().len()
+            };
+            let (solid, dashed) = (columns(BLUE), columns(VERMILION));
+            assert!(solid > 250 && (solid / 2..solid * 4 / 5).contains(&dashed), "{solid} {dashed}");
         }
     }
 
@@ -219,7 +239,7 @@ mod tests {
         let image = curves_image(&rows);
         let right_end = |color| places(&image, 0, color).iter().map(|p| p.0).max().unwrap();
         assert!(right_end(BLUE) < 250);
-        assert!(right_end(VERMILION) > 370);
+        assert!(right_end(VERMILION) > 350);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use crate::figures::canvas::{
-    BLUE, Canvas, Drawn, GRID, HEAD, INK, OVERSAMPLING, axis_range, decimals, figure, format_tick, ticks,
+    BLUE, Canvas, Drawn, GRID, HEAD, INK, OVERSAMPLING, Stroke, axis_range, decimals, figure, format_tick, ticks,
 };
+use crate::figures::text;
 use crate::statistics::Interval;
 
 /// Height of a line.
@@ -32,7 +33,7 @@ pub struct Gain {
     pub interval: Option<Interval>,
 }
 
-/// One line per improvement, the first at the top: a dot for its mean gain in test accuracy, a bar for the 95 % interval of the
+/// One line per improvement, the first at the top: a dot for its mean gain in test accuracy, a bar for the 95 % confidence interval of the
 /// mean, and a line across all of them at zero.
 pub fn gains_figure(gains: &[Gain]) -> Vec<u8> {
     let ends = gains.iter().flat_map(|gain| gain.interval.into_iter().flat_map(|i| [i.low, i.high]).chain(gain.mean));
@@ -40,7 +41,7 @@ pub fn gains_figure(gains: &[Gain]) -> Vec<u8> {
     let below = HEAD + LINE * gains.len().max(1) as u32;
     figure((LEFT + WIDTH + RIGHT, below + FOOT), OVERSAMPLING, |canvas| {
         canvas.text(
-            "test accuracy gained, mean over the seeds and its 95 % interval",
+            "test accuracy gained: mean over the seeds and its 95 % confidence interval",
             (24, HEAD / 2),
             22,
             HPos::Left,
@@ -79,9 +80,9 @@ impl Axis {
 
 impl Gain {
     fn draw(&self, canvas: &Canvas, axis: &Axis, y: u32) -> Drawn {
-        canvas.text(&self.label, (LEFT - 20, y), TEXT, HPos::Right)?;
+        canvas.text(&self.label, (LEFT - 20, y), text::fitting(&self.label, TEXT, LEFT - 40), HPos::Right)?;
         if let Some(Interval { low, high }) = self.interval {
-            canvas.line(axis.at(100.0 * low)..axis.at(100.0 * high), y, BLUE, 5)?;
+            canvas.line(axis.at(100.0 * low)..axis.at(100.0 * high), y, Stroke::solid(BLUE, 5))?;
         }
         self.mean.map_or(Ok(()), |mean| canvas.dot((axis.at(100.0 * mean), y), 7, BLUE))
     }

@@ -8,7 +8,9 @@ mod confusion;
 mod curves;
 mod gains;
 mod heatmap;
+mod legend;
 mod probabilities;
+mod settings;
 pub mod snapshots;
 mod strips;
 mod text;
@@ -21,6 +23,7 @@ pub use curves::{Curves, Point, Unit, curves_figure};
 pub use gains::{Gain, gains_figure};
 pub use heatmap::{HeatMapTrial, search_figure};
 pub use probabilities::probabilities_figure;
+pub use settings::settings_figure;
 pub use strips::{Strip, strips_figure};
 pub use weights::weights_figure;
 

@@ -1,29 +1,28 @@
 //! `probabilities_<setting>.png`: how probable the true class was found.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
 
-use crate::figures::canvas::{BLUE, HEAD, INK, OVERSAMPLING, VERMILION, figure};
+use crate::figures::canvas::{BLUE, HEAD, OVERSAMPLING, VERMILION, figure};
+use crate::figures::legend::{Mark, draw_head};
 
 const WIDTH: u32 = 800;
 const HEIGHT: u32 = 440;
 /// From the left edge to the vertical axis.
 const AXIS_LEFT: u32 = 96;
+const RIGHT: u32 = 24;
 
 /// The histogram of the probability of the true class. `right` and `wrong` count the examples that are classified rightly
 /// and wrongly, in equal bins from 0 to 1.
 pub fn probabilities_figure(title: &str, right: &[usize], wrong: &[usize]) -> Vec<u8> {
     figure((WIDTH, HEIGHT), OVERSAMPLING, |canvas| {
         let (head, body) = canvas.split_at(HEAD);
-        let legend = [(title, AXIS_LEFT, INK), ("right", WIDTH - 180, BLUE), ("wrong", WIDTH - 100, VERMILION)];
-        for (text, x, color) in legend {
-            head.text_in(text, (x, HEAD / 2), 22, HPos::Left, color)?;
-        }
+        let legend = [(Mark::Square(BLUE), "correct"), (Mark::Square(VERMILION), "wrong")];
+        draw_head(&head, AXIS_LEFT..WIDTH - RIGHT, title, &legend)?;
         let most = right.iter().chain(wrong).copied().max().unwrap_or(0);
         let top = (most.max(1) as f64 * 1.05).ceil();
-        let mut chart = body.chart((AXIS_LEFT, 24, 8, 52), 0.0..1.0, 0.0..top)?;
+        let mut chart = body.chart((AXIS_LEFT, RIGHT, 8, 52), 0.0..1.0, 0.0..top)?;
         let mut mesh = chart.configure_mesh();
-        mesh.x_desc("probability of the true class")
+        mesh.x_desc(format!("probability of the true class, in bins of {}", 1.0 / right.len().max(1) as f64))
             .y_desc("test images")
             .x_labels(11)
             .x_label_formatter(&|x| format!("{x:.1}"))

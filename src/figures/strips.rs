@@ -4,8 +4,10 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use crate::figures::canvas::{
-    BLUE, Canvas, Drawn, HEAD, INK, OVERSAMPLING, VERMILION, axis_range, decimals, figure, format_tick,
+    BLUE, Canvas, Drawn, HEAD, INK, OVERSAMPLING, Stroke, VERMILION, axis_range, decimals, figure, format_tick,
 };
+use crate::figures::legend::{self, Entry, Mark};
+use crate::figures::text;
 use crate::statistics::{Interval, SampleSummary};
 
 const STRIP_WIDTH: u32 = 300;
@@ -14,8 +16,9 @@ const STRIP_HEIGHT: u32 = 420;
 const STRIPS_PER_LINE: usize = 4;
 /// Height of a strip's title.
 const STRIP_HEAD: u32 = 40;
-/// The smallest width that has room for the legend.
-const SMALLEST_WIDTH: u32 = 880;
+/// The smallest width that has room for the legend, in two lines.
+const SMALLEST_WIDTH: u32 = 640;
+const LEGEND_LEFT: u32 = 20;
 /// From the left edge of a strip to its vertical axis.
 const AXIS_LEFT: u32 = 104;
 /// From the left of the axes, whose width is 1, to the middle of the runs and of the intervals.
@@ -41,33 +44,34 @@ pub fn strips_figure(strips: &[Strip]) -> Vec<u8> {
     let columns = strips.len().clamp(1, STRIPS_PER_LINE);
     let lines = strips.len().div_ceil(columns).max(1);
     let width = (columns as u32 * STRIP_WIDTH).max(SMALLEST_WIDTH);
-    let height = HEAD + lines as u32 * STRIP_HEIGHT;
-    figure((width, height), OVERSAMPLING, |canvas| {
-        let (head, body) = canvas.split_at(HEAD);
-        draw_legend(&head, strips.iter().any(|strip| strip.reported.is_some()))?;
+    let entries = legend(strips);
+    let legend = legend::lines(&entries, width - 2 * LEGEND_LEFT);
+    let head = HEAD + (legend.len() as u32 - 1) * legend::LINE;
+    figure((width, head + lines as u32 * STRIP_HEIGHT), OVERSAMPLING, |canvas| {
+        let (head, body) = canvas.split_at(head);
+        let ys = (0..).map(|line| HEAD / 2 + line * legend::LINE);
+        ys.zip(&legend).try_for_each(|(y, entries)| legend::draw_line(&head, entries, (LEGEND_LEFT, y)))?;
         let mut places = strips.iter().zip(body.split_evenly(lines, columns));
-        places.try_for_each(|(strip, place)| strip.draw(&place))
+        places.try_for_each(|(strip, place)| strip.draw(&place, width / columns as u32))
     })
 }
 
-fn draw_legend(head: &Canvas, report: bool) -> Drawn {
-    let y = HEAD / 2;
-    let text = |line: &str, x| head.text(line, (x, y), 20, HPos::Left);
-    head.dot((24, y), 4, BLUE)?;
-    text("a run", 36)?;
-    head.line(120..148, y, INK, 7)?;
-    text("mean, 95 %", 156)?;
-    head.line(300..328, y, INK, 2)?;
-    text("95 % of single runs", 336)?;
-    if report {
-        head.line(560..596, y, VERMILION, 3)?;
-        text("the report", 604)?;
+/// The legend, with the course report if a strip has its accuracy.
+fn legend(strips: &[Strip]) -> Vec<Entry<'static>> {
+    let mut entries = vec![
+        (Mark::Dot(BLUE), "one run"),
+        (Mark::Line(Stroke::solid(INK, 7)), "95 % confidence interval of the mean"),
+        (Mark::Line(Stroke::solid(INK, 2)), "95 % prediction interval of one run"),
+    ];
+    if strips.iter().any(|strip| strip.reported.is_some()) {
+        entries.push((Mark::Line(Stroke::solid(VERMILION, 3)), "the report"));
     }
-    Ok(())
+    entries
 }
 
 impl Strip {
-    fn draw(&self, canvas: &Canvas) -> Drawn {
+    /// Draws the strip on an area of this width.
+    fn draw(&self, canvas: &Canvas, width: u32) -> Drawn {
         let accuracies: Vec<f64> = self.accuracies.iter().map(|fraction| 100.0 * fraction).collect();
         let reported = self.reported.map(|fraction| 100.0 * fraction);
         let summary = SampleSummary::new(&accuracies);
@@ -77,8 +81,9 @@ impl Strip {
         let range = axis_range(accuracies.iter().copied().chain(reported).chain(ends));
 
         let (head, body) = canvas.split_at(STRIP_HEAD);
-        let middle = AXIS_LEFT + (STRIP_WIDTH - AXIS_LEFT) / 2;
-        head.text(&self.title, (middle, STRIP_HEAD / 2), 22, HPos::Center)?;
+        let middle = AXIS_LEFT + (width - AXIS_LEFT) / 2;
+        let size = text::fitting(&self.title, 22, 2 * (width - middle) - 8);
+        head.text(&self.title, (middle, STRIP_HEAD / 2), size, HPos::Center)?;
         let places = decimals(&range);
         let tick = |y: &f64| format_tick(*y, places);
         let mut chart = body.chart((AXIS_LEFT, 8, 16, 0), 0.0..1.0, range)?;
@@ -122,7 +127,7 @@ mod tests {
     /// Where pixels of the report's colour are below the legend.
     fn report(image: &Image) -> Vec<(usize, usize)> {
         let places = image.places(VERMILION).into_iter();
-        places.filter(|&(_, y)| y >= HEAD as usize).collect()
+        places.filter(|&(_, y)| y >= (HEAD + legend::LINE) as usize).collect()
     }
 
     #[test]
@@ -157,15 +162,16 @@ mod tests {
         };
         assert_eq!(size(4), (1200, 476));
         assert_eq!(size(5), (1200, 896));
-        assert_eq!(size(1), (880, 476));
+        // The legend of fewer strips has two lines.
+        assert_eq!(size(1), (640, 508));
     }
 
     #[test]
     fn strips_with_no_run_one_run_or_equal_runs_are_drawn() {
         for runs in [&[][..], &[0.1], &[0.25; 7], &[0.0, 1.0]] {
-            assert_eq!(image(&[strip(runs, None)]).width, 880);
+            assert_eq!(image(&[strip(runs, None)]).width, 640);
         }
-        assert_eq!(image(&[]).width, 880);
+        assert_eq!(image(&[]).width, 640);
     }
 
     #[test]

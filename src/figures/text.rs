@@ -9,6 +9,8 @@ use plotters::prelude::{BitMapBackend, DrawingBackend};
 use plotters_backend::text_anchor::{HPos, Pos, VPos};
 use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind, FontTransform};
 
+use crate::statistics::typographic;
+
 static FONT: LazyLock<FontRef<'static>> = LazyLock::new(|| {
     FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT).expect("the font that is compiled in is a valid one")
 });
@@ -80,7 +82,7 @@ impl DrawingBackend for Bitmap<'_> {
     ) -> Result<(u32, u32), DrawingErrorKind<BitmapError>> {
         let font = FONT.as_scaled(style.size() as f32);
         let height = CAPITALS * font.scale().y - font.descent();
-        Ok((width(text, &font).ceil() as u32, height.ceil() as u32))
+        Ok((exact_width(text, &font).ceil() as u32, height.ceil() as u32))
     }
 }
 
@@ -89,8 +91,8 @@ fn coverage(text: &str, size: f32, Pos { h_pos, v_pos }: Pos) -> Vec<(i32, i32, 
     let font = FONT.as_scaled(size);
     let left = match h_pos {
         HPos::Left => 0.0,
-        HPos::Center => -width(text, &font) / 2.0,
-        HPos::Right => -width(text, &font),
+        HPos::Center => -exact_width(text, &font) / 2.0,
+        HPos::Right => -exact_width(text, &font),
     };
     let baseline = match v_pos {
         VPos::Top => CAPITALS * size,
@@ -109,7 +111,17 @@ fn coverage(text: &str, size: f32, Pos { h_pos, v_pos }: Pos) -> Vec<(i32, i32, 
     pixels
 }
 
-/// The letters of `text`, each with the distance of its origin from that of the first.
+/// Width of a line of text of this size, in pixels.
+pub fn width(text: &str, size: u32) -> u32 {
+    exact_width(text, &FONT.as_scaled(size as f32)).ceil() as u32
+}
+
+/// The largest size, at most `size`, at which `text` is no wider than `room`.
+pub fn fitting(text: &str, size: u32, room: u32) -> u32 {
+    (1..=size).rev().find(|&size| width(text, size) <= room).unwrap_or(1)
+}
+
+/// The letters of `text`, each with the distance of its origin from that of the first. A minus is the typographic one.
 fn places(text: &str, font: &PxScaleFont<&FontRef<'static>>) -> Vec<(char, f32)> {
     let (mut x, mut previous) = (0.0, None);
     let place = |letter| {
@@ -117,10 +129,10 @@ fn places(text: &str, font: &PxScaleFont<&FontRef<'static>>) -> Vec<(char, f32)>
         x += previous.replace(glyph).map_or(0.0, |previous| font.h_advance(previous) + font.kern(previous, glyph));
         (letter, x)
     };
-    text.chars().map(place).collect()
+    typographic(text).chars().map(place).collect()
 }
 
-fn width(text: &str, font: &PxScaleFont<&FontRef<'static>>) -> f32 {
+fn exact_width(text: &str, font: &PxScaleFont<&FontRef<'static>>) -> f32 {
     let last = places(text, font).pop();
     last.map_or(0.0, |(letter, x)| x + font.h_advance(font.glyph_id(letter)))
 }
@@ -193,6 +205,19 @@ mod tests {
                 assert!((middle + 0.5 - SIDE as f64 / 2.0).abs() < 0.7, "{size}: {middle}");
             }
         }
+    }
+
+    #[test]
+    fn a_minus_is_as_wide_as_a_plus_and_a_hyphen_is_not() {
+        assert_eq!(width("-0.5", 100), width("+0.5", 100));
+        assert!(width("a-b", 100) < width("a+b", 100));
+    }
+
+    #[test]
+    fn a_text_that_is_too_wide_gets_smaller() {
+        let text = "λ = 0.000123   η = 0.000123";
+        let room = width(text, 28);
+        assert_eq!((fitting(text, 28, room), fitting(text, 28, room - 1), fitting(text, 28, 0)), (28, 27, 1));
     }
 
     #[test]

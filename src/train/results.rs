@@ -7,10 +7,9 @@ use crate::error::Result;
 use crate::evaluate::table::{ProbabilityRow, confusion_csv, probability_rows};
 use crate::evaluate::{Outcomes, Scores};
 use crate::figures::snapshots::to_jpeg;
-use crate::figures::{curves_figure, probabilities_figure, weights_figure};
+use crate::figures::{curves_figure, probabilities_figure, settings_figure, weights_figure};
 use crate::files::csv::{Dialect, to_csv};
 use crate::files::folder::Folder;
-use crate::hyperparameters::title;
 use crate::train::model::ModelFile;
 use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
@@ -48,7 +47,7 @@ impl Results<'_> {
         let runs = self.runs.par_iter().zip(self.test);
         let files: Result<Vec<Vec<_>>> = runs.map(|(run, test)| self.run_files(run, test.as_ref(), dialect)).collect();
         let (mut written, mut removed) = (Vec::new(), Vec::new());
-        for (name, content) in files?.into_iter().flatten() {
+        for (name, content) in files?.into_iter().flatten().chain([self.all_settings()]) {
             match content {
                 Some(content) => written.push((name, content)),
                 None => removed.push(name),
@@ -60,25 +59,36 @@ impl Results<'_> {
         removed.iter().try_for_each(|name| folder.remove(name))
     }
 
+    /// The figure with all settings, of a training of several.
+    fn all_settings(&self) -> OptionalFile {
+        let curves = |run: &Run| {
+            let rows: Vec<_> = run.epochs.iter().map(CurveRow::from).collect();
+            let [_, _, accuracy] = CurveRow::curves(&rows);
+            (run.setting.title(), accuracy)
+        };
+        let several = self.runs.len() > 1;
+        ("settings.png".into(), several.then(|| settings_figure(&self.runs.iter().map(curves).collect::<Vec<_>>())))
+    }
+
     /// The files of a run. One that diverged has neither outcomes on the `test` split nor weights nor a model.
     fn run_files(&self, run: &Run, test: Option<&Outcomes>, dialect: Dialect) -> Result<Vec<OptionalFile>> {
         let name = run.setting.name();
         let file = |kind: &str, extension: &str, content| (format!("{kind}_{name}.{extension}"), content);
         let rows: Vec<_> = run.epochs.iter().map(CurveRow::from).collect();
         let bins = test.map(probability_rows);
-        let title = format!("{}   {}", title(run.setting.lambda(), run.setting.eta()), run.setting.loss());
+        let title = run.setting.title();
         let probabilities = bins.as_ref().map(|bins| {
             let counts = |of: fn(&ProbabilityRow) -> usize| bins.iter().map(of).collect::<Vec<_>>();
             probabilities_figure(&title, &counts(|bin| bin.right), &counts(|bin| bin.wrong))
         });
-        let weights = test.map(|_| weights_figure(&run.setting.title(), &CLASS_NAMES, &snapshot(&run.parameters)));
+        let weights = test.map(|_| weights_figure(&title, &CLASS_NAMES, &snapshot(&run.parameters)));
         let hyperparameters = self.job.hyperparameters(run.setting);
         let model = test.map(|_| ModelFile::of_run(run, &hyperparameters, self.job.normalizer, self.job.names));
         let npz = model.as_ref().filter(|_| self.npz).map(ModelFile::to_npz);
         let snapshots = test.filter(|_| !run.snapshots.is_empty()).map(|_| to_jpeg(&run.snapshots));
         Ok(vec![
             file("curves", "csv", Some(to_csv(&rows, dialect))),
-            file("curves", "png", Some(curves_figure(&run.setting.title(), &CurveRow::curves(&rows)))),
+            file("curves", "png", Some(curves_figure(&title, &CurveRow::curves(&rows)))),
             file("probabilities", "png", probabilities),
             file("probabilities", "csv", bins.map(|bins| to_csv(&bins, dialect))),
             file("confusion", "csv", test.map(|test| confusion_csv(&test.confusion(), dialect))),

@@ -314,7 +314,7 @@ fn the_command_writes_every_file_of_the_four_settings() {
     let out = succeed(&["--epochs", "2"]);
     let mut found: Vec<_> =
         fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    let mut expected = ["provenance.json", "report.html", "summary.csv"].map(str::to_owned).to_vec();
+    let mut expected = ["provenance.json", "report.html", "settings.png", "summary.csv"].map(str::to_owned).to_vec();
     for setting in Setting::REPORT {
         let name = setting.name();
         expected.extend([
