@@ -14,7 +14,6 @@ const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 440;
 /// Number of quantities, beside each other.
 const PANELS: usize = 3;
-const PANEL_WIDTH: u32 = WIDTH / PANELS as u32;
 /// From the left edge of each panel to its vertical axis.
 const AXIS_LEFT: u32 = 104;
 /// Right of each panel.
@@ -157,6 +156,8 @@ mod tests {
     use crate::figures::tests::Image;
     use proptest::prelude::*;
 
+    const PANEL_WIDTH: usize = WIDTH as usize / PANELS;
+
     type Row = (usize, [Option<f64>; 2]);
 
     fn row(epoch: usize, training: Option<f64>, validation: Option<f64>) -> Row {
@@ -188,7 +189,7 @@ mod tests {
     /// Pixels of `color` below the head in a panel, counted from the left.
     fn places(image: &Image, panel: usize, color: RGBColor) -> Vec<(usize, usize)> {
         let places = image.places(color).into_iter();
-        places.filter(|&(x, y)| x / PANEL_WIDTH as usize == panel && y >= HEAD as usize).collect()
+        places.filter(|&(x, y)| x / PANEL_WIDTH == panel && y >= HEAD as usize).collect()
     }
 
     #[test]

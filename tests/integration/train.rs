@@ -423,7 +423,9 @@ fn a_diverging_setting_is_reported_and_has_empty_fields() {
     let out = tempfile::tempdir().unwrap();
     // A file of an earlier run of the same setting is removed, since it would contradict the new curves.
     let stale = out.path().join("model_lambda0_eta1000000000000000000000000000000000000.safetensors");
+    let all = out.path().join("settings.png");
     fs::write(&stale, "old").unwrap();
+    fs::write(&all, "old").unwrap();
     let output = onelayer(&["--epochs", "3", "--eta", "1e36"], out.path());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -431,6 +433,7 @@ fn a_diverging_setting_is_reported_and_has_empty_fields() {
         "{stderr}"
     );
     assert!(!stale.exists());
+    assert!(!all.exists(), "one setting has no figure of several");
     let row = &summary(out.path())[0];
     assert_eq!((row.scores.train_loss, row.scores.validation_cost, row.test_accuracy), (None, None, None));
     let curves = curves(out.path(), &row.setting);
