@@ -137,7 +137,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for line in words {
         show!("{line}");
     }
-    show!("search.csv, search.png, model_best.safetensors and best.toml are in {}.", folder.path().display());
+    show!("search.csv, search_best.csv, search.png, model_best.safetensors and best.toml");
+    show!("are in {}.", folder.path().display());
     show!("`onelayer train --config` reads best.toml.");
     Ok(ExitCode::SUCCESS)
 }

@@ -199,6 +199,11 @@ impl Confusion {
         fraction(self.count(truth, predicted), self.examples(truth))
     }
 
+    /// Fraction of all examples that were predicted correctly; `None` without examples.
+    pub fn accuracy(&self) -> Option<f64> {
+        fraction((0..self.classes).map(|class| self.count(class, class)).sum(), self.counts.iter().sum())
+    }
+
     /// Fraction of the examples of `class` that were predicted as `class`; `None` without examples.
     pub fn recall(&self, class: usize) -> Option<f64> {
         self.share(class, class)

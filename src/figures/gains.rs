@@ -36,8 +36,7 @@ pub struct Gain {
 /// One line per improvement, the first at the top: a dot for its mean gain in test accuracy, a bar for the 95 % confidence interval of the
 /// mean, and a line across all of them at zero.
 pub fn gains_figure(gains: &[Gain]) -> Vec<u8> {
-    let ends = gains.iter().flat_map(|gain| gain.interval.into_iter().flat_map(|i| [i.low, i.high]).chain(gain.mean));
-    let axis = Axis { range: axis_range(ends.chain([0.0]).map(|fraction| 100.0 * fraction)) };
+    let axis = Axis { range: gains_range(gains) };
     let below = HEAD + LINE * gains.len().max(1) as u32;
     figure((LEFT + WIDTH + RIGHT, below + FOOT), OVERSAMPLING, |canvas| {
         canvas.text(
@@ -49,6 +48,12 @@ pub fn gains_figure(gains: &[Gain]) -> Vec<u8> {
         axis.draw(canvas, below)?;
         (0..).zip(gains).try_for_each(|(i, gain)| gain.draw(canvas, &axis, HEAD + LINE * i + LINE / 2))
     })
+}
+
+/// The range of the horizontal axis, in percentage points.
+pub fn gains_range(gains: &[Gain]) -> Range<f64> {
+    let ends = gains.iter().flat_map(|gain| gain.interval.into_iter().flat_map(|i| [i.low, i.high]).chain(gain.mean));
+    axis_range(ends.chain([0.0]).map(|fraction| 100.0 * fraction))
 }
 
 /// The horizontal axis, in percentage points.

@@ -40,22 +40,48 @@ pub struct HeatMapTrial {
 /// A cell has the highest accuracy, in percent, of its trials; the highest of all has a frame. A cell in which every trial
 /// diverged is grey.
 pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
-    let trials = || maps.iter().flat_map(|(_, trials)| trials);
-    let [lambdas, etas] = [Axis::new(trials().map(|t| t.lambda)), Axis::new(trials().map(|t| t.eta))];
-    let maps = maps.iter().filter(|(_, trials)| !trials.is_empty());
-    let maps: Vec<_> = maps.map(|(name, trials)| (name, cells(trials, &lambdas, &etas))).collect();
-    let accuracies = maps.iter().flat_map(|(_, cells)| cells).flatten().filter_map(|best| best.accuracy);
-    let range = accuracies.fold((f64::INFINITY, 0.0), |(low, high), a| (a.min(low), a.max(high)));
-    let map_width = LEFT + CELL.0 * etas.labels.len() as u32;
-    let width = (map_width * maps.len() as u32 + RIGHT).max(SMALLEST_WIDTH);
-    let height = HEAD + CELL.1 * lambdas.labels.len() as u32 + FOOT;
+    let maps = HeatMaps::new(maps);
+    let map_width = LEFT + CELL.0 * maps.etas.len() as u32;
+    let width = (map_width * maps.maps.len() as u32 + RIGHT).max(SMALLEST_WIDTH);
+    let height = HEAD + CELL.1 * maps.lambdas.len() as u32 + FOOT;
     figure((width, height), 1, |canvas| {
         canvas.text("validation accuracy in %, the best of each λ and η", (width / 2, 24), 24, HPos::Center)?;
-        (0..).zip(&maps).try_for_each(|(i, (name, cells))| {
-            let map = HeatMap { lambdas: &lambdas, etas: &etas, range, left: LEFT + map_width * i };
+        (0..).zip(&maps.maps).try_for_each(|(i, (name, cells))| {
+            let map = HeatMap { maps: &maps, left: LEFT + map_width * i };
             map.draw(canvas, name, cells)
         })
     })
+}
+
+/// The maps of a search without their drawing.
+pub struct HeatMaps<'a> {
+    /// The values of λ and of η, from the smallest, that all maps share.
+    pub lambdas: Vec<String>,
+    pub etas: Vec<String>,
+    /// The name and the cells (values of λ, values of η), row-major, of each map; `None` without a trial.
+    pub maps: Vec<(&'a str, Vec<Option<HeatMapTrial>>)>,
+    /// The lowest and the highest accuracy of all maps.
+    pub lowest: f64,
+    pub highest: f64,
+}
+
+impl<'a> HeatMaps<'a> {
+    /// Takes the trials of each map; a map without trials is left out.
+    pub fn new(maps: &[(&'a str, Vec<HeatMapTrial>)]) -> Self {
+        let trials = || maps.iter().flat_map(|(_, trials)| trials);
+        let [lambdas, etas] = [Axis::new(trials().map(|t| t.lambda)), Axis::new(trials().map(|t| t.eta))];
+        let maps = maps.iter().filter(|(_, trials)| !trials.is_empty());
+        let maps: Vec<_> = maps.map(|(name, trials)| (*name, cells(trials, &lambdas, &etas))).collect();
+        let accuracies = maps.iter().flat_map(|(_, cells)| cells).flatten().filter_map(|best| best.accuracy);
+        let (lowest, highest) = accuracies.fold((f64::INFINITY, 0.0), |(low, high), a| (a.min(low), a.max(high)));
+        Self { lambdas: lambdas.labels, etas: etas.labels, maps, lowest, highest }
+    }
+
+    /// Where `accuracy` lies between the lowest and the highest one, from 0 to 1.
+    pub fn share(&self, accuracy: f64) -> f64 {
+        // A range of no length would have no share.
+        (accuracy - self.lowest) / (self.highest - self.lowest).max(1e-9)
+    }
 }
 
 /// The values of λ or η: each one, or, where there are many, parts of equal ratio.
@@ -110,12 +136,9 @@ fn cells(trials: &[HeatMapTrial], lambdas: &Axis, etas: &Axis) -> Vec<Option<Hea
     cells
 }
 
-/// The place of a map and what all maps have in common.
+/// The place of a map.
 struct HeatMap<'a> {
-    lambdas: &'a Axis,
-    etas: &'a Axis,
-    /// The lowest and the highest accuracy of all maps.
-    range: (f64, f64),
+    maps: &'a HeatMaps<'a>,
     left: u32,
 }
 
@@ -123,16 +146,16 @@ impl HeatMap<'_> {
     /// Draws the map with the largest λ at the top.
     fn draw(&self, canvas: &Canvas, name: &str, cells: &[Option<HeatMapTrial>]) -> Drawn {
         let (width, height) = CELL;
-        let (lines, columns) = (self.lambdas.labels.len() as u32, self.etas.labels.len() as u32);
+        let (lines, columns) = (self.maps.lambdas.len() as u32, self.maps.etas.len() as u32);
         let top = |line: u32| HEAD + (lines - 1 - line) * height;
         let (middle, below) = (self.left + columns * width / 2, HEAD + lines * height);
         canvas.text(name, (middle, HEAD - 20), 22, HPos::Center)?;
         canvas.text("λ", (self.left - LEFT + 16, HEAD - 20), 20, HPos::Center)?;
         canvas.text("η", (middle, below + 50), 20, HPos::Center)?;
-        for (line, label) in (0..).zip(&self.lambdas.labels) {
+        for (line, label) in (0..).zip(&self.maps.lambdas) {
             canvas.text(label, (self.left - 10, top(line) + height / 2), 18, HPos::Right)?;
         }
-        for (column, label) in (0..).zip(&self.etas.labels) {
+        for (column, label) in (0..).zip(&self.maps.etas) {
             canvas.text(label, (self.left + column * width + width / 2, below + 18), 18, HPos::Center)?;
         }
         (0..).zip(cells).try_for_each(|(i, &best)| {
@@ -142,23 +165,27 @@ impl HeatMap<'_> {
     }
 
     fn draw_cell(&self, canvas: &Canvas, (x, y): (u32, u32), best: Option<HeatMapTrial>) -> Drawn {
-        let ((width, height), (low, high)) = (CELL, self.range);
+        let (width, height) = CELL;
         let color = match best.map(|best| best.accuracy) {
             None => UNTRIED,
             Some(None) => DIVERGED,
             // A range of no length would have no colour.
-            Some(Some(a)) => ViridisRGB.get_color_normalized(a, low, high.max(low + 1e-9)),
+            Some(Some(accuracy)) => ViridisRGB.get_color_normalized(
+                accuracy,
+                self.maps.lowest,
+                self.maps.highest.max(self.maps.lowest + 1e-9),
+            ),
         };
         let inside = ((x + 1, y + 1), (width - 2, height - 2));
         canvas.rectangle(inside.0, inside.1, color.filled())?;
         let Some(accuracy) = best.and_then(|best| best.accuracy) else {
             return Ok(());
         };
-        if accuracy == high {
+        if accuracy == self.maps.highest {
             canvas.rectangle(inside.0, inside.1, INK.stroke_width(4))?;
         }
         // The colours of the upper half of the range are light.
-        let ink = if accuracy > low + 0.6 * (high - low) { INK } else { WHITE };
+        let ink = if self.maps.share(accuracy) > 0.6 { INK } else { WHITE };
         let middle = (x + width / 2, y + height / 2);
         canvas.text_in(&percent(accuracy), middle, 20, HPos::Center, ink)
     }

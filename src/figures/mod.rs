@@ -16,14 +16,17 @@ mod strips;
 mod text;
 mod weights;
 
-pub(crate) use canvas::{decimals, format_tick, ticks};
+pub(crate) use canvas::{axis_range, decimals, format_tick, ticks};
 pub use confident::{ClassifiedImage, IMAGES, confident_figure};
 pub use confusion::confusion_figure;
 pub use curves::{Curves, Point, Unit, curves_figure};
+pub(crate) use gains::gains_range;
 pub use gains::{Gain, gains_figure};
+pub(crate) use heatmap::HeatMaps;
 pub use heatmap::{HeatMapTrial, search_figure};
 pub use probabilities::probabilities_figure;
 pub use settings::settings_figure;
+pub(crate) use strips::{INTERVALS_AT, RUNS_AT, run_at};
 pub use strips::{Strip, strips_figure};
 pub use weights::weights_figure;
 

@@ -1,5 +1,7 @@
 //! `replication.png`: the test accuracy of each setting with many seeds.
 
+use std::ops::Range;
+
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
@@ -22,8 +24,8 @@ const LEGEND_LEFT: u32 = 20;
 /// From the left edge of a strip to its vertical axis.
 const AXIS_LEFT: u32 = 104;
 /// From the left of the axes, whose width is 1, to the middle of the runs and of the intervals.
-const RUNS_AT: f64 = 0.36;
-const INTERVALS_AT: f64 = 0.78;
+pub const RUNS_AT: f64 = 0.36;
+pub const INTERVALS_AT: f64 = 0.78;
 /// The width over which the runs are spread.
 const SPREAD: f64 = 0.48;
 
@@ -35,6 +37,19 @@ pub struct Strip {
     pub accuracies: Vec<f64>,
     /// Test accuracy that the course report states, if it is comparable.
     pub reported: Option<f64>,
+}
+
+/// The numbers that a strip shows, in percent.
+pub struct ShownRuns {
+    pub accuracies: Vec<f64>,
+    pub reported: Option<f64>,
+    pub summary: Option<SampleSummary>,
+    /// The confidence interval of the mean.
+    pub mean_interval: Option<Interval>,
+    /// The prediction interval of one run.
+    pub run_interval: Option<Interval>,
+    /// The range of the axis.
+    pub range: Range<f64>,
 }
 
 /// One strip per setting, each with its own axis. It has one dot per run; beside the dots the mean, a thick bar for its
@@ -70,16 +85,21 @@ fn legend(strips: &[Strip]) -> Vec<Entry<'static>> {
 }
 
 impl Strip {
-    /// Draws the strip on an area of this width.
-    fn draw(&self, canvas: &Canvas, width: u32) -> Drawn {
+    /// The numbers that are shown.
+    pub(crate) fn shown(&self) -> ShownRuns {
         let accuracies: Vec<f64> = self.accuracies.iter().map(|fraction| 100.0 * fraction).collect();
         let reported = self.reported.map(|fraction| 100.0 * fraction);
         let summary = SampleSummary::new(&accuracies);
-        let mean = summary.and_then(|s| s.mean_interval());
-        let run = summary.and_then(|s| s.prediction_interval());
-        let ends = [mean, run].into_iter().flatten().flat_map(|i| [i.low, i.high]);
+        let mean_interval = summary.and_then(|s| s.mean_interval());
+        let run_interval = summary.and_then(|s| s.prediction_interval());
+        let ends = [mean_interval, run_interval].into_iter().flatten().flat_map(|i| [i.low, i.high]);
         let range = axis_range(accuracies.iter().copied().chain(reported).chain(ends));
+        ShownRuns { accuracies, reported, summary, mean_interval, run_interval, range }
+    }
 
+    /// Draws the strip on an area of this width.
+    fn draw(&self, canvas: &Canvas, width: u32) -> Drawn {
+        let ShownRuns { accuracies, reported, summary, mean_interval, run_interval, range } = self.shown();
         let (head, body) = canvas.split_at(STRIP_HEAD);
         let middle = AXIS_LEFT + (width - AXIS_LEFT) / 2;
         let size = text::fitting(&self.title, 22, 2 * (width - middle) - 8);
@@ -95,7 +115,7 @@ impl Strip {
         }
         let runs = accuracies.iter().enumerate();
         chart.draw_series(runs.map(|(i, &y)| Circle::new((run_at(i), y), body.scaled(4), BLUE.mix(0.6).filled())))?;
-        for (interval, width) in [(run, 2), (mean, 7)] {
+        for (interval, width) in [(run_interval, 2), (mean_interval, 7)] {
             let ends = |i: Interval| [(INTERVALS_AT, i.low), (INTERVALS_AT, i.high)];
             chart.draw_series(interval.map(|i| PathElement::new(ends(i), body.stroke(INK, width))))?;
         }
@@ -106,7 +126,7 @@ impl Strip {
 }
 
 /// Place of run number `run` from left to right: spread evenly by the golden ratio, so that few dots hide another.
-fn run_at(run: usize) -> f64 {
+pub fn run_at(run: usize) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     RUNS_AT + SPREAD * ((run as f64 * GOLDEN).fract() - 0.5)
 }

@@ -1,41 +1,36 @@
-//! Learning curves as the geometry of an SVG, with the axes of the PNG.
+//! Quantities over the epochs as the geometry of an SVG, with the axes of the PNG.
 
 use std::fmt::Write;
 use std::ops::Range;
 
-use crate::figures::{Curves, Point, Unit, decimals, format_tick, ticks};
-use crate::page::filters::{MISSING, nats};
+use crate::figures::{Curves, Point, Unit, axis_range};
+use crate::page::axes::{LEFT, RIGHT, Scale, Tick, tenths};
+use crate::page::filters::nats;
 
-/// Size of the drawing, in its own units; a browser scales it.
-pub const WIDTH: f64 = 340.0;
-pub const HEIGHT: f64 = 216.0;
-/// Edges of the area between the axes.
-pub const LEFT: f64 = 46.0;
-pub const RIGHT: f64 = WIDTH - 10.0;
-pub const TOP: f64 = 10.0;
-pub const BOTTOM: f64 = HEIGHT - 36.0;
+/// Number of colours, and of dashes, that tell the settings apart.
+const COLORS: usize = 6;
+const DASHES: usize = 3;
 
-/// One quantity over the epochs, of the training and the validation split.
+/// The lines of one quantity over the epochs.
 pub struct Chart {
-    /// `loss`, `cost` or `accuracy`.
-    pub quantity: &'static str,
-    /// `nats` or `%`.
-    pub unit: &'static str,
+    /// The quantity and its unit, such as `loss in nats`.
+    pub title: String,
     /// A summary for readers who do not see the drawing.
     pub description: String,
     pub epoch_ticks: Vec<Tick>,
     pub value_ticks: Vec<Tick>,
-    /// The split that each line shows, and its path.
-    pub lines: [(&'static str, String); 2],
+    pub lines: Vec<Line>,
     pub epochs: Vec<EpochMark>,
     /// The first epoch without a value.
     pub diverged: Option<i32>,
 }
 
-/// A number on an axis.
-pub struct Tick {
-    pub at: f64,
-    pub label: String,
+pub struct Line {
+    /// The classes that give it its colour and its dashes.
+    pub class: String,
+    /// What it shows: a split or a setting.
+    pub name: String,
+    pub path: String,
 }
 
 /// Shown when an epoch is pointed at.
@@ -46,61 +41,166 @@ pub struct EpochMark {
     pub left: f64,
     pub width: f64,
     pub middle: f64,
-    /// The splits that have a value, and its place.
-    pub dots: Vec<(&'static str, f64)>,
+    /// The classes of the lines that have a value, and its place.
+    pub dots: Vec<(String, f64)>,
+}
+
+/// The values of one line.
+pub struct Series<'a> {
+    class: String,
+    name: String,
+    points: &'a [Point],
+}
+
+impl<'a> Series<'a> {
+    fn of_split(name: &str, points: &'a [Point]) -> Self {
+        Self { class: name.into(), name: name.into(), points }
+    }
+
+    /// The line of setting number `i`.
+    pub fn of_setting(i: usize, title: String, points: &'a [Point]) -> Self {
+        let dash = match i / COLORS % DASHES {
+            0 => String::new(),
+            dash => format!(" d{dash}"),
+        };
+        Self { class: format!("c{}{dash}", i % COLORS), name: title, points }
+    }
+
+    fn values(&self) -> impl DoubleEndedIterator<Item = (i32, f64)> {
+        self.points.iter().filter_map(|&(epoch, value)| Some((epoch, value?)))
+    }
+
+    fn value_in(&self, epoch: i32) -> Option<f64> {
+        self.points.binary_search_by_key(&epoch, |point| point.0).ok().and_then(|i| self.points[i].1)
+    }
+}
+
+/// A quantity and its unit.
+#[derive(Clone, Copy)]
+struct Quantity {
+    name: &'static str,
+    unit: Unit,
 }
 
 impl Chart {
+    /// A quantity on the training split and, if it was evaluated, on the validation split.
     pub fn new(curves: &Curves) -> Self {
-        let scale = Scale { last: curves.last_epoch(), range: curves.range() };
-        let lines = [("training", &curves.training), ("validation", &curves.validation)];
+        let mut series = vec![Series::of_split("training", &curves.training)];
+        let validation = Series::of_split("validation", &curves.validation);
+        if validation.values().next().is_some() {
+            series.push(validation);
+        }
+        let quantity = Quantity { name: curves.quantity, unit: curves.unit };
+        let mut chart = Self::of_series(quantity, &series, curves.range(), curves.last_epoch());
+        chart.diverged = curves.first_missing();
+        chart
+    }
+
+    /// A quantity of several settings.
+    pub fn of_settings(name: &'static str, unit: Unit, series: &[Series]) -> Self {
+        let range = axis_range(series.iter().flat_map(Series::values).map(|value| value.1));
+        let last = series.iter().filter_map(|series| series.points.last()).map(|point| point.0).max();
+        Self::of_series(Quantity { name, unit }, series, range, last.unwrap_or(0).max(2))
+    }
+
+    fn of_series(quantity: Quantity, series: &[Series], range: Range<f64>, last: i32) -> Self {
+        let places =
+            Places { epochs: Scale::horizontal(0.0..f64::from(last), [LEFT, RIGHT]), values: Scale::vertical(range) };
+        let line = |series: &Series| Line {
+            class: series.class.clone(),
+            name: series.name.clone(),
+            path: places.path(series.points),
+        };
+        let descriptions: Vec<_> = series.iter().map(|series| quantity.description(series)).collect();
         Self {
-            quantity: curves.quantity,
-            unit: curves.unit.name(),
-            description: description(curves),
-            epoch_ticks: scale.epoch_ticks(),
-            value_ticks: scale.value_ticks(),
-            lines: lines.map(|(split, points)| (split, scale.path(points))),
-            epochs: scale.marks(curves),
-            diverged: curves.first_missing(),
+            title: format!("{} in {}", quantity.name, quantity.unit.name()),
+            description: format!(
+                "The {} in {} after each epoch. {}",
+                quantity.name,
+                quantity.unit.name(),
+                descriptions.join(" ")
+            ),
+            epoch_ticks: places.epoch_ticks(last),
+            value_ticks: places.values.ticks(),
+            lines: series.iter().map(line).collect(),
+            epochs: places.marks(quantity, series),
+            diverged: None,
         }
     }
 }
 
-/// Maps epochs and values to places in the drawing.
-struct Scale {
-    last: i32,
-    range: Range<f64>,
+impl Quantity {
+    /// A value without its unit.
+    fn number(self, value: f64) -> String {
+        match self.unit {
+            Unit::Nats => nats(Some(value)),
+            Unit::Percent => format!("{value:.2}"),
+        }
+    }
+
+    fn epoch_text(self, epoch: i32, series: &[Series]) -> String {
+        let values: Vec<_> = series.iter().map(|series| (series.name.as_str(), series.value_in(epoch))).collect();
+        if values.iter().all(|value| value.1.is_none()) {
+            return format!("Epoch {epoch}: diverged");
+        }
+        let number = |value: Option<f64>| value.map_or("–".into(), |value| self.number(value));
+        // The titles of settings have commas.
+        if values.iter().any(|(name, _)| name.contains(", ")) {
+            let texts =
+                values.iter().map(|&(name, value)| format!("{}\u{a0}{} ({name})", number(value), self.unit.name()));
+            return format!("Epoch {epoch}: {}", texts.collect::<Vec<_>>().join(", "));
+        }
+        let texts = values.iter().map(|&(name, value)| format!("{name} {}", number(value)));
+        let space = if self.unit == Unit::Percent { '\u{a0}' } else { ' ' };
+        format!("Epoch {epoch}: {}{space}{}", texts.collect::<Vec<_>>().join(", "), self.unit.name())
+    }
+
+    /// The first, the last and the best value of a line.
+    fn description(self, series: &Series) -> String {
+        let mut name = series.name.clone();
+        if let Some(first) = name.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let Some(((first, start), (last, end))) = series.values().next().zip(series.values().next_back()) else {
+            return format!("{name}: no value.");
+        };
+        // Of equal values the first.
+        let lower = |a: (i32, f64), b: (i32, f64)| if b.1 < a.1 { b } else { a };
+        let higher = |a: (i32, f64), b: (i32, f64)| if b.1 > a.1 { b } else { a };
+        let (which, best) = match self.unit {
+            Unit::Nats => ("lowest", series.values().reduce(lower)),
+            Unit::Percent => ("highest", series.values().reduce(higher)),
+        };
+        let (best_in, best) = best.unwrap_or((first, start));
+        let [start, end, best] = [start, end, best].map(|value| self.number(value));
+        format!("{name}: {start} in epoch {first}, {end} in epoch {last}, {which} {best} in epoch {best_in}.")
+    }
 }
 
-impl Scale {
+/// Maps epochs and values to places in the drawing.
+struct Places {
+    epochs: Scale,
+    values: Scale,
+}
+
+impl Places {
     fn x(&self, epoch: i32) -> f64 {
-        tenths(LEFT + (RIGHT - LEFT) * f64::from(epoch) / f64::from(self.last))
+        self.epochs.at(f64::from(epoch))
     }
 
-    fn y(&self, value: f64) -> f64 {
-        tenths(BOTTOM - (BOTTOM - TOP) * (value - self.range.start) / (self.range.end - self.range.start))
-    }
-
-    fn epoch_ticks(&self) -> Vec<Tick> {
+    fn epoch_ticks(&self, last: i32) -> Vec<Tick> {
         // The smallest step of 1, 2 or 5 times a power of ten that gives at most nine numbers.
         let steps = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10i32.pow(power)));
-        let step = steps.into_iter().find(|step| self.last / step <= 8);
-        let ticks = (0..=self.last).step_by(step.unwrap_or(i32::MAX) as usize);
+        let step = steps.into_iter().find(|step| last / step <= 8);
+        let ticks = (0..=last).step_by(step.unwrap_or(i32::MAX) as usize);
         ticks.map(|epoch| Tick { at: self.x(epoch), label: epoch.to_string() }).collect()
-    }
-
-    fn value_ticks(&self) -> Vec<Tick> {
-        let decimals = decimals(&self.range);
-        let tick = |value| Tick { at: self.y(value), label: format_tick(value, decimals) };
-        ticks(&self.range).into_iter().map(tick).collect()
     }
 
     /// Joins neighbouring values. One without a neighbour is a line of length 0, drawn as a dot by its round ends.
     fn path(&self, points: &[Point]) -> String {
         let mut path = String::new();
         for run in points.split(|point| point.1.is_none()) {
-            let places = run.iter().filter_map(|&(epoch, value)| Some((self.x(epoch), self.y(value?))));
+            let places = run.iter().filter_map(|&(epoch, value)| Some((self.x(epoch), self.values.at(value?))));
             for (i, (x, y)) in places.enumerate() {
                 let command = if i == 0 { 'M' } else { 'L' };
                 let _ = write!(path, "{command}{x} {y}");
@@ -112,82 +212,43 @@ impl Scale {
         path
     }
 
-    fn marks(&self, curves: &Curves) -> Vec<EpochMark> {
-        let pairs = curves.training.iter().zip(&curves.validation);
-        let middles: Vec<f64> = curves.training.iter().map(|point| self.x(point.0)).collect();
-        pairs
-            .enumerate()
-            .map(|(i, (&(epoch, training), &(_, validation)))| {
-                // Halfway to the neighbours; the first and the last epoch end in their middle.
-                let left = (middles[i.saturating_sub(1)] + middles[i]) / 2.0;
-                let right = (middles[i] + middles[(i + 1).min(middles.len() - 1)]) / 2.0;
-                let values = [("training", training), ("validation", validation)];
-                let dots = values.into_iter().filter_map(|(s, v)| Some((s, self.y(v?))));
-                EpochMark {
-                    text: epoch_text(epoch, values, curves.unit),
-                    left: tenths(left),
-                    width: tenths((right - left).max(1.0)),
-                    middle: middles[i],
-                    dots: dots.collect(),
-                }
-            })
-            .collect()
-    }
-}
-
-fn epoch_text(epoch: i32, values: [(&str, Option<f64>); 2], unit: Unit) -> String {
-    match values {
-        [(_, None), (_, None)] => format!("Epoch {epoch}: diverged"),
-        values => {
-            let [training, validation] = values.map(|(split, value)| format!("{split} {}", number(value, unit)));
-            format!("Epoch {epoch}: {training}, {validation} {}", unit.name())
-        }
-    }
-}
-
-/// A value without its unit.
-fn number(value: Option<f64>, unit: Unit) -> String {
-    match unit {
-        Unit::Nats => nats(value),
-        Unit::Percent => value.map_or(MISSING.into(), |percent| format!("{percent:.2}")),
-    }
-}
-
-/// The first, the last and the best value of each line.
-fn description(curves: &Curves) -> String {
-    let line = |split: &str, points: &[Point]| {
-        let values = || points.iter().filter_map(|&(epoch, value)| Some((epoch, value?)));
-        let Some(((first, start), (last, end))) = values().next().zip(values().next_back()) else {
-            return format!("{split}: no value.");
+    /// One mark per epoch of the longest line.
+    fn marks(&self, quantity: Quantity, series: &[Series]) -> Vec<EpochMark> {
+        let longest = series.iter().map(|series| series.points).max_by_key(|points| points.len()).unwrap_or_default();
+        let middles: Vec<f64> = longest.iter().map(|point| self.x(point.0)).collect();
+        let mark = |(i, &(epoch, _)): (usize, &Point)| {
+            // Halfway to the neighbours; the first and the last epoch end in their middle.
+            let left = (middles[i.saturating_sub(1)] + middles[i]) / 2.0;
+            let right = (middles[i] + middles[(i + 1).min(middles.len() - 1)]) / 2.0;
+            let dot = |series: &Series| Some((series.class.clone(), self.values.at(series.value_in(epoch)?)));
+            EpochMark {
+                text: quantity.epoch_text(epoch, series),
+                left: tenths(left),
+                width: tenths((right - left).max(1.0)),
+                middle: middles[i],
+                dots: series.iter().filter_map(dot).collect(),
+            }
         };
-        let (extreme, best) = match curves.unit {
-            Unit::Nats => ("lowest", values().min_by(|a, b| a.1.total_cmp(&b.1))),
-            Unit::Percent => ("highest", values().max_by(|a, b| a.1.total_cmp(&b.1))),
-        };
-        let (best_in, best) = best.expect("there is a first value");
-        let [start, end, best] = [start, end, best].map(|value| number(Some(value), curves.unit));
-        format!("{split}: {start} in epoch {first}, {end} in epoch {last}, {extreme} {best} in epoch {best_in}.")
-    };
-    let (training, validation) = (line("Training", &curves.training), line("Validation", &curves.validation));
-    format!("The {} in {} after each epoch. {training} {validation}", curves.quantity, curves.unit.name())
-}
-
-/// `value` with one decimal, which is finer than a pixel.
-pub fn tenths(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
+        longest.iter().enumerate().map(mark).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::axes::{BOTTOM, TOP};
 
     fn curves(values: &[Option<f64>]) -> Curves {
         Curves::new("loss", Unit::Nats, (1..).zip(values).map(|(epoch, &v)| (epoch, [v, v.map(|v| v + 1.0)])))
     }
 
+    fn chart(values: &[Option<f64>]) -> Chart {
+        Chart::new(&curves(values))
+    }
+
     #[test]
     fn the_first_and_the_last_epoch_and_the_extreme_values_are_inside_the_axes() {
-        let chart = Chart::new(&curves(&[Some(2.0), Some(1.5), Some(1.25)]));
+        let chart = chart(&[Some(2.0), Some(1.5), Some(1.25)]);
         let middles: Vec<_> = chart.epochs.iter().map(|mark| mark.middle).collect();
         assert_eq!(middles, [140.7, 235.3, RIGHT]);
         let dots = chart.epochs.iter().flat_map(|mark| &mark.dots);
@@ -200,7 +261,7 @@ mod tests {
 
     #[test]
     fn every_place_of_the_drawing_belongs_to_one_epoch() {
-        let chart = Chart::new(&curves(&[Some(2.0); 40]));
+        let chart = chart(&[Some(2.0); 40]);
         for pair in chart.epochs.windows(2) {
             assert!((pair[0].left + pair[0].width - pair[1].left).abs() < 0.11);
             assert!(pair[0].left <= pair[0].middle && pair[0].middle < pair[1].left);
@@ -209,7 +270,7 @@ mod tests {
 
     #[test]
     fn an_epoch_says_its_values_with_their_unit_or_that_it_diverged() {
-        let chart = Chart::new(&curves(&[Some(2.0), None]));
+        let chart = chart(&[Some(2.0), None]);
         assert_eq!(chart.epochs[0].text, "Epoch 1: training 2.0000, validation 3.0000 nats");
         assert_eq!(chart.epochs[1].text, "Epoch 2: diverged");
         assert_eq!(chart.epochs[1].dots.len(), 0);
@@ -218,8 +279,8 @@ mod tests {
 
     #[test]
     fn a_line_is_broken_where_values_are_missing() {
-        let chart = Chart::new(&curves(&[Some(2.0), Some(1.0), None, Some(1.0)]));
-        let path = &chart.lines[0].1;
+        let chart = chart(&[Some(2.0), Some(1.0), None, Some(1.0)]);
+        let path = &chart.lines[0].path;
         assert_eq!(path.matches('M').count(), 2, "{path}");
         assert_eq!(path.matches('L').count(), 1, "{path}");
         assert!(path.ends_with("h0"));
@@ -228,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_description_has_the_first_the_last_and_the_lowest_value() {
-        let description = Chart::new(&curves(&[Some(2.0), Some(1.0), Some(1.5)])).description;
+        let description = chart(&[Some(2.0), Some(1.0), Some(1.5)]).description;
         assert_eq!(
             description,
             "The loss in nats after each epoch. Training: 2.0000 in epoch 1, 1.5000 in epoch 3, lowest 1.0000 in \
@@ -240,18 +301,17 @@ mod tests {
     fn accuracies_are_in_percent_and_the_highest_is_the_best() {
         let values = [20.0, 41.234, 40.0].map(|value| [Some(value), None]);
         let chart = Chart::new(&Curves::new("accuracy", Unit::Percent, (1..).zip(values)));
-        assert_eq!(chart.epochs[1].text, "Epoch 2: training 41.23, validation – %");
+        assert_eq!(chart.epochs[1].text, "Epoch 2: training 41.23\u{a0}%");
         assert_eq!(
             chart.description,
-            "The accuracy in % after each epoch. Training: 20.00 in epoch 1, 40.00 in epoch 3, highest 41.23 in epoch 2. \
-             Validation: no value."
+            "The accuracy in % after each epoch. Training: 20.00 in epoch 1, 40.00 in epoch 3, highest 41.23 in epoch 2."
         );
     }
 
     #[test]
     fn an_axis_of_epochs_has_few_round_numbers() {
         for (epochs, expected) in [(1, "0 1 2"), (8, "0 1 2 3 4 5 6 7 8"), (40, "0 5 10 15 20 25 30 35 40")] {
-            let chart = Chart::new(&curves(&vec![Some(1.0); epochs]));
+            let chart = chart(&vec![Some(1.0); epochs]);
             let labels: Vec<_> = chart.epoch_ticks.iter().map(|t| t.label.as_str()).collect();
             assert_eq!(labels.join(" "), expected);
         }
@@ -260,10 +320,40 @@ mod tests {
     #[test]
     fn extreme_values_have_places() {
         for values in [[1e100, -1e100], [0.0, 1e-300], [5.0, 5.0]] {
-            let chart = Chart::new(&curves(&values.map(Some)));
+            let chart = chart(&values.map(Some));
             let dots = chart.epochs.iter().flat_map(|mark| &mark.dots);
             assert!(dots.clone().all(|(_, y)| (TOP..=BOTTOM).contains(y)));
         }
-        assert_eq!(Chart::new(&curves(&[])).epochs.len(), 0);
+        assert_eq!(chart(&[]).epochs.len(), 0);
+    }
+
+    #[test]
+    fn a_validation_that_was_not_evaluated_has_no_line_and_no_value() {
+        let curves = Curves::new("loss", Unit::Nats, [(1, [Some(2.0), None]), (2, [Some(1.5), None])]);
+        let chart = Chart::new(&curves);
+        assert_eq!(chart.lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["training"]);
+        assert_eq!((chart.epochs[1].text.as_str(), chart.diverged), ("Epoch 2: training 1.5000 nats", None));
+        assert!(!chart.description.contains("alidation"));
+    }
+
+    #[test]
+    fn settings_have_lines_of_their_own_colours_and_the_highest_accuracy_is_named() {
+        let points = |values: &[f64]| (1..).zip(values.iter().map(|&value| Some(value))).collect::<Vec<Point>>();
+        let (first, other) = (points(&[20.0, 30.0, 25.0]), points(&[35.0, 36.0]));
+        let title = |i: usize| format!("λ = {i}, η = 0.1");
+        let series: Vec<_> =
+            (0..14).map(|i| Series::of_setting(i, title(i), if i == 0 { &first } else { &other })).collect();
+        let chart = Chart::of_settings("validation accuracy", Unit::Percent, &series);
+        let classes: Vec<_> = chart.lines.iter().map(|line| line.class.as_str()).collect();
+        assert_eq!(classes[..7], ["c0", "c1", "c2", "c3", "c4", "c5", "c0 d1"]);
+        assert!((0..14).all(|i| !classes[..i].contains(&classes[i])), "{classes:?}");
+        assert!(
+            chart.description.contains("λ = 0, η = 0.1: 20.00 in epoch 1, 25.00 in epoch 3, highest 30.00 in epoch 2.")
+        );
+        assert!(
+            chart.epochs[0].text.starts_with("Epoch 1: 20.00\u{a0}% (λ = 0, η = 0.1), 35.00\u{a0}% (λ = 1, η = 0.1), ")
+        );
+        // The other settings end an epoch earlier.
+        assert_eq!((chart.epochs.len(), chart.epochs[2].dots.len()), (3, 1));
     }
 }

@@ -11,25 +11,35 @@ use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
 use crate::figures::snapshots::{self, MAX_EPOCHS};
+use crate::figures::{HeatMaps, Point, Unit};
 use crate::files;
 use crate::files::csv::{Row, from_csv};
 use crate::files::raster::{Decoder, Format};
 use crate::gradcheck::table::GradcheckRow;
-use crate::hyperparameters::{Loss, short};
-use crate::page::chart::Chart;
+use crate::hyperparameters::{Hyperparameters, Loss, short};
+use crate::page::chart::{Chart, Series};
+use crate::page::evaluation::Evaluation;
 use crate::page::filters::points;
+use crate::page::gains::GainsChart;
+use crate::page::heatmap::HeatMap;
 use crate::page::histogram::Histogram;
-use crate::replicate::ablation::table::ImprovementRow;
+use crate::page::strips::StripChart;
+use crate::replicate::Replication;
+use crate::replicate::ablation::table::{ImprovementRow, gains};
 use crate::replicate::overfitting::table::ComparisonRow;
-use crate::replicate::table::{SettingRow, VerdictRow};
-use crate::search::table::SearchRow;
+use crate::replicate::table::{ReplicationRow, SettingRow, VerdictRow, strips};
+use crate::search::table::{BEST_FILE, BestRow, SearchRow, heat_map_trials};
 use crate::train::provenance::{self, Provenance};
-use crate::train::table::{CurveRow, SummaryRow};
+use crate::train::table::{CurveRow, ScoreColumns, SummaryRow};
 
 /// The contents of a results folder. A part without its file is `None`.
 pub struct Contents {
     /// Those of `summary.csv`, in its order.
     pub settings: Vec<SettingPart>,
+    /// All settings together: their accuracies over the epochs.
+    pub together: Option<Chart>,
+    /// What `evaluate` wrote about other models and splits, by file name.
+    pub evaluations: Vec<Evaluation>,
     /// `gradcheck.csv`.
     pub gradcheck: Option<Vec<GradcheckRow>>,
     pub replication: Option<ReplicationPart>,
@@ -58,6 +68,8 @@ pub struct SettingPart {
     pub histogram: Option<Histogram>,
     /// `confusion_<setting>.csv`.
     pub confusion: Option<Confusion>,
+    /// `confident_<setting>.png`, if `evaluate` wrote it.
+    pub confident: Option<Vec<u8>>,
 }
 
 /// The picture of a setting's weights after each epoch.
@@ -79,24 +91,25 @@ pub struct ReplicationPart {
     pub settings: Vec<SettingRow>,
     /// `replication_verdicts.csv`: one row per conclusion of the course report.
     pub verdicts: Option<Vec<VerdictRow>>,
-    /// `replication.png`.
-    pub figure: Option<Vec<u8>>,
+    /// The runs of each setting, from `replication.csv`.
+    pub charts: Vec<StripChart>,
 }
 
 /// What each improvement of a configuration brings.
 pub struct AblationPart {
     /// `ablation_summary.csv`: one row per improvement.
     pub improvements: Vec<ImprovementRow>,
-    /// `ablation.png`.
-    pub figure: Option<Vec<u8>>,
+    pub chart: GainsChart,
 }
 
 /// A search of hyperparameters.
 pub struct SearchPart {
     /// `search.csv`, the trial with the highest validation accuracy first.
     pub trials: Vec<SearchRow>,
-    /// `search.png`.
-    pub figure: Option<Vec<u8>>,
+    /// One heat map per loss.
+    pub maps: Vec<HeatMap>,
+    /// `search_best.csv`: the best trial, retrained and tested.
+    pub best: Option<BestRow>,
 }
 
 /// A part of the page, its file, which is not in the folder, and the command that writes it.
@@ -107,8 +120,12 @@ impl Contents {
     pub fn read(path: &Path) -> Result<Self> {
         fs::read_dir(path).map_err(Error::io("read the folder", path))?;
         let summary: Vec<SummaryRow> = table(path, "summary.csv")?.unwrap_or_default();
+        let settings: Vec<_> =
+            summary.into_par_iter().map(|row| SettingPart::read(path, row)).collect::<Result<_>>()?;
         let contents = Self {
-            settings: summary.into_par_iter().map(|row| SettingPart::read(path, row)).collect::<Result<_>>()?,
+            together: together(&settings),
+            evaluations: Evaluation::read_all(path, &settings)?,
+            settings,
             gradcheck: table(path, "gradcheck.csv")?,
             replication: ReplicationPart::read(path)?,
             ablation: AblationPart::read(path)?,
@@ -117,8 +134,8 @@ impl Contents {
             provenance: file(path, provenance::FILE, Provenance::from_json)?,
         };
         if !contents.has_a_table() {
-            let tables = "summary.csv (`train`), gradcheck.csv (`gradcheck`), replication_summary.csv (`replicate`) or search.csv \
-                          (`search`)";
+            let tables = "summary.csv (`train`), gradcheck.csv (`gradcheck`), replication_summary.csv (`replicate`), search.csv \
+                          (`search`) or confusion_<model>.csv (`evaluate`)";
             return Err(Error::format(
                 path,
                 format!("must contain the table of a command, such as {tables}, but has none"),
@@ -129,7 +146,8 @@ impl Contents {
 
     fn has_a_table(&self) -> bool {
         let of_replicate = self.replication.is_some() || self.ablation.is_some() || self.overfitting.is_some();
-        !self.settings.is_empty() || self.gradcheck.is_some() || of_replicate || self.search.is_some()
+        let of_evaluate = !self.evaluations.is_empty();
+        !self.settings.is_empty() || self.gradcheck.is_some() || of_replicate || self.search.is_some() || of_evaluate
     }
 
     /// The setting with the highest test accuracy.
@@ -139,16 +157,26 @@ impl Contents {
         tested.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, row)| row)
     }
 
-    /// What was trained.
+    /// What was trained, as far as the tables say it.
     pub fn classifier(&self) -> &'static str {
-        let losses: Vec<Loss> = self.settings.iter().map(|setting| setting.summary.hyperparameters.loss).collect();
-        if losses.iter().all(|&loss| loss == Loss::Softmax) {
-            "A softmax classifier"
-        } else if losses.iter().all(|&loss| loss == Loss::Bce) {
-            "A classifier of ten sigmoids"
-        } else {
-            "Classifiers, softmax and sigmoids,"
+        let of_settings = self.settings.iter().map(|setting| setting.summary.hyperparameters.loss);
+        let of_search = self.search.iter().flat_map(|search| search.trials.iter().map(|row| row.hyperparameters.loss));
+        let mut losses: Vec<Loss> = of_settings.collect();
+        if losses.is_empty() {
+            losses.extend(of_search);
         }
+        let [softmax, sigmoids] = Loss::ALL.map(|loss| losses.contains(&loss));
+        match (softmax, sigmoids) {
+            (true, false) => "A softmax classifier",
+            (false, true) => "A classifier of ten sigmoids",
+            (true, true) => "Classifiers, softmax and sigmoids,",
+            (false, false) => "A classifier",
+        }
+    }
+
+    /// True if a setting was evaluated on a validation split.
+    pub fn has_validation(&self) -> bool {
+        self.settings.iter().any(SettingPart::has_validation)
     }
 
     /// True if the course report states an accuracy for a setting, trained as here.
@@ -158,6 +186,8 @@ impl Contents {
 
     /// The files that are not in the folder.
     pub fn missing(&self) -> Vec<Missing> {
+        let without_runs = self.replication.as_ref().is_some_and(|replication| replication.charts.is_empty());
+        let without_best = self.search.as_ref().is_some_and(|search| search.best.is_none());
         let mut parts = vec![
             ("Accuracies", "summary.csv".into(), "train", self.settings.is_empty()),
             ("Gradient check", "gradcheck.csv".into(), "gradcheck", self.gradcheck.is_none()),
@@ -165,6 +195,8 @@ impl Contents {
             ("Ablation", "ablation_summary.csv".into(), "replicate --ablate best.toml", self.ablation.is_none()),
             ("Over-fitting", "overfitting_summary.csv".into(), "replicate --overfitting", self.overfitting.is_none()),
             ("Search", "search.csv".into(), "search", self.search.is_none()),
+            ("Runs of the replication", "replication.csv".into(), "replicate", without_runs),
+            ("Test accuracy of the search’s best setting", BEST_FILE.into(), "search", without_best),
             ("Provenance", provenance::FILE.into(), "train", self.provenance.is_none()),
         ];
         for setting in &self.settings {
@@ -212,14 +244,28 @@ impl SettingPart {
             snapshots,
             histogram: table(folder, &format!("probabilities_{name}.csv"))?.map(|rows| Histogram::new(&rows)),
             confusion: file(folder, &format!("confusion_{name}.csv"), read_confusion)?,
+            confident: file(folder, &format!("confident_{name}.png"), picture)?,
             summary,
         })
     }
 
-    /// `λ = 0, η = 0.1`.
+    /// `λ = 0, η = 0.1`, and what the report does not have.
     pub fn title(&self) -> String {
-        let [lambda, eta] = [self.summary.hyperparameters.lambda, self.summary.hyperparameters.eta].map(short);
-        format!("λ\u{a0}=\u{a0}{lambda}, η\u{a0}=\u{a0}{eta}")
+        let Hyperparameters { lambda, eta, loss, .. } = self.summary.hyperparameters;
+        let mut title = format!("λ\u{a0}=\u{a0}{}, η\u{a0}=\u{a0}{}", short(lambda), short(eta));
+        if let Ok(Some(decay)) = self.summary.hyperparameters.decay() {
+            title += &format!(", {}", decay.title());
+        }
+        if loss == Loss::Bce {
+            title += ", sigmoids";
+        }
+        title
+    }
+
+    /// True if a score on a validation split is there.
+    pub fn has_validation(&self) -> bool {
+        let scores = self.curves.iter().flatten().map(|row| &row.scores).chain([&self.summary.scores]);
+        scores.into_iter().any(|scores| scores.validation_loss.is_some())
     }
 
     /// The test accuracy minus the reported one, in percentage points.
@@ -246,8 +292,12 @@ impl ReplicationPart {
         let Some(settings) = table(folder, "replication_summary.csv")? else {
             return Ok(None);
         };
-        let verdicts = table(folder, "replication_verdicts.csv")?;
-        Ok(Some(Self { settings, verdicts, figure: file(folder, "replication.png", picture)? }))
+        let runs = file(folder, "replication.csv", |bytes, path| {
+            let rows: Vec<ReplicationRow> = from_csv(bytes, path)?;
+            Replication::new(&rows).map_err(|error| Error::format(path, error.to_string()))
+        })?;
+        let charts = runs.iter().flat_map(strips).map(|strip| StripChart::new(&strip)).collect();
+        Ok(Some(Self { settings, verdicts: table(folder, "replication_verdicts.csv")?, charts }))
     }
 
     /// True if the course report states an accuracy for a setting, trained as here.
@@ -258,10 +308,8 @@ impl ReplicationPart {
 
 impl AblationPart {
     fn read(folder: &Path) -> Result<Option<Self>> {
-        let Some(improvements) = table(folder, "ablation_summary.csv")? else {
-            return Ok(None);
-        };
-        Ok(Some(Self { improvements, figure: file(folder, "ablation.png", picture)? }))
+        let improvements: Option<Vec<_>> = table(folder, "ablation_summary.csv")?;
+        Ok(improvements.map(|improvements| Self { chart: GainsChart::new(&gains(&improvements)), improvements }))
     }
 
     /// The mean test accuracy of the configuration.
@@ -277,8 +325,32 @@ impl SearchPart {
         };
         let accuracy = |row: &SearchRow| row.validation_accuracy.unwrap_or(f64::NEG_INFINITY);
         trials.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
-        Ok(Some(Self { trials, figure: file(folder, "search.png", picture)? }))
+        let maps = HeatMap::all(&HeatMaps::new(&heat_map_trials(&trials)));
+        let best = table(folder, BEST_FILE)?.and_then(|rows: Vec<BestRow>| rows.into_iter().next());
+        Ok(Some(Self { trials, maps, best }))
     }
+}
+
+/// The accuracies of at least two settings over the epochs: on the validation split, or on the training split if none
+/// was evaluated on it.
+fn together(settings: &[SettingPart]) -> Option<Chart> {
+    let settings: Vec<_> = settings.iter().filter_map(|setting| Some((setting, setting.curves.as_ref()?))).collect();
+    let validated = settings.iter().any(|(setting, _)| setting.has_validation());
+    let accuracy = |ScoreColumns { train_accuracy, validation_accuracy, .. }: &ScoreColumns| {
+        let accuracy = if validated { validation_accuracy } else { train_accuracy };
+        accuracy.map(|fraction| 100.0 * fraction)
+    };
+    let point = |row: &CurveRow| (i32::try_from(row.epoch).unwrap_or(i32::MAX), accuracy(&row.scores));
+    let points: Vec<Vec<Point>> = settings.iter().map(|(_, rows)| rows.iter().map(point).collect()).collect();
+    let title = |setting: &SettingPart| match setting.charts.first().and_then(|chart| chart.diverged) {
+        Some(epoch) => format!("{} (diverged in epoch {epoch})", setting.title()),
+        None => setting.title(),
+    };
+    let series = settings.iter().zip(&points).enumerate();
+    let series: Vec<_> =
+        series.map(|(i, ((setting, _), points))| Series::of_setting(i, title(setting), points)).collect();
+    let name = if validated { "validation accuracy" } else { "training accuracy" };
+    (series.len() > 1).then(|| Chart::of_settings(name, Unit::Percent, &series))
 }
 
 /// At most [`MAX_EPOCHS`] of `rows`, evenly spaced, including the last.
@@ -290,7 +362,7 @@ fn thin(rows: &[CurveRow]) -> Vec<CurveRow> {
 }
 
 /// `bytes`, if they are a complete PNG.
-fn picture(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
+pub fn picture(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     let no_png = |reason| Error::format(path, format!("must be a PNG, but {reason}"));
     Decoder::new(bytes, Format::Png).and_then(Decoder::decode).map_err(no_png)?;
     Ok(bytes.to_vec())
@@ -302,7 +374,7 @@ fn table<R: Row>(folder: &Path, name: &str) -> Result<Option<Vec<R>>> {
 }
 
 /// The content of the file `name`, as `read` returns it; `None` if `folder` has no such file.
-fn file<T>(folder: &Path, name: &str, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<Option<T>> {
+pub fn file<T>(folder: &Path, name: &str, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<Option<T>> {
     // A name contains that of a setting, which comes from a file: it must not lead out of the folder.
     if name.contains(['/', '\\', ':', '\0']) {
         return Ok(None);

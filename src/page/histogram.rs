@@ -1,10 +1,11 @@
 //! The histogram of the probability of the true class as the geometry of an SVG.
 
 use crate::evaluate::table::ProbabilityRow;
-use crate::figures::ticks;
-use crate::page::chart::{BOTTOM, LEFT, RIGHT, TOP, Tick, tenths};
+use crate::page::axes::{BOTTOM, LEFT, RIGHT, Scale, Tick, tenths};
 
 pub struct Histogram {
+    /// Width of a bin.
+    pub bin_width: String,
     /// A summary for readers who do not see the drawing.
     pub description: String,
     pub probability_ticks: Vec<Tick>,
@@ -36,12 +37,12 @@ impl Histogram {
         let most = rows.iter().map(|row| row.right.max(row.wrong)).max().unwrap_or(0);
         let top = most.max(1) as f64 * 1.05;
         let x = |probability: f64| tenths(LEFT + (RIGHT - LEFT) * probability);
-        let y = |count: f64| tenths(BOTTOM - (BOTTOM - TOP) * count / top);
+        let scale = Scale::vertical(0.0..top);
         let bin = |row: &ProbabilityRow| {
             let ProbabilityRow { lower, upper, right, wrong } = *row;
             let (left, width) = (x(lower), x(upper) - x(lower));
             let bar = |class, share, count: usize| {
-                let top = y(count as f64);
+                let top = scale.at(count as f64);
                 Bar { class, left: tenths(left + share * width), top, height: tenths(BOTTOM - top) }
             };
             Bin {
@@ -54,9 +55,10 @@ impl Histogram {
         };
         let tenth = |i: u32| Tick { at: x(f64::from(i) / 10.0), label: format!("{:.1}", f64::from(i) / 10.0) };
         Self {
+            bin_width: rows.first().map_or(String::new(), |row| format!("{:.2}", row.upper - row.lower)),
             description: description(rows),
             probability_ticks: (0..=10).step_by(2).map(tenth).collect(),
-            count_ticks: ticks(&(0.0..top)).into_iter().map(|at| Tick { at: y(at), label: at.to_string() }).collect(),
+            count_ticks: scale.ticks(),
             bins: rows.iter().map(bin).collect(),
         }
     }
@@ -78,6 +80,7 @@ fn description(rows: &[ProbabilityRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::axes::TOP;
 
     fn histogram() -> Histogram {
         let counts = |bin: usize| match bin {
@@ -111,6 +114,7 @@ mod tests {
     #[test]
     fn the_counts_are_in_the_texts() {
         let histogram = histogram();
+        assert_eq!(histogram.bin_width, "0.05");
         assert_eq!(histogram.bins[10].text, "Probability 0.50 to 0.55: 40 correct, 20 wrong");
         assert_eq!(
             histogram.description,

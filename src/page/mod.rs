@@ -4,9 +4,14 @@
 //! file is an error. The page fetches nothing: its pictures are embedded, and its own policy forbids the browser everything
 //! else. It is complete without its script, which only chooses the epoch shown.
 
+mod axes;
 mod chart;
 mod contents;
+mod evaluation;
+mod gains;
+mod heatmap;
 mod histogram;
+mod strips;
 #[cfg(test)]
 mod tests;
 
@@ -84,11 +89,12 @@ mod filters {
     use crate::{hyperparameters, statistics};
 
     /// Stands for a missing value.
-    pub const MISSING: &str = "–";
+    const MISSING: &str = "–";
 
     /// A loss or cost in nats, without the unit.
     pub fn nats(value: Option<f64>) -> String {
-        value.map_or(MISSING.into(), |v| if v.abs() < 1e5 { format!("{v:.4}") } else { format!("{v:.3e}") })
+        let text = |v: f64| if v.abs() < 1e5 { format!("{v:.4}") } else { format!("{v:.3e}") };
+        value.map_or(MISSING.into(), |v| statistics::typographic(&text(v)))
     }
 
     #[filter_fn]
@@ -104,7 +110,13 @@ mod filters {
 
     /// A difference of two fractions in percentage points, without the unit.
     pub fn points(value: Option<f64>) -> String {
-        value.map_or(MISSING.into(), |v| statistics::points(v).replace('-', "−"))
+        value.map_or(MISSING.into(), statistics::points)
+    }
+
+    /// A standard error in percentage points, without the unit.
+    #[filter_fn]
+    pub fn points_of_error(value: &Option<f64>, _: &dyn Values) -> Result<String> {
+        Ok(value.map_or(MISSING.into(), statistics::percent))
     }
 
     #[filter_fn]
@@ -114,14 +126,20 @@ mod filters {
 
     #[filter_fn]
     pub fn p_value(value: &Option<f64>, _: &dyn Values) -> Result<String> {
-        Ok(value.map_or(MISSING.into(), |p| statistics::p_text(p).replace("e-", "e−")))
+        Ok(value.map_or(MISSING.into(), statistics::p_text))
     }
 
     /// A difference, of which only the order of magnitude matters; a missing one was not finite.
     #[filter_fn]
     pub fn scientific(value: &(impl Copy + Into<Option<f64>>), _: &dyn Values) -> Result<String> {
         let value: Option<f64> = (*value).into();
-        Ok(value.map_or("not finite".into(), |v| format!("{v:.1e}").replace('-', "−")))
+        Ok(value.map_or("not finite".into(), |v| statistics::typographic(&format!("{v:.1e}"))))
+    }
+
+    /// A text from a table, for readers.
+    #[filter_fn]
+    pub fn typographic(text: &str, _: &dyn Values) -> Result<String> {
+        Ok(statistics::typographic(text))
     }
 
     /// λ or η.

@@ -12,9 +12,10 @@ use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::page::*;
+use crate::replicate::table::ReplicationRow;
 use crate::replicate::tests::rows;
 use crate::replicate::{Replication, ablation, overfitting};
-use crate::search::table::SearchRow;
+use crate::search::table::{BEST_FILE, BestRow, SearchRow};
 use crate::shard::Shard;
 use crate::train::provenance::{Commit, Provenance};
 use crate::train::table::{CurveRow, ScoreColumns, SummaryRow};
@@ -69,14 +70,18 @@ fn elements(html: &str) -> Vec<String> {
 #[test]
 fn every_part_of_a_full_folder_is_on_the_page() {
     let html = html(folder(&REPORT).path());
-    assert_eq!(count(&html, "<figure class=\"chart\">"), 12);
-    assert_eq!(count(&html, "<g class=\"epoch\">"), 24);
+    assert_eq!(count(&html, "<figure class=\"chart\">"), 13);
+    assert_eq!(count(&html, "<g class=\"epoch\">"), 26);
     assert_eq!(count(&html, "<figure class=\"histogram\">"), 4);
     assert_eq!(count(&html, "<g class=\"bin\">"), 80);
     assert_eq!(count(&html, "data:image/jpeg;base64,"), 4);
     assert_eq!(count(&html, "aria-label=\"Weights of the class "), 40);
     assert_eq!(count(&html, "<table class=\"matrix\">"), 4);
     assert_eq!(count(&html, "type=\"range\""), 4);
+    assert_eq!(count(&html, "<figure class=\"strip\">"), 2);
+    assert_eq!(count(&html, "<circle class=\"run\""), 3 + 3);
+    assert_eq!((count(&html, "<figure class=\"gains\">"), count(&html, "<figure class=\"heat\">")), (1, 1));
+    assert_eq!(count(&html, "<img"), 0, "every figure of the folder is drawn as SVG");
     for value in [
         "39.35\u{a0}%",
         "39.40\u{a0}%",
@@ -84,6 +89,11 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "1.7607",
         "Epoch 2: training 1.5000, validation 2.5000 nats",
         "Epoch 2: training 3.0000, validation 3.5000 nats",
+        "Epoch 2: training 25.00, validation 20.00\u{a0}%",
+        "Validation accuracy in %: ",
+        "in bins of width 0.05",
+        "classifies <strong>37.12\u{a0}%</strong>\nof the 10000 test images correctly, with a standard error of 0.48 points",
+        "λ = 0.1, η = 0.01: 38.00 %",
         "Probability 0.05 to 0.10: 1 correct, 38 wrong",
         "All 1 checks pass.",
         "2.5e−8",
@@ -179,6 +189,8 @@ fn a_part_that_is_missing_is_left_out_and_named_with_the_command_that_writes_it(
         ("ablation_summary.csv", "id=\"ablation\"", "replicate --ablate best.toml"),
         ("overfitting_summary.csv", "id=\"overfitting\"", "replicate --overfitting"),
         ("search.csv", "id=\"search\"", "search"),
+        ("search_best.csv", "37.12", "search"),
+        ("replication.csv", "class=\"strip\"", "replicate"),
         ("provenance.json", "id=\"provenance\"", "train"),
         ("summary.csv", "id=\"accuracies\"", "train"),
         ("curves_lambda0_eta0.1.csv", "class=\"charts\"", "train"),
@@ -228,6 +240,7 @@ fn the_table_of_any_command_makes_a_page() {
         fs::copy(full.path().join(file), out.path().join(file)).unwrap();
         let html = html(out.path());
         assert_eq!(count(&html, "<section"), 2, "{file}: the part and the missing files");
+        elements(&html);
         assert!(html.contains(&format!("<section id=\"{part}\"")), "{file}");
     }
 }
@@ -242,9 +255,80 @@ fn the_page_says_what_was_trained() {
         fs::write(out.path().join("summary.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
         html(out.path())
     };
-    assert!(page_of([Loss::Softmax; 2]).contains("<p>A softmax classifier with"));
+    let softmax = page_of([Loss::Softmax; 2]);
+    assert!(softmax.contains("<p>A softmax classifier with") && !softmax.contains(", sigmoids"));
     assert!(page_of([Loss::Bce; 2]).contains("<p>A classifier of ten sigmoids with"));
-    assert!(page_of([Loss::Softmax, Loss::Bce]).contains("<p>Classifiers, softmax and sigmoids, with"));
+    let mixed = page_of([Loss::Softmax, Loss::Bce]);
+    assert!(mixed.contains("<p>Classifiers, softmax and sigmoids, with"));
+    // Title, navigation, table, legend and the texts of the chart of both settings name the loss.
+    let title = ">λ\u{a0}=\u{a0}0.1, η\u{a0}=\u{a0}0.001, sigmoids";
+    assert_eq!(count(&mixed, title), 4, "{mixed}");
+    // A search alone says what it trained; the page of a gradient check knows no loss.
+    let full = folder(&REPORT[..1]);
+    for (file, words) in
+        [("search.csv", "<p>A classifier of ten sigmoids with"), ("gradcheck.csv", "<p>A classifier with")]
+    {
+        let out = tempfile::tempdir().unwrap();
+        fs::copy(full.path().join(file), out.path().join(file)).unwrap();
+        assert!(html(out.path()).contains(words), "{file}");
+    }
+}
+
+#[test]
+fn a_validation_that_is_not_there_has_no_columns_and_no_legend() {
+    let out = folder(&REPORT[..2]);
+    let without = |scores: ScoreColumns| ScoreColumns {
+        validation_loss: None,
+        validation_cost: None,
+        validation_accuracy: None,
+        ..scores
+    };
+    let rows: Vec<_> = REPORT[..2].iter().map(|name| summary_row(name)).collect();
+    let rows: Vec<_> = rows.into_iter().map(|row| SummaryRow { scores: without(row.scores.clone()), ..row }).collect();
+    fs::write(out.path().join("summary.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
+    for name in &REPORT[..2] {
+        let rows = [curve_row(1), curve_row(2)].map(|row| CurveRow { scores: without(row.scores.clone()), ..row });
+        fs::write(out.path().join(format!("curves_{name}.csv")), to_csv(&rows, Dialect::Comma)).unwrap();
+    }
+    let parts = |html: &str| {
+        let settings = html.split("<main").nth(1).unwrap().split("id=\"gradients\"").next().unwrap().to_lowercase();
+        (settings.contains(">validation<"), settings.contains("class=\"key validation\""), settings.contains("–"))
+    };
+    let html = html(out.path());
+    assert_eq!(parts(&html), (false, false, false));
+    assert!(html.contains("Training accuracy in %: ") && html.contains("There is no validation split"));
+    elements(&html);
+    let (columns, legend, _) = parts(&self::html(folder(&REPORT[..2]).path()));
+    assert!(columns && legend);
+}
+
+#[test]
+fn the_evaluations_of_other_models_and_splits_are_shown() {
+    let out = folder(&REPORT[..1]);
+    let counts: Vec<usize> = (0..100).map(|i| if i % 11 == 0 { 30 } else { 5 }).collect();
+    let table = confusion_csv(&Confusion::from_counts(10, counts), Dialect::Comma);
+    let write = |name: &str, bytes: &[u8]| fs::write(out.path().join(name), bytes).unwrap();
+    for name in ["model_a", "model_a_train", "lambda0_eta0.1_validation"] {
+        write(&format!("confusion_{name}.csv"), &table);
+    }
+    write("confident_model_a.png", &png());
+    write("confident_lambda0_eta0.1.png", &png());
+    let html = html(out.path());
+    elements(&html);
+    let headings: Vec<_> = html.split("Evaluation of <span class=\"name\">").skip(1).collect();
+    let headings: Vec<_> = headings.iter().map(|rest| rest.split("</h2>").next().unwrap()).collect();
+    let heading = |model: &str, split: &str| format!("{model}</span> <small>{split} split</small>");
+    let expected = [heading("lambda0_eta0.1", "validation"), heading("model_a", "test"), heading("model_a", "train")];
+    assert_eq!(headings, expected);
+    assert_eq!(count(&html, "classifies <strong>40.00\u{a0}%</strong> of 750 images"), 3);
+    assert_eq!((count(&html, "<table class=\"matrix\">"), count(&html, "<img class=\"picture\"")), (4, 2));
+
+    // An evaluation alone is enough for a page.
+    let alone = tempfile::tempdir().unwrap();
+    fs::write(alone.path().join("confusion_model_a.csv"), &table).unwrap();
+    assert!(self::html(alone.path()).contains("Evaluation of"));
+    fs::write(alone.path().join("confusion_model_b.csv"), &table[..40]).unwrap();
+    assert!(error(alone.path()).contains("confusion_model_b.csv"));
 }
 
 #[test]
@@ -275,11 +359,12 @@ fn the_reported_accuracy_is_shown_only_for_settings_trained_as_in_the_report() {
         fs::remove_file(out.path().join("replication_summary.csv")).unwrap();
         html(out.path())
     };
-    let mentions = |html: &str| [">reported<", ">difference<", "the report that"].map(|text| html.contains(text));
-    assert_eq!(mentions(&page_of([None, None])), [false; 3]);
+    let mentions =
+        |html: &str| [">reported<", ">difference<", "the report that", ">reproduced<"].map(|text| html.contains(text));
+    assert_eq!(mentions(&page_of([None, None])), [false; 4]);
     let mixed = page_of([Some(0.394), None]);
     assert!(mixed.contains("<td>39.40\u{a0}%</td><td>−0.05</td>") && mixed.contains("<td>–</td><td>–</td>"));
-    assert_eq!(mentions(&page_of([Some(0.394); 2])), [true; 3]);
+    assert_eq!(mentions(&page_of([Some(0.394); 2])), [true; 4]);
 }
 
 #[test]
@@ -391,7 +476,8 @@ pub fn folder(settings: &[&str]) -> TempDir {
         "search.csv",
         to_csv(&[search_row(0.5, None), search_row(0.001, Some(0.37)), search_row(0.01, Some(0.38))], Dialect::Comma),
     );
-    write("search.png", png());
+    write(BEST_FILE, to_csv(&[best_row()], Dialect::Comma));
+    write("replication.csv", to_csv(&replication_rows(), Dialect::Comma));
     for (name, bytes) in crate::replicate::table::files(&replication(), Dialect::Comma) {
         write(&name, bytes);
     }
@@ -420,10 +506,27 @@ pub fn histogram() -> Vec<ProbabilityRow> {
 }
 
 /// Two seeds of two settings, the first of which diverges once.
-pub fn replication() -> Replication {
+pub fn replication_rows() -> Vec<ReplicationRow> {
     let mut rows = rows(&[("lambda0_eta0.001", &[390, 391]), ("lambda0.1_eta0.001", &[393, 392])]);
     rows[0].correct_test_images = None;
-    Replication::new(&rows).unwrap()
+    rows
+}
+
+pub fn replication() -> Replication {
+    Replication::new(&replication_rows()).unwrap()
+}
+
+pub fn best_row() -> BestRow {
+    BestRow {
+        setting: "a".into(),
+        validation_accuracy: Some(0.38),
+        validation_standard_error: Some(0.0049),
+        train_images: 50_000,
+        test_images: 10_000,
+        test_accuracy: Some(0.3712),
+        test_standard_error: Some(0.004831),
+        ..BestRow::default()
+    }
 }
 
 pub fn summary_row(setting: &str) -> SummaryRow {

@@ -245,19 +245,24 @@ impl Sharded for ReplicationRow {
     }
 }
 
+/// The runs of each setting, as a figure shows them.
+pub(crate) fn strips(replication: &Replication) -> Vec<Strip> {
+    let settings = replication.settings().into_iter().zip(replication.accuracies());
+    let strip = |(row, accuracies): (SettingRow, Vec<f64>)| Strip {
+        title: title(row.lambda, row.eta),
+        accuracies,
+        reported: row.reported,
+    };
+    settings.map(strip).collect()
+}
+
 /// The closing tables and the figure of a whole replication, by name and content.
 pub fn files(replication: &Replication, dialect: Dialect) -> Vec<(String, Vec<u8>)> {
-    let settings = replication.settings();
-    let strips: Vec<Strip> = settings
-        .iter()
-        .zip(replication.accuracies())
-        .map(|(row, accuracies)| Strip { title: title(row.lambda, row.eta), accuracies, reported: row.reported })
-        .collect();
     vec![
-        ("replication_summary.csv".into(), to_csv(&settings, dialect)),
+        ("replication_summary.csv".into(), to_csv(&replication.settings(), dialect)),
         ("replication_pairs.csv".into(), to_csv(&replication.pairs(), dialect)),
         ("replication_verdicts.csv".into(), to_csv(&verdicts(replication), dialect)),
-        ("replication.png".into(), strips_figure(&strips)),
+        ("replication.png".into(), strips_figure(&strips(replication))),
     ]
 }
 

@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use crate::dataset::Splits;
 use crate::dataset::normalizer::Normalizer;
 use crate::error::Result;
+use crate::files::csv::to_csv;
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Shuffle};
-use crate::search::table::{SearchRow, search_png};
+use crate::search::table::{BEST_FILE, BestRow, SearchRow, search_png};
 use crate::shard::{Shard, ShardTable, digest};
 use crate::statistics::{percent, standard_error};
 use crate::train::config::{Config, Images};
@@ -173,7 +174,7 @@ impl Searched {
     /// Retrains the trial of `best` on all images of `splits.train`, and evaluates it on the test split, which is used only
     /// here. `splits.validation` is empty, unless the decay needs the validation loss; then the splits are those of the search.
     ///
-    /// Writes `model_best.safetensors` and `best.toml`, in which `images` describes these images, and returns the
+    /// Writes `model_best.safetensors`, `search_best.csv` and `best.toml`, in which `images` describes these images, and returns the
     /// closing words, one line each.
     ///
     /// # Errors
@@ -198,12 +199,15 @@ impl Searched {
         let (runs, _) = trainer
             .train(observer)
             .map_err(|error| error.stopped(|| "all trials, while retraining the best".into()))?;
-        let accuracy = scores_of(&runs, &splits.test, &normalizer)?[0].map(|scores| scores.accuracy);
-        let text = self.found(best) + &retrained(splits, accuracy);
+        let test = scores_of(&runs, &splits.test, &normalizer)?[0];
+        let text = self.found(best) + &retrained(splits, test.map(|scores| scores.accuracy));
+        let row = BestRow::new(best, splits, names, test);
         let words: Vec<_> = text.lines().map(String::from).collect();
         let model = ModelFile::of_run(&runs[0], &hyperparameters, &normalizer, names).to_bytes()?;
         let toml = Config { hyperparameters, images, ..Config::default() }.to_toml(&words)?;
-        folder.write(&[("best.toml".into(), toml), ("model_best.safetensors".into(), model)])?;
+        let table = to_csv(&[row], folder.dialect());
+        let files = [("best.toml", toml), ("model_best.safetensors", model), (BEST_FILE, table)];
+        folder.write(&files.map(|(name, bytes)| (name.into(), bytes)))?;
         Ok(words)
     }
 

@@ -1,5 +1,6 @@
 //! The table of a search, `search.csv`: one row per trial; and its figure, `search.png`.
 
+use crate::dataset::Splits;
 use crate::evaluate::Scores;
 use crate::figures::{HeatMapTrial, search_figure};
 use crate::files::csv::row;
@@ -38,6 +39,59 @@ row! {
         pub validation_standard_error: Option<f64>,
         /// The trial's share of the training time of its group, in seconds.
         pub train_seconds: f64,
+    }
+}
+
+/// The file of [`BestRow`].
+pub const BEST_FILE: &str = "search_best.csv";
+
+row! {
+    /// The row of `search_best.csv`: the best trial, retrained on all training images. The test values are `None` if this
+    /// diverged.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct BestRow {
+        /// The setting's name.
+        pub setting: String,
+        /// The hyperparameters.
+        pub hyperparameters: Hyperparameters,
+        /// Accuracy of the trial on the validation split of the search.
+        pub validation_accuracy: Option<f64>,
+        /// Standard error of that accuracy.
+        pub validation_standard_error: Option<f64>,
+        /// The images that it was retrained on.
+        pub train_split: String,
+        /// Their number.
+        pub train_images: usize,
+        /// The images of the test split.
+        pub test_split: String,
+        /// Their number.
+        pub test_images: usize,
+        /// Loss on the test split.
+        pub test_loss: Option<f64>,
+        /// Accuracy on the test split.
+        pub test_accuracy: Option<f64>,
+        /// Standard error of that accuracy.
+        pub test_standard_error: Option<f64>,
+    }
+}
+
+impl BestRow {
+    /// The row of the trial `best`, whose retrained model has these scores on the test split.
+    pub(super) fn new(best: &SearchRow, splits: &Splits, names: &[String; 3], test: Option<Scores>) -> Self {
+        let [train_split, _, test_split] = names.clone();
+        Self {
+            setting: best.setting.clone(),
+            hyperparameters: best.hyperparameters.clone(),
+            validation_accuracy: best.validation_accuracy,
+            validation_standard_error: best.validation_standard_error,
+            train_split,
+            train_images: splits.train.len(),
+            test_split,
+            test_images: splits.test.len(),
+            test_loss: test.map(|s| s.loss),
+            test_accuracy: test.map(|s| s.accuracy),
+            test_standard_error: test.map(|s| standard_error(s.accuracy, splits.test.len())),
+        }
     }
 }
 
@@ -106,14 +160,19 @@ impl Sharded for SearchRow {
     }
 }
 
-/// `search.png`: one heat map of the validation accuracy per loss.
-pub fn search_png(rows: &[SearchRow]) -> (String, Vec<u8>) {
+/// The trials with each loss, as a heat map shows them.
+pub(crate) fn heat_map_trials(rows: &[SearchRow]) -> [(&'static str, Vec<HeatMapTrial>); 2] {
     let trial = |row: &SearchRow| {
         let Hyperparameters { lambda, eta, .. } = row.hyperparameters;
         HeatMapTrial { lambda, eta, accuracy: row.validation_accuracy }
     };
     let trials = |loss| rows.iter().filter(|row| row.hyperparameters.loss == loss).map(trial).collect();
-    ("search.png".into(), search_figure(&Loss::ALL.map(|loss| (loss.name(), trials(loss)))))
+    Loss::ALL.map(|loss| (loss.name(), trials(loss)))
+}
+
+/// `search.png`: one heat map of the validation accuracy per loss.
+pub fn search_png(rows: &[SearchRow]) -> (String, Vec<u8>) {
+    ("search.png".into(), search_figure(&heat_map_trials(rows)))
 }
 
 #[cfg(test)]

@@ -156,6 +156,11 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
     let out = trained();
     let path = out.path().join(format!("curves_{SETTING}.csv"));
     let curves: Vec<CurveRow> = csv::from_csv(&fs::read(&path).unwrap(), &path).unwrap();
+    let accuracies = |epoch: usize| {
+        let scores = &curves[epoch - 1].scores;
+        let [training, validation] = [scores.train_accuracy, scores.validation_accuracy].map(|a| 100.0 * a.unwrap());
+        format!("Epoch {epoch}: training {training:.2}, validation {validation:.2}\u{a0}%")
+    };
     let shown = |epoch: usize| {
         let row = &curves[epoch - 1];
         let text = |quantity: [Option<f64>; 2]| {
@@ -165,7 +170,8 @@ fn the_slider_and_the_pointer_choose_the_epoch_that_images_and_values_show() {
         json!([
             epoch.to_string(),
             text([row.scores.train_loss, row.scores.validation_loss]),
-            text([row.scores.train_cost, row.scores.validation_cost])
+            text([row.scores.train_cost, row.scores.validation_cost]),
+            accuracies(epoch)
         ])
     };
     let read = "const s = document.querySelector('#setting-3');
@@ -224,7 +230,22 @@ fn without_its_script_the_page_shows_the_last_epoch_and_all_values_of_its_curves
     let control = "return getComputedStyle(document.querySelector('.epoch-control')).display";
     assert_eq!(browser.run(control), json!("none"));
     let titles = browser.run("return document.querySelectorAll('.chart .epoch > title').length");
-    assert_eq!(titles, json!(4 * 2 * EPOCHS));
+    // Three charts per setting, and one of all settings.
+    assert_eq!(titles, json!((4 * 3 + 1) * EPOCHS));
+}
+
+/// The tables of a replication, an ablation and a search, copied from the repository's results, and what is evaluated.
+fn add_other_results(out: &Path) {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let copy = |name: &str, copy: &str| fs::copy(results.join(name), out.join(copy)).unwrap();
+    for name in
+        ["replication.csv", "replication_summary.csv", "replication_verdicts.csv", "ablation_summary.csv", "search.csv"]
+    {
+        copy(name, name);
+    }
+    copy("confusion_lambda0_eta0.1.csv", "confusion_other.csv");
+    copy("search.png", "confident_other.png");
+    assert!(onelayer(&["report"], out).status.success());
 }
 
 #[test]
@@ -233,12 +254,28 @@ fn the_page_fits_a_phone_and_can_be_read_in_light_and_dark() {
         return;
     };
     let out = trained();
-    for (width, scheme) in [(320, "light"), (320, "dark"), (1200, "light"), (1200, "dark")] {
+    add_other_results(out.path());
+    for (width, scheme) in [(320, "light"), (390, "light"), (390, "dark"), (1200, "light"), (1200, "dark")] {
         browser.emulate(width, "screen", &[("prefers-color-scheme", scheme)]);
         browser.show(&page_of(out.path()));
         let wider = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(wider, json!(0), "{width}");
         assert_eq!(browser.run(include_str!("browser/contrast.js")), json!([]), "{scheme}");
+        if width >= 390 {
+            assert_eq!(browser.run(include_str!("browser/drawings.js")), json!([]), "{width}");
+        }
+    }
+    // The check can fail: a small text, a text outside its drawing and a picture that does not follow the colours are found.
+    for (fault, found) in [
+        ("document.querySelector('.heat text').style.fontSize = '6px'", "small"),
+        ("document.querySelector('.strip text').setAttribute('x', 400)", "outside"),
+        ("document.querySelector('.gains').append(document.createElement('img'))", "picture"),
+        ("document.querySelector('.numbers').style.borderCollapse = 'collapse'", "rule"),
+    ] {
+        browser.show(&page_of(out.path()));
+        browser.run(fault);
+        let findings = browser.run(include_str!("browser/drawings.js")).to_string();
+        assert!(findings.contains(found), "{fault}: {findings}");
     }
     let background = "return getComputedStyle(document.body).backgroundColor";
     let dark = browser.run(background);
@@ -265,7 +302,7 @@ fn the_printed_page_has_everything_but_its_controls() {
         browser.run(&script)
     };
     assert_eq!((shown("nav"), shown(".epoch-control")), (json!(0), json!(0)));
-    assert_eq!((shown(".chart"), shown(".weights li svg")), (json!(8), json!(40)));
+    assert_eq!((shown(".chart"), shown(".weights li svg")), (json!(13), json!(40)));
     assert_eq!((shown(".matrix"), shown(".histogram"), shown("dl")), (json!(4), json!(4), json!(1)));
     let paper = browser.run("return getComputedStyle(document.body).backgroundColor");
     assert_eq!(paper, json!("rgb(255, 255, 255)"));
@@ -277,6 +314,7 @@ fn a_screen_reader_can_read_the_page() {
         return;
     };
     let out = trained();
+    add_other_results(out.path());
     browser.show(&page_of(out.path()));
     let findings = || browser.run(include_str!("browser/accessibility.js"));
     assert_eq!(findings(), json!([]));

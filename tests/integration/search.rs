@@ -10,7 +10,7 @@ use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::{Scores, outcomes};
 use onelayer::files::csv;
 use onelayer::hyperparameters::{Hyperparameters, Loss};
-use onelayer::search::table::SearchRow;
+use onelayer::search::table::{BEST_FILE, BestRow, SearchRow};
 use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
 use tempfile::TempDir;
@@ -93,6 +93,14 @@ fn the_best_on_validation_is_retrained_on_all_images_and_tested_once() {
         assert!(words.contains(&expected), "{expected} {words}");
     }
     assert!(words.contains(&format!("{:.2} %", 100.0 * highest)), "{words}");
+    let table = out.path().join(BEST_FILE);
+    let rows: Vec<BestRow> = csv::from_csv(&fs::read(&table).unwrap(), &table).unwrap();
+    assert_eq!(rows.len(), 1);
+    let BestRow { setting, hyperparameters, validation_accuracy, train_images, test_images, .. } = &rows[0];
+    assert_eq!((setting, hyperparameters), (&best.setting, &best.hyperparameters));
+    assert_eq!((*validation_accuracy, *train_images, *test_images), (Some(highest), 1000, 500));
+    assert_eq!(rows[0].test_accuracy, Some(test));
+    assert!((rows[0].test_standard_error.unwrap() - error).abs() < 1e-12);
     let folder = out.path().to_str().unwrap();
     let width = |line: &str| line.replace(folder, "results").chars().count();
     assert!(words.lines().all(|line| width(line) <= 80), "{words}");

@@ -83,8 +83,8 @@ impl Sharded for AblationRow {
     }
 }
 
-/// The closing table, with these rows, and the figure of a whole ablation, by name and content.
-pub fn files(rows: &[ImprovementRow], dialect: Dialect) -> Vec<(String, Vec<u8>)> {
+/// The gains of `rows`, as a figure shows them.
+pub(crate) fn gains(rows: &[ImprovementRow]) -> Vec<Gain> {
     let gain = |row: &ImprovementRow| {
         let Difference { mean_difference, difference_95_low, difference_95_high, .. } = row.difference;
         let ends = difference_95_low.zip(difference_95_high);
@@ -94,6 +94,10 @@ pub fn files(rows: &[ImprovementRow], dialect: Dialect) -> Vec<(String, Vec<u8>)
             interval: ends.map(|(low, high)| Interval { low, high }),
         }
     };
-    let gains: Vec<Gain> = rows.iter().map(gain).collect();
-    vec![("ablation_summary.csv".into(), to_csv(rows, dialect)), ("ablation.png".into(), gains_figure(&gains))]
+    rows.iter().map(gain).collect()
+}
+
+/// The closing table, with these rows, and the figure of a whole ablation, by name and content.
+pub fn files(rows: &[ImprovementRow], dialect: Dialect) -> Vec<(String, Vec<u8>)> {
+    vec![("ablation_summary.csv".into(), to_csv(rows, dialect)), ("ablation.png".into(), gains_figure(&gains(rows)))]
 }

@@ -21,7 +21,9 @@ for (const element of document.querySelectorAll("body *")) {
   const text = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data.trim()).join("");
   if (!text || !element.getClientRects().length || element.closest("title, script")) continue;
   const style = getComputedStyle(element);
-  const ground = behind(element);
+  // The number of a heat map's cell is on a rectangle.
+  const cell = element.closest(".cell")?.querySelector("rect");
+  const ground = cell ? over(parse(getComputedStyle(cell).fill), behind(element)) : behind(element);
   const ink = over(parse(element.closest("svg") ? style.fill : style.color), ground);
   const [a, b] = [luminance(ink), luminance(ground)].sort((x, y) => y - x);
   const size = parseFloat(style.fontSize);

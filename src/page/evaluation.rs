@@ -1,0 +1,57 @@
+//! What `evaluate` wrote about a model, read from its files.
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::evaluate::Confusion;
+use crate::evaluate::table::read_confusion;
+use crate::page::contents::{SettingPart, file, picture};
+
+/// A model on a split, other than the settings on the test split.
+pub struct Evaluation {
+    /// The name of the model.
+    pub model: String,
+    /// The split: `test`, `validation` or `train`.
+    pub split: &'static str,
+    /// `confusion_<name>.csv`; recall and precision, those of `classes_<name>.csv`, follow from it.
+    pub confusion: Confusion,
+    /// `confident_<name>.png`.
+    pub confident: Option<Vec<u8>>,
+}
+
+impl Evaluation {
+    /// Those in `folder`, by file name, without the ones that belong to `settings`.
+    pub fn read_all(folder: &Path, settings: &[SettingPart]) -> Result<Vec<Self>> {
+        let entries = fs::read_dir(folder).map_err(Error::io("read the folder", folder))?;
+        let name = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some(name.strip_prefix("confusion_")?.strip_suffix(".csv")?.to_owned())
+        };
+        let mut names: Vec<String> = entries.filter_map(|entry| name(entry.ok()?)).collect();
+        names.retain(|name| settings.iter().all(|setting| setting.summary.setting != *name));
+        names.sort();
+        let evaluations = names.iter().map(|name| Self::read(folder, name));
+        evaluations.filter_map(Result::transpose).collect()
+    }
+
+    fn read(folder: &Path, name: &str) -> Result<Option<Self>> {
+        let Some(confusion) = file(folder, &format!("confusion_{name}.csv"), read_confusion)? else {
+            return Ok(None);
+        };
+        let of_split = |split: &'static str| Some((name.strip_suffix(split)?.strip_suffix('_')?, split));
+        let (model, split) = of_split("train").or_else(|| of_split("validation")).unwrap_or((name, "test"));
+        let confident = file(folder, &format!("confident_{name}.png"), picture)?;
+        Ok(Some(Self { model: model.into(), split, confusion, confident }))
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.confusion.counts().iter().sum()
+    }
+
+    /// The share of the images that are classified correctly.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.confusion.accuracy()
+    }
+}

@@ -1,0 +1,24 @@
+// Faults of drawings: texts that are too small or outside their drawing, pictures where drawings follow the colours of the page,
+// and rules of tables that a cell leaves behind when it sticks.
+const findings = [];
+for (const text of document.querySelectorAll("figure > svg text")) {
+  const svg = text.closest("svg");
+  const [inner, outer] = [text.getBoundingClientRect(), svg.getBoundingClientRect()];
+  const size = parseFloat(getComputedStyle(text).fontSize) * outer.width / svg.viewBox.baseVal.width;
+  const named = `${svg.parentElement.className}: ${text.textContent}`;
+  if (size < 10) findings.push(`small, ${size.toFixed(1)} px, ${named}`);
+  if (inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1) {
+    findings.push(`outside, ${named}`);
+  }
+}
+for (const section of ["replication", "ablation", "search"]) {
+  const picture = document.querySelector(`#${section} img`);
+  if (picture) findings.push(`picture in ${section}`);
+}
+for (const cell of document.querySelectorAll("table tbody th")) {
+  const style = getComputedStyle(cell);
+  if (style.position === "sticky" && getComputedStyle(cell.closest("table")).borderCollapse !== "separate") {
+    findings.push(`rule that does not stick: ${cell.textContent}`);
+  }
+}
+return findings;
