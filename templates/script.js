@@ -22,7 +22,7 @@ for (const setting of document.querySelectorAll(".setting")) {
     const epoch = values.length ? values[0].match(/\d+/)[0] : String(step);
     for (const name of names) name.textContent = epoch;
     slider.setAttribute("aria-valuetext", values.join("; ") || `Epoch ${epoch}`);
-    if (sheet) sheet.setAttribute("y", -32 * (step - 1));
+    if (sheet) sheet.setAttribute("y", -sheet.dataset.top - sheet.dataset.step * (step - 1));
   };
 
   slider.addEventListener("input", () => show(Number(slider.value)));

@@ -92,7 +92,7 @@ pub fn tile_corner(i: u32, top: u32, label: u32) -> (u32, u32) {
 }
 
 /// The pixels (height, width, 3) of a figure, drawn on white.
-fn draw((width, height): (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -> Drawn) -> Vec<u8> {
+pub fn draw((width, height): (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -> Drawn) -> Vec<u8> {
     let (width, height) = (width * scale, height * scale);
     let mut pixels = vec![0; (width * height * 3) as usize];
     let area = Bitmap::new(&mut pixels, (width, height)).into_drawing_area();
@@ -119,6 +119,13 @@ impl<'a> Canvas<'a> {
         let at = (self.scaled(x) as i32, self.scaled(y) as i32);
         let style = self.text_style(size).pos(Pos::new(align, VPos::Center)).color(&color);
         self.area.draw(&Text::new(line, at, style))
+    }
+
+    /// Draws a line of text that reads upwards from `at`, around the column of `at`.
+    pub fn upward_text(&self, line: &str, (x, y): (u32, u32), size: u32) -> Drawn {
+        let at = (self.scaled(x) as i32, self.scaled(y) as i32);
+        let style = self.text_style(size).transform(FontTransform::Rotate270);
+        self.area.draw(&Text::new(line, at, style.pos(Pos::new(HPos::Left, VPos::Center))))
     }
 
     fn text_style(&self, size: u32) -> TextStyle<'static> {

@@ -1,21 +1,30 @@
 //! `snapshots_<setting>.jpg`: the weights after each epoch, as images.
 //!
-//! One picture, 320 pixels wide. From the top it has one line per epoch: the rows of `weight` as ten images of 32×32, in the
-//! order of the classes, as [`weights_figure`](crate::figures::weights_figure) shows them. JPEG changes a weight by a few
-//! grey levels and takes a tenth of the bytes of PNG. The images do not run into each other, since their edges are edges
-//! of the 8×8 blocks of JPEG.
+//! One picture: a column per class, with its name above, and a line per epoch, with its number on the left. Each image of
+//! 32×32 is a row of `weight`, as [`weights_figure`](crate::figures::weights_figure) shows it. JPEG changes a weight by a few
+//! grey levels and takes a tenth of the bytes of PNG. The images do not run into the gaps between them, since their edges
+//! are edges of the 8×8 blocks of JPEG.
 
 use std::path::Path;
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use plotters::style::text_anchor::HPos;
 
-use crate::dataset::cifar10::{CHANNELS, DIMS, SIDE};
+use crate::dataset::cifar10::{CLASS_NAMES, DIMS, SIDE};
 use crate::error::{Error, Result};
-use crate::figures::canvas::paste_image;
+use crate::figures::canvas::{Canvas, Drawn, draw, paste_image};
 use crate::files::raster::{Decoder, Format};
 
-/// Width of the picture, in pixels.
-const WIDTH: usize = DIMS.classes * SIDE;
+/// From the left edge of the picture to its first images, in pixels.
+pub const LEFT: usize = 48;
+/// From the upper edge of the picture to its first images.
+pub const TOP: usize = 80;
+/// From the corner of an image to that of the next, to the right and downwards.
+pub const STEP: usize = SIDE + 8;
+/// Width of the picture.
+pub const WIDTH: usize = LEFT + DIMS.classes * STEP;
+/// Size of the names and the numbers.
+const TEXT: u32 = 15;
 /// Maximum number of epochs in a picture: a slider has no use for more, and each makes the page larger.
 pub const MAX_EPOCHS: usize = 200;
 /// From 1 to 100. At 75 even the largest errors cannot be seen beside the original.
@@ -23,22 +32,46 @@ const QUALITY: u8 = 75;
 /// The marker at the end of a JPEG.
 const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
-/// The picture of `epochs`, each the rows of `weight` as (k,d) bytes.
+/// Height of a picture of so many epochs.
+pub const fn height(epochs: usize) -> usize {
+    TOP + epochs * STEP
+}
+
+/// The picture of the first epochs, each the rows of `weight` as (k,d) bytes.
 ///
 /// # Panics
 ///
 /// If an epoch has another number of bytes, or there are more than [`MAX_EPOCHS`].
 pub fn to_jpeg(epochs: &[Vec<u8>]) -> Vec<u8> {
     assert!(epochs.len() <= MAX_EPOCHS);
-    let (width, height) = (WIDTH, epochs.len() * SIDE);
-    let mut pixels = vec![0; epochs.len() * WIDTH * SIDE * CHANNELS];
+    let height = height(epochs.len());
+    let mut pixels = draw((WIDTH as u32, height as u32), 1, |canvas| draw_labels(canvas, epochs.len()));
     for (line, epoch) in epochs.iter().enumerate() {
         assert_eq!(epoch.len(), DIMS.classes * DIMS.features);
         for (class, image) in epoch.chunks_exact(DIMS.features).enumerate() {
-            paste_image(&mut pixels, width as u32, ((class * SIDE) as u32, (line * SIDE) as u32), 1, image);
+            paste_image(&mut pixels, WIDTH as u32, corner(line, class), 1, image);
         }
     }
-    encode(&pixels, width, height)
+    encode(&pixels, WIDTH, height)
+}
+
+/// The upper left corner of an image.
+fn corner(line: usize, class: usize) -> (u32, u32) {
+    ((LEFT + class * STEP) as u32, (TOP + line * STEP) as u32)
+}
+
+/// Draws the names of the classes, upwards, and the numbers of the epochs.
+fn draw_labels(canvas: &Canvas, epochs: usize) -> Drawn {
+    let half = SIDE as u32 / 2;
+    canvas.text("epoch", (LEFT as u32 - 6, TOP as u32 - 12), TEXT, HPos::Right)?;
+    for (class, name) in CLASS_NAMES.iter().enumerate() {
+        let (left, top) = corner(0, class);
+        canvas.upward_text(name, (left + half, top - 6), TEXT)?;
+    }
+    (0..epochs).try_for_each(|line| {
+        let (left, top) = corner(line, 0);
+        canvas.text(&(line + 1).to_string(), (left - 6, top + half), TEXT, HPos::Right)
+    })
 }
 
 /// The JPEG of the `pixels` (`height`, `width`, 3).
@@ -67,14 +100,15 @@ pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
     let no_jpeg = |reason| format(format!("must be a JPEG, but {reason}"));
     let decoder = Decoder::new(bytes, Format::Jpeg).map_err(no_jpeg)?;
     let (width, height) = decoder.size();
-    if width != WIDTH || !height.is_multiple_of(SIDE) || height / SIDE > MAX_EPOCHS {
+    let epochs = height.saturating_sub(TOP) / STEP;
+    if (width, height) != (WIDTH, self::height(epochs)) || epochs > MAX_EPOCHS {
         return Err(format(format!(
-            "must be {WIDTH} pixels wide and, for each of at most {MAX_EPOCHS} epochs, {SIDE} high, but is \
-             {width}×{height}"
+            "must be {WIDTH} pixels wide and, for n epochs of at most {MAX_EPOCHS}, {TOP} + {STEP} n high, but is \
+             {width}×{height}; train again to replace it"
         )));
     }
     decoder.decode().map_err(no_jpeg)?;
-    Ok(height / SIDE)
+    Ok(epochs)
 }
 
 #[cfg(test)]
@@ -104,17 +138,49 @@ mod tests {
         })
     }
 
+    /// The line, the class, and the column and row inside the image that a pixel belongs to; `None` outside of all images.
+    fn place(x: usize, y: usize) -> Option<[usize; 4]> {
+        let (x, y) = (x.checked_sub(LEFT)?, y.checked_sub(TOP)?);
+        (x % STEP < SIDE && y % STEP < SIDE).then_some([y / STEP, x / STEP, x % STEP, y % STEP])
+    }
+
     #[test]
-    fn each_epoch_is_a_line_and_each_class_a_place_in_it() {
+    fn each_epoch_is_a_line_and_each_class_a_place_in_it_with_white_gaps() {
         let bytes = to_jpeg(&[plain(0), plain(1), plain(5)]);
         assert_eq!(epochs(&bytes, Path::new(PATH)).unwrap(), 3);
+        let mut images = 0;
         for (x, y, pixel) in pixels(&bytes) {
-            let (class, line) = (x / SIDE, y / SIDE);
-            let expected = [20 * class, 40 * [0, 1, 5][line], 7];
+            let expected = match place(x, y) {
+                Some([line, class, ..]) => [20 * class, 40 * [0, 1, 5][line], 7],
+                None if x >= LEFT && y >= TOP => [255; 3],
+                None => continue,
+            };
+            images += usize::from(expected[2] == 7);
             for (found, expected) in pixel.into_iter().zip(expected) {
                 assert!(usize::from(found).abs_diff(expected) <= 4, "{x} {y}: {pixel:?}");
             }
         }
+        assert_eq!(images, 3 * DIMS.classes * SIDE * SIDE);
+    }
+
+    #[test]
+    fn each_class_has_a_label_above_it_and_each_epoch_one_on_its_left() {
+        let bytes = to_jpeg(&[plain(0), plain(1)]);
+        let ink: Vec<_> = pixels(&bytes).filter(|pixel| pixel.2[0] < 128).map(|(x, y, _)| (x, y)).collect();
+        let is_inked = |xs: std::ops::Range<usize>, ys: std::ops::Range<usize>| {
+            ink.iter().any(|(x, y)| xs.contains(x) && ys.contains(y))
+        };
+        for class in 0..DIMS.classes {
+            let left = LEFT + class * STEP;
+            assert!(is_inked(left..left + SIDE, 0..TOP), "{class}");
+            assert!(!is_inked(left + SIDE..left + STEP, 0..TOP), "{class}");
+        }
+        for line in 0..2 {
+            let top = TOP + line * STEP;
+            assert!(is_inked(0..LEFT, top..top + SIDE), "{line}");
+        }
+        // Nothing is cut off.
+        assert!(!is_inked(0..WIDTH, 0..1) && !is_inked(0..1, 0..height(2)));
     }
 
     #[test]
@@ -125,7 +191,10 @@ mod tests {
             weight[6 * DIMS.features + 2 * PLANE + y * SIDE + x] = 255;
         }
         for (x, y, pixel) in pixels(&to_jpeg(&[weight])) {
-            let blue = (6 * 32 + 24..7 * 32).contains(&x) && (8..16).contains(&y);
+            let Some([_, class, column, row]) = place(x, y) else {
+                continue;
+            };
+            let blue = class == 6 && (24..32).contains(&column) && (8..16).contains(&row);
             assert_eq!(pixel[2] > 128, blue, "{x} {y}");
             assert!(pixel[0] < 10 && pixel[1] < 10);
         }
@@ -135,10 +204,11 @@ mod tests {
     fn a_picture_that_is_cut_short_or_of_another_size_is_refused_by_name() {
         let bytes = to_jpeg(&[plain(0)]);
         let narrow = encode(&[0; 32 * 32 * 3], 32, 32);
+        let low = encode(&[0; WIDTH * (TOP + 32) * 3], WIDTH, TOP + 32);
         let noise = (0..DIMS.classes * DIMS.features).map(|i| (i * i % 251) as u8);
         let noise = to_jpeg(&[noise.collect()]);
         let cut = &noise[..noise.len() - 100];
-        for bad in [cut, &bytes[..bytes.len() / 2], &narrow, b"", b"GIF89a"] {
+        for bad in [cut, &bytes[..bytes.len() / 2], &narrow, &low, b"", b"GIF89a"] {
             let message = epochs(bad, Path::new(PATH)).unwrap_err().to_string();
             assert!(message.starts_with("snapshots.jpg: must be"), "{message}");
             assert_eq!(message.lines().count(), 1);

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::dataset::cifar10::SIDE;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
@@ -79,9 +78,14 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// The vertical offset, in pixels, at which the last line of the picture is seen.
-    pub fn last_offset(&self) -> i64 {
-        -((self.epochs.saturating_sub(1) * SIDE) as i64)
+    /// Height of the picture, in pixels.
+    pub fn height(&self) -> usize {
+        snapshots::height(self.epochs)
+    }
+
+    /// From the upper edge of the picture to the images of its last epoch.
+    pub fn last_top(&self) -> usize {
+        snapshots::TOP + self.epochs.saturating_sub(1) * snapshots::STEP
     }
 }
 

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use self::contents::{Contents, Missing};
 use crate::dataset::cifar10::{CLASS_NAMES, SIDE};
 use crate::error::Result;
+use crate::figures::snapshots;
 use crate::gradcheck::table::{GradcheckRow, Summary};
 
 /// File name of the page.
