@@ -40,7 +40,7 @@ pub const TILE_GAP: u32 = 16;
 pub const TILES_WIDTH: u32 = TILES_PER_LINE * (TILE + TILE_GAP) + TILE_GAP;
 
 /// Dashes and the gaps between them.
-const DASH: (u32, u32) = (10, 6);
+const DASH: (u32, u32) = (10, 4);
 
 /// How a line looks.
 #[derive(Clone, Copy)]

@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn the_accuracy_in_the_corner_has_its_name_below_it() {
+        let image = figure(&[(3, 3), (3, 5)]);
+        let inked = |column| {
+            let (x, y) = middle((column, 11));
+            let (xs, ys) = (x - CELL.0 / 2..x + CELL.0 / 2, y + FOOT - 8..y + FOOT + 8);
+            ys.flat_map(|y| xs.clone().map(move |x| (x, y))).any(|(x, y)| image.at(x as usize, y as usize)[0] < 128)
+        };
+        assert!(inked(10) && !inked(9));
+    }
+
+    #[test]
     fn another_number_of_classes_is_refused() {
         assert!(confusion_figure("", &CLASS_NAMES, &[0; 9]).is_err());
     }

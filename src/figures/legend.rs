@@ -34,7 +34,7 @@ impl Mark {
     fn width(self) -> u32 {
         match self {
             // Three dashes and the gaps between them.
-            Self::Line(_) => 42,
+            Self::Line(_) => 38,
             Self::Dot(_) => 8,
             Self::Square(_) => 16,
         }

@@ -57,5 +57,10 @@ mod tests {
         };
         let (right, wrong) = (height_of(BLUE), height_of(VERMILION));
         assert!(wrong > 200 && right.abs_diff(wrong / 2) <= 2, "{right} {wrong}");
+        // The legend has a square of each colour.
+        for color in [BLUE, VERMILION] {
+            let square = image.places(color).into_iter().filter(|&(_, y)| y < HEAD as usize).count();
+            assert!((200..300).contains(&square), "{square}");
+        }
     }
 }

@@ -105,7 +105,7 @@ mod tests {
 
     /// The pixels of `color` between the axes.
     fn places(image: &Image, color: RGBColor) -> Vec<(usize, usize)> {
-        let legend = image.places(BLUE).into_iter().map(|(x, _)| x).max().unwrap() - 41;
+        let legend = image.places(BLUE).into_iter().map(|(x, _)| x).max().unwrap() - 37;
         let places = image.places(color).into_iter();
         places.filter(|&(x, y)| x < legend && y > HEAD as usize).collect()
     }

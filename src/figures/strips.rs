@@ -175,6 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn the_legend_says_what_each_interval_is_of_and_names_the_report_where_it_is_drawn() {
+        let meanings = |reported| {
+            let entries = legend(&[strip(&[0.39, 0.40], reported)]);
+            entries.into_iter().map(|(_, meaning)| meaning).collect::<Vec<_>>()
+        };
+        let intervals = ["95 % confidence interval of the mean", "95 % prediction interval of one run"];
+        assert_eq!(meanings(None)[1..], intervals);
+        assert_eq!(meanings(Some(0.4))[3..], ["the report"]);
+    }
+
+    #[test]
     fn a_line_of_strips_holds_four_and_the_next_go_below() {
         let size = |strips: usize| {
             let image = image(&(0..strips).map(|_| strip(&[0.39, 0.40], None)).collect::<Vec<_>>());
