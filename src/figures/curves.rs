@@ -71,9 +71,9 @@ pub fn curves_figure(title: &str, curves: &[Curves; PANELS]) -> Vec<u8> {
     })
 }
 
-/// A setting's `title` with the epoch at which it diverged, if it did.
+/// A setting's `title` with the epoch in which it diverged, if it did.
 pub fn titled(title: &str, diverged: Option<i32>) -> String {
-    diverged.map_or_else(|| title.into(), |epoch| format!("{title} (diverged at epoch {epoch})"))
+    diverged.map_or_else(|| title.into(), |epoch| format!("{title} (diverged in epoch {epoch})"))
 }
 
 impl Curves {

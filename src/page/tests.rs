@@ -76,6 +76,9 @@ fn every_part_of_a_full_folder_is_on_the_page() {
     assert_eq!(count(&html, "<g class=\"bin\">"), 80);
     assert_eq!(count(&html, "data:image/jpeg;base64,"), 4);
     assert_eq!(count(&html, "aria-label=\"Weights of the class "), 40);
+    // Of the picture with the weights after two epochs, the second line is seen; its images begin at 48 and 40 further each.
+    assert_eq!(count(&html, "width=\"448\" height=\"160\" y=\"-120\" data-top=\"80\" data-step=\"40\""), 4);
+    assert_eq!(["x=\"-48\"", "x=\"-88\"", "x=\"-408\""].map(|place| count(&html, place)), [4; 3]);
     assert_eq!(count(&html, "<table class=\"matrix\">"), 4);
     assert_eq!(count(&html, "type=\"range\""), 4);
     assert_eq!(count(&html, "<figure class=\"strip\">"), 2);
