@@ -292,6 +292,11 @@ impl SettingPart {
 }
 
 impl ReplicationPart {
+    /// True if conclusions of the report were tested.
+    pub fn has_verdicts(&self) -> bool {
+        self.verdicts.as_ref().is_some_and(|rows| !rows.is_empty())
+    }
+
     fn read(folder: &Path) -> Result<Option<Self>> {
         let Some(settings) = table(folder, "replication_summary.csv")? else {
             return Ok(None);

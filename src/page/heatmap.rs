@@ -5,7 +5,7 @@ use crate::page::axes::{Tick, WIDTH};
 use crate::statistics::percent;
 
 /// The edges of the cells.
-const LEFT: f64 = 58.0;
+const LEFT: f64 = 68.0;
 const RIGHT: f64 = WIDTH - 2.0;
 const TOP: f64 = 22.0;
 /// Height of a cell.

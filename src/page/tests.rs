@@ -12,7 +12,7 @@ use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::page::*;
-use crate::replicate::table::ReplicationRow;
+use crate::replicate::table::{ReplicationRow, VerdictRow};
 use crate::replicate::tests::rows;
 use crate::replicate::{Replication, ablation, overfitting};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow};
@@ -128,6 +128,30 @@ fn the_page_is_well_formed_and_its_attributes_are_apart() {
     assert!(elements.iter().any(|e| e.starts_with("svg viewBox=\"0 0 340 216\" role=\"img\" ")));
     let broken = html.replacen("</table>", "", 1);
     assert!(std::panic::catch_unwind(|| self::elements(&broken)).is_err());
+}
+
+#[test]
+fn numbers_have_one_minus_for_readers() {
+    let out = folder(&REPORT);
+    let explanation = "a minus b: -10.39 points (-11.19 to -9.59; sign-flip p = 1.9e-6)";
+    let row = VerdictRow { conclusion: "a".into(), verdict: "holds".into(), explanation: explanation.into() };
+    fs::write(out.path().join("replication_verdicts.csv"), to_csv(&[row], Dialect::Comma)).unwrap();
+    let html = html(out.path());
+    let shown = html.split("<body>").nth(1).unwrap().split("<script>").next().unwrap();
+    assert!(shown.contains("−10.39 points (−11.19 to −9.59; sign-flip p = 1.9e−6)"));
+    for hyphen in [" -", ">-", "(-", "e-"] {
+        let numbers = shown.split(hyphen).skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        assert_eq!(numbers.map(|rest| rest.lines().next().unwrap()).collect::<Vec<_>>(), [""; 0], "{hyphen}");
+    }
+}
+
+#[test]
+fn a_replication_of_other_settings_is_no_test_of_the_reports_conclusions() {
+    let out = folder(&REPORT);
+    assert!(html(out.path()).contains("Do the report’s conclusions hold?"));
+    fs::write(out.path().join("replication_verdicts.csv"), to_csv::<VerdictRow>(&[], Dialect::Comma)).unwrap();
+    let html = html(out.path());
+    assert!(html.contains(">Many seeds</h2>") && !html.contains("conclusions hold") && !html.contains("\"verdicts\""));
 }
 
 #[test]

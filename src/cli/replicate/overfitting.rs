@@ -37,7 +37,7 @@ pub fn print(comparisons: &[ComparisonRow]) {
         let accuracies = [row.sigmoids_train_accuracy, row.sigmoids_validation_accuracy];
         line(&row.sigmoids, accuracies, row.sigmoids_gap, row.sigmoids_loss_gap);
     }
-    show!("\nGap of the softmax minus that of its sigmoids, with its 95 % confidence interval:\n");
+    show!("\nGap of the softmax minus that of its sigmoids (95 % confidence interval):\n");
     for row in comparisons {
         let range = range(row.gap_difference_95_low, row.gap_difference_95_high, points);
         let difference = or_dash(row.gap_difference, points);

@@ -17,7 +17,8 @@ for (const section of ["replication", "ablation", "search"]) {
 }
 for (const cell of document.querySelectorAll("table tbody th")) {
   const style = getComputedStyle(cell);
-  if (style.position === "sticky" && getComputedStyle(cell.closest("table")).borderCollapse !== "separate") {
+  const collapse = getComputedStyle(cell.closest("table")).borderCollapse;
+  if (style.position === "sticky" && (collapse !== "separate" || style.borderTopWidth !== "1px")) {
     findings.push(`rule that does not stick: ${cell.textContent}`);
   }
 }
