@@ -297,7 +297,7 @@ fn a_file_that_grows_beyond_the_limit_is_an_error_and_the_old_results_stay_whole
 #[test]
 fn a_full_disk_is_an_error_and_the_old_results_stay_whole() {
     // Mounting a file system needs Linux and permission.
-    let mount = "mount -t tmpfs -o size=500k none";
+    let mount = "mount -t tmpfs -o size=560k none";
     let probe = tempdir().unwrap();
     let allowed = Command::new("unshare")
         .args(["-rm", "sh", "-c", &format!("{mount} {}", probe.path().display())])
