@@ -19,6 +19,7 @@ mod weights;
 pub(crate) use canvas::{axis_range, decimals, format_tick, ticks};
 pub use confident::{ClassifiedImage, IMAGES, confident_figure};
 pub use confusion::confusion_figure;
+pub(crate) use curves::titled;
 pub use curves::{Curves, Point, Unit, curves_figure};
 pub(crate) use gains::gains_range;
 pub use gains::{Gain, gains_figure};

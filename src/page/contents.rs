@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
 use crate::figures::snapshots::{self, MAX_EPOCHS};
-use crate::figures::{HeatMaps, Point, Unit};
+use crate::figures::{HeatMaps, Point, Unit, titled};
 use crate::files;
 use crate::files::csv::{Row, from_csv};
 use crate::files::raster::{Decoder, Format};
@@ -351,10 +351,8 @@ fn together(settings: &[SettingPart]) -> Option<Chart> {
     };
     let point = |row: &CurveRow| (i32::try_from(row.epoch).unwrap_or(i32::MAX), accuracy(&row.scores));
     let points: Vec<Vec<Point>> = settings.iter().map(|(_, rows)| rows.iter().map(point).collect()).collect();
-    let title = |setting: &SettingPart| match setting.charts.first().and_then(|chart| chart.diverged) {
-        Some(epoch) => format!("{} (diverged in epoch {epoch})", setting.title()),
-        None => setting.title(),
-    };
+    let diverged = |setting: &SettingPart| setting.charts.first().and_then(|chart| chart.diverged);
+    let title = |setting: &SettingPart| titled(&setting.title(), diverged(setting));
     let series = settings.iter().zip(&points).enumerate();
     let series: Vec<_> =
         series.map(|(i, ((setting, _), points))| Series::of_setting(i, title(setting), points)).collect();
