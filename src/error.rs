@@ -21,6 +21,10 @@ pub enum Error {
         found: String,
     },
 
+    /// A value that may be listed once is listed twice.
+    #[error("{0} is listed twice; list each once")]
+    Repeated(String),
+
     /// An array has the wrong shape.
     #[error("{what} must have the shape {expected}, but has {found}")]
     Shape {
@@ -42,6 +46,10 @@ pub enum Error {
         /// The element.
         found: f64,
     },
+
+    /// The path of a folder is that of a file.
+    #[error("{0} is a file; name a folder")]
+    NoFolder(PathBuf),
 
     /// A data file does not exist.
     #[error("data file {0} is missing")]

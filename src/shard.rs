@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::files::csv::{Cell, Row, cells, from_csv, to_csv, to_fields};
 use crate::files::folder::Folder;
+use crate::statistics::count;
 
 /// The largest number of missing shards that an error names.
 const NAMED: usize = 10;
@@ -176,12 +177,19 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         for row in found {
             let (job, name, row) = (R::JOB, row.name(), row.with_runs_of(first));
             if row.run() >= self.runs || !self.shard.has(row.run()) {
-                let Self { shard, runs, .. } = self;
-                return Err(format!("{name} is not in shard {shard} of this {job} of {runs} {}", R::RUNS));
+                let runs = count(self.runs, R::RUNS.trim_end_matches('s'));
+                return Err(format!("{name} is not in shard {} of this {job} of {runs}", self.shard));
             }
             let closest = planned(row.run()).iter().map(|planned| differences(planned, &row)).min_by_key(Vec::len);
-            if let Some((column, expected, found)) = closest.unwrap_or_default().first() {
-                return Err(format!("{name} has the {column} {found:?}, but this {job} has {expected:?}"));
+            // The digest of a job, in the column of its name, says nothing to a person: the others are named first.
+            let closest = closest.unwrap_or_default();
+            let telling = closest.iter().find(|(column, ..)| *column != job);
+            if let Some((column, expected, found)) = telling.or(closest.first()) {
+                if *column == job {
+                    return Err(format!("it is another {job} ({name})"));
+                }
+                let [found, expected] = [found, expected].map(|field| if field.is_empty() { "none" } else { field });
+                return Err(format!("it was made with {column} {found}, not {expected} ({name})"));
             }
             if !names.insert(name.clone()) {
                 return Err(format!("{name} is there twice"));
@@ -479,14 +487,12 @@ mod tests {
             open(&folder, true).map(|_| ()).unwrap_err().to_string()
         };
         let message = refusal(|rows| rows[3].job = "another".into());
-        let expected = "example_shard1of2.csv: cannot resume: run 2 of y has the job \"another\", but this example has \
-                        \"a job\"; use the options";
+        let expected = "example_shard1of2.csv: cannot resume: it was made with job another, not a job (run 2 of y); use the \
+                        options";
         assert!(message.contains(expected), "{message}");
-        assert!(refusal(|rows| rows[0].runs = 7).contains("the runs \"7\", but this example has \"6\""));
-        assert!(
-            refusal(|rows| rows[0].shard = Shard::WHOLE).contains("the shard \"1/1\", but this example has \"1/2\"")
-        );
-        assert!(refusal(|rows| rows[0].member = "z".into()).contains("run 0 of z has the member \"z\""));
+        assert!(refusal(|rows| rows[0].runs = 7).contains("it was made with runs 7, not 6 (run 0 of x)"));
+        assert!(refusal(|rows| rows[0].shard = Shard::WHOLE).contains("it was made with shard 1/1, not 1/2 ("));
+        assert!(refusal(|rows| rows[0].member = "z".into()).contains("it was made with member z, not "));
         assert!(refusal(|rows| rows[0].run = 1).contains("run 1 of x is not in shard 1/2 of this example of 6 runs"));
         assert!(refusal(|rows| rows[0].run = 6).contains("run 6 of x is not in shard 1/2"));
         assert!(refusal(|rows| rows.push(rows[0].clone())).contains("run 0 of x is there twice"));

@@ -64,7 +64,7 @@ fn right_accuracies(plan: &Plan, observer: &mut dyn Observer) -> Result<Option<I
         let schedule = Schedule { seed, shuffle: Shuffle::ChaCha8, ..plan.schedule };
         let start = random_start(splits.train.dims(), seed);
         let (runs, _) = Trainer::new(data, &[setting], &schedule, &start)?.without_evaluation().train(observer)?;
-        accuracies.extend(scores_of(&runs, &splits.test, normalizer)?[0].map(|scores| scores.accuracy));
+        accuracies.extend(scores_of(&runs, &splits.test, normalizer, observer)?[0].map(|scores| scores.accuracy));
     }
     Ok(SampleSummary::new(&accuracies).and_then(|summary| summary.prediction_interval()))
 }

@@ -79,6 +79,6 @@ fn losses_after(plan: &Plan, state: &Parameters, epoch: usize, factors: &[f64]) 
     for indices in Orders::new(&plan.schedule, train.len()).of(epoch).chunks(plan.schedule.batch_size) {
         group.step(Examples::Chosen(train, plan.normalizer, indices), &steps)?;
     }
-    let scores = evaluate_group(&group, &vec![0.0; factors.len()], train, plan.normalizer)?;
+    let scores = evaluate_group(&group, &vec![0.0; factors.len()], train, plan.normalizer, &|| false)?;
     Ok(scores.into_iter().map(|scores| scores.loss).collect())
 }

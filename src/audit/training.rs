@@ -315,7 +315,7 @@ impl Training<'_> {
         if split.is_empty() {
             return Ok(Vec::new());
         }
-        let scores = evaluate_group(&self.group, &vec![0.0; self.group.len()], split, normalizer)?;
+        let scores = evaluate_group(&self.group, &vec![0.0; self.group.len()], split, normalizer, &|| false)?;
         let score = |(scores, norms): (Scores, &Norms)| norms.score(scores.loss, Some(scores.accuracy));
         Ok(scores.into_iter().zip(norms).map(score).collect())
     }

@@ -118,10 +118,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// `text`, which may quote a file or a server, on one line and without control characters.
+/// `text`, which may quote a file or a server, on one line, without control characters and the numbers of the system's errors,
+/// whose words precede them.
 fn printable(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
+    let mut parts = text.split(" (os error ");
+    let mut words = parts.next().unwrap_or_default().to_owned();
+    parts.for_each(|part| words += part.split_once(')').map_or(part, |(_, rest)| rest));
+    let mut line = String::with_capacity(words.len());
+    for character in words.chars() {
         match character {
             '\n' | '\r' | '\t' => line.push(' '),
             c if c.is_control() => line.extend(c.escape_default()),
@@ -192,6 +196,13 @@ mod tests {
             }
         }
         assert!(Cli::try_parse_from(["onelayer", "train", "--no-such-option"]).is_err());
+    }
+
+    #[test]
+    fn the_numbers_of_system_errors_are_not_printed() {
+        let text = "cannot read a: Is a directory (os error 21); cannot open b: No such file or directory (os error 2)";
+        assert_eq!(printable(text), "cannot read a: Is a directory; cannot open b: No such file or directory");
+        assert_eq!(printable("a (b)"), "a (b)");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use onelayer::dataset::{Dataset, picture};
 use onelayer::evaluate::outcomes;
 use onelayer::evaluate::table::prediction_rows;
 use onelayer::files::csv::to_csv;
+use onelayer::hyperparameters::Loss;
 
 use super::common::{input, out};
 use super::printable;
@@ -20,6 +21,10 @@ const TOP: usize = 5;
 const BAR: usize = 50;
 /// The last character of a bar, by the eighths of it that are filled.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+/// Printed after the charts of a model with sigmoids.
+const SIGMOIDS: &str =
+    "\nEach class has a sigmoid of its own, so the ten percentages of an image need not add up to 100 %.\n";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -54,7 +59,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         let images = names.iter().zip(&outcomes.predicted).zip(outcomes.probabilities.as_chunks().0);
         let charts: Vec<_> = images.map(|((name, &class), probabilities)| chart(name, class, probabilities)).collect();
-        charts.join("\n").into_bytes()
+        let note = match model.hyperparameters.loss {
+            Loss::Softmax => "",
+            Loss::Bce => SIGMOIDS,
+        };
+        (charts.join("\n") + note).into_bytes()
     };
     // A closed stdout is not an error.
     let _ = stdout().write_all(&text);

@@ -125,14 +125,16 @@ impl Scores {
 }
 
 /// The scores of each member of `group` on `dataset`, member j with a penalty of weight `lambdas[j]`: the same numbers
-/// as [`Outcomes::scores`], without keeping the outcomes.
+/// as [`Outcomes::scores`], without keeping the outcomes; [`Error::Interrupted`](crate::Error::Interrupted) if `stop` becomes true
+/// meanwhile.
 pub(crate) fn evaluate_group(
     group: &Group,
     lambdas: &[f64],
     dataset: &Dataset,
     normalizer: &Normalizer,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Scores>> {
-    let outcomes = group.outcomes(Examples::All(dataset, normalizer))?;
+    let outcomes = group.outcomes_unless(Examples::All(dataset, normalizer), stop)?;
     let of_member = |(j, lambda)| {
         let examples = outcomes.iter().skip(j).step_by(group.len()).zip(dataset.labels());
         let results = examples.map(|(outcome, &label)| (outcome.loss, outcome.class == u32::from(label)));
@@ -264,7 +266,7 @@ mod tests {
         let pairs: Vec<_> = models.iter().zip([Loss::Softmax, Loss::Bce, Loss::Softmax]).collect();
         let found = outcomes(&pairs, &dataset, &normalizer).unwrap();
         let group = Group::new(&models).unwrap().with_losses(&[Loss::Softmax, Loss::Bce, Loss::Softmax]).unwrap();
-        let scores = evaluate_group(&group, &[0.0, 0.1, 1.0], &dataset, &normalizer).unwrap();
+        let scores = evaluate_group(&group, &[0.0, 0.1, 1.0], &dataset, &normalizer, &|| false).unwrap();
         for (j, lambda) in [0.0, 0.1, 1.0].into_iter().enumerate() {
             assert_eq!(found[j], outcomes(&pairs[j..=j], &dataset, &normalizer).unwrap()[0]);
             assert_eq!(found[j].scores(lambda), scores[j]);

@@ -4,7 +4,7 @@
 //! Finally the folder is synced, so that the rename survives a power failure.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -30,7 +30,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The error of `fill`, and those of [`write()`].
 pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T>) -> Result<T> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = builder().tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
+    let mut temporary =
+        builder().tempfile_in(folder).map_err(|e| Error::io("create a file in", folder)(without_path(e)))?;
     let mut buffer = BufWriter::new(temporary.as_file_mut());
     let value = fill(&mut buffer)?;
     buffer.flush().map_err(Error::io("write", path))?;
@@ -66,7 +67,15 @@ pub fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
         .prefix(PREFIX)
         .suffix(SUFFIX)
         .tempdir_in(folder)
-        .map_err(Error::io("create a folder in", folder))
+        .map_err(|e| Error::io("create a folder in", folder)(without_path(e)))
+}
+
+/// The error without the path of the temporary file, which `tempfile` adds.
+pub(super) fn without_path(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((reason, _)) => io::Error::new(error.kind(), reason),
+        None => error,
+    }
 }
 
 /// Removes the temporary files and folders that a killed process left in `folder`, as far as possible. No other process

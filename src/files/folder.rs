@@ -26,7 +26,7 @@ impl Folder {
     /// [`Error::InUse`] while another process has it open, otherwise [`Error::Io`] with the operating system's reason.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned(), lock: Mutex::new(lock(path)?), dialect: Dialect::default() };
-        tempfile::tempfile_in(path).map_err(Error::io("write in the folder", path))?;
+        tempfile::tempfile_in(path).map_err(|e| Error::io("write in the folder", path)(atomic::without_path(e)))?;
         atomic::remove_leftovers(path)?;
         Ok(folder)
     }
@@ -70,9 +70,17 @@ impl Folder {
     }
 }
 
+/// Creates the folder `path`, if necessary.
+pub(crate) fn create(path: &Path) -> Result<()> {
+    if path.is_file() {
+        return Err(Error::NoFolder(path.to_owned()));
+    }
+    fs::create_dir_all(path).map_err(Error::io("create the folder", path))
+}
+
 /// Creates the folder `path` if necessary, and locks it: the folder itself, where the system can open it as a file.
 fn lock(path: &Path) -> Result<Lock> {
-    fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
+    create(path)?;
     let locked = if cfg!(unix) { path.to_owned() } else { path.join(".lock") };
     Lock::acquire(&locked)?.ok_or_else(|| Error::InUse(path.to_owned()))
 }

@@ -123,6 +123,7 @@ fn type_name(descr: &str) -> String {
         Some(("c", bytes @ ..=32)) => format!("complex{}", 8 * bytes),
         Some(("b", 1)) => "bool".into(),
         _ if descr == "|O" => "object".into(),
+        _ if descr.get(1..2) == Some("U") => "text".into(),
         _ => format!("'{descr}'"),
     }
 }

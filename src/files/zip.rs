@@ -110,7 +110,7 @@ fn inflate(data: &[u8], declared: u64) -> Result<Vec<u8>, String> {
 
 fn reason(error: rawzip::Error) -> String {
     match error.kind() {
-        ErrorKind::MissingEndOfCentralDirectory => "it does not end as a ZIP archive does".into(),
+        ErrorKind::MissingEndOfCentralDirectory => "it is incomplete, or numpy.savez did not write it".into(),
         ErrorKind::Eof => "it is cut short".into(),
         _ => format!("it is damaged: {error}"),
     }
@@ -223,7 +223,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(content(&bytes[..length], "W.npy").is_err(), "{length}");
         }
-        assert_eq!(refusal(b"no archive"), "it does not end as a ZIP archive does");
+        assert_eq!(refusal(b"no archive"), "it is incomplete, or numpy.savez did not write it");
         let mut count = bytes.clone();
         let end = count.len();
         count[end - 14..end - 10].copy_from_slice(&[3, 0, 3, 0]);

@@ -126,7 +126,7 @@ impl<'a> Pair<'a> {
     }
 
     fn loss_by_hand(&self, split: &Dataset) -> Result<f64> {
-        Ok(evaluate_group(&self.group, &[self.setting.lambda()], split, self.data.normalizer)?[0].loss)
+        Ok(evaluate_group(&self.group, &[self.setting.lambda()], split, self.data.normalizer, &|| false)?[0].loss)
     }
 
     fn compare_parameters(&self, after: &str) -> [GradcheckRow; 2] {

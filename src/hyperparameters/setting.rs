@@ -51,7 +51,7 @@ impl FromStr for Loss {
 /// An error unless 0 ≤ 2λ < ∞ as `f32`.
 pub(crate) fn check_lambda(lambda: f64) -> Result<()> {
     if !(lambda >= 0.0 && (2.0 * lambda as f32).is_finite()) {
-        return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", lambda));
+        return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", short(lambda)));
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ impl Setting {
     pub fn new(lambda: f64, eta: f64) -> Result<Self> {
         check_lambda(lambda)?;
         if !(eta as f32 > 0.0 && (eta as f32).is_finite()) {
-            return Err(Error::invalid("eta", "above 0 and below 3.4e38", eta));
+            return Err(Error::invalid("eta", "above 0 and below 3.4e38", short(eta)));
         }
         // Adding 0 turns -0 into 0, so that one setting has one name.
         Ok(Self::of_report(lambda + 0.0, eta))

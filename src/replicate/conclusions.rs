@@ -3,7 +3,7 @@
 use crate::hyperparameters::Setting;
 use crate::replicate::Replication;
 use crate::replicate::table::{Difference, VerdictRow};
-use crate::statistics::{p_text, pairs_needed, points};
+use crate::statistics::{count, p_text, pairs_needed, points};
 
 /// The smallest number of seeds for a verdict: with fewer, the p-value of the sign-flip test is above 0.05 whatever the
 /// runs are, and an interval relies on the normal distribution alone.
@@ -123,8 +123,12 @@ impl Claim {
             omitted => format!(", {omitted} omitted because a run diverged"),
         };
         format!(
-            "{names}: {} points{interval} ({n} seeds: {wins} wins, {ties} ties, {losses} losses{omitted}; sign-flip p = {})",
+            "{names}: {} points{interval} ({}: {}, {}, {}{omitted}; sign-flip p = {})",
             points(mean),
+            count(*n, "seed"),
+            count(*wins, "win"),
+            count(*ties, "tie"),
+            count(*losses, "loss"),
             p_text(p)
         )
     }
@@ -133,13 +137,23 @@ impl Claim {
 /// The number of seeds at which the claims are undecided, and the number that would decide them all.
 fn seeds_needed(undecided: &[&Tested]) -> String {
     let n = undecided.iter().map(|(_, found)| found.n).min().unwrap_or(0);
+    let at = format!("undecided at N = {}", count(n, "seed"));
     if n < 2 {
-        return format!("undecided at N = {n} seeds: at least N = {MIN_SEEDS} are needed");
+        return format!("{at}: at least N = {MIN_SEEDS} are needed");
     }
+    let at = match n {
+        ..MIN_SEEDS => format!(
+            "{at}, whatever the interval: with {n} the p-value of the sign-flip test cannot be below 2/2^{n} = {}, so at least N = \
+             {MIN_SEEDS} are needed",
+            p_text(0.5f64.powi(n as i32 - 1))
+        ),
+        _ => at,
+    };
     let needed: Option<Vec<usize>> = undecided.iter().map(|(claim, found)| claim.seeds_needed(found)).collect();
     match needed.and_then(|needed| needed.into_iter().max()) {
-        None => format!("undecided at N = {n} seeds, and no feasible N would decide it"),
-        Some(needed) => format!("undecided at N = {n} seeds; about N = {needed} would decide it"),
+        None => format!("{at}, and no feasible N would decide it"),
+        Some(MIN_SEEDS) if n < MIN_SEEDS => at,
+        Some(needed) => format!("{at}; about N = {needed} would decide it"),
     }
 }
 
@@ -232,7 +246,9 @@ mod tests {
             ]);
             for row in rows {
                 assert_eq!(row.verdict, "undecided");
-                assert!(row.explanation.contains("N = 6"), "{}", row.explanation);
+                assert!(row.explanation.contains("at least N = 6 are needed"), "{}", row.explanation);
+                let bound = "the p-value of the sign-flip test cannot be below 2/2^3 = 0.250";
+                assert_eq!(row.explanation.contains(bound), n == 3, "{}", row.explanation);
                 assert!(!row.explanation.contains("NaN"), "{}", row.explanation);
             }
         }

@@ -66,8 +66,7 @@ impl ReplicationPlan {
         }
         for (i, setting) in self.settings.iter().enumerate() {
             if self.settings[..i].contains(setting) {
-                let found = format!("{} twice", setting.name());
-                return Err(Error::invalid("settings", "different from each other", found));
+                return Err(Error::Repeated(format!("setting {}", setting.name())));
             }
         }
         self.schedule.validate(examples)
@@ -93,7 +92,7 @@ impl ReplicationPlan {
         let (runs, _) = trainer.train(observer)?;
         let on = |split: &Dataset| match split.is_empty() {
             true => Ok(vec![None; runs.len()]),
-            false => scores_of(&runs, split, data.normalizer),
+            false => scores_of(&runs, split, data.normalizer, observer),
         };
         let (train, validation, test) = (on(data.train)?, on(data.validation)?, on(test)?);
         let rows = planned.into_iter().zip(&runs).enumerate();

@@ -103,7 +103,7 @@ fn invalid_seeds_and_settings_are_refused() {
     );
     assert_eq!(refusal(ReplicationPlan { seeds: 0, ..good.clone() }), "seeds must be at least 1, but is 0");
     let twice = ReplicationPlan { settings: vec![SETTINGS[0]; 2], ..good.clone() };
-    assert_eq!(refusal(twice), "settings must be different from each other, but is lambda0_eta0.001 twice");
+    assert_eq!(refusal(twice), "setting lambda0_eta0.001 is listed twice; list each once");
     assert!(refusal(ReplicationPlan { settings: Vec::new(), ..good.clone() }).contains("at least one"));
     let from_file = ReplicationPlan { start: Origin::File("0a".into()), ..good.clone() };
     assert_eq!(refusal(from_file), "start must be random or numpy, to be drawn with each seed, but is file:0a");
@@ -127,7 +127,7 @@ fn a_replication_with_fewer_seeds_can_be_resumed() {
 fn another_replication_is_not_resumed() {
     let refusal = |rows: &[ReplicationRow]| {
         let message = resume(&plan(3, "1/1"), rows).unwrap_err().to_string();
-        assert!(message.contains("replication.csv: cannot resume: seed "), "{message}");
+        assert!(message.contains("replication.csv: cannot resume: "), "{message}");
         message
     };
     let with = |change: fn(&mut ReplicationRow)| {
@@ -136,17 +136,16 @@ fn another_replication_is_not_resumed() {
         refusal(&rows)
     };
     let message = with(|row| row.hyperparameters.epochs = 39);
-    let expected =
-        "seed 1 of lambda0.1_eta0.001 has the epochs \"39\", but this replication has \"40\"; use the options";
+    let expected = "it was made with epochs 39, not 40 (seed 1 of lambda0.1_eta0.001); use the options";
     assert!(message.contains(expected), "{message}");
     assert!(with(|row| row.hyperparameters.batch_size = 99).contains("batch_size"));
     let message = with(|row| row.hyperparameters.start = Origin::Numpy);
-    assert!(message.contains("has the start \"numpy\", but this replication has \"random\""), "{message}");
+    assert!(message.contains("it was made with start numpy, not random ("), "{message}");
     assert!(with(|row| row.train_split = "other.bin".into()).contains("other.bin"));
-    assert!(with(|row| row.setting = "x".into()).contains("the setting \"x\""));
-    assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("the lambda \"0.2\""));
+    assert!(with(|row| row.setting = "x".into()).contains("it was made with setting x, not "));
+    assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with lambda 0.2, not "));
     assert!(with(|row| row.test_images = 999).contains("999"));
     assert!(refusal(&earlier(&[1, 4], "1/1")).contains("seed 4 of lambda0_eta0.001 is not in shard 1/1"));
-    assert!(refusal(&earlier(&[1], "1/2")).contains("the shard \"1/2\""));
+    assert!(refusal(&earlier(&[1], "1/2")).contains("it was made with shard 1/2, not 1/1 ("));
     assert!(refusal(&earlier(&[1, 1], "1/1")).contains("seed 1 of lambda0_eta0.001 is there twice"));
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::dataset::Splits;
 use crate::dataset::normalizer::Normalizer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::csv::to_csv;
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Shuffle};
@@ -99,7 +99,7 @@ impl SearchPlan {
         let start = random_start(data.train.dims(), self.schedule.seed);
         let trainer = Trainer::new(data, &settings, &self.schedule(&trials[0]), &start)?.without_evaluation();
         let (runs, _) = trainer.train(observer)?;
-        let scores = scores_of(&runs, data.validation, data.normalizer)?;
+        let scores = scores_of(&runs, data.validation, data.normalizer, observer)?;
         let rows = group.iter().map(|&number| planned[number].clone());
         Ok(rows.zip(runs).zip(scores).map(|((row, run), scores)| row.measured(scores, run.seconds())).collect())
     }
@@ -121,7 +121,7 @@ pub struct Searched {
 /// # Errors
 ///
 /// Those of [`SearchPlan::validate`], [`ShardTable::open`], [`Trainer::epoch`] and [`Folder::write`];
-/// [`Error::Stopped`](crate::Error::Stopped) if `observer` interrupts training.
+/// [`Error::Stopped`] if `observer` interrupts training.
 pub fn run(
     plan: &SearchPlan,
     splits: &Splits,
@@ -196,10 +196,9 @@ impl Searched {
         let start = random_start(splits.train.dims(), schedule.seed);
         observer.training(1, schedule.epochs * splits.train.len().div_ceil(schedule.batch_size));
         let trainer = Trainer::new(training, &[setting], &schedule, &start)?.without_evaluation();
-        let (runs, _) = trainer
-            .train(observer)
-            .map_err(|error| error.stopped(|| "all trials, while retraining the best".into()))?;
-        let test = scores_of(&runs, &splits.test, &normalizer)?[0];
+        let stopped = |error: Error| error.stopped(|| "all trials, while retraining the best".into());
+        let (runs, _) = trainer.train(observer).map_err(stopped)?;
+        let test = scores_of(&runs, &splits.test, &normalizer, observer).map_err(stopped)?[0];
         let text = self.found(best) + &retrained(splits, test.map(|scores| scores.accuracy));
         let row = BestRow::new(best, splits, names, test);
         let words: Vec<_> = text.lines().map(String::from).collect();

@@ -245,13 +245,13 @@ mod tests {
             refusal(&other, SPLIT, &table())
         };
         let message = with(|plan| plan.trials.truncate(2));
-        assert!(message.contains("trial 1 has the trials \"3\", but this search has \"2\""), "{message}");
+        assert!(message.contains("it was made with trials 3, not 2 (trial 1)"), "{message}");
         let message = with(|plan| plan.schedule.seed += 1);
-        assert!(message.contains("trial 1 has the search "), "{message}");
+        assert!(message.contains("it was made with seed 42, not 43 (trial 1)"), "{message}");
         for message in
             [with(|plan| plan.trials[1].flip = 0.0), with(|plan| plan.trials[1].setting = Setting::REPORT[0])]
         {
-            assert!(message.contains("trial 1 has the search "), "{message}");
+            assert!(message.contains("it is another search (trial 1)"), "{message}");
         }
         assert!(refusal(&plan(), "data_batch_5.bin", &table()).contains("data_batch_5.bin"));
 
@@ -264,12 +264,8 @@ mod tests {
         };
         assert!(with(|row| row.trial = 0).contains("trial 0 is not in shard 1/1 of this search of 3 trials"));
         assert!(with(|row| row.trial = 4).contains("trial 4 is not in shard 1/1 of this search of 3 trials"));
-        assert!(
-            with(|row| row.shard = "1/2".parse().unwrap()).contains("the shard \"1/2\", but this search has \"1/1\"")
-        );
-        assert!(
-            with(|row| row.hyperparameters.lambda = 0.2).contains("the lambda \"0.2\", but this search has \"0.1\"")
-        );
+        assert!(with(|row| row.shard = "1/2".parse().unwrap()).contains("it was made with shard 1/2, not 1/1 ("));
+        assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with lambda 0.2, not 0.1 ("));
         assert!(SearchRow::MEASURED.iter().all(|name| SearchRow::columns().contains(name)));
     }
 }

@@ -66,6 +66,16 @@ pub fn typographic(text: &str) -> String {
     characters.iter().enumerate().map(|(at, &c)| if c == '-' && is_minus(at) { '−' } else { c }).collect()
 }
 
+/// `n` things called `noun`: `1 seed`, `3 seeds`, `2 losses`.
+pub fn count(n: usize, noun: &str) -> String {
+    let plural = match noun {
+        _ if n == 1 => "",
+        noun if noun.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{n} {noun}{plural}")
+}
+
 /// A p-value with two or three digits.
 pub fn p_text(p: f64) -> String {
     match p {
@@ -96,6 +106,10 @@ mod tests {
 
     #[test]
     fn fractions_and_p_values_are_printed_with_few_digits() {
+        assert_eq!(
+            [(1, "seed"), (0, "tie"), (1, "loss"), (2, "loss")].map(|(n, noun)| count(n, noun)),
+            ["1 seed", "0 ties", "1 loss", "2 losses"]
+        );
         assert_eq!(
             (percent(0.3932), points(0.0028), points(-0.0028)),
             ("39.32".into(), "+0.28".into(), "−0.28".into())

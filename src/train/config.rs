@@ -71,7 +71,11 @@ impl Config {
             Error::format(path, format!("line {line}: {}", message.join(", ")))
         };
         let invalid = |e: toml::de::Error| refuse(e.span().map_or(0, |span| span.start), &sentence(e.message()));
-        let table = DeTable::parse(text).map_err(invalid)?;
+        let no_toml = |e: toml::de::Error| {
+            let message = format!("must be `name = value`, such as eta = 0.001 or loss = \"bce\": {}", e.message());
+            refuse(e.span().map_or(0, |span| span.start), &message)
+        };
+        let table = DeTable::parse(text).map_err(no_toml)?;
         let known = [&Hyperparameters::columns()[..], &IMAGE_KEYS].concat();
         for key in table.get_ref().keys() {
             let name: &str = key.get_ref();

@@ -38,10 +38,12 @@ pub use trainer::{State, Trainer};
 use crate::dataset::normalizer::Normalizer;
 use crate::dataset::store::RecordFile;
 use crate::dataset::{Dataset, Splits};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
-use crate::evaluate::{Outcomes, Scores, outcomes};
+use crate::evaluate::{Outcomes, Scores, evaluate_group, outcomes};
 use crate::hyperparameters::{Hyperparameters, Schedule, Setting};
-use crate::network::Parameters;
+use crate::network::{Group, Parameters};
 
 /// The data of a training.
 #[derive(Clone, Copy, Debug)]
@@ -160,11 +162,26 @@ pub fn outcomes_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Re
     Ok(runs.iter().map(|run| if trained(&run) { outcomes.next() } else { None }).collect())
 }
 
-/// The scores of `runs` on `split`, from their [`outcomes`]; `None` for a run that diverged or whose scores are not finite.
-pub fn scores_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Result<Vec<Option<Scores>>> {
-    let outcomes = outcomes_of(runs, split, normalizer)?;
-    let scores = |(run, outcomes): (&Run, Option<Outcomes>)| Some(outcomes?.scores(run.setting.lambda()));
-    Ok(runs.iter().zip(outcomes).map(|pair| scores(pair).filter(Scores::is_finite)).collect())
+/// The scores of `runs` on `split`; `None` for a run that diverged or whose scores are not finite. [`Error::Interrupted`] if
+/// `observer` asks for it.
+pub fn scores_of(
+    runs: &[Run],
+    split: &Dataset,
+    normalizer: &Normalizer,
+    observer: &dyn Observer,
+) -> Result<Vec<Option<Scores>>> {
+    let trained: Vec<_> = runs.iter().filter(|run| run.divergence.is_none()).collect();
+    if trained.is_empty() {
+        return Ok(vec![None; runs.len()]);
+    }
+    let parameters: Vec<_> = trained.iter().map(|run| &run.parameters).collect();
+    let losses: Vec<_> = trained.iter().map(|run| run.setting.loss()).collect();
+    let lambdas: Vec<_> = trained.iter().map(|run| run.setting.lambda()).collect();
+    let group = Group::new(&parameters)?.with_losses(&losses)?;
+    let scores = evaluate_group(&group, &lambdas, split, normalizer, &|| observer.interrupted())?;
+    let mut scores = scores.into_iter();
+    let of_run = |run: &Run| if run.divergence.is_none() { scores.next().filter(Scores::is_finite) } else { None };
+    Ok(runs.iter().map(of_run).collect())
 }
 
 /// Follows a training.
@@ -188,7 +205,7 @@ pub trait Observer {
         self.message(text);
     }
 
-    /// True to stop the training; asked after each batch.
+    /// True to stop the training; asked after each batch, and between the parts of a large one and of an evaluation.
     fn interrupted(&self) -> bool {
         false
     }

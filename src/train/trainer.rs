@@ -176,7 +176,7 @@ impl<'a> Trainer<'a> {
         self.state.seconds += began.elapsed().as_secs_f64();
         trained?;
         let began = Instant::now();
-        let scores = self.evaluate()?;
+        let scores = self.evaluate(&|| observer.interrupted())?;
         self.timings.evaluate += began.elapsed();
         self.state.seconds += began.elapsed().as_secs_f64();
         Ok(scores)
@@ -198,7 +198,7 @@ impl<'a> Trainer<'a> {
             } else {
                 Examples::Flipped(train, normalizer, indices, &flips)
             };
-            self.group.step(examples, &steps)?;
+            self.group.step_unless(examples, &steps, &|| observer.interrupted())?;
             self.state.batches += 1;
             self.check_losses(epoch);
             observer.batch_done(epoch, self.state.batches, total);
@@ -220,14 +220,14 @@ impl<'a> Trainer<'a> {
     }
 
     /// The scores of each member on the splits that are not empty, if they are wanted.
-    fn evaluate(&self) -> Result<Vec<SplitScores>> {
+    fn evaluate(&self, stop: &dyn Fn() -> bool) -> Result<Vec<SplitScores>> {
         let Data { train, validation, normalizer } = self.data;
         let of = |split: &Dataset, wanted: &dyn Fn(&Run) -> bool| {
             let wanted: Vec<_> = self.state.runs.iter().map(|run| wanted(run) && !split.is_empty()).collect();
             if !wanted.contains(&true) {
                 return Ok(vec![None; wanted.len()]);
             }
-            let scores = evaluate_group(&self.group, &self.lambdas, split, normalizer)?;
+            let scores = evaluate_group(&self.group, &self.lambdas, split, normalizer, stop)?;
             // A member has no scores that it would not have alone.
             Ok(wanted.into_iter().zip(scores).map(|(wanted, scores)| wanted.then_some(scores)).collect())
         };

@@ -58,7 +58,7 @@ fn settings_outside_their_range_are_refused_by_name_and_value() {
         ("--batch-size", "1001", ["at most 1000", "1001"]),
         ("--threads", "0", ["threads must be", "0"]),
         ("--threads", "100000", ["threads must be 1 to", "100000"]),
-        ("--eta", "1e39", ["below 3.4e38", "1000000"]),
+        ("--eta", "1e39", ["below 3.4e38", "but is 1e39"]),
         ("--train-batches", "1", ["name files of CIFAR-10", "leave them out"]),
         ("--validation-batches", "2", ["name files of CIFAR-10", "leave them out"]),
         ("--flip", "1.5", ["flip must be a probability", "1.5"]),
@@ -120,7 +120,7 @@ fn wrong_usage_and_invalid_values_have_different_exit_codes() {
     results.refuse(&["--eta", "much"], 2, &["--eta must be a number, but is 'much'"]);
     results.refuse(&["--eta", "0,001"], 2, &["--eta must be a number with a decimal point, 0.001, but is '0,001'"]);
     results.refuse(&["--no-such-option"], 2, &["--no-such-option"]);
-    results.refuse(&["--batch-size", "-5"], 2, &["--batch-size must be at least 0, but is '-5'"]);
+    results.refuse(&["--batch-size", "-5"], 2, &["--batch-size must be at least 1, but is '-5'"]);
     results.refuse(&["--dataset", "mnist"], 2, &[]);
     results.refuse(&["--loss", "hinge"], 2, &["softmax", "bce"]);
     results.refuse(&["--decay-every", "5"], 2, &["--decay-factor"]);
@@ -152,7 +152,7 @@ fn unknown_and_overlapping_batches_are_refused() {
         assert!(words.iter().all(|w| stderr.contains(w)) && stderr.lines().count() == 1, "{stderr}");
     };
     refuse(&["--train-batches", "6"], &["training batch must be 1 to 5", "6"]);
-    refuse(&["--train-batches", "1,1"], &["batch 1 is given twice"]);
+    refuse(&["--train-batches", "1,1"], &["batch 1 is listed twice"]);
     refuse(&["--train-batches", "1,2"], &["data_batch_2.bin is in both"]);
     assert!(!Path::new("nowhere").exists(), "nothing is fetched before the arguments are checked");
 }

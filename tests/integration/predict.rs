@@ -256,3 +256,18 @@ fn a_file_that_is_not_a_model_is_refused() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
+
+#[test]
+fn the_percentages_of_sigmoids_are_explained() {
+    let pictures = Pictures::new();
+    let image = pictures.write("image.png", &png(&picture(&test_images(), 0)));
+    let softmax = String::from_utf8(onelayer(&[], std::slice::from_ref(&image)).stdout).unwrap();
+    let mut model = ModelFile::from_bytes(&fs::read(MODEL).unwrap(), Path::new(MODEL)).unwrap();
+    model.hyperparameters.loss = Loss::Bce;
+    model.setting = model.hyperparameters.setting().unwrap().name();
+    let model = pictures.write("model.safetensors", &model.to_bytes().unwrap());
+    let output = Command::new(crate::program()).arg("predict").args([&model, &image]).output().unwrap();
+    let sigmoids = String::from_utf8(output.stdout).unwrap();
+    let note = "percentages of an image need not add up to 100 %";
+    assert!(sigmoids.contains(note) && !softmax.contains(note), "{sigmoids}");
+}

@@ -138,8 +138,8 @@ fn with_the_generator_of_numpy_the_runs_are_those_of_train_and_another_generator
     let again =
         ["replicate", "--dataset", "sample", "--epochs", "1", "--seeds", "3", "--quiet", "--resume", "--out", out];
     for (options, words) in [
-        (&numpy[2..], "has the shuffle \"numpy-permutation\", but this replication has \"chacha8\""),
-        (&[&numpy[..], &["--rng-order", "shuffle"]].concat(), "but this replication has \"numpy-shuffle\""),
+        (&numpy[2..], "it was made with shuffle numpy-permutation, not chacha8 ("),
+        (&[&numpy[..], &["--rng-order", "shuffle"]].concat(), ", not numpy-shuffle ("),
     ] {
         let message = fail(&[&again[..], options].concat());
         assert!(message.contains(words), "{message}");
@@ -282,9 +282,9 @@ fn another_job_is_not_resumed_and_its_table_stays() {
     for (more, word) in [
         (
             &["--seeds", "1", "--epochs", "2", "--setting", "0,0.001"][..],
-            "has the epochs \"1\", but this replication has \"2\"",
+            "it was made with epochs 1, not 2 (seed 1 of ",
         ),
-        (&["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"], "has the setting \"lambda0_eta0.001\""),
+        (&["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"], "it was made with setting lambda0_eta0.001, not "),
         (
             &["--seeds", "1", "--epochs", "1", "--first-seed", "2", "--setting", "0,0.001"],
             "seed 1 of lambda0_eta0.001 is not",
@@ -334,7 +334,7 @@ fn invalid_jobs_are_refused_before_anything_is_written() {
     let base = ["replicate", "--dataset", "sample", "--out", folder.to_str().unwrap()];
     for (more, expected) in [
         (&["--seeds", "0"][..], "seeds must be at least 1, but is 0"),
-        (&["--setting", "0,0.1", "--setting", "0,0.1"], "lambda0_eta0.1 twice"),
+        (&["--setting", "0,0.1", "--setting", "0,0.1"], "setting lambda0_eta0.1 is listed twice"),
         (&["--epochs", "0"], "epochs must be at least 1"),
         (&["--first-seed", "18446744073709551615"], "seeds must be at most 1 from seed 18446744073709551615 on"),
     ] {

@@ -3,9 +3,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use clap::ValueEnum;
-use onelayer::dataset::cifar10::BatchFile;
+use onelayer::dataset::cifar10::{self, BatchFile, DIMS};
 use onelayer::dataset::fetch::{self, Catalog, Source};
 use onelayer::dataset::store::{RecordFile, Trust};
 use onelayer::dataset::{Dataset, Splits, sample, store};
@@ -133,6 +133,15 @@ impl DataArgs {
                  training images, use --validation-size"
             );
         }
+        // Refused before the files are downloaded; the exact bound is known only then.
+        let images = train.len() * cifar10::RECORDS_PER_FILE;
+        if let Some(size) = self.validation_size.filter(|&size| size % DIMS.classes != 0 || size >= images) {
+            bail!(
+                "--validation-size must be a multiple of {}, the number of classes, and below {images}, the number of training images, \
+                 but is {size}",
+                DIMS.classes
+            );
+        }
         let dir = self.dir();
         let mut files = [train.clone(), validation.clone()].concat();
         files.push(BatchFile::Test);
@@ -250,7 +259,7 @@ fn batch_files(numbers: &[u8]) -> anyhow::Result<Vec<BatchFile>> {
     let mut files = Vec::new();
     for &number in numbers {
         let file = BatchFile::train(number)?;
-        ensure!(!files.contains(&file), "batch {number} is given twice");
+        ensure!(!files.contains(&file), "batch {number} is listed twice; list each once");
         files.push(file);
     }
     Ok(files)

@@ -19,8 +19,9 @@ const ZIP_MAGIC: &[u8] = b"PK";
 
 /// Reads the text file `path`, the value of `argument`.
 pub fn read_text(path: &Path, argument: &str) -> anyhow::Result<String> {
-    let text = read(path).map_err(anyhow::Error::from).and_then(|bytes| Ok(String::from_utf8(bytes)?));
-    text.with_context(|| format!("cannot read {argument} {}", path.display()))
+    let bytes = read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
+    let text = String::from_utf8(bytes).ok();
+    text.with_context(|| format!("{argument} {} must be a text file in UTF-8, but has other bytes", path.display()))
 }
 
 /// A model file.

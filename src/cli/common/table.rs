@@ -13,8 +13,8 @@ pub fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
 /// ones in percentage points.
 pub fn results(rows: &[SummaryRow]) -> String {
     let accuracy = |value| or_dash(value, |v: f64| fitting(5, 2, |decimals| format!("{:.decimals$}", 100.0 * v)));
-    let mut table = line(["", "", "", "train", "", "valid", "", "test", "", "re-", "", ""]);
-    table += &line(["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "port", "diff.", "sec"]);
+    let mut table = line(["", "", "", "train", "", "valid", "", "test", "", "the", "report", ""]);
+    table += &line(["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "acc.%", "diff.", "sec"]);
     for row in rows {
         let difference = or_dash(row.test_accuracy.zip(row.reported_test_accuracy), |(ours, reported)| {
             fitting(5, 2, |decimals| typographic(&format!("{:+.decimals$}", 100.0 * (ours - reported))))
@@ -129,6 +129,7 @@ mod tests {
         let line = "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 39.40 −0.05 3.1";
         assert_eq!(table.lines().nth(2), Some(line));
         assert_eq!(table.lines().count(), 3);
+        assert!(table.lines().next().unwrap().ends_with("  test         the report"), "{table}");
     }
 
     #[test]

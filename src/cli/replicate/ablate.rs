@@ -11,7 +11,7 @@ use onelayer::shard::Sharded;
 use onelayer::statistics::percent;
 use onelayer::train::config::Config;
 
-use super::{Args, difference_cells, print_wrapped};
+use super::{Args, difference_cells, print_wrapped, width};
 use crate::cli::common::observer::Work;
 use crate::cli::common::table::or_dash;
 use crate::cli::common::{input, signals};
@@ -65,16 +65,17 @@ pub fn print(improvements: &[ImprovementRow]) {
     show!("The configuration has a mean test accuracy of {} %.", or_dash(with, percent));
     show!("Without one of its improvements, in %, and the mean gain of it, in points, with");
     show!("its 95 % confidence interval:\n");
-    show!("                                   n without    gain interval          p");
+    let name = width(improvements.iter().map(|row| &row.description));
+    show!("{:name$}   n without    gain interval         p (Holm)", "");
     for row in improvements {
         let [gain, range, p] = difference_cells(&row.difference);
         let without = or_dash(row.mean_without, percent);
-        show!("{:32} {:>3} {without:>7} {gain:>7} {range:>16}   {p}", row.description, row.difference.n);
+        show!("{:name$} {:>3} {without:>7} {gain:>7} {range:16} {p}", row.description, row.difference.n);
     }
     show!();
     print_wrapped(
         "Each interval has a confidence level of 95 %; p is the p-value of the exact sign-flip test, adjusted for the number of \
-         lines by Holm's method. Each improvement is left out alone: the report's choice stands in its place. Runs with the \
+         lines by Holm's method; before that, with n seeds, it cannot be below 2/2^n. Each improvement is left out alone: the report's choice stands in its place. Runs with the \
          same seed are paired. What two improvements bring together need not be the sum of what each brings. All of this is \
          about the variation between seeds; other training or test images would add to it.",
     );

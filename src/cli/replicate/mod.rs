@@ -13,7 +13,7 @@ use onelayer::hyperparameters::{Origin, Schedule, Setting};
 use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
 use onelayer::replicate::{self, Replication, ReplicationPlan, verdicts};
 use onelayer::shard::{Shard, Sharded};
-use onelayer::statistics::{p_text, percent, points, typographic};
+use onelayer::statistics::{count, p_text, percent, points, typographic};
 use onelayer::train::Observer;
 
 use crate::cli::common::observer::Work;
@@ -141,7 +141,7 @@ impl Args {
     /// Prints that the shard, whose table is at the path `table`, is done.
     fn print_shard(&self, table: &Path) {
         let (shard, seeds) = (self.shard, self.seeds);
-        show!("Shard {shard} is done ({} of {seeds} seeds): {}", shard.share(seeds), table.display());
+        show!("Shard {shard} is done ({} of {}): {}", shard.share(seeds), count(seeds, "seed"), table.display());
         show!("`onelayer merge` joins the tables of all shards.");
     }
 }
@@ -150,18 +150,20 @@ impl Args {
 pub fn print(replication: &Replication) {
     show!("Test accuracy in %, each setting over its seeds, with the 95 % confidence");
     show!("interval of the mean and the 95 % prediction interval of one run:\n");
-    show!("setting               n   mean    sd  of the mean    of one run     report");
-    for row in replication.settings() {
-        show!("{}", setting_line(&row));
+    let settings = replication.settings();
+    let name = width(settings.iter().map(|row| &row.setting));
+    show!("{:name$}    n   mean    sd  of the mean    of one run     report", "setting");
+    for row in settings {
+        show!("{}", setting_line(&row, name));
     }
     let pairs = replication.pairs();
     if !pairs.is_empty() {
         show!("\nPaired differences, first setting minus second, in percentage points, with");
-        show!("the 95 % confidence interval of the mean:\n");
-        show!("                                      mean  interval        won/tied/lost p");
+        show!("the 95 % confidence interval of the mean, and the seeds won/tied/lost:\n");
+        show!("{:1$}   mean  interval           w/t/l p (Holm)", "", 2 * name + 1);
     }
     for row in pairs {
-        show!("{}", pair_line(&row));
+        show!("{}", pair_line(&row, name));
     }
     let verdicts = verdicts(replication);
     if !verdicts.is_empty() {
@@ -173,9 +175,9 @@ pub fn print(replication: &Replication) {
             show!("  {line}");
         }
     }
-    let note = "Each interval has a confidence level of 95 %. In the table of pairs, p is the p-value of the exact \
-                sign-flip test, adjusted for the number of pairs by Holm's method; the p-values of the conclusions are \
-                not adjusted. All of this is about the variation between seeds; other training or test images would \
+    let note = "Each interval has a confidence level of 95 %. p is the p-value of the exact sign-flip test: with n seeds it cannot be \
+                below 2/2^n, so fewer than 6 seeds decide nothing. p (Holm) is adjusted for the number of pairs by Holm's method; \
+                the p-values of the conclusions are not. All of this is about the variation between seeds; other training or test images would \
                 add to it.";
     show!();
     print_wrapped(note);
@@ -188,7 +190,12 @@ fn print_wrapped(text: &str) {
     }
 }
 
-fn setting_line(row: &SettingRow) -> String {
+/// The width of a column with these names.
+fn width<'a>(names: impl Iterator<Item = &'a String>) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0).max("setting".len())
+}
+
+fn setting_line(row: &SettingRow, name: usize) -> String {
     let reported = or_dash(row.reported, |reported| {
         let place = row.reported_in_run_95.map_or("", |inside| if inside { " in" } else { " out" });
         percent(reported) + place
@@ -198,7 +205,7 @@ fn setting_line(row: &SettingRow) -> String {
         n => format!("  ({n} diverged)"),
     };
     format!(
-        "{:18} {:>4} {:>6} {:>5}  {:13} {:13}  {reported}{diverged}",
+        "{:name$} {:>4} {:>6} {:>5}  {:13} {:13}  {reported}{diverged}",
         row.setting,
         row.n,
         or_dash(row.mean, percent),
@@ -208,11 +215,11 @@ fn setting_line(row: &SettingRow) -> String {
     )
 }
 
-fn pair_line(row: &PairRow) -> String {
+fn pair_line(row: &PairRow, name: usize) -> String {
     let PairRow { setting_a, setting_b, difference } = row;
     let outcomes = format!("{}/{}/{}", difference.wins, difference.ties, difference.losses);
     let [mean, range, p] = difference_cells(difference);
-    format!("{setting_a:16} {setting_b:16} {mean:>7} {range:>16} {outcomes:>10}  {p}")
+    format!("{setting_a:name$} {setting_b:name$} {mean:>6} {range:>16} {outcomes:>8} {p}")
 }
 
 /// The mean difference in percentage points, its interval and its adjusted p-value.

@@ -8,7 +8,7 @@ use onelayer::replicate::overfitting::{self, with_counterparts};
 use onelayer::shard::Sharded;
 use onelayer::statistics::{percent, points};
 
-use super::{Args, print_wrapped, range};
+use super::{Args, print_wrapped, range, width};
 use crate::cli::common::table::{loss, or_dash};
 
 /// Trains the seeds that are left of the comparison, and prints the result of a whole one.
@@ -24,13 +24,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub fn print(comparisons: &[ComparisonRow]) {
     show!("Accuracies in %, their gap (training minus validation) in points, and the gap of");
     show!("the losses (validation minus training), each setting over its seeds:\n");
-    show!("setting                  n  train valid.    gap loss gap");
+    let name = width(comparisons.iter().flat_map(|row| [&row.softmax, &row.sigmoids]));
+    show!("{:name$}   n  train valid.    gap loss gap", "setting");
     for row in comparisons {
         let ComparisonRow { n, .. } = row;
         let line = |setting: &str, accuracies: [Option<f64>; 2], gap, loss_gap| {
             let [train, validation] = accuracies.map(|accuracy| or_dash(accuracy, percent));
             let gap = or_dash(gap, points);
-            show!("{setting:22} {n:>3} {train:>6} {validation:>6} {gap:>6} {:>8}", loss(loss_gap));
+            show!("{setting:name$} {n:>3} {train:>6} {validation:>6} {gap:>6} {:>8}", loss(loss_gap));
         };
         let accuracies = [row.softmax_train_accuracy, row.softmax_validation_accuracy];
         line(&row.softmax, accuracies, row.softmax_gap, row.softmax_loss_gap);
@@ -45,12 +46,12 @@ pub fn print(comparisons: &[ComparisonRow]) {
             "undecided" => "undecided".into(),
             less => format!("less over-fitting: {less}"),
         };
-        show!("{:22} {difference:>6}  {range:18} {verdict}", row.softmax);
+        show!("{:name$} {difference:>6}  {range:18} {verdict}", row.softmax);
     }
     show!();
     print_wrapped(
         "The sigmoids have λ / 10 and 10 η because their loss is a mean over the ten classes; so both take the same steps. \
-         The losses have different units, so only the accuracies are compared. Runs with the same seed are paired. All of \
+         The losses have different units, so only the accuracies are compared. Fewer than 6 seeds decide nothing. Runs with the same seed are paired. All of \
          this is about the variation between seeds, and about these settings: a smaller gap is no gain by itself if both \
          accuracies are lower.",
     );

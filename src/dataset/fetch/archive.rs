@@ -170,7 +170,7 @@ fn check_magic(path: &Path) -> Result<()> {
     if start.starts_with(&GZIP_MAGIC) {
         return Ok(());
     }
-    Err(refuse(&format!("begins with {}", quote(&start))))
+    Err(refuse(&if start.is_empty() { "is empty".into() } else { format!("begins with {}", quote(&start)) }))
 }
 
 /// The first of `bytes`, escaped.

@@ -12,7 +12,7 @@ mod http;
 mod npm;
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -25,8 +25,8 @@ pub use head::Head;
 use super::sample;
 use super::store::{self, RecordFile, Trust};
 use crate::error::{Error, Result};
-use crate::files::atomic;
 use crate::files::lock::Lock;
+use crate::files::{atomic, folder};
 
 /// Interval at which a wait checks whether to stop.
 const POLL: Duration = Duration::from_millis(100);
@@ -131,7 +131,7 @@ pub fn fetch(
         }
         return Ok(Fetched::default());
     }
-    fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    folder::create(dir)?;
     let _lock = lock(dir, progress)?;
     atomic::remove_leftovers(dir)?;
 

@@ -22,12 +22,15 @@ use rayon::prelude::*;
 use self::phases::Stopwatch;
 pub use self::phases::{Phase, Phases};
 use self::scratch::Scratch;
-use self::stack::{Stack, Workspace};
+use self::stack::{Stack, Workspace, parts};
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Loss, Setting};
 use crate::network::kernels::{CHUNK, WeightOutput};
 use crate::network::{Examples, Gradients, Parameters};
 use crate::shape::{Dims, check_shape};
+
+/// Number of examples that a forward pass over more goes through before it asks whether to stop; a multiple of [`CHUNK`].
+const PART: usize = 32 * CHUNK;
 
 /// m networks of the same shape, trained together.
 #[derive(Clone, Debug)]
@@ -160,12 +163,27 @@ impl Group {
     /// [`Error::InvalidValue`] if `examples` is empty, [`Error::Shape`] if it differs in shape from the members, or `steps`
     /// doesn't have one element per member.
     pub fn step(&mut self, examples: Examples, steps: &[Step]) -> Result<()> {
+        self.step_unless(examples, steps, &|| false)
+    }
+
+    /// The same [`step`](Self::step), unless `stop` becomes true during it. It is asked between the parts of a mini-batch that
+    /// has more examples than fit into one.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step), and [`Error::Interrupted`], after which the parameters are those before the step.
+    pub fn step_unless(&mut self, examples: Examples, steps: &[Step], stop: &dyn Fn() -> bool) -> Result<()> {
         self.check_batch(examples, steps)?;
-        let stacks = self.stacks.par_iter_mut().zip(&mut self.workspaces);
-        stacks.for_each(|(stack, workspace)| {
-            let steps = &steps[stack.members.clone()];
-            stack.step(examples, workspace, steps, WeightOutput::Updated);
-        });
+        for part in parts(examples.len()) {
+            if part.start > 0 && stop() {
+                return Err(Error::Interrupted);
+            }
+            let stacks = self.stacks.par_iter_mut().zip(&mut self.workspaces);
+            stacks.for_each(|(stack, workspace)| {
+                let steps = &steps[stack.members.clone()];
+                stack.step(examples, part.clone(), workspace, steps, WeightOutput::Updated);
+            });
+        }
         Ok(())
     }
 
@@ -182,7 +200,9 @@ impl Group {
         self.check_batch(examples, &steps)?;
         let mut group = self.clone();
         for (stack, workspace) in group.stacks.iter_mut().zip(&mut group.workspaces) {
-            stack.step(examples, workspace, &steps[stack.members.clone()], WeightOutput::Gradient);
+            for part in parts(examples.len()) {
+                stack.step(examples, part, workspace, &steps[stack.members.clone()], WeightOutput::Gradient);
+            }
         }
         let of_member = |(j, loss)| {
             let Parameters { weight, bias, .. } = group.member(j);
@@ -217,7 +237,16 @@ impl Group {
     ///
     /// [`Error::Shape`] if `examples` differs in shape from the members.
     pub fn outcomes(&self, examples: Examples) -> Result<Vec<Outcome>> {
-        Ok(self.pass(examples, |_| ())?.0)
+        self.outcomes_unless(examples, &|| false)
+    }
+
+    /// The [`outcomes`](Self::outcomes), (n,m), unless `stop` becomes true meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`outcomes`](Self::outcomes), and [`Error::Interrupted`].
+    pub fn outcomes_unless(&self, examples: Examples, stop: &dyn Fn() -> bool) -> Result<Vec<Outcome>> {
+        Ok(self.pass(examples, stop, |_| ())?.0)
     }
 
     /// The [`outcomes`](Self::outcomes), (n,m), and the probabilities of all classes, (n,m,k). Those of a softmax add
@@ -227,45 +256,65 @@ impl Group {
     ///
     /// As [`outcomes`](Self::outcomes).
     pub fn outcomes_and_probabilities(&self, examples: Examples) -> Result<(Vec<Outcome>, Vec<f32>)> {
-        self.pass(examples, |probability| probability)
+        self.pass(examples, &|| false, |probability| probability)
     }
 
-    /// The forward pass over `examples`: the outcomes, (n,m), and `keep` of each probability, (n,m,k).
+    /// The forward pass over `examples`: the outcomes, (n,m), and `keep` of each probability, (n,m,k). `stop` is asked before each
+    /// part of them.
     fn pass<P: Copy + Default + Send>(
         &self,
         examples: Examples,
+        stop: &dyn Fn() -> bool,
         keep: impl Fn(f32) -> P + Sync,
     ) -> Result<(Vec<Outcome>, Vec<P>)> {
         examples.check(self.dims())?;
         let (m, k) = (self.len(), self.dims().classes);
         let mut outcomes = vec![Outcome::default(); examples.len() * m];
         let mut probabilities = vec![P::default(); examples.len() * m * k];
-        let chunks = outcomes.par_chunks_mut(CHUNK * m).zip(probabilities.par_chunks_mut(CHUNK * m * k));
-        chunks.enumerate().for_each(|(chunk, (outcomes, probabilities))| {
-            let first = chunk * CHUNK;
-            let end = first + outcomes.len() / m;
-            Scratch::with(|scratch| {
-                let mut stopwatch = Stopwatch::start(self.stacks[0].phases.as_deref());
-                let labels = scratch.multiply(&self.stacks, examples, first..end, None, &mut stopwatch);
-                let mut tile = 0;
-                for stack in &self.stacks {
-                    stack.write_probabilities(tile, &labels, scratch);
-                    tile += stack.tiles();
-                    for e in 0..end - first {
-                        let (start, end) = (e * m + stack.members.start, e * m + stack.members.end);
-                        for (j, outcome) in outcomes[start..end].iter_mut().enumerate() {
-                            *outcome = Outcome { loss: scratch.losses[j].0[e], class: scratch.predictions[j][e] };
-                        }
-                        let probabilities = &mut probabilities[start * k..end * k];
-                        for (probability, lanes) in probabilities.iter_mut().zip(&scratch.logits) {
-                            *probability = keep(lanes.0[e]);
-                        }
+        let parts = outcomes.chunks_mut(PART * m).zip(probabilities.chunks_mut(PART * m * k)).enumerate();
+        for (part, (outcomes, probabilities)) in parts {
+            if stop() {
+                return Err(Error::Interrupted);
+            }
+            let chunks = outcomes.par_chunks_mut(CHUNK * m).zip(probabilities.par_chunks_mut(CHUNK * m * k));
+            chunks.enumerate().for_each(|(chunk, (outcomes, probabilities))| {
+                self.pass_chunk(examples, part * PART + chunk * CHUNK, &keep, outcomes, probabilities);
+            });
+        }
+        Ok((outcomes, probabilities))
+    }
+
+    /// The forward pass over the examples from `first` on that `outcomes` has a place for.
+    fn pass_chunk<P>(
+        &self,
+        examples: Examples,
+        first: usize,
+        keep: &impl Fn(f32) -> P,
+        outcomes: &mut [Outcome],
+        probabilities: &mut [P],
+    ) {
+        let (m, k) = (self.len(), self.dims().classes);
+        let end = first + outcomes.len() / m;
+        Scratch::with(|scratch| {
+            let mut stopwatch = Stopwatch::start(self.stacks[0].phases.as_deref());
+            let labels = scratch.multiply(&self.stacks, examples, first..end, None, &mut stopwatch);
+            let mut tile = 0;
+            for stack in &self.stacks {
+                stack.write_probabilities(tile, &labels, scratch);
+                tile += stack.tiles();
+                for e in 0..end - first {
+                    let (start, end) = (e * m + stack.members.start, e * m + stack.members.end);
+                    for (j, outcome) in outcomes[start..end].iter_mut().enumerate() {
+                        *outcome = Outcome { loss: scratch.losses[j].0[e], class: scratch.predictions[j][e] };
+                    }
+                    let probabilities = &mut probabilities[start * k..end * k];
+                    for (probability, lanes) in probabilities.iter_mut().zip(&scratch.logits) {
+                        *probability = keep(lanes.0[e]);
                     }
                 }
-                stopwatch.lap(Phase::Losses);
-            });
+            }
+            stopwatch.lap(Phase::Losses);
         });
-        Ok((outcomes, probabilities))
     }
 }
 

@@ -118,10 +118,22 @@ impl Stack {
         Parameters { dims: self.dims, weight, bias: self.bias[self.rows(j)].to_vec() }
     }
 
-    /// Replaces the parameters by `output` for the mini-batch `examples`; `steps` holds one element per member of the
-    /// stack.
-    pub fn step(&mut self, examples: Examples, workspace: &mut Workspace, steps: &[Step], output: WeightOutput) {
+    /// Goes through a `part` of the mini-batch `examples`, one of its [`parts`] after another. The last one replaces the parameters
+    /// by `output`; `steps` holds one element per member of the stack.
+    pub fn step(
+        &mut self,
+        examples: Examples,
+        part: Range<usize>,
+        workspace: &mut Workspace,
+        steps: &[Step],
+        output: WeightOutput,
+    ) {
         let n = examples.len();
+        if part.start == 0 {
+            workspace.dbias.clear();
+            workspace.dbias.resize(self.bias.len(), 0.0);
+            workspace.dweight.resize(if n > SUM_BLOCK { self.weight.len() } else { 0 }, [Lanes::ZERO; ROWS]);
+        }
         let mut row_steps = vec![[RowStep::default(); ROWS]; self.tiles()];
         let mut bias_penalties = vec![0.0; self.bias.len()];
         let rows = row_steps.as_flattened_mut().iter_mut().zip(&mut bias_penalties).enumerate();
@@ -131,14 +143,11 @@ impl Stack {
                 *bias_penalty = 2.0 * step.bias_lambda;
             }
         }
-        workspace.dbias.clear();
-        workspace.dbias.resize(self.bias.len(), 0.0);
-        workspace.dweight.resize(if n > SUM_BLOCK { self.weight.len() } else { 0 }, [Lanes::ZERO; ROWS]);
-        for first in (0..n).step_by(SUM_BLOCK) {
-            let part = first..n.min(first + SUM_BLOCK);
-            self.forward(examples, part.clone(), workspace);
-            let output = (part.end == n).then_some(output);
-            self.backward(workspace, first > 0, &row_steps, output);
+        self.forward(examples, part.clone(), workspace);
+        let is_last = part.end == n;
+        self.backward(workspace, part.start > 0, &row_steps, is_last.then_some(output));
+        if !is_last {
+            return;
         }
         let biases = self.bias.iter_mut().zip(&workspace.dbias);
         for (((bias, &dbias), step), penalty) in biases.zip(row_steps.as_flattened()).zip(bias_penalties) {
@@ -268,6 +277,11 @@ impl Stack {
             weight.zip(dweight).enumerate().for_each(|(b, (weight, dweight))| run(b, weight, dweight));
         }
     }
+}
+
+/// The parts of a mini-batch of `n` examples, whose gradients are summed one after another.
+pub(super) fn parts(n: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n).step_by(SUM_BLOCK).map(move |first| first..n.min(first + SUM_BLOCK))
 }
 
 /// Number of groups of features in a row.

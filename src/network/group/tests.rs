@@ -508,3 +508,30 @@ fn wrong_shapes_are_errors() {
     assert!(group.outcomes(Examples::Rows(&case.x, &[3; 4])).is_err());
     assert!(group.step(case.examples(), &steps(2)).is_ok());
 }
+
+#[test]
+fn a_step_on_a_large_batch_stops_between_its_parts_and_leaves_the_parameters() {
+    for (threads, m) in [(1, 2), (3, 4)] {
+        in_pool(threads, || {
+            let case = Case::new(300, 90, 10);
+            let mut stopped = group(&case.members(m));
+            let mut whole = stopped.clone();
+            let asked = std::cell::Cell::new(0);
+            let at_second = || {
+                asked.set(asked.get() + 1);
+                asked.get() == 2
+            };
+            let members = |group: &Group| (0..m).map(|j| group.member(j)).collect::<Vec<_>>();
+            let before = members(&stopped);
+            let result = stopped.step_unless(case.examples(), &steps(m), &at_second);
+            assert!(matches!(result, Err(Error::Interrupted)) && asked.get() == 2);
+            assert!(members(&stopped) == before);
+
+            // Afterwards it takes the step as if nothing had been.
+            stopped.step(case.examples(), &steps(m)).unwrap();
+            whole.step(case.examples(), &steps(m)).unwrap();
+            assert!(members(&stopped) == members(&whole) && members(&whole) != before);
+            assert!(matches!(whole.outcomes_unless(case.examples(), &|| true), Err(Error::Interrupted)));
+        });
+    }
+}
