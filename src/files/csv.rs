@@ -21,7 +21,7 @@
 
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder, StringRecord, WriterBuilder};
+use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord, WriterBuilder};
 
 use crate::error::{Error, Result};
 
@@ -185,17 +185,15 @@ pub fn to_csv<R: Row>(rows: &[R], dialect: Dialect) -> Vec<u8> {
 pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     let format = |reason: String| Error::format(path, reason);
     let names = R::columns();
-    let dialect = dialect_of(bytes, &names).ok_or_else(|| {
-        let header = header(bytes, Dialect::Comma);
+    let (mut reader, header, dialect) = open(bytes);
+    if !is_header(&header, &names) {
         let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
         let (names, found) = (names.join(","), found.join(","));
-        format(format!(
+        return Err(format(format!(
             "the columns must be {names}, but are {found:?}; if an earlier version wrote this table, write it again"
-        ))
-    })?;
-    let header = header(bytes, dialect);
+        )));
+    }
     let places: Vec<_> = names.iter().map(|name| header.iter().position(|found| found == name.as_bytes())).collect();
-    let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(bytes);
     let row = |record: csv::Result<StringRecord>| {
         let fields = record.map_err(|e| format(e.to_string()))?;
         let line = fields.position().map_or(0, |p| p.line());
@@ -225,23 +223,26 @@ pub(crate) fn from_fields<R: Row>(text: impl Fn(&str) -> String) -> Result<R, St
 
 /// True if `bytes` begin with the header of `R`, in any dialect.
 pub fn has_header_of<R: Row>(bytes: &[u8]) -> bool {
-    dialect_of(bytes, &R::columns()).is_some()
+    is_header(&open(bytes).1, &R::columns())
 }
 
-/// The dialect in which `table` has the header `names`, apart from columns that earlier versions lack.
-fn dialect_of(table: &[u8], names: &[&str]) -> Option<Dialect> {
-    let is_header = |header: ByteRecord| {
-        let has = |name: &str| header.iter().any(|found| found == name.as_bytes());
-        let expected = names.iter().filter(|name| has(name) || !ADDED.contains(name));
-        header.iter().eq(expected.map(|name| name.as_bytes()))
+/// A reader of the rows of `table`, its header, empty if it has none, and its dialect.
+fn open(table: &[u8]) -> (Reader<&[u8]>, ByteRecord, Dialect) {
+    // No column has a delimiter in its name, so the first one in the table separates the columns.
+    let dialect = match table.iter().find(|byte| b",;".contains(byte)) {
+        Some(b';') => Dialect::Semicolon,
+        _ => Dialect::Comma,
     };
-    [Dialect::Comma, Dialect::Semicolon].into_iter().find(|&dialect| is_header(header(table, dialect)))
+    let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(table);
+    let header = reader.byte_headers().cloned().unwrap_or_default();
+    (reader, header, dialect)
 }
 
-/// The first record of `table`; empty if there is none.
-fn header(table: &[u8], dialect: Dialect) -> ByteRecord {
-    let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).from_reader(table);
-    reader.byte_headers().cloned().unwrap_or_default()
+/// True if `header` has the columns `names`, apart from those that earlier versions lack.
+fn is_header(header: &ByteRecord, names: &[&str]) -> bool {
+    let has = |name: &str| header.iter().any(|found| found == name.as_bytes());
+    let expected = names.iter().filter(|name| has(name) || !ADDED.contains(name));
+    header.iter().eq(expected.map(|name| name.as_bytes()))
 }
 
 /// Implements [`Cell`] for types by their `Display` and `FromStr`.

@@ -46,7 +46,7 @@ use rawzip::path::EntryPath;
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 use tempfile::TempDir;
 
-use super::common::{gzip, jpeg_with_exif, pixels_of, png_chunk, png_of, png_with, tar_of};
+use super::common::{gzip, jpeg_with_exif, png_chunk, png_of, tar_of};
 
 /// The outcome of a parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,18 +301,16 @@ pub fn picture(bytes: &[u8]) -> Outcome {
 pub fn exif(block: &[u8]) -> Outcome {
     /// The longest block that fits into a segment of a JPEG.
     const MAX_BYTES: usize = 65_527;
-    static PICTURES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
-        let epoch = (0..cifar10::DIMS.classes * cifar10::DIMS.features).map(|i| (i * i % 251) as u8).collect();
-        [png_with(32, 32, png::ColorType::Rgb, &pixels_of(&RECORDS[..RECORD_BYTES])), snapshots::to_jpeg(&[epoch])]
-    });
-    static UPRIGHT: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| PICTURES.each_ref().map(|bytes| pixels(bytes)));
+    /// A PNG and a JPEG of 32×32.
+    const PICTURES: [&[u8]; 2] = [include_bytes!("corpus/picture/valid-0"), include_bytes!("corpus/picture/valid-1")];
+    static UPRIGHT: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| PICTURES.map(pixels));
     fn pixels(bytes: &[u8]) -> Vec<u8> {
         picture::decode(bytes, Path::new("x")).unwrap()
     }
     if block.len() > MAX_BYTES {
         return Refused;
     }
-    let [png, jpeg] = &*PICTURES;
+    let [png, jpeg] = PICTURES;
     // The chunk follows the signature of 8 bytes and the header of 25.
     let png = [&png[..33], &png_chunk(b"eXIf", block), &png[33..]].concat();
     let turned = [pixels(&png) != UPRIGHT[0], pixels(&jpeg_with_exif(jpeg, block)) != UPRIGHT[1]];

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use calamine::{Data, Reader, Xlsx, open_workbook};
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
 use tempfile::TempDir;
 
 /// The language of the numbers, by its Windows identifier.
@@ -56,7 +57,7 @@ impl Office {
         let filter = format!("--infilter=CSV:{},34,76,1,,{}", u32::from(separator), language as u32);
         let output = Command::new("soffice")
             .arg(format!("-env:UserInstallation=file://{}/profile", self.home.path().display()))
-            .args(["--headless", "--convert-to", "xlsx"])
+            .args(["--headless", "--convert-to", "fods"])
             .arg(filter)
             .arg("--outdir")
             .arg(out.path())
@@ -70,14 +71,43 @@ impl Office {
     }
 }
 
+/// A cell of a sheet.
+#[derive(Clone, Debug)]
+enum Cell {
+    Empty,
+    Number(f64),
+    Text(String),
+}
+
 /// The cells of a sheet.
-struct Sheet(Vec<Vec<Data>>);
+struct Sheet(Vec<Vec<Cell>>);
 
 impl Sheet {
+    /// Reads the sheet of a flat OpenDocument file.
     fn read(stem: &Path) -> Self {
-        let mut workbook: Xlsx<_> = open_workbook(format!("{}.xlsx", stem.display())).unwrap();
-        let range = workbook.worksheet_range_at(0).unwrap().unwrap();
-        Self(range.rows().map(<[Data]>::to_vec).collect())
+        let document = fs::read_to_string(stem.with_extension("fods")).unwrap();
+        let mut reader = Reader::from_str(&document);
+        let mut rows: Vec<Vec<Cell>> = Vec::new();
+        loop {
+            match reader.read_event().unwrap() {
+                Event::Start(row) if is(&row, "table-row") => rows.push(Vec::new()),
+                Event::Empty(cell) if is(&cell, "table-cell") => {
+                    let repeated = attribute(&cell, "table:number-columns-repeated").map_or(1, |n| n.parse().unwrap());
+                    rows.last_mut().unwrap().extend(vec![Cell::Empty; repeated]);
+                }
+                Event::Start(cell) if is(&cell, "table-cell") => {
+                    assert_eq!(attribute(&cell, "table:number-columns-repeated"), None);
+                    let content = match attribute(&cell, "office:value-type").as_deref() {
+                        Some("float") => Cell::Number(attribute(&cell, "office:value").unwrap().parse().unwrap()),
+                        Some("string") => Cell::Text(text_of(&mut reader)),
+                        other => panic!("a cell of type {other:?}"),
+                    };
+                    rows.last_mut().unwrap().push(content);
+                }
+                Event::Eof => return Self(rows),
+                _ => {}
+            }
+        }
     }
 
     /// Asserts that all numbers and texts equal those of `table`; returns the number of numbers.
@@ -90,13 +120,13 @@ impl Sheet {
             assert_eq!(cells.len(), record.len());
             for (cell, field) in cells.iter().zip(record) {
                 match (cell, field.replace(decimal_mark, ".").parse::<f64>()) {
-                    (Data::Float(found), Ok(expected)) => {
+                    (Cell::Number(found), Ok(expected)) => {
                         // LibreOffice writes 15 digits.
                         assert!((found - expected).abs() <= 1e-14 * expected.abs(), "{field}");
                         numbers += 1;
                     }
-                    (Data::String(text), Err(_)) => assert_eq!(text, field),
-                    (Data::Empty, Err(_)) => assert_eq!(field, ""),
+                    (Cell::Text(text), Err(_)) => assert_eq!(text, field),
+                    (Cell::Empty, Err(_)) => assert_eq!(field, ""),
                     (cell, _) => panic!("{}: {field:?} is {cell:?}", table.display()),
                 }
             }
@@ -106,7 +136,29 @@ impl Sheet {
 
     fn numbers(&self) -> usize {
         let cells = self.0.iter().flatten();
-        cells.filter(|cell| matches!(cell, Data::Float(_))).count()
+        cells.filter(|cell| matches!(cell, Cell::Number(_))).count()
+    }
+}
+
+fn is(element: &BytesStart, name: &str) -> bool {
+    element.local_name().as_ref() == name.as_bytes()
+}
+
+fn attribute(element: &BytesStart, name: &str) -> Option<String> {
+    let attribute = element.try_get_attribute(name).unwrap()?;
+    Some(String::from_utf8(attribute.value.into_owned()).unwrap())
+}
+
+/// The text of the element that was just started.
+fn text_of(reader: &mut Reader<&[u8]>) -> String {
+    let mut text = String::new();
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Text(part) => text += part.decode().unwrap().trim_matches(['\n', ' ']),
+            Event::GeneralRef(entity) => text += &quick_xml::escape::unescape(&format!("&{};", entity.decode().unwrap())).unwrap(),
+            Event::End(end) if end.local_name().as_ref() == b"table-cell" => return text,
+            _ => {}
+        }
     }
 }
 
