@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use quick_xml::Reader;
+use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 use tempfile::TempDir;
 
@@ -141,22 +142,23 @@ impl Sheet {
 }
 
 fn is(element: &BytesStart, name: &str) -> bool {
-    element.local_name().as_ref() == name.as_bytes()
+    element.local_name().as_ref() == name
 }
 
 fn attribute(element: &BytesStart, name: &str) -> Option<String> {
-    let attribute = element.try_get_attribute(name).unwrap()?;
-    Some(String::from_utf8(attribute.value.into_owned()).unwrap())
+    Some(element.try_get_attribute(name).unwrap()?.value.into_owned())
 }
 
-/// The text of the element that was just started.
+/// The text of the cell that was just started.
 fn text_of(reader: &mut Reader<&[u8]>) -> String {
     let mut text = String::new();
     loop {
         match reader.read_event().unwrap() {
-            Event::Text(part) => text += part.decode().unwrap().trim_matches(['\n', ' ']),
-            Event::GeneralRef(entity) => text += &quick_xml::escape::unescape(&format!("&{};", entity.decode().unwrap())).unwrap(),
-            Event::End(end) if end.local_name().as_ref() == b"table-cell" => return text,
+            Event::Text(part) => text += &part.into_inner(),
+            Event::GeneralRef(entity) => text += &format!("&{};", entity.into_inner()),
+            Event::End(end) if end.local_name().as_ref() == "table-cell" => {
+                return unescape(text.trim()).unwrap().into_owned();
+            }
             _ => {}
         }
     }
