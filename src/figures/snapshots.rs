@@ -7,10 +7,10 @@
 
 use std::path::Path;
 
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor, rgb_to_ycbcr};
 use plotters::style::text_anchor::HPos;
 
-use crate::dataset::cifar10::{CLASS_NAMES, DIMS, SIDE};
+use crate::dataset::cifar10::{CHANNELS, CLASS_NAMES, DIMS, SIDE};
 use crate::error::{Error, Result};
 use crate::figures::canvas::{Canvas, Drawn, draw, paste_image};
 use crate::files::raster::{Decoder, Format};
@@ -80,10 +80,39 @@ fn encode(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let mut encoder = Encoder::new(&mut bytes, QUALITY);
     // Colours at full resolution: weights look like noise, of which the mean of four neighbours keeps little.
     encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
-    encoder
-        .encode(pixels, width as u16, height as u16, ColorType::Rgb)
-        .expect("a picture of this size can be encoded into memory");
+    encoder.encode_image(Rgb { pixels, width, height }).expect("a picture of this size can be encoded into memory");
     bytes
+}
+
+/// Pixels as the encoder takes them. Its own types for them are compiled all nine, wherever one is used.
+struct Rgb<'a> {
+    pixels: &'a [u8],
+    width: usize,
+    height: usize,
+}
+
+impl ImageBuffer for Rgb<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.width as u16
+    }
+
+    fn height(&self) -> u16 {
+        self.height as u16
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let row = &self.pixels[usize::from(y) * self.width * CHANNELS..][..self.width * CHANNELS];
+        for pixel in row.chunks_exact(CHANNELS) {
+            let (y, cb, cr) = rgb_to_ycbcr(pixel[0], pixel[1], pixel[2]);
+            for (buffer, value) in buffers.iter_mut().zip([y, cb, cr]) {
+                buffer.push(value);
+            }
+        }
+    }
 }
 
 /// Number of epochs in the picture `bytes`. Errors name `path` as the file.
