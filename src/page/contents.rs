@@ -9,27 +9,28 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
+use crate::figures::HeatMaps;
 use crate::figures::snapshots::{self, MAX_EPOCHS};
-use crate::figures::{HeatMaps, Point, Unit, titled};
 use crate::files;
 use crate::files::csv::{Row, from_csv};
 use crate::files::raster::{Decoder, Format};
 use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::{Hyperparameters, Loss, short};
-use crate::page::chart::{Chart, Series};
+use crate::page::chart::Chart;
 use crate::page::evaluation::Evaluation;
 use crate::page::filters::points;
 use crate::page::gains::GainsChart;
 use crate::page::heatmap::HeatMap;
 use crate::page::histogram::Histogram;
 use crate::page::strips::StripChart;
+use crate::page::together::together;
 use crate::replicate::Replication;
 use crate::replicate::ablation::table::{ImprovementRow, gains};
 use crate::replicate::overfitting::table::ComparisonRow;
 use crate::replicate::table::{ReplicationRow, SettingRow, VerdictRow, strips};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, heat_map_trials};
 use crate::train::provenance::{self, Provenance};
-use crate::train::table::{CurveRow, ScoreColumns, SummaryRow};
+use crate::train::table::{CurveRow, SummaryRow};
 
 /// The contents of a results folder. A part without its file is `None`.
 pub struct Contents {
@@ -335,29 +336,14 @@ impl SearchPart {
         let accuracy = |row: &SearchRow| row.validation_accuracy.unwrap_or(f64::NEG_INFINITY);
         trials.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
         let maps = HeatMap::all(&HeatMaps::new(&heat_map_trials(&trials)));
-        let best = table(folder, BEST_FILE)?.and_then(|rows: Vec<BestRow>| rows.into_iter().next());
+        // One of an earlier search in the same folder is of no trial here.
+        let is_of = |best: &BestRow, row: &SearchRow| {
+            (&best.hyperparameters, best.validation_accuracy) == (&row.hyperparameters, row.validation_accuracy)
+        };
+        let bests: Vec<BestRow> = table(folder, BEST_FILE)?.unwrap_or_default();
+        let best = bests.into_iter().find(|best| trials.iter().any(|row| is_of(best, row)));
         Ok(Some(Self { trials, maps, best }))
     }
-}
-
-/// The accuracies of at least two settings over the epochs: on the validation split, or on the training split if none
-/// was evaluated on it.
-fn together(settings: &[SettingPart]) -> Option<Chart> {
-    let settings: Vec<_> = settings.iter().filter_map(|setting| Some((setting, setting.curves.as_ref()?))).collect();
-    let validated = settings.iter().any(|(setting, _)| setting.has_validation());
-    let accuracy = |ScoreColumns { train_accuracy, validation_accuracy, .. }: &ScoreColumns| {
-        let accuracy = if validated { validation_accuracy } else { train_accuracy };
-        accuracy.map(|fraction| 100.0 * fraction)
-    };
-    let point = |row: &CurveRow| (i32::try_from(row.epoch).unwrap_or(i32::MAX), accuracy(&row.scores));
-    let points: Vec<Vec<Point>> = settings.iter().map(|(_, rows)| rows.iter().map(point).collect()).collect();
-    let diverged = |setting: &SettingPart| setting.charts.first().and_then(|chart| chart.diverged);
-    let title = |setting: &SettingPart| titled(&setting.title(), diverged(setting));
-    let series = settings.iter().zip(&points).enumerate();
-    let series: Vec<_> =
-        series.map(|(i, ((setting, _), points))| Series::of_setting(i, title(setting), points)).collect();
-    let name = if validated { "validation accuracy" } else { "training accuracy" };
-    (series.len() > 1).then(|| Chart::of_settings(name, Unit::Percent, &series))
 }
 
 /// At most [`MAX_EPOCHS`] of `rows`, evenly spaced, including the last.

@@ -14,6 +14,7 @@ mod histogram;
 mod strips;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::path::Path;
 

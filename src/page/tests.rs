@@ -403,6 +403,16 @@ fn the_best_trials_of_a_search_come_first_and_one_that_diverged_last() {
 }
 
 #[test]
+fn the_test_accuracy_of_another_search_is_not_shown() {
+    let out = folder(&REPORT[..1]);
+    assert!(html(out.path()).contains("37.12"));
+    let other = BestRow { validation_accuracy: Some(0.39), ..best_row() };
+    fs::write(out.path().join(BEST_FILE), to_csv(&[other], Dialect::Comma)).unwrap();
+    let html = html(out.path());
+    assert!(!html.contains("37.12") && html.contains("<code>search_best.csv</code>"));
+}
+
+#[test]
 fn a_setting_that_diverged_says_so_and_lacks_no_file() {
     let out = folder(&REPORT[..1]);
     let name = REPORT[0];
@@ -546,6 +556,7 @@ pub fn replication() -> Replication {
 pub fn best_row() -> BestRow {
     BestRow {
         setting: "a".into(),
+        hyperparameters: search_row(0.01, None).hyperparameters,
         validation_accuracy: Some(0.38),
         validation_standard_error: Some(0.0049),
         train_images: 50_000,
