@@ -7,7 +7,7 @@ use anyhow::Context;
 use onelayer::audit::{self, Audit, Difference, End, Explanation, Given, Record, SEEDS};
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::hyperparameters::{Hyperparameters, Origin, Shuffle, short};
-use onelayer::statistics::percent;
+use onelayer::statistics::{count, percent};
 use onelayer::train::Observer;
 use onelayer::train::elsewhere::Pixels;
 
@@ -123,7 +123,11 @@ impl Observer for Messages {
 fn print_run(args: &Args, run: &Hyperparameters, origin: &Origin, audit: &Audit) {
     let Hyperparameters { lambda, eta, batch_size, epochs, seed, .. } = run;
     let (lambda, eta) = (short(*lambda), short(*eta));
-    show!("{}: λ = {lambda}, η = {eta}, batches of {batch_size}, {epochs} epochs, seed {seed}", args.run.display());
+    show!(
+        "{}: λ = {lambda}, η = {eta}, batches of {batch_size}, {}, seed {seed}",
+        args.run.display(),
+        count(*epochs, "epoch")
+    );
     let start = match (audit.start_is_given, origin) {
         (true, _) => "from W0".into(),
         (false, Origin::Numpy) => {

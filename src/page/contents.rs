@@ -29,6 +29,7 @@ use crate::replicate::ablation::table::{ImprovementRow, gains};
 use crate::replicate::overfitting::table::ComparisonRow;
 use crate::replicate::table::{ReplicationRow, SettingRow, VerdictRow, strips};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, heat_map_trials};
+use crate::statistics::count;
 use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
 
@@ -231,7 +232,7 @@ impl SettingPart {
             match &all {
                 Some(rows) if rows.len() != epochs => Err(Error::format(
                     path,
-                    format!("must show the {} epochs of curves_{name}.csv, but shows {epochs}", rows.len()),
+                    format!("must show {} as curves_{name}.csv has, but shows {epochs}", count(rows.len(), "epoch")),
                 )),
                 _ => Ok(Sheet { bytes: bytes.to_vec(), epochs }),
             }

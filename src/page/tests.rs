@@ -448,7 +448,7 @@ fn snapshots_of_another_number_of_epochs_are_refused() {
     let path = out.path().join("curves_lambda0_eta0.1.csv");
     fs::write(path, to_csv(&[curve_row(1)], Dialect::Comma)).unwrap();
     let message = error(out.path());
-    assert!(message.contains("snapshots_lambda0_eta0.1.jpg: must show the 1 epochs"), "{message}");
+    assert!(message.contains("snapshots_lambda0_eta0.1.jpg: must show 1 epoch as curves_"), "{message}");
 }
 
 #[test]

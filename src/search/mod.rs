@@ -19,7 +19,7 @@ use crate::files::folder::Folder;
 use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Shuffle};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, search_png};
 use crate::shard::{Shard, ShardTable, digest};
-use crate::statistics::{percent, standard_error};
+use crate::statistics::{count, percent, standard_error};
 use crate::train::config::{Config, Images};
 use crate::train::model::ModelFile;
 use crate::train::{Data, Observer, Trainer, random_start, scores_of};
@@ -220,11 +220,13 @@ impl Searched {
         };
         let Hyperparameters { epochs, batch_size, flip, .. } = best.hyperparameters;
         format!(
-            "{trials} trials were trained for {epochs} epochs on {} images and scored on {images} others.\n\
+            "{} trained for {} on {} images and scored on {images} others.\n\
              {diverged}The best is {},\n\
              with batches of {batch_size} and a flip probability of {flip}.\n\
              Its validation accuracy is {} %, with a standard error of {} points;\n\
              it was selected as the highest of many, so it is probably slightly optimistic.\n",
+            if trials == 1 { "1 trial was".into() } else { format!("{trials} trials were") },
+            count(epochs, "epoch"),
             self.train_images,
             best.setting,
             percent(accuracy),

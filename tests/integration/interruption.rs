@@ -482,6 +482,21 @@ fn a_signal_ends_the_npm_client_too() {
 }
 
 #[test]
+fn a_client_that_the_signal_ended_is_no_reason_to_try_the_next_source() {
+    let bin = tempdir().unwrap();
+    let npm = bin.path().join("npm");
+    // As a terminal does, the signal reaches both.
+    fs::write(&npm, "#!/bin/sh\nkill -INT $PPID\nexit 1\n").unwrap();
+    fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = tempdir().unwrap();
+    let mut command = onelayer(&["fetch", "--data-dir"]);
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    command.arg(dir.path().join("data")).current_dir(bin.path()).env("HOME", bin.path()).env("PATH", path);
+    let (code, said) = end(start_until(&mut command, "npm pack"));
+    assert!(code == Some(130) && !said.contains("official"), "{code:?} {said}");
+}
+
+#[test]
 fn a_signal_ends_curl_too() {
     let bin = tempdir().unwrap();
     let curl = bin.path().join("curl");

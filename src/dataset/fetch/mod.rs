@@ -227,7 +227,11 @@ impl Fetching<'_> {
             let failure = match self.attempt(source) {
                 Ok(()) => return Ok(name),
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => chain(&error),
+                Err(error) => {
+                    // A signal from a terminal also ends the client, which then looks like a failure.
+                    stop_if_asked(self.progress)?;
+                    chain(&error)
+                }
             };
             if let Some(next) = sources.get(i + 1) {
                 let next = self.describe(next);
