@@ -94,11 +94,10 @@ pub fn tile_corner(i: u32, top: u32, label: u32) -> (u32, u32) {
 /// The pixels (height, width, 3) of a figure, drawn on white.
 pub fn draw((width, height): (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -> Drawn) -> Vec<u8> {
     let (width, height) = (width * scale, height * scale);
-    let mut pixels = vec![0; (width * height * 3) as usize];
+    let mut pixels = vec![u8::MAX; (width * height * 3) as usize];
     let area = Bitmap::new(&mut pixels, (width, height)).into_drawing_area();
     let canvas = Canvas { area, scale };
-    let fill = canvas.area.fill(&WHITE);
-    fill.and_then(|()| content(&canvas)).and_then(|()| canvas.area.present()).expect("drawing into memory cannot fail");
+    content(&canvas).and_then(|()| canvas.area.present()).expect("drawing into memory cannot fail");
     drop(canvas);
     average_down(pixels, width as usize, scale as usize)
 }
@@ -259,15 +258,22 @@ fn average_down(pixels: Vec<u8>, width: usize, factor: usize) -> Vec<u8> {
         return pixels;
     }
     let mut means = Vec::with_capacity(pixels.len() / (factor * factor));
+    let mut sums = vec![[0u16; 3]; width / factor];
     for rows in pixels.chunks_exact(width * 3 * factor) {
-        for x in (0..width).step_by(factor) {
-            for channel in 0..3 {
-                let covered = (0..factor * factor).map(|i| {
-                    let (dy, dx) = (i / factor, i % factor);
-                    usize::from(rows[(dy * width + x + dx) * 3 + channel])
-                });
-                means.push((covered.sum::<usize>() / (factor * factor)) as u8);
+        sums.fill([0; 3]);
+        for row in rows.chunks_exact(width * 3) {
+            let (pixels, _) = row.as_chunks::<3>();
+            for (sum, covered) in sums.iter_mut().zip(pixels.chunks_exact(factor)) {
+                for &[red, green, blue] in covered {
+                    sum[0] += u16::from(red);
+                    sum[1] += u16::from(green);
+                    sum[2] += u16::from(blue);
+                }
             }
+        }
+        let covered = (factor * factor) as u16;
+        for &[red, green, blue] in &sums {
+            means.extend([(red / covered) as u8, (green / covered) as u8, (blue / covered) as u8]);
         }
     }
     means
@@ -293,7 +299,9 @@ fn encode_png((width, height): (u32, u32), pixels: &[u8]) -> Vec<u8> {
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Balanced);
+    // Equal pixels and rows compress as well as by the default, in half the time.
+    encoder.set_deflate_compression(png::DeflateCompression::Level(4));
+    encoder.set_filter(png::Filter::NoFilter);
     encoder
         .write_header()
         .and_then(|mut writer| {

@@ -86,7 +86,7 @@ struct Sheet(Vec<Vec<Cell>>);
 impl Sheet {
     /// Reads the sheet of a flat OpenDocument file.
     fn read(stem: &Path) -> Self {
-        let document = fs::read_to_string(stem.with_extension("fods")).unwrap();
+        let document = fs::read_to_string(format!("{}.fods", stem.display())).unwrap();
         let mut reader = Reader::from_str(&document);
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         loop {
