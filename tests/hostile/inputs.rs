@@ -467,6 +467,10 @@ impl PngHeader {
             for row in (top..self.height).step_by(down as usize).filter(|_| columns().next().is_some()) {
                 rows.push(0);
                 let start = |column: u32| row as usize * stride * 8 + column as usize * bits;
+                if bits.is_multiple_of(8) {
+                    columns().for_each(|column| rows.extend(&samples[start(column) / 8..][..bits / 8]));
+                    continue;
+                }
                 let bits: Vec<u8> =
                     columns().flat_map(|column| (0..bits).map(move |i| bit(start(column) + i))).collect();
                 rows.extend(
