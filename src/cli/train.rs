@@ -141,6 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     );
     signals::listen()?;
     let folder = args.out.open()?;
+    args.advise(&config);
 
     let began = Instant::now();
     let loaded = images.load(args.quiet)?;
@@ -168,7 +169,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let folder = folder.path();
         say!("the results are in {}: open {}", folder.display(), folder.join(page::FILE).display());
     }
-    args.advise(&config);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -238,7 +238,8 @@ impl Args {
         let has_eta = self.eta.is_some() || config.keys.contains("eta");
         if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.quiet {
             say!(
-                "note: the loss of the sigmoids is a mean over ten: --eta 0.01 takes the steps of a softmax with 0.001"
+                "note: the loss of the sigmoids is a mean over ten classes: 10 η and λ / 10 take the steps of a softmax, such as --eta 0.01 \
+                 --lambda 0.01 for 0.001 and 0.1"
             );
         }
     }

@@ -195,7 +195,12 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     }
     let places: Vec<_> = names.iter().map(|name| header.iter().position(|found| found == name.as_bytes())).collect();
     let row = |record: csv::Result<StringRecord>| {
-        let fields = record.map_err(|e| format(e.to_string()))?;
+        // Memory can be read, and rows of any length are: all that is left is text that is not UTF-8.
+        let not_text = |e: csv::Error| {
+            let line = e.position().map_or(0, |place| place.line());
+            format(format!("line {line} must be text in UTF-8, but has other bytes"))
+        };
+        let fields = record.map_err(not_text)?;
         let line = fields.position().map_or(0, |p| p.line());
         if fields.len() != header.len() {
             return Err(format(format!("line {line} must have {} fields, but has {}", header.len(), fields.len())));
@@ -446,6 +451,9 @@ mod tests {
             "table.csv: the columns must be name,count,loss,share,holds, but are \"\"; if an earlier version wrote this table, write it again"
         );
         assert!(from_csv::<Outer>(b"name,\xff\n", Path::new(PATH)).is_err());
+        let message =
+            from_csv::<Outer>(b"name,count,loss,share,holds\na,1,,1,\n\xff,1,,1,\n", Path::new(PATH)).unwrap_err();
+        assert_eq!(message.to_string(), "table.csv: line 3 must be text in UTF-8, but has other bytes");
         assert!(has_header_of::<Outer>(b"name;count;loss;share;holds\n"));
         assert!(!has_header_of::<Outer>(b"name;count,loss;share;holds\n"));
     }

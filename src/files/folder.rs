@@ -71,9 +71,13 @@ impl Folder {
 }
 
 /// Creates the folder `path`, if necessary.
-pub(crate) fn create(path: &Path) -> Result<()> {
-    if path.is_file() {
-        return Err(Error::NoFolder(path.to_owned()));
+///
+/// # Errors
+///
+/// [`Error::NoFolder`] if it or a folder above it is a file, otherwise [`Error::Io`].
+pub fn create(path: &Path) -> Result<()> {
+    if let Some(file) = path.ancestors().find(|path| path.is_file()) {
+        return Err(Error::NoFolder(file.to_owned()));
     }
     fs::create_dir_all(path).map_err(Error::io("create the folder", path))
 }

@@ -35,6 +35,9 @@ impl<'a> Npz<'a> {
     ///
     /// [`Error::Format`] if `bytes` is not a ZIP archive.
     pub fn open(bytes: &'a [u8], path: &'a Path) -> Result<Self> {
+        if bytes.is_empty() {
+            return Err(Error::format(path, "the file is empty"));
+        }
         let archive = Archive::open(bytes).map_err(|e| Error::format(path, format!("not an .npz file: {e}")))?;
         Ok(Self { archive, path })
     }
@@ -268,6 +271,7 @@ mod tests {
     fn a_truncated_file_is_refused_at_every_length() {
         let bytes = fixture!("f64");
         assert!(message(fixture!("truncated")).starts_with("start.npz: not an .npz file: "));
+        assert_eq!(message(b""), "start.npz: the file is empty");
         for length in 0..bytes.len() {
             assert!(read(&bytes[..length]).is_err(), "{length}");
         }

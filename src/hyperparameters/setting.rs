@@ -89,7 +89,9 @@ impl Setting {
     pub fn new(lambda: f64, eta: f64) -> Result<Self> {
         check_lambda(lambda)?;
         if !(eta as f32 > 0.0 && (eta as f32).is_finite()) {
-            return Err(Error::invalid("eta", "above 0 and below 3.4e38", short(eta)));
+            // The smallest number above 0 in `f32`.
+            let expected = if eta > 0.0 && eta < 1.0 { "at least 1.5e-45" } else { "above 0 and below 3.4e38" };
+            return Err(Error::invalid("eta", expected, short(eta)));
         }
         // Adding 0 turns -0 into 0, so that one setting has one name.
         Ok(Self::of_report(lambda + 0.0, eta))

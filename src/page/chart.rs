@@ -57,9 +57,9 @@ impl<'a> Series<'a> {
         Self { class: name.into(), name: name.into(), points }
     }
 
-    /// The line of setting number `i`; that of the first ones is dashed if it shows their validation.
-    pub fn of_setting(i: usize, title: String, points: &'a [Point], is_validation: bool) -> Self {
-        let dash = (i / COLORS + usize::from(is_validation)) % DASHES;
+    /// The line of setting number `i`.
+    pub fn of_setting(i: usize, title: String, points: &'a [Point]) -> Self {
+        let dash = i / COLORS % DASHES;
         Self { class: format!("c{} d{dash}", i % COLORS), name: title, points }
     }
 
@@ -339,10 +339,10 @@ mod tests {
         let (first, other) = (points(&[20.0, 30.0, 25.0]), points(&[35.0, 36.0]));
         let title = |i: usize| format!("λ = {i}, η = 0.1");
         let series: Vec<_> =
-            (0..14).map(|i| Series::of_setting(i, title(i), if i == 0 { &first } else { &other }, true)).collect();
+            (0..14).map(|i| Series::of_setting(i, title(i), if i == 0 { &first } else { &other })).collect();
         let chart = Chart::of_settings("validation accuracy", Unit::Percent, &series);
         let classes: Vec<_> = chart.lines.iter().map(|line| line.class.as_str()).collect();
-        assert_eq!(classes[..7], ["c0 d1", "c1 d1", "c2 d1", "c3 d1", "c4 d1", "c5 d1", "c0 d2"]);
+        assert_eq!(classes[..7], ["c0 d0", "c1 d0", "c2 d0", "c3 d0", "c4 d0", "c5 d0", "c0 d1"]);
         assert!((0..14).all(|i| !classes[..i].contains(&classes[i])), "{classes:?}");
         assert!(
             chart.description.contains("λ = 0, η = 0.1: 20.00 in epoch 1, 25.00 in epoch 3, highest 30.00 in epoch 2.")
@@ -350,7 +350,6 @@ mod tests {
         assert!(
             chart.epochs[0].text.starts_with("Epoch 1: 20.00\u{a0}% (λ = 0, η = 0.1), 35.00\u{a0}% (λ = 1, η = 0.1), ")
         );
-        assert_eq!(Series::of_setting(0, title(0), &first, false).class, "c0 d0");
         // The other settings end an epoch earlier.
         assert_eq!((chart.epochs.len(), chart.epochs[2].dots.len()), (3, 1));
     }

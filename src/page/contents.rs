@@ -124,6 +124,9 @@ pub type Missing = (&'static str, String, &'static str);
 impl Contents {
     /// Reads the folder `path`.
     pub fn read(path: &Path) -> Result<Self> {
+        if path.is_file() {
+            return Err(Error::NoFolder(path.to_owned()));
+        }
         fs::read_dir(path).map_err(Error::io("read the folder", path))?;
         let summary: Vec<SummaryRow> = table(path, "summary.csv")?.unwrap_or_default();
         let settings: Vec<_> =

@@ -151,7 +151,7 @@ fn seeds_needed(undecided: &[&Tested]) -> String {
     };
     let needed: Option<Vec<usize>> = undecided.iter().map(|(claim, found)| claim.seeds_needed(found)).collect();
     match needed.and_then(|needed| needed.into_iter().max()) {
-        None => format!("{at}, and no feasible N would decide it"),
+        None => format!("{at}; with differences like these no feasible N would decide it"),
         Some(MIN_SEEDS) if n < MIN_SEEDS => at,
         Some(needed) => format!("{at}; about N = {needed} would decide it"),
     }
@@ -231,7 +231,7 @@ mod tests {
     fn no_number_of_seeds_distinguishes_equal_settings() {
         let rows = judge([NONE, NONE, &shifted(&[5, -5, 4, -4, 3, -3]), NONE]);
         let text = &rows[1].explanation;
-        assert!(text.starts_with("undecided at N = 6 seeds, and no feasible N"), "{text}");
+        assert!(text.starts_with("undecided at N = 6 seeds; with differences like these no feasible N"), "{text}");
     }
 
     #[test]

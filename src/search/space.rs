@@ -40,7 +40,8 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// Those of [`Setting::new`], and [`Error::InvalidValue`] if a hyperparameter has no value.
+    /// Those of [`Setting::new`], [`Error::InvalidValue`] if a hyperparameter has no value, and [`Error::Repeated`] if it has one
+    /// twice.
     pub fn grid(&self) -> Result<Vec<Trial>> {
         let mut trials = Vec::new();
         for &batch_size in &self.batch_sizes {
@@ -57,7 +58,13 @@ impl Space {
                 }
             }
         }
-        check_some(trials)
+        if let Some(twice) = (1..trials.len()).find(|&i| trials[..i].contains(&trials[i])) {
+            return Err(Error::Repeated(format!("a value of {}", trials[twice].setting.name())));
+        }
+        if trials.is_empty() {
+            return Err(Error::invalid("trials", "at least one", "none"));
+        }
+        Ok(trials)
     }
 
     /// `count` random trials: λ and η log-uniform between the smallest and the largest of their values, rounded to three
@@ -68,6 +75,9 @@ impl Space {
     /// Those of [`Space::grid`]; [`Error::InvalidValue`] if a value of λ is 0, which has no logarithm.
     pub fn random(&self, count: usize, seed: u64) -> Result<Vec<Trial>> {
         self.grid()?;
+        if count == 0 {
+            return Err(Error::invalid("random", "at least 1", 0));
+        }
         if self.lambdas.contains(&0.0) {
             return Err(Error::invalid("lambda", "above 0 to be drawn log-uniformly", "0"));
         }
@@ -82,15 +92,8 @@ impl Space {
                 flip: one_of(&mut rng, &self.flips),
             })
         };
-        check_some((0..count).map(trial).collect::<Result<_>>()?)
+        (0..count).map(trial).collect()
     }
-}
-
-fn check_some(trials: Vec<Trial>) -> Result<Vec<Trial>> {
-    if trials.is_empty() {
-        return Err(Error::invalid("trials", "at least one", "none"));
-    }
-    Ok(trials)
 }
 
 fn one_of<T: Copy>(rng: &mut ChaCha8Rng, values: &[T]) -> T {
@@ -148,6 +151,11 @@ mod tests {
         assert!(message(negative).starts_with("eta must be"));
         let nothing = Space { flips: Vec::new(), ..space() };
         assert!(message(nothing).starts_with("trials must be at least one"));
-        assert!(space().random(0, 1).is_err());
+        assert_eq!(space().random(0, 1).unwrap_err().to_string(), "random must be at least 1, but is 0");
+        let twice = Space { lambdas: vec![0.1, 0.0, 0.1], etas: vec![0.01], ..space() }.grid().unwrap_err().to_string();
+        assert!(
+            twice.starts_with("a value of lambda0.1_eta0.01") && twice.ends_with("is listed twice; list each once"),
+            "{twice}"
+        );
     }
 }

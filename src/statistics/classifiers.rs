@@ -156,4 +156,12 @@ mod tests {
             assert_eq!(ends, [low, high], "{a} {b} {n}");
         }
     }
+
+    #[test]
+    fn exchanging_the_classifiers_mirrors_the_interval() {
+        for (a, b, n) in [(640, 529, 2000), (30, 10, 200), (5, 0, 50), (1, 2, 7)] {
+            let [interval, other] = [agreement(a, b, n), agreement(b, a, n)].map(|counts| counts.bootstrap_interval());
+            assert_eq!((interval.low, interval.high), (-other.high, -other.low), "{a} {b} {n}");
+        }
+    }
 }

@@ -45,9 +45,12 @@ pub fn percent(fraction: f64) -> String {
     format!("{:.2}", 100.0 * fraction)
 }
 
-/// A difference of two fractions in percentage points with its sign: -0.0008 gives `−0.08`.
+/// A difference of two fractions in percentage points with its sign, which 0 has not: -0.0008 gives `−0.08`.
 pub fn points(difference: f64) -> String {
-    typographic(&format!("{:+.2}", 100.0 * difference))
+    match format!("{:+.2}", 100.0 * difference).as_str() {
+        "+0.00" | "-0.00" => "0.00".into(),
+        points => typographic(points),
+    }
 }
 
 /// `text` with the typographic minus in its numbers, for readers: in front of them and in their exponents. Tables for programs

@@ -738,7 +738,7 @@ fn many_submissions_are_one_table_for_readers_and_machines() {
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("missing 1/n") && said.contains("not finite: 1 of 100 values is NaN"), "{said}");
-    assert!(said.ends_with("FAIL: of 3 submissions, 1 agree, 2 differ\n"), "{said}");
+    assert!(said.ends_with("FAIL: of 3 submissions, 1 agrees, 2 differ\n"), "{said}");
     let table = fs::read_to_string(desk.path("judged/referee.csv")).unwrap();
     assert_eq!(table.lines().count(), 7);
     assert!(table.lines().nth(3).unwrap().contains("data term × 3: missing 1/n"), "{table}");

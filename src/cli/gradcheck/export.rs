@@ -77,7 +77,11 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let bytes = problem_to_npz(&exercise).with_context(|| format!("cannot write the problem to {}", path.display()))?;
     atomic::write(path, &bytes)?;
     for (quantity, Hidden { mistakes, advice, .. }) in hidden(&Referee::new(&exercise, Tolerance::default())?, false) {
-        let others = if mistakes.len() > 1 { format!(" and {} others", mistakes.len() - 1) } else { String::new() };
+        let others = match mistakes.len() - 1 {
+            0 => String::new(),
+            1 => " and 1 other".into(),
+            others => format!(" and {others} others"),
+        };
         let first = &mistakes[0];
         say!("{}: a mistake could hide ({first}{others}): export with {advice}", quantity.name());
     }

@@ -7,7 +7,9 @@ mod referee;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use onelayer::dataset::Splits;
+use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::gradcheck::table::{GradcheckRow, Summary};
 use onelayer::gradcheck::{Point, Suite};
@@ -75,6 +77,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 impl Args {
     /// Runs the suite, prints the worst elements of each problem and the verdict.
     fn check(&self) -> anyhow::Result<ExitCode> {
+        let weights = DIMS.classes * DIMS.features;
+        let found = self.differences;
+        ensure!(found <= weights, "--differences must be at most {weights}, the number of weights, but is {found}");
         let folder = self.out.open()?;
         let models = self.models()?;
         let images = self.images()?;

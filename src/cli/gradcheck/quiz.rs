@@ -1,11 +1,10 @@
 //! `gradcheck --quiz`: a quiz for checkers of gradients.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use onelayer::files::atomic;
+use onelayer::files::{atomic, folder};
 use onelayer::gradcheck::quiz::{self, Grade};
 
 use super::super::common::exit::or_unreadable;
@@ -26,19 +25,19 @@ pub fn run(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn write(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
+fn write(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let files = quiz::files(&exercise(args, EXAMPLES, FEATURES)?, args.seed)?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {} of --quiz", folder.display()))?;
+    folder::create(path).context("--quiz")?;
     for (name, bytes) in &files {
-        atomic::write(&folder.join(name), bytes)?;
+        atomic::write(&path.join(name), bytes)?;
     }
     if !args.quiet {
         let (first, last) = (&files[0].0, &files[files.len() - 1].0);
-        show!("{}: {first} to {last}", folder.display());
+        show!("{}: {first} to {last}", path.display());
         show!("Each has a problem (x, y, W, b, lambda), gradients to check (grad_W, grad_b) and");
         show!("central differences to compare them with (numeric_W, numeric_b). Write a CSV file");
         show!("with a line such as case_01,right or case_01,wrong for each, then run:");
-        show!("onelayer gradcheck --quiz {} --answers FILE", folder.display());
+        show!("onelayer gradcheck --quiz {} --answers FILE", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }

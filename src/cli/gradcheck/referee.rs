@@ -172,7 +172,8 @@ fn print_count(judged: &[Judged]) {
     let counts = counts.into_iter().filter(|(_, name)| with(name) > 0);
     let counts: Vec<String> = counts.map(|(words, name)| format!("{} {words}", with(name))).collect();
     let word = if with("differs") + with("unreadable") > 0 { "FAIL" } else { "CAN'T TELL" };
-    show!("{word}: of {of} submissions, {agree} agree, {}", counts.join(", "));
+    let agrees = if agree == 1 { "agrees" } else { "agree" };
+    show!("{word}: of {of} submissions, {agree} {agrees}, {}", counts.join(", "));
 }
 
 /// One line per submission with the verdicts on its quantities, and one with what explains them.
