@@ -236,7 +236,7 @@ impl Args {
     /// Says how η and the loss belong together, if only the loss is chosen.
     fn advise(&self, config: &Config) {
         let has_eta = self.eta.is_some() || config.keys.contains("eta");
-        if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.quiet {
+        if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.resume && !self.quiet {
             say!(
                 "note: the loss of the sigmoids is a mean over ten classes: 10 η and λ / 10 take the steps of a softmax, such as --eta 0.01 \
                  --lambda 0.01 for 0.001 and 0.1"

@@ -59,7 +59,7 @@ impl Space {
             }
         }
         if let Some(twice) = (1..trials.len()).find(|&i| trials[..i].contains(&trials[i])) {
-            return Err(Error::Repeated(format!("a value of {}", trials[twice].setting.name())));
+            return Err(Error::Repeated(format!("setting {}", trials[twice].setting.name())));
         }
         if trials.is_empty() {
             return Err(Error::invalid("trials", "at least one", "none"));
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(space().random(0, 1).unwrap_err().to_string(), "random must be at least 1, but is 0");
         let twice = Space { lambdas: vec![0.1, 0.0, 0.1], etas: vec![0.01], ..space() }.grid().unwrap_err().to_string();
         assert!(
-            twice.starts_with("a value of lambda0.1_eta0.01") && twice.ends_with("is listed twice; list each once"),
+            twice.starts_with("setting lambda0.1_eta0.01") && twice.ends_with("is listed twice; list each once"),
             "{twice}"
         );
     }
