@@ -11,7 +11,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::dataset::cifar10::{CHANNELS, PLANE, SIDE};
-use crate::figures::text::Bitmap;
+use crate::figures::text::{self, Bitmap};
 use crate::statistics::typographic;
 
 /// Axes and text.
@@ -24,6 +24,8 @@ pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
 
 /// Height of the band with a figure's title or legend.
 pub const HEAD: u32 = 56;
+/// Size of a title, unless it has to be smaller to fit.
+pub const TITLE: u32 = 28;
 /// Maximum number of labels on a vertical axis.
 pub const TICKS: usize = 7;
 /// Distance of the description of a vertical axis from the left edge, which would otherwise cut it off.
@@ -118,6 +120,12 @@ impl<'a> Canvas<'a> {
         let at = (self.scaled(x) as i32, self.scaled(y) as i32);
         let style = self.text_style(size).pos(Pos::new(align, VPos::Center)).color(&color);
         self.area.draw(&Text::new(line, at, style))
+    }
+
+    /// Draws the title in the middle of the head of a figure of this width, smaller if it does not fit.
+    pub fn title(&self, title: &str, width: u32) -> Drawn {
+        let size = text::fitting(title, TITLE, width - 2 * TILE_GAP);
+        self.text(title, (width / 2, HEAD / 2), size, HPos::Center)
     }
 
     /// Draws a line of text that reads upwards from `at`, around the column of `at`.

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::figures::canvas::{
     Canvas, Drawn, HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, tile_corner, tiles_figure,
 };
-use crate::figures::text;
 use crate::shape::check_shape;
 
 /// Maximum number of images of each kind.
@@ -44,12 +43,7 @@ pub fn confident_figure(title: &str, right: &[ClassifiedImage], wrong: &[Classif
     placed.iter().try_for_each(|(_, image)| check_shape("image", image.pixels.len(), &[CHANNELS, PLANE]))?;
     let images: Vec<_> = placed.iter().map(|(corner, image)| (*corner, image.pixels)).collect();
     Ok(tiles_figure(HEAD + 2 * KIND_HEIGHT, &images, |canvas| {
-        canvas.text(
-            title,
-            (TILES_WIDTH / 2, HEAD / 2),
-            text::fitting(title, 28, TILES_WIDTH - 2 * TILE_GAP),
-            HPos::Center,
-        )?;
+        canvas.title(title, TILES_WIDTH)?;
         for (kind, name) in [(0, "Most confident correct predictions"), (1, "Most confident wrong predictions")] {
             canvas.text(name, (TILE_GAP, HEAD + kind * KIND_HEIGHT + KIND / 2), 24, HPos::Left)?;
         }

@@ -5,7 +5,6 @@ use plotters::style::text_anchor::HPos;
 
 use crate::error::Result;
 use crate::figures::canvas::{BLUE, Canvas, Drawn, GRID, INK, figure};
-use crate::figures::text;
 use crate::shape::check_shape;
 
 /// Width and height of a cell.
@@ -39,7 +38,7 @@ pub fn confusion_figure(title: &str, names: &[&str], counts: &[usize]) -> Result
     let size = (LEFT + (last + 1) * CELL.0 + MARGIN, HEAD + (last + 2) * CELL.1 + FOOT + MARGIN);
     Ok(figure(size, 1, |canvas| {
         let caption = "rows: true class; columns: predicted class";
-        canvas.text(title, (size.0 / 2, 28), text::fitting(title, 28, size.0 - 2 * MARGIN), HPos::Center)?;
+        canvas.title(title, size.0)?;
         canvas.text(caption, (size.0 / 2, 64), 20, HPos::Center)?;
         for (class, name) in names.iter().enumerate() {
             let at = class as u32;

@@ -169,12 +169,7 @@ impl HeatMap<'_> {
         let color = match best.map(|best| best.accuracy) {
             None => UNTRIED,
             Some(None) => DIVERGED,
-            // A range of no length would have no colour.
-            Some(Some(accuracy)) => ViridisRGB.get_color_normalized(
-                accuracy,
-                self.maps.lowest,
-                self.maps.highest.max(self.maps.lowest + 1e-9),
-            ),
+            Some(Some(accuracy)) => ViridisRGB.get_color(self.maps.share(accuracy)),
         };
         let inside = ((x + 1, y + 1), (width - 2, height - 2));
         canvas.rectangle(inside.0, inside.1, color.filled())?;

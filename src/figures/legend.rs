@@ -5,13 +5,11 @@ use std::ops::Range;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::figures::canvas::{Canvas, Drawn, HEAD, Stroke};
+use crate::figures::canvas::{Canvas, Drawn, HEAD, Stroke, TITLE};
 use crate::figures::text;
 
 /// Size of the text of a legend.
 const TEXT: u32 = 20;
-/// Size of a title, unless it has to be smaller to fit.
-const TITLE: u32 = 28;
 /// Distance of a text from its mark.
 const MARK_GAP: u32 = 8;
 /// Distance of an entry from the one before.

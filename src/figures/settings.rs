@@ -1,14 +1,12 @@
 //! `settings.png`: the accuracies of all settings over the epochs.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
 
 use crate::figures::canvas::{
     BLUE, HEAD, INK, OVERSAMPLING, Stroke, VERMILION, axis_range, decimals, figure, format_tick,
 };
 use crate::figures::curves::{Curves, Point, draw_points, titled};
 use crate::figures::legend::{self, Mark};
-use crate::figures::text;
 
 const WIDTH: u32 = 1200;
 const SMALLEST_HEIGHT: u32 = 480;
@@ -48,7 +46,7 @@ pub fn settings_figure(settings: &[SettingCurves]) -> Vec<u8> {
             true => "Validation accuracy of all settings",
             false => "Training accuracy of all settings; validation was not evaluated",
         };
-        head.text(title, (AXIS_LEFT, HEAD / 2), text::fitting(title, 28, WIDTH - AXIS_LEFT - RIGHT), HPos::Left)?;
+        legend::draw_head(&head, AXIS_LEFT..WIDTH - RIGHT, title, &[])?;
         let ys = (0..).map(|i| legend::LINE / 2 + legend::LINE * i);
         ys.zip(&lines).try_for_each(|(y, line)| {
             legend::draw_line(&body, &[(Mark::Line(line.stroke), &line.meaning)], (legend_left, y))

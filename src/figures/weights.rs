@@ -5,7 +5,6 @@ use plotters::style::text_anchor::HPos;
 use crate::dataset::cifar10::{CHANNELS, PLANE};
 use crate::error::Result;
 use crate::figures::canvas::{HEAD, TILE, TILE_GAP, TILES_PER_LINE, TILES_WIDTH, tile_corner, tiles_figure};
-use crate::figures::text;
 use crate::shape::check_shape;
 
 /// Height of the name below an image.
@@ -23,12 +22,7 @@ pub fn weights_figure(title: &str, names: &[&str], rows: &[u8]) -> Result<Vec<u8
     let corner = |class| tile_corner(class, HEAD, LABEL);
     let images: Vec<_> = (0..).map(corner).zip(rows.chunks_exact(CHANNELS * PLANE)).collect();
     Ok(tiles_figure(HEAD + lines * (TILE + LABEL + TILE_GAP), &images, |canvas| {
-        canvas.text(
-            title,
-            (TILES_WIDTH / 2, HEAD / 2),
-            text::fitting(title, 28, TILES_WIDTH - 2 * TILE_GAP),
-            HPos::Center,
-        )?;
+        canvas.title(title, TILES_WIDTH)?;
         let mut labels = (0..).map(corner).zip(names);
         labels.try_for_each(|((x, y), name)| canvas.text(name, (x + TILE / 2, y + TILE + LABEL / 2), 22, HPos::Center))
     }))

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::figures::{decimals, format_tick, ticks};
-use crate::statistics::typographic;
 
 /// Size of a drawing, in its own units; a browser scales it.
 pub const WIDTH: f64 = 340.0;
@@ -46,7 +45,7 @@ impl Scale {
     /// The numbers that the PNG has on this axis.
     pub fn ticks(&self) -> Vec<Tick> {
         let decimals = decimals(&self.range);
-        let tick = |value| Tick { at: self.at(value), label: typographic(&format_tick(value, decimals)) };
+        let tick = |value| Tick { at: self.at(value), label: format_tick(value, decimals) };
         ticks(&self.range).into_iter().map(tick).collect()
     }
 }

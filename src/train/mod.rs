@@ -156,10 +156,10 @@ impl Run {
 
 /// The [`outcomes`] of `runs` on `split`, from one pass over it; `None` for a run that diverged.
 pub fn outcomes_of(runs: &[Run], split: &Dataset, normalizer: &Normalizer) -> Result<Vec<Option<Outcomes>>> {
-    let trained = |run: &&Run| run.divergence.is_none();
-    let models: Vec<_> = runs.iter().filter(trained).map(|run| (&run.parameters, run.setting.loss())).collect();
-    let mut outcomes = outcomes(&models, split, normalizer)?.into_iter();
-    Ok(runs.iter().map(|run| if trained(&run) { outcomes.next() } else { None }).collect())
+    of_trained(runs, |trained| {
+        let models: Vec<_> = trained.iter().map(|run| (&run.parameters, run.setting.loss())).collect();
+        outcomes(&models, split, normalizer)
+    })
 }
 
 /// The scores of `runs` on `split`; `None` for a run that diverged or whose scores are not finite. [`Error::Interrupted`] if
@@ -170,18 +170,22 @@ pub fn scores_of(
     normalizer: &Normalizer,
     observer: &dyn Observer,
 ) -> Result<Vec<Option<Scores>>> {
-    let trained: Vec<_> = runs.iter().filter(|run| run.divergence.is_none()).collect();
-    if trained.is_empty() {
-        return Ok(vec![None; runs.len()]);
-    }
-    let parameters: Vec<_> = trained.iter().map(|run| &run.parameters).collect();
-    let losses: Vec<_> = trained.iter().map(|run| run.setting.loss()).collect();
-    let lambdas: Vec<_> = trained.iter().map(|run| run.setting.lambda()).collect();
-    let group = Group::new(&parameters)?.with_losses(&losses)?;
-    let scores = evaluate_group(&group, &lambdas, split, normalizer, &|| observer.interrupted())?;
-    let mut scores = scores.into_iter();
-    let of_run = |run: &Run| if run.divergence.is_none() { scores.next().filter(Scores::is_finite) } else { None };
-    Ok(runs.iter().map(of_run).collect())
+    let scores = of_trained(runs, |trained| {
+        let parameters: Vec<_> = trained.iter().map(|run| &run.parameters).collect();
+        let losses: Vec<_> = trained.iter().map(|run| run.setting.loss()).collect();
+        let lambdas: Vec<_> = trained.iter().map(|run| run.setting.lambda()).collect();
+        let group = Group::new(&parameters)?.with_losses(&losses)?;
+        evaluate_group(&group, &lambdas, split, normalizer, &|| observer.interrupted())
+    })?;
+    Ok(scores.into_iter().map(|scores| scores.filter(Scores::is_finite)).collect())
+}
+
+/// One value per run: `None` for a run that diverged, and what `evaluate` returns for the others, if there are any.
+fn of_trained<T>(runs: &[Run], evaluate: impl FnOnce(&[&Run]) -> Result<Vec<T>>) -> Result<Vec<Option<T>>> {
+    let is_trained = |run: &&Run| run.divergence.is_none();
+    let trained: Vec<_> = runs.iter().filter(is_trained).collect();
+    let mut values = if trained.is_empty() { Vec::new() } else { evaluate(&trained)? }.into_iter();
+    Ok(runs.iter().map(|run| if is_trained(&run) { values.next() } else { None }).collect())
 }
 
 /// Follows a training.
