@@ -53,6 +53,14 @@ impl Shard {
         runs.saturating_add(self.of - self.index) / self.of
     }
 
+    /// Checks that every shard has at least one of `runs` runs called `noun`.
+    pub(crate) fn validate(self, runs: usize, noun: &str) -> Result<()> {
+        if self.of <= runs {
+            return Ok(());
+        }
+        Err(Error::invalid("shard", format!("I/N with N at most {runs}, the number of {noun}s"), self))
+    }
+
     /// All shards of the job that this is a shard of.
     fn siblings(self) -> impl Iterator<Item = Shard> {
         let of = self.of;
@@ -97,8 +105,8 @@ pub(crate) fn digest(description: &str) -> String {
 pub trait Sharded: Row + Clone {
     /// The kind of job, which also names its tables, such as `search`.
     const JOB: &'static str;
-    /// The word for several runs, such as `trials`.
-    const RUNS: &'static str;
+    /// The word for a run, such as `trial`.
+    const RUN: &'static str;
     /// The columns with measurements; all others are known before the run.
     const MEASURED: &'static [&'static str];
 
@@ -160,7 +168,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
                 let bytes = files::read(&path).map_err(Error::io("read", &path))?;
                 let rows = table.resumed(from_csv(&bytes, &path)?, planned);
                 table.rows = rows.map_err(|e| Error::format(&path, format!("cannot resume: {e}; {ADVICE}")))?;
-                Some(format!("{name}: {} are done", table.progress()))
+                Some(format!("{name}: {} done", table.progress()))
             }
             (true, false) => Some(format!("there is no {name}: starting over")),
             (false, true) => {
@@ -177,7 +185,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         for row in found {
             let (job, name, row) = (R::JOB, row.name(), row.with_runs_of(first));
             if row.run() >= self.runs || !self.shard.has(row.run()) {
-                let runs = count(self.runs, R::RUNS.trim_end_matches('s'));
+                let runs = count(self.runs, R::RUN);
                 return Err(format!("{name} is not in shard {} of this {job} of {runs}", self.shard));
             }
             let closest = planned(row.run()).iter().map(|planned| differences(planned, &row)).min_by_key(Vec::len);
@@ -217,7 +225,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
     /// The progress of the job, such as `4 of 8 trials`.
     pub fn progress(&self) -> String {
         let share = self.shard.share(self.runs);
-        format!("{} of {share} {}", share - self.left().len(), R::RUNS)
+        format!("{} of {}", share - self.left().len(), count(share, R::RUN))
     }
 
     fn name(&self) -> String {
@@ -274,13 +282,13 @@ fn origin<R: Sharded>(path: &Path, rows: &[R]) -> Result<(String, Shard)> {
         check(row.job() == job, || format!("{table} has rows of two jobs: {job}; and {}", row.job()))?;
         check(row.shard() == shard, || format!("{table} has rows of two shards: {shard} and {}", row.shard()))?;
         let is_of_shard = run < all && shard.has(run);
-        check(is_of_shard, || format!("{table}: {name} is not in shard {shard} of {all} {}", R::RUNS))?;
+        check(is_of_shard, || format!("{table}: {name} is not in shard {shard} of {}", count(all, R::RUN)))?;
         check(names.insert(row.name()), || format!("{table}: {name} is there twice"))?;
         runs.insert(run);
     }
     let (done, share) = (runs.len(), shard.share(all));
     check(done == share, || {
-        format!("{table} must have {share} {}, but has {done}: finish it with --resume first", R::RUNS)
+        format!("{table} must have {}, but has {done}: finish it with --resume first", count(share, R::RUN))
     })?;
     Ok((job, shard))
 }
@@ -314,7 +322,7 @@ mod tests {
 
     impl Sharded for ExampleRow {
         const JOB: &'static str = "example";
-        const RUNS: &'static str = "runs";
+        const RUN: &'static str = "run";
         const MEASURED: &'static [&'static str] = &["measured"];
 
         fn job(&self) -> String {
@@ -368,6 +376,13 @@ mod tests {
             let message = text.parse::<Shard>().unwrap_err().to_string();
             assert!(message.contains("such as 2/4"), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn a_job_has_no_more_shards_than_runs() {
+        shard("4/4").validate(4, "seed").unwrap();
+        let message = shard("2/5").validate(4, "seed").unwrap_err().to_string();
+        assert_eq!(message, "shard must be I/N with N at most 4, the number of seeds, but is 2/5");
     }
 
     #[test]
@@ -467,7 +482,7 @@ mod tests {
         let (table, remark) = open(&folder, true).unwrap();
         assert_eq!(table.rows, measured, "run 0 lacks a row");
         assert_eq!((table.left(), table.progress()), (vec![0, 4], "1 of 3 runs".into()));
-        assert!(remark.unwrap().ends_with("example_shard1of2.csv: 1 of 3 runs are done"));
+        assert!(remark.unwrap().ends_with("example_shard1of2.csv: 1 of 3 runs done"));
         assert_eq!(Error::Interrupted.stopped(|| table.progress()).to_string(), "stopped after 1 of 3 runs");
 
         let (table, remark) = open(&folder, false).unwrap();

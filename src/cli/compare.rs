@@ -9,7 +9,8 @@ use onelayer::evaluate::outcomes;
 use onelayer::statistics::{Agreement, Interval, p_text, percent, points};
 use onelayer::train::model::ModelFile;
 
-use super::common::{data, input};
+use super::common::data;
+use super::common::input::{self, Model};
 
 /// The significance level: models with a larger p-value are not called different.
 const LEVEL: f64 = 0.05;
@@ -43,7 +44,10 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let models = [input::read_model(&args.a, "A")?, input::read_model(&args.b, "B")?];
-    let splits = args.data.load(args.quiet)?.splits;
+    args.pixels.check(&[&models[0], &models[1]])?;
+    let train = models.iter().any(Model::needs_training_images);
+    let images = args.data.only(train, false, "models are compared on the test images")?;
+    let splits = images.load(args.quiet)?.splits;
     let [a, b] = models;
     let models = [a.for_images(&args.a, args.pixels, &splits)?, b.for_images(&args.b, args.pixels, &splits)?];
     print([&args.a, &args.b], &compare(&models, &splits.test)?);

@@ -16,7 +16,8 @@ use onelayer::hyperparameters::{Hyperparameters, Setting};
 use onelayer::statistics::percent;
 
 use super::common::data::{self, Loaded};
-use super::common::{input, out, table};
+use super::common::input::{self, Model};
+use super::common::{out, table};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -87,8 +88,10 @@ struct Evaluation<'a> {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let model = input::read_model(&args.model, "MODEL")?;
+    args.pixels.check(&[&model])?;
+    let data = args.images(&model)?;
     let folder = args.out.open()?;
-    let loaded = args.data.load(args.quiet)?;
+    let loaded = data.load(args.quiet)?;
     let model = model.for_images(&args.model, args.pixels, &loaded.splits)?;
     let setting = &model.setting;
     check_setting(setting, &args.model)?;
@@ -110,6 +113,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    /// The images that are needed to evaluate `model`.
+    fn images(&self, model: &Model) -> anyhow::Result<data::DataArgs> {
+        let is_validation = self.split == Split::Validation;
+        // Images for validation can be held out of those for training.
+        let held_out = is_validation && self.data.holds_out();
+        let train = self.split == Split::Train || held_out || model.needs_training_images();
+        self.data.only(train, is_validation, "the model needs no images but those of --split")
+    }
 }
 
 /// Checks the name of the setting, which becomes part of file names: the model may come from anywhere.

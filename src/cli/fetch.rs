@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::ensure;
+use onelayer::Error;
 use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::{Catalog, Source};
 use onelayer::dataset::store::Trust;
@@ -41,18 +43,19 @@ pub struct Args {
     #[arg(long)]
     verify: bool,
     /// Give up on a server that sends nothing for this long, or cannot be reached
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    stall_timeout: Duration,
+    /// [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    stall_timeout: Option<Duration>,
     /// Print only errors
     #[arg(long)]
     quiet: bool,
 }
 
 /// Parses a time between a millisecond and a day.
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> onelayer::Result<Duration> {
     match text.parse::<f64>() {
         Ok(s) if (0.001..=86_400.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
-        _ => Err("expected 0.001 to 86400 seconds".into()),
+        _ => Err(Error::invalid("stall-timeout", "0.001 to 86400 seconds", format!("'{text}'"))),
     }
 }
 
@@ -62,13 +65,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         DatasetName::Cifar10 => Catalog::published(&BatchFile::ALL),
         DatasetName::Sample => Catalog::sample(),
     };
-    let catalog = Catalog { stall_timeout: args.stall_timeout, ..published };
     let dir = args.data_dir.clone().unwrap_or_else(|| args.dataset.dir());
     let trust = if args.verify { Trust::Nothing } else { Trust::Remembered };
     let source = match (args.dataset, &args.source) {
         (DatasetName::Sample, Source::Auto) => &Source::BuiltIn,
         (_, source) => source,
     };
+    let is_on_disk = matches!(source, Source::Path(_) | Source::BuiltIn);
+    ensure!(
+        args.stall_timeout.is_none() || !is_on_disk,
+        "--stall-timeout has no effect, because no server is asked; leave it out"
+    );
+    let stall_timeout = args.stall_timeout.unwrap_or(published.stall_timeout);
+    let catalog = Catalog { stall_timeout, ..published };
     let fetched = progress::fetch(&dir, &catalog, source, trust, args.quiet)?;
     if !args.quiet {
         let mut text = format!("{}: all {} files have their published SHA-256", dir.display(), catalog.entries.len());

@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
             code
         }
         None => {
-            say!("error: {error:#}");
+            say!("error: {}", common::errors::line(&error));
             ExitCode::FAILURE
         }
     })
@@ -145,7 +145,7 @@ fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     // At least 16, so that a small machine can show that the results do not depend on the number.
     let most = THREADS_PER_PROCESSOR * processors.max(4);
     if let Some(threads) = threads.filter(|threads| !(1..=most).contains(threads)) {
-        anyhow::bail!("threads must be 1 to {most} on the {processors} processors here, but is {threads}");
+        anyhow::bail!("--threads must be 1 to {most} on the {processors} processors here, but is {threads}");
     }
     rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread().build_global()?;
     Ok(())

@@ -33,7 +33,7 @@ Examples:
 
 /// Arguments of `predict`.
 #[derive(clap::Args)]
-#[command(after_help = AFTER_HELP, mut_arg("csv_dialect", |dialect| dialect.requires("csv")))]
+#[command(after_help = AFTER_HELP)]
 pub struct Args {
     /// Model, written by `train`
     model: PathBuf,

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use onelayer::Error;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
-use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Setting, Shuffle};
+use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Schedule, Setting, Shuffle};
 use onelayer::network::Phases;
 use onelayer::page;
 use onelayer::train::config::Config;
@@ -43,19 +43,19 @@ pub struct Args {
     /// Learning rate η [default: 0.001]
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
     eta: Option<f64>,
-    /// Loss: the cross-entropy of a softmax, or the binary cross-entropy of ten sigmoids, a mean over the ten, so that it takes ten
-    /// times the η to learn as fast [default: softmax]
+    /// Loss: the cross-entropy of a softmax, or the binary cross-entropy of ten sigmoids, a mean over the ten, so that 10 η and
+    /// λ / 10 take the steps of η and λ [default: softmax]
     #[arg(long, value_name = "LOSS", value_parser = loss_parser())]
     loss: Option<Loss>,
     /// Multiply the learning rate by --decay-factor every EPOCHS epochs
-    #[arg(long, value_name = "EPOCHS", requires = "decay_factor")]
+    #[arg(long, value_name = "EPOCHS")]
     decay_every: Option<usize>,
     /// Factor for --decay-every, between 0 and 1
-    #[arg(long, value_name = "FACTOR", requires = "decay_every", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     decay_factor: Option<f64>,
     /// Multiply the learning rate by FACTOR, 0.1 by default, whenever the validation loss has not been below its lowest value
     /// for PATIENCE epochs
-    #[arg(long, value_name = "PATIENCE[,FACTOR]", value_parser = plateau, conflicts_with_all = ["decay_every", "decay_factor"])]
+    #[arg(long, value_name = "PATIENCE[,FACTOR]", value_parser = plateau)]
     decay_on_plateau: Option<Decay>,
     /// Probability that an image is mirrored left to right, drawn again in each epoch [default: 0]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
@@ -72,7 +72,7 @@ pub struct Args {
     #[command(flatten)]
     rng: rng::RngArgs,
     /// Keep the images in file order instead of shuffling them at each epoch
-    #[arg(long, conflicts_with = "rng_order")]
+    #[arg(long)]
     no_shuffle: bool,
     /// Start from this file: an .npz with W (10,3072) and optionally b (10), or a model of this program
     #[arg(long, value_name = "FILE")]
@@ -114,10 +114,10 @@ fn plateau(text: &str) -> onelayer::Result<Decay> {
         Some((patience, factor)) => (patience, factor.parse().ok()),
         None => (text, Some(Decay::PLATEAU_FACTOR)),
     };
-    let expected = "epochs, or epochs and a factor, such as 5 or 5,0.1";
+    let expected = "at least 1 epoch and, if it is given, a factor between 0 and 1, such as 5 or 5,0.1";
     let numbers = patience.parse().ok().zip(factor);
-    let (patience, factor) = numbers.ok_or_else(|| Error::invalid("decay-on-plateau", expected, text))?;
-    Decay::plateau(patience, factor)
+    let decay = numbers.and_then(|(patience, factor)| Decay::plateau(patience, factor).ok());
+    decay.ok_or_else(|| Error::invalid("decay-on-plateau", expected, text))
 }
 
 /// Trains, writes the results and their page, and prints the table.
@@ -126,7 +126,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config()?;
     let settings = args.settings(&config)?;
     let schedule = config.hyperparameters.schedule();
-    schedule.validate(usize::MAX)?;
     let images = args.data.clone().or(&config.images).context("cannot use --config")?;
     super::use_threads(args.threads)?;
     let expected = &config.hyperparameters.start;
@@ -139,6 +138,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "the configuration was trained from the start {expected}: pass that file with --init, which is {} here",
         start.origin
     );
+    args.check(&schedule)?;
     signals::listen()?;
     let folder = args.out.open()?;
     args.advise(&config);
@@ -219,6 +219,24 @@ impl Args {
             Hyperparameters { lambda, eta, ..config.hyperparameters.clone() }.setting()
         };
         Setting::REPORT.iter().map(with).collect()
+    }
+
+    /// Checks the schedule, and that no option is without effect on a training that follows it.
+    fn check(&self, schedule: &Schedule) -> anyhow::Result<()> {
+        schedule.validate(usize::MAX)?;
+        if let Some(every) = self.checkpoint_every.filter(|every| every.get() > schedule.epochs) {
+            let expected = format!("at most {}, the number of epochs", schedule.epochs);
+            bail!(Error::invalid("checkpoint-every", expected, every));
+        }
+        // Otherwise the start or the order is random.
+        if self.init.is_none() || schedule.shuffle != Shuffle::None {
+            return Ok(());
+        }
+        let because = "because the start is that of --init and the images are in file order";
+        ensure!(self.rng.start().is_none(), "--rng has no effect, {because}; leave it out");
+        let is_flipped = schedule.flip > 0.0;
+        ensure!(self.seed.is_none() || is_flipped, "--seed has no effect, {because} and not mirrored; leave it out");
+        Ok(())
     }
 
     fn options(&self) -> Options {

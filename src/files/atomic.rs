@@ -23,15 +23,34 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
 
+/// Checks that [`write()`] can replace `path`, as far as that can be known before.
+///
+/// # Errors
+///
+/// [`Error::Io`] if `path` is a folder, or a file cannot be created beside it.
+pub fn check(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::io("replace", path)(ErrorKind::IsADirectory.into()));
+    }
+    temporary_file(folder_of(path)).map(|_| ())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
+    builder().tempfile_in(folder).map_err(|e| Error::io("create a file in", folder)(without_path(e)))
+}
+
 /// Replaces `path` with the bytes that `fill` writes. Nothing changes on disk if `fill` fails.
 ///
 /// # Errors
 ///
 /// The error of `fill`, and those of [`write()`].
 pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T>) -> Result<T> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary =
-        builder().tempfile_in(folder).map_err(|e| Error::io("create a file in", folder)(without_path(e)))?;
+    let folder = folder_of(path);
+    let mut temporary = temporary_file(folder)?;
     let mut buffer = BufWriter::new(temporary.as_file_mut());
     let value = fill(&mut buffer)?;
     buffer.flush().map_err(Error::io("write", path))?;
@@ -151,6 +170,17 @@ mod tests {
         let path = folder.path().join("nowhere/a.csv");
         let error = write(&path, b"x").unwrap_err();
         assert!(error.to_string().contains("nowhere"), "{error}");
+        assert_eq!(check(&path).unwrap_err().to_string(), error.to_string());
+    }
+
+    #[test]
+    fn a_path_is_checked_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        check(&path).unwrap();
+        assert_eq!(names(folder.path()), [""; 0]);
+        fs::create_dir(&path).unwrap();
+        assert!(check(&path).unwrap_err().to_string().starts_with("cannot replace "));
     }
 
     #[test]

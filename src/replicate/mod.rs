@@ -49,7 +49,8 @@ impl ReplicationPlan {
     /// # Errors
     ///
     /// Those of [`Schedule::validate`]; [`Error::InvalidValue`] for no seeds, seeds above the largest `u64`, a start that is
-    /// not drawn with a seed, no settings or a setting that is there twice.
+    /// not drawn with a seed, no settings or a setting that is there twice, and more shards than
+    /// seeds.
     pub fn validate(&self, examples: usize) -> Result<()> {
         if self.seeds == 0 {
             return Err(Error::invalid("seeds", "at least 1", "0"));
@@ -69,6 +70,7 @@ impl ReplicationPlan {
                 return Err(Error::Repeated(format!("setting {}", setting.name())));
             }
         }
+        self.shard.validate(self.seeds, ReplicationRow::RUN)?;
         self.schedule.validate(examples)
     }
 

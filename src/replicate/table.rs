@@ -196,7 +196,7 @@ impl AsRef<Self> for ReplicationRow {
 
 impl Sharded for ReplicationRow {
     const JOB: &'static str = "replication";
-    const RUNS: &'static str = "seeds";
+    const RUN: &'static str = "seed";
     const MEASURED: &'static [&'static str] = &[
         "train_loss",
         "train_accuracy",

@@ -18,7 +18,7 @@ use crate::files::csv::to_csv;
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Shuffle};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, search_png};
-use crate::shard::{Shard, ShardTable, digest};
+use crate::shard::{Shard, ShardTable, Sharded, digest};
 use crate::statistics::{count, percent, standard_error};
 use crate::train::config::{Config, Images};
 use crate::train::model::ModelFile;
@@ -39,9 +39,11 @@ pub struct SearchPlan {
 }
 
 impl SearchPlan {
-    /// Checks that every trial can be trained on `examples` examples, with [`Schedule::validate`].
+    /// Checks that every trial can be trained on `examples` examples, with [`Schedule::validate`], and that every
+    /// shard has a trial.
     pub fn validate(&self, examples: usize) -> Result<()> {
-        self.trials.iter().try_for_each(|trial| self.schedule(trial).validate(examples))
+        self.trials.iter().try_for_each(|trial| self.schedule(trial).validate(examples))?;
+        self.shard.validate(self.trials.len(), SearchRow::RUN)
     }
 
     /// The schedule of `trial`.

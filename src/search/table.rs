@@ -128,7 +128,7 @@ impl SearchRow {
 
 impl Sharded for SearchRow {
     const JOB: &'static str = "search";
-    const RUNS: &'static str = "trials";
+    const RUN: &'static str = "trial";
     const MEASURED: &'static [&'static str] =
         &["validation_loss", "validation_cost", "validation_accuracy", "validation_standard_error", "train_seconds"];
 

@@ -85,7 +85,10 @@ impl Config {
             }
         }
         let hyperparameters: Hyperparameters = toml::from_str(text).map_err(invalid)?;
-        hyperparameters.decay().map_err(|e| Error::format(path, e.to_string()))?;
+        hyperparameters.decay().map_err(|e| {
+            let keys = Hyperparameters::columns().into_iter();
+            Error::format(path, keys.fold(e.to_string(), |text, key| text.replace(&key.replace('_', "-"), key)))
+        })?;
         if hyperparameters.shuffle == Shuffle::Unknown || hyperparameters.start == Origin::Unknown {
             return Err(Error::format(path, "shuffle and start must not be unknown: remove the line"));
         }
@@ -202,10 +205,10 @@ mod tests {
     #[test]
     fn contradictions_and_an_unknown_origin_are_refused_with_the_name_of_the_file() {
         for (text, words) in [
-            ("decay_every = 3\n", "decay-factor must be given together with decay-every"),
-            ("decay_factor = 0.5\n", "decay-every must be given together with decay-factor"),
-            ("decay_every = 3\ndecay_patience = 3\n", "decay-every must be left out beside decay-patience"),
-            ("decay_patience = 0\n", "decay-patience must be at least 1"),
+            ("decay_every = 3\n", "decay_factor must be given together with decay_every"),
+            ("decay_factor = 0.5\n", "decay_every must be given together with decay_factor"),
+            ("decay_every = 3\ndecay_patience = 3\n", "decay_every must be left out beside decay_patience"),
+            ("decay_patience = 0\n", "decay_patience must be at least 1"),
             ("validation_size = 10\nvalidation_batches = [2]\n", "exclude each other"),
             ("shuffle = \"unknown\"\n", "must not be unknown"),
             ("start = \"unknown\"\n", "must not be unknown"),

@@ -244,7 +244,7 @@ fn configurations_that_cannot_be_ablated_are_refused_in_one_line_before_anything
     }
     let folder = folder(BEST);
     let message = fail(&words(&arguments(folder.path(), "out", &["--seeds", "0"])));
-    assert!(message.contains("seeds must be at least 1"), "{message}");
+    assert!(message.contains("--seeds must be at least 1"), "{message}");
     for more in [["--setting", "0,0.1"], ["--epochs", "3"], ["--batch-size", "10"]] {
         let output = onelayer(&words(&arguments(folder.path(), "out", &more)));
         let stderr = String::from_utf8(output.stderr).unwrap();

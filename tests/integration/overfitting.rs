@@ -96,7 +96,10 @@ fn a_comparison_that_cannot_be_made_is_refused_and_nothing_is_written() {
     let folder = out.path().join("new");
     let base = ["replicate", "--overfitting", "--dataset", "sample", "--out", folder.to_str().unwrap()];
     for (more, expected) in [
-        (&["--validation-size", "0"][..], "validation-size must be above 0 for a comparison of over-fitting, but is 0"),
+        (
+            &["--validation-size", "0"][..],
+            "--validation-size must be above 0 for a comparison of over-fitting, but is 0",
+        ),
         (&["--setting", "0,1e38"], "eta must be above 0 and below 3.4e38"),
         (&["--setting", "0,0.1", "--setting", "0,0.1"], "setting lambda0_eta0.1 is listed twice"),
     ] {

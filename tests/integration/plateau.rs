@@ -221,14 +221,18 @@ fn without_a_validation_split_a_decay_on_plateaus_is_refused_before_training() {
     let out = tempfile::tempdir().unwrap();
     let config = out.path().join("config.toml");
     fs::write(&config, "decay_patience = 5\nvalidation_size = 0\n").unwrap();
-    let arguments: [&[&str]; 2] =
-        [&["--decay-on-plateau", "5", "--validation-size", "0"], &["--config", config.to_str().unwrap()]];
-    for arguments in arguments {
+    let by_option = &["--decay-on-plateau", "5", "--validation-size", "0"][..];
+    // A value has the name of its option, or of its key in the file.
+    let cases = [(by_option, "--validation-size"), (&["--config", config.to_str().unwrap()], "validation_size")];
+    for (arguments, name) in cases {
         let results = out.path().join("results");
         let mut command = onelayer(&["train", "--dataset", "sample", "--quiet", "--out", results.to_str().unwrap()]);
         let output = command.args(arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), stderr), (Some(1), format!("error: {message}\n")));
+        assert_eq!(
+            (output.status.code(), stderr),
+            (Some(1), format!("error: {}\n", message.replace("validation-size", name)))
+        );
         assert_eq!(fs::read_dir(&results).unwrap().count(), 0);
     }
 }

@@ -200,13 +200,13 @@ fn merged_shards_equal_the_whole_job_byte_for_byte() {
 fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_written() {
     let [parts, other, merged] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let table = |folder: &Path, shard: &str| {
-        replicate(folder, &["--seeds", "2", "--shard", shard, "--setting", "0,0.001"]);
+        replicate(folder, &["--seeds", "3", "--shard", shard, "--setting", "0,0.001"]);
         folder.join(format!("replication_shard{}.csv", shard.replace('/', "of")))
     };
     let [first, second] = ["1/2", "2/2"].map(|shard| table(parts.path(), shard));
     let third = table(other.path(), "2/3");
     let other_job = other.path().join("replication_shard2of2.csv");
-    let smaller_batches = ["--seeds", "2", "--shard", "2/2", "--setting", "0,0.001", "--batch-size", "50"];
+    let smaller_batches = ["--seeds", "3", "--shard", "2/2", "--setting", "0,0.001", "--batch-size", "50"];
     replicate(other.path(), &smaller_batches);
     let strange = other.path().join("summary.csv");
     fs::write(&strange, "a,b\n1,2\n").unwrap();
@@ -218,7 +218,7 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
     assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
     assert!(refusal(&[&first, &other_job]).contains("from different jobs"));
-    let numpy = ["--seeds", "2", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
+    let numpy = ["--seeds", "3", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
     replicate(other.path(), &numpy);
     assert!(refusal(&[&first, &other_job]).contains("start numpy, shuffling numpy-permutation"));
     assert!(refusal(&[&first, &strange]).contains("summary.csv is of none of them"));
@@ -333,10 +333,10 @@ fn invalid_jobs_are_refused_before_anything_is_written() {
     let folder = out.path().join("new");
     let base = ["replicate", "--dataset", "sample", "--out", folder.to_str().unwrap()];
     for (more, expected) in [
-        (&["--seeds", "0"][..], "seeds must be at least 1, but is 0"),
+        (&["--seeds", "0"][..], "--seeds must be at least 1, but is 0"),
         (&["--setting", "0,0.1", "--setting", "0,0.1"], "setting lambda0_eta0.1 is listed twice"),
-        (&["--epochs", "0"], "epochs must be at least 1"),
-        (&["--first-seed", "18446744073709551615"], "seeds must be at most 1 from seed 18446744073709551615 on"),
+        (&["--epochs", "0"], "--epochs must be at least 1"),
+        (&["--first-seed", "18446744073709551615"], "--seeds must be at most 1 from seed 18446744073709551615 on"),
     ] {
         let message = fail(&[&base[..], more].concat());
         assert!(message.contains(expected), "{message}");

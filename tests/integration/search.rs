@@ -318,17 +318,17 @@ fn an_invalid_search_is_refused_before_anything_is_trained() {
     for (arguments, words) in [
         (&["--eta", "0"][..], "eta must be"),
         (&["--lambda", "0,0.1", "--random", "3"], "above 0 to be drawn log-uniformly"),
-        (&["--random", "0"], "random must be at least 1"),
+        (&["--random", "0"], "--random must be at least 1"),
         (&["--lambda", "0,0.1,0", "--eta", "0.01"], "setting lambda0_eta0.01_decay10x0.3 is listed twice"),
         (&["--flip", "2"], "flip must be a probability"),
         (&["--batch-size", "0"], "batch-size must be"),
         (&["--batch-size", "701"], "at most 700"),
-        (&["--epochs", "0"], "epochs must be at least 1"),
+        (&["--epochs", "0"], "--epochs must be at least 1"),
         (&["--validation-size", "301"], "a multiple of 10"),
         (&["--validation-size", "1000"], "at most 990"),
         (&["--validation-size", "0"], "validation"),
         (&["--seed", "18446744073709551615"], "seed must be at most"),
-        (&["--threads", "0"], "threads must be 1 to "),
+        (&["--threads", "0"], "--threads must be 1 to "),
     ] {
         let message = refusal(&onelayer("search", arguments, out.path()));
         assert!(message.contains(words), "{arguments:?}: {message}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
+use onelayer::Error;
 use onelayer::dataset::cifar10::{self, BatchFile, DIMS};
 use onelayer::dataset::fetch::{self, Catalog, Source};
 use onelayer::dataset::store::{RecordFile, Trust};
@@ -63,7 +64,7 @@ pub struct DataArgs {
     train_batches: Option<Vec<u8>>,
     /// Hold out this many training images for validation, the same number from each class; 0 trains on all images without
     /// validation [default: validate on --validation-batches]
-    #[arg(long, value_name = "N", conflicts_with = "validation_batches", help_heading = "Data")]
+    #[arg(long, value_name = "N", help_heading = "Data")]
     validation_size: Option<usize>,
     /// Batches of CIFAR-10 to validate on [default: 2]
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Data")]
@@ -121,10 +122,10 @@ impl DataArgs {
     }
 
     fn load_cifar10(&self, quiet: bool) -> anyhow::Result<Loaded> {
-        let train = batch_files(self.train_batches.as_deref().unwrap_or(&[1]))?;
+        let train = batch_files("train-batches", self.train_batches.as_deref().unwrap_or(&[1]))?;
         let validation = match self.validation_size {
             Some(_) => Vec::new(),
-            None => batch_files(self.validation_batches.as_deref().unwrap_or(&[2]))?,
+            None => batch_files("validation-batches", self.validation_batches.as_deref().unwrap_or(&[2]))?,
         };
         for file in &validation {
             ensure!(
@@ -136,11 +137,11 @@ impl DataArgs {
         // Refused before the files are downloaded; the exact bound is known only then.
         let images = train.len() * cifar10::RECORDS_PER_FILE;
         if let Some(size) = self.validation_size.filter(|&size| size % DIMS.classes != 0 || size >= images) {
-            bail!(
-                "--validation-size must be a multiple of {}, the number of classes, and below {images}, the number of training images, \
-                 but is {size}",
+            let expected = format!(
+                "a multiple of {}, the number of classes, and below {images}, the number of training images",
                 DIMS.classes
             );
+            bail!(Error::invalid("validation-size", expected, size));
         }
         let dir = self.dir();
         let mut files = [train.clone(), validation.clone()].concat();
@@ -151,6 +152,40 @@ impl DataArgs {
             splits: store::load_splits(&dir, &train, &validation)?,
             files: files.into_iter().map(RecordFile::from).collect(),
         })
+    }
+
+    /// Only the images for testing and, if they are needed, for training and validation: the others are not loaded. An argument
+    /// that selects images that are not needed is refused, with the reason `because`.
+    pub fn only(&self, train: bool, validation: bool, because: &str) -> anyhow::Result<Self> {
+        let unused = [
+            ("--train-batches", self.train_batches.is_some() && !train),
+            ("--validation-batches", self.validation_batches.is_some() && !validation),
+            ("--validation-size", self.holds_out() && !train),
+        ];
+        if let Some((option, _)) = unused.into_iter().find(|(_, is_unused)| *is_unused) {
+            bail!("{option} has no effect, because {because}; leave it out");
+        }
+        let mut needed = self.clone();
+        if self.dataset() == DatasetName::Cifar10 {
+            if !train {
+                needed.train_batches = Some(Vec::new());
+            }
+            if !validation && self.validation_size.is_none() {
+                needed.validation_batches = Some(Vec::new());
+            }
+        }
+        Ok(needed)
+    }
+
+    /// True if the images for validation are held out of those for training.
+    pub fn holds_out(&self) -> bool {
+        self.validation_size.is_some()
+    }
+
+    /// The sample, unless an argument asks for other images.
+    pub fn or_sample(self) -> Self {
+        let is_free = self.data_dir.is_none() && self.train_batches.is_none();
+        Self { dataset: self.dataset.or(is_free.then_some(DatasetName::Sample)), ..self }
     }
 
     /// True if the training images are those of the report: all of data_batch_1.bin or, in the sample, its part of them.
@@ -254,11 +289,11 @@ fn fetch_missing(dir: &Path, files: &[BatchFile], quiet: bool) -> anyhow::Result
     Ok(())
 }
 
-/// The files of the batches `numbers`, each of which may occur once.
-fn batch_files(numbers: &[u8]) -> anyhow::Result<Vec<BatchFile>> {
+/// The files of the batches `numbers`, the value of `option`, each of which may occur once.
+fn batch_files(option: &'static str, numbers: &[u8]) -> anyhow::Result<Vec<BatchFile>> {
     let mut files = Vec::new();
     for &number in numbers {
-        let file = BatchFile::train(number)?;
+        let file = BatchFile::train(number).map_err(|_| Error::invalid(option, "1 to 5", number))?;
         ensure!(!files.contains(&file), "batch {number} is listed twice; list each once");
         files.push(file);
     }

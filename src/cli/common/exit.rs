@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::errors;
+
 /// The exit code if a file cannot be read.
 pub const UNREADABLE: u8 = 2;
 /// The exit code if a mistake could hide.
@@ -10,7 +12,7 @@ pub const CANNOT_TELL: u8 = 3;
 /// `result`, but an error has the exit code of a file that cannot be read: 1 is that of a difference.
 pub fn or_unreadable(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     result.or_else(|error| {
-        say!("error: {error:#}");
+        say!("error: {}", errors::line(&error));
         Ok(ExitCode::from(UNREADABLE))
     })
 }

@@ -1,9 +1,10 @@
 //! Reads the files that are given on the command line.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::{Dataset, Splits};
@@ -74,6 +75,11 @@ pub fn read_model(path: &Path, argument: &str) -> anyhow::Result<Model> {
 }
 
 impl Model {
+    /// True for a model from elsewhere, whose normalisation is fitted to the training images or recognised with their help.
+    pub fn needs_training_images(&self) -> bool {
+        matches!(self, Self::Elsewhere(_))
+    }
+
     /// The parameters, with the name and the loss that they have.
     pub fn point(self, path: &Path) -> (String, Loss, Parameters) {
         match self {
@@ -130,6 +136,15 @@ fn name_of(path: &Path) -> String {
 }
 
 impl PixelsArgs {
+    /// Refuses the argument if none of `models` is from elsewhere.
+    pub fn check(self, models: &[&Model]) -> anyhow::Result<()> {
+        ensure!(
+            self.pixels.is_none() || models.iter().any(|model| matches!(model, Model::Elsewhere(_))),
+            "--pixels has no effect, because a model_*.safetensors contains its normalisation; leave it out"
+        );
+        Ok(())
+    }
+
     fn get(self) -> Option<Pixels> {
         self.pixels.map(|pixels| match pixels {
             PixelsName::Normalised => Pixels::Normalised,
@@ -147,6 +162,16 @@ pub fn read_start(path: &Path) -> anyhow::Result<Parameters> {
     }
     let hint = "--init takes an .npz with W (10, 3072) or (3072, 10) and optionally b (10), or a model_*.safetensors of this program";
     Ok(parse_model(&bytes, path, "--init").context(hint)?.parameters)
+}
+
+/// Checks that no two of `paths`, values of `argument`, name the same file.
+pub fn check_listed_once(paths: &[PathBuf], argument: &str) -> anyhow::Result<()> {
+    let mut files = BTreeSet::new();
+    let twice = paths.iter().find(|path| !files.insert(fs::canonicalize(path).unwrap_or(path.to_path_buf())));
+    match twice {
+        Some(path) => bail!("{argument} {} is listed twice; list it once", path.display()),
+        None => Ok(()),
+    }
 }
 
 /// The files in `folder`, the value of `argument`, that are `wanted`, in the order of their names.

@@ -1,8 +1,8 @@
 //! The arguments for the results folder and the dialect of tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use onelayer::files::csv::Dialect;
 use onelayer::files::folder::Folder;
@@ -10,9 +10,9 @@ use onelayer::files::folder::Folder;
 /// The results folder.
 #[derive(Clone, clap::Args)]
 pub struct OutArgs {
-    /// Folder for the results
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    out: PathBuf,
+    /// Folder for the results [default: results]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     pub dialect: DialectArgs,
 }
@@ -20,9 +20,9 @@ pub struct OutArgs {
 /// The dialect of the tables.
 #[derive(Clone, clap::Args)]
 pub struct DialectArgs {
-    /// Separator and decimal mark of the CSV tables
-    #[arg(long, value_enum, value_name = "DIALECT", default_value = "comma")]
-    csv_dialect: CsvDialect,
+    /// Separator and decimal mark of the CSV tables [default: comma]
+    #[arg(long, value_enum, value_name = "DIALECT")]
+    csv_dialect: Option<CsvDialect>,
 }
 
 /// The name of a dialect.
@@ -37,8 +37,18 @@ enum CsvDialect {
 impl OutArgs {
     /// Opens the folder, and creates it if necessary.
     pub fn open(&self) -> anyhow::Result<Folder> {
-        let folder = Folder::open(&self.out).context("the results cannot be written to the folder of --out")?;
+        let path = self.out.as_deref().unwrap_or(Path::new("results"));
+        let folder = Folder::open(path).context("the results cannot be written to the folder of --out")?;
         Ok(folder.with_dialect(self.dialect.get()))
+    }
+
+    /// Refuses the arguments of a command that writes no results, with the reason `because`.
+    pub fn check_unused(&self, because: &str) -> anyhow::Result<()> {
+        let given = [("--out", self.out.is_some()), ("--csv-dialect", self.dialect.csv_dialect.is_some())];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => bail!("{option} has no effect, because {because}; leave it out"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -46,8 +56,8 @@ impl DialectArgs {
     /// The chosen dialect.
     pub fn get(&self) -> Dialect {
         match self.csv_dialect {
-            CsvDialect::Comma => Dialect::Comma,
-            CsvDialect::Semicolon => Dialect::Semicolon,
+            None | Some(CsvDialect::Comma) => Dialect::Comma,
+            Some(CsvDialect::Semicolon) => Dialect::Semicolon,
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct RngArgs {
     rng: Option<Rng>,
     /// How a NumPy script with rng = default_rng(seed) orders the images of an epoch, after it has drawn W (10,3072) [default:
     /// permutation]
-    #[arg(long, value_enum, value_name = "ORDER", requires = "rng")]
+    #[arg(long, value_enum, value_name = "ORDER")]
     rng_order: Option<RngOrder>,
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use clap::{ArgGroup, ValueEnum};
+use clap::ValueEnum;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::files::atomic;
 use onelayer::gradcheck::referee::files::problem_to_npz;
@@ -14,7 +14,7 @@ use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
 use onelayer::shape::Dims;
 
-use super::Args;
+use super::{Args, images};
 
 /// The λ that are tried until a problem is found in which no mistake can hide. At 1, λ² would look like λ.
 const LAMBDAS: [f64; 7] = [0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0];
@@ -22,29 +22,28 @@ const LAMBDAS: [f64; 7] = [0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0];
 /// The arguments of an exported problem.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Export a problem or a quiz")]
-#[command(group = ArgGroup::new("problem_file").args(["export", "quiz"]))]
 pub struct ExportArgs {
     /// Write a problem to solve (x, y, W, b, lambda): a batch at a random start, or at --model
-    #[arg(long, value_name = "FILE.npz", conflicts_with_all = ["grads", "differences", "out", "csv_dialect"])]
+    #[arg(long, value_name = "FILE.npz")]
     pub export: Option<PathBuf>,
     /// Write a quiz for your own checker of gradients: small problems (10 features, 3 examples) with gradients that are right
-    /// or wrong
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["grads", "differences", "out", "csv_dialect", "batch_size", "features"])]
+    /// or wrong, of the sample unless --dataset or --data-dir names other images
+    #[arg(long, value_name = "DIR")]
     pub quiz: Option<PathBuf>,
     /// Grade these answers to the quiz, a CSV file of names and `right` or `wrong`, instead of writing it
-    #[arg(long, value_name = "FILE", requires = "quiz", conflicts_with_all = ["model", "seed", "dataset", "lambda", "loss", "layout"])]
+    #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
     /// Weight of the penalty λ·Σ weight² in the problem [default: 0.1, or the next at which no mistake can hide]
-    #[arg(long, value_name = "LAMBDA", requires = "problem_file", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
     lambda: Option<f64>,
     /// Loss of the problem: softmax or bce [default: that of --model, otherwise softmax]
-    #[arg(long, value_name = "LOSS", requires = "problem_file")]
+    #[arg(long, value_name = "LOSS")]
     loss: Option<Loss>,
     /// Arrangement of the arrays in the problem
-    #[arg(long, value_enum, value_name = "LAYOUT", requires = "problem_file", default_value = "rows")]
+    #[arg(long, value_enum, value_name = "LAYOUT", default_value = "rows")]
     layout: Layout,
     /// Number of features of each image, evenly spaced, in the problem [default: all]
-    #[arg(long, value_name = "D", requires = "problem_file")]
+    #[arg(long, value_name = "D")]
     features: Option<usize>,
 }
 
@@ -73,6 +72,8 @@ impl From<Layout> for referee::Layout {
 pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
     ensure!(is_npz, "--export writes an .npz file, but {} ends otherwise", path.display());
+    // Before the images are downloaded.
+    atomic::check(path).context("--export")?;
     let exercise = exercise(args, args.batch_size, args.export.features.unwrap_or(DIMS.features))?;
     let bytes = problem_to_npz(&exercise).with_context(|| format!("cannot write the problem to {}", path.display()))?;
     atomic::write(path, &bytes)?;
@@ -109,7 +110,7 @@ pub fn exercise(args: &Args, examples: usize, features: usize) -> anyhow::Result
     let options = &args.export;
     ensure!((1..=DIMS.features).contains(&features), "--features must be 1 to {}, but is {features}", DIMS.features);
     let models = args.models()?;
-    let images = args.images()?;
+    let images = images(&args.data()?, args.quiet)?;
     let suite = Suite { batch_size: examples, ..args.suite(&images, &models) };
     let (problem, loss) = match &models[..] {
         [] => (suite.batch_problem(&referee::start(DIMS, args.seed))?, Loss::Softmax),

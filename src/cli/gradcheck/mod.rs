@@ -16,7 +16,8 @@ use onelayer::gradcheck::{Point, Suite};
 use onelayer::hyperparameters::Schedule;
 use onelayer::train::Data;
 
-use super::common::{data, input, out};
+use super::common::data::DataArgs;
+use super::common::{input, out};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -48,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.seed)]
     seed: u64,
     #[command(flatten)]
-    data: data::DataArgs,
+    data: DataArgs,
     #[command(flatten)]
     out: out::OutArgs,
     /// Print only the verdict
@@ -80,9 +81,10 @@ impl Args {
         let weights = DIMS.classes * DIMS.features;
         let found = self.differences;
         ensure!(found <= weights, "--differences must be at most {weights}, the number of weights, but is {found}");
-        let folder = self.out.open()?;
+        let data = self.data()?;
         let models = self.models()?;
-        let images = self.images()?;
+        let folder = self.out.open()?;
+        let images = images(&data, self.quiet)?;
         let rows = self.suite(&images, &models).run(&folder, &mut |rows| {
             if !self.quiet {
                 print_worst(rows);
@@ -101,18 +103,21 @@ impl Args {
         }
     }
 
+    /// The images to load: those of the sample for a quiz, so that it needs no download.
+    fn data(&self) -> anyhow::Result<DataArgs> {
+        let data = self.data.clone();
+        let data = if self.export.quiz.is_some() { data.or_sample() } else { data };
+        // The comparison with training by autograd is validated too.
+        data.only(true, cfg!(feature = "autograd-check"), "gradients are checked on training images")
+    }
+
     fn models(&self) -> anyhow::Result<Vec<Point>> {
+        input::check_listed_once(&self.model, "--model")?;
         let read = |path: &PathBuf| {
             let (name, loss, parameters) = input::read_model(path, "--model")?.point(path);
             Ok(Point { name, loss, parameters })
         };
         self.model.iter().map(read).collect()
-    }
-
-    fn images(&self) -> anyhow::Result<(Splits, Normalizer)> {
-        let splits = self.data.load(self.quiet)?.splits;
-        let normalizer = Normalizer::fit(&splits.train)?;
-        Ok((splits, normalizer))
     }
 
     fn suite<'a>(&self, (splits, normalizer): &'a (Splits, Normalizer), models: &'a [Point]) -> Suite<'a> {
@@ -124,6 +129,12 @@ impl Args {
             models,
         }
     }
+}
+
+fn images(data: &DataArgs, quiet: bool) -> anyhow::Result<(Splits, Normalizer)> {
+    let splits = data.load(quiet)?.splits;
+    let normalizer = Normalizer::fit(&splits.train)?;
+    Ok((splits, normalizer))
 }
 
 /// For each implementation and each method that it is compared with: the number of values, and the worst element.

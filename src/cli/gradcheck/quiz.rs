@@ -26,8 +26,9 @@ pub fn run(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn write(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
-    let files = quiz::files(&exercise(args, EXAMPLES, FEATURES)?, args.seed)?;
+    // Before images are downloaded, if --dataset asks for them.
     folder::create(path).context("--quiz")?;
+    let files = quiz::files(&exercise(args, EXAMPLES, FEATURES)?, args.seed)?;
     for (name, bytes) in &files {
         atomic::write(&path.join(name), bytes)?;
     }

@@ -22,19 +22,19 @@ use super::Args;
 #[command(next_help_heading = "Check your own gradients")]
 pub struct RefereeArgs {
     /// Judge the gradients in these .npz or .npy files, or in all of these folders, and name mistakes
-    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["model", "batch_size", "differences", "seed", "dataset"])]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     pub grads: Vec<PathBuf>,
     /// The problem that --grads solves [default: problem.npz]
-    #[arg(long, value_name = "FILE", requires = "grads")]
+    #[arg(long, value_name = "FILE")]
     problem: Option<PathBuf>,
     /// Largest difference |a − b| or |a − b| / max(eps, |a| + |b|) that agrees
-    #[arg(long, value_name = "X", requires = "grads", default_value_t = TOLERANCE)]
+    #[arg(long, value_name = "X", default_value_t = TOLERANCE)]
     tolerance: f64,
     /// The eps in the relative difference
-    #[arg(long, value_name = "X", requires = "grads", default_value_t = EPS)]
+    #[arg(long, value_name = "X", default_value_t = EPS)]
     eps: f64,
     /// Format of the judgement on stdout
-    #[arg(long, value_enum, value_name = "FORMAT", requires = "grads", default_value = "text")]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
 
@@ -64,6 +64,9 @@ fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let exercise = read_problem(&bytes, path)?;
     let (files, several) = submissions(&options.grads, path)?;
+    if !several {
+        args.out.check_unused("the judgement of one file is only printed")?;
+    }
     let referee = Referee::new(&exercise, tolerance)?;
     let judged: Vec<Judged> = files.par_iter().map(|file| judge(&referee, file)).collect();
     let is_unreadable = |judged: &Judged| judged.outcome.is_err();
@@ -105,6 +108,7 @@ fn submissions(paths: &[PathBuf], problem: &Path) -> anyhow::Result<(Vec<PathBuf
         ensure!(!found.is_empty(), "the folder {} of --grads contains no .npz or .npy file", path.display());
         files.append(&mut found);
     }
+    input::check_listed_once(&files, "--grads")?;
     let several = files.len() > 1 || paths.iter().any(|path| path.is_dir());
     Ok((files, several))
 }

@@ -42,20 +42,20 @@ pub struct Args {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     first_seed: u64,
     /// Setting to train, such as 0.1,0.001; can be repeated [default: the report's four]
-    #[arg(long = "setting", value_name = "LAMBDA,ETA", value_parser = setting, conflicts_with = "ablate")]
+    #[arg(long = "setting", value_name = "LAMBDA,ETA", value_parser = setting)]
     settings: Vec<Setting>,
     /// Instead train the configuration in this TOML file, such as the best.toml of `search`, and the same without each of its
     /// improvements on the report's protocol, to see what each of them brings
     #[arg(long, value_name = "FILE")]
     ablate: Option<PathBuf>,
     /// Instead compare the over-fitting of each setting with that of ten sigmoids that take the same steps
-    #[arg(long, conflicts_with = "ablate")]
+    #[arg(long)]
     overfitting: bool,
     /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.epochs, conflicts_with = "ablate")]
+    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.epochs)]
     epochs: usize,
     /// Images per mini-batch; the last one of an epoch may have fewer
-    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size, conflicts_with = "ablate")]
+    #[arg(long, value_name = "N", default_value_t = Schedule::REPORT.batch_size)]
     batch_size: usize,
     #[command(flatten)]
     rng: rng::RngArgs,

@@ -47,7 +47,7 @@ impl AsRef<ReplicationRow> for AblationRow {
 
 impl Sharded for AblationRow {
     const JOB: &'static str = "ablation";
-    const RUNS: &'static str = ReplicationRow::RUNS;
+    const RUN: &'static str = ReplicationRow::RUN;
     const MEASURED: &'static [&'static str] = ReplicationRow::MEASURED;
 
     fn job(&self) -> String {

@@ -63,7 +63,7 @@ impl AsRef<ReplicationRow> for OverfittingRow {
 
 impl Sharded for OverfittingRow {
     const JOB: &'static str = "overfitting";
-    const RUNS: &'static str = ReplicationRow::RUNS;
+    const RUN: &'static str = ReplicationRow::RUN;
     const MEASURED: &'static [&'static str] = ReplicationRow::MEASURED;
 
     fn job(&self) -> String {
