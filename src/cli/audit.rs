@@ -7,7 +7,7 @@ use anyhow::Context;
 use onelayer::audit::{self, Audit, Difference, End, Explanation, Given, Record, SEEDS};
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::hyperparameters::{Hyperparameters, Origin, Shuffle, short};
-use onelayer::statistics::{count, percent};
+use onelayer::statistics::{count, grouped, percent, scientific, typographic};
 use onelayer::train::Observer;
 use onelayer::train::elsewhere::Pixels;
 
@@ -122,7 +122,8 @@ impl Observer for Messages {
 
 fn print_run(args: &Args, run: &Hyperparameters, origin: &Origin, audit: &Audit) {
     let Hyperparameters { lambda, eta, batch_size, epochs, seed, .. } = run;
-    let (lambda, eta) = (short(*lambda), short(*eta));
+    let [lambda, eta] = [lambda, eta].map(|value| typographic(&short(*value)));
+    let batch_size = grouped(*batch_size);
     show!(
         "{}: λ = {lambda}, η = {eta}, batches of {batch_size}, {}, seed {seed}",
         args.run.display(),
@@ -149,19 +150,19 @@ fn print_differences(audit: &Audit) {
     for (name, Difference { largest, departs }) in &audit.curves {
         let text = match departs {
             None if *largest == 0.0 => "agrees".into(),
-            None => format!("agrees, to {largest:.1e}"),
+            None => format!("agrees, to {}", scientific(*largest, 1)),
             Some((0, found, expected)) => format!("departs at the start: {found:.7} instead of {expected:.7}"),
             Some((epoch, found, expected)) => {
-                let by = (found - expected).abs();
+                let [by, largest] = [(found - expected).abs(), *largest].map(|difference| scientific(difference, 1));
                 format!(
-                    "departs in epoch {epoch}: {found:.7} instead of {expected:.7}, by {by:.1e}; later by up to {largest:.1e}"
+                    "departs in epoch {epoch}: {found:.7} instead of {expected:.7}, by {by}; later by up to {largest}"
                 )
             }
         };
         show!("{name:<20} {text}");
     }
     if let Some(distance) = audit.parameters {
-        show!("{:<20} differ by up to {distance:.1e} of the largest weight", "W and b");
+        show!("{:<20} differ by up to {} of the largest weight", "W and b", scientific(distance, 1));
     }
     if !audit.curves.is_empty() || audit.parameters.is_some() {
         show!("");
@@ -188,11 +189,11 @@ fn print_judgement(record: &Record, audit: &Audit) -> ExitCode {
             several.iter().for_each(|explanation| show!("  {}", sentence(explanation)));
         }
     }
-    let (left, tried) = (best.unexplained, audit.tried);
+    let (left, tried) = (scientific(best.unexplained, 1), audit.tried);
     if best.drifts {
         show!("No other of the {tried} known mistakes has such curves.");
     } else {
-        show!("This explains everything in the file, to {left:.1e}; no other of the {tried} known mistakes does.");
+        show!("This explains everything in the file, to {left}; no other of the {tried} known mistakes does.");
     }
     ExitCode::FAILURE
 }
@@ -214,7 +215,7 @@ fn print_right(record: &Record, right: &Explanation) -> ExitCode {
         );
         return ExitCode::from(CANNOT_TELL);
     }
-    show!("RIGHT: everything in the file agrees with the right training, to {:.1e}.", right.unexplained);
+    show!("RIGHT: everything in the file agrees with the right training, to {}.", scientific(right.unexplained, 1));
     for blind in blind_spots(record) {
         show!("{blind}");
     }
@@ -223,7 +224,7 @@ fn print_right(record: &Record, right: &Explanation) -> ExitCode {
 
 fn sentence(explanation: &Explanation) -> String {
     let mistakes: Vec<_> = explanation.mistakes.iter().map(ToString::to_string).collect();
-    mistakes.join("; and ")
+    typographic(&mistakes.join("; and "))
 }
 
 /// What a right run cannot show.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use onelayer::dataset::Dataset;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::evaluate::outcomes;
-use onelayer::statistics::{Agreement, Interval, p_text, percent, points};
+use onelayer::statistics::{Agreement, Interval, count, grouped, p_text, percent, points};
 use onelayer::train::model::ModelFile;
 
 use super::common::data;
@@ -73,26 +73,26 @@ fn print(paths: [&Path; 2], counts: &Agreement) {
     show!("A {a:>6} %  {}", paths[0].display());
     show!("B {b:>6} %  {}\n", paths[1].display());
     show!("test images  {:>8}  {:>8}", "B right", "B wrong");
-    show!("    A right  {:>8}  {:>8}", counts.both, counts.only_a);
-    show!("    A wrong  {:>8}  {:>8}\n", counts.only_b, counts.neither);
+    show!("    A right  {:>8}  {:>8}", grouped(counts.both), grouped(counts.only_a));
+    show!("    A wrong  {:>8}  {:>8}\n", grouped(counts.only_b), grouped(counts.neither));
     let Interval { low, high } = counts.bootstrap_interval();
     let p = counts.mcnemar_p();
-    show!("A minus B          {} points", points(counts.difference()));
-    show!("95 % interval      {} to {} points (paired bootstrap, all resamples)", points(low), points(high));
-    show!("McNemar's exact p  {}\n", p_text(p));
+    show!("A minus B                 {} points", points(counts.difference()));
+    show!("95 % confidence interval  {} to {} points (paired bootstrap, all resamples)", points(low), points(high));
+    show!("McNemar's exact p         {}\n", p_text(p));
     show!("{}", conclusion(counts, p));
     show!("This is about these two models on other images; `replicate` compares settings.");
 }
 
 fn conclusion(counts: &Agreement, p: f64) -> String {
-    let images = counts.examples();
-    let difference = counts.only_a.abs_diff(counts.only_b);
+    let images = count(counts.examples(), "image");
+    let difference = grouped(counts.only_a.abs_diff(counts.only_b));
     if p < LEVEL {
         let (better, worse) = if counts.only_a > counts.only_b { ("A", "B") } else { ("B", "A") };
-        format!("{better} is significantly better than {worse}: the difference is {difference} of {images} images.")
+        format!("{better} is significantly better than {worse}: the difference is {difference} of {images}.")
     } else if counts.only_a + counts.only_b == 0 {
         "No difference: both models classify the same images correctly.".into()
     } else {
-        format!("No significant difference: {difference} of {images} images.")
+        format!("No significant difference: {difference} of {images}.")
     }
 }

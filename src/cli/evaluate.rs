@@ -13,7 +13,7 @@ use onelayer::evaluate::{Confusion, Outcomes, Scores, outcomes};
 use onelayer::figures::{ClassifiedImage, IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv::{Dialect, to_csv};
 use onelayer::hyperparameters::{Hyperparameters, Setting};
-use onelayer::statistics::percent;
+use onelayer::statistics::{count, percent};
 
 use super::common::data::{self, Loaded};
 use super::common::input::{self, Model};
@@ -166,10 +166,10 @@ impl Evaluation<'_> {
     fn text(&self, source: &str) -> String {
         let Scores { loss, cost, accuracy } = self.scores;
         format!(
-            "{}\n{} split, {} images of {source}\nloss {loss:.4}, cost {cost:.4}, accuracy {} %\n\n{}\n",
-            self.setting,
+            "{}\n{} split, {} of {source}\nloss {loss:.4}, cost {cost:.4}, accuracy {} %\n\n{}\n",
+            self.title,
             self.split,
-            self.images.len(),
+            count(self.images.len(), "image"),
             percent(accuracy),
             table::classes(&class_rows(&self.confusion)),
         )
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn figures_have_the_setting_of_a_model_and_the_name_of_one_from_elsewhere() {
         let hyperparameters = Hyperparameters { lambda: 0.1, eta: 0.001, loss: Loss::Bce, ..Default::default() };
-        assert_eq!(title("lambda0.1_eta0.001_bce", &hyperparameters), "λ = 0.1   η = 0.001   bce");
+        assert_eq!(title("lambda0.1_eta0.001_bce", &hyperparameters), "λ = 0.1, η = 0.001, sigmoids");
         assert_eq!(title("student", &hyperparameters), "student");
     }
 }

@@ -6,6 +6,7 @@ use anyhow::ensure;
 use onelayer::hyperparameters::{Decay, Loss, Schedule};
 use onelayer::search::{self, SearchPlan, Space};
 use onelayer::shard::Shard;
+use onelayer::statistics::count;
 use onelayer::train::config::Config;
 
 use super::common::data::DataArgs;
@@ -119,7 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.shard != Shard::WHOLE {
         drop(work);
         let table = folder.path().join(args.shard.table("search"));
-        show!("The {} trials of shard {} are in {}.", found.rows.len(), args.shard, table.display());
+        show!("Shard {} is done ({}): {}", args.shard, count(found.rows.len(), "trial"), table.display());
         show!("When all shards are done, join their tables with `onelayer merge`. Then the");
         show!("same search with --resume and without --shard retrains the best setting.");
         return Ok(ExitCode::SUCCESS);

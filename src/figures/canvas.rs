@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::dataset::cifar10::{CHANNELS, PLANE, SIDE};
 use crate::figures::text::{self, Bitmap};
-use crate::statistics::typographic;
+use crate::statistics::{grouped, typographic};
 
 /// Axes and text.
 pub const INK: RGBColor = RGBColor(25, 25, 25);
@@ -256,6 +256,10 @@ pub fn format_tick(value: f64, decimals: usize) -> String {
     typographic(&match value {
         0.0 if scientific => "0".into(),
         value if scientific => format!("{value:.1e}"),
+        value if decimals == 0 && value.abs() >= 999.5 => {
+            let sign = if value < 0.0 { "-" } else { "" };
+            format!("{sign}{}", grouped(value.abs().round() as usize))
+        }
         value => format!("{value:.decimals$}"),
     })
 }

@@ -6,6 +6,7 @@ use plotters::style::text_anchor::HPos;
 use crate::error::Result;
 use crate::figures::canvas::{BLUE, Canvas, Drawn, GRID, INK, figure};
 use crate::shape::check_shape;
+use crate::statistics::grouped;
 
 /// Width and height of a cell.
 const CELL: (u32, u32) = (92, 42);
@@ -86,7 +87,7 @@ fn draw_cell(canvas: &Canvas, at: (u32, u32), count: usize, share: f64) -> Drawn
     canvas.rectangle(corner, CELL, GRID.stroke_width(1))?;
     // White is easier to read on the darker blues.
     let ink = if share > 0.6 { WHITE } else { INK };
-    canvas.text_in(&count.to_string(), (x, y), TEXT, HPos::Center, ink)
+    canvas.text_in(&grouped(count), (x, y), TEXT, HPos::Center, ink)
 }
 
 #[cfg(test)]

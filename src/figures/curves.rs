@@ -271,11 +271,11 @@ mod tests {
     #[test]
     fn equal_values_give_equal_bytes_and_other_titles_others() {
         let rows = falling(10);
-        let figure = figure_of("λ = 0.1   η = 0.001", &rows);
-        let elsewhere = std::thread::spawn(move || figure_of("λ = 0.1   η = 0.001", &rows));
+        let figure = figure_of("λ = 0.1, η = 0.001", &rows);
+        let elsewhere = std::thread::spawn(move || figure_of("λ = 0.1, η = 0.001", &rows));
         assert_eq!(elsewhere.join().unwrap(), figure);
-        assert_ne!(figure_of("λ = 0.1   η = 0.01", &falling(10)), figure);
-        assert_ne!(figure_of("λ = 1.0   η = 0.001", &falling(10)), figure);
+        assert_ne!(figure_of("λ = 0.1, η = 0.01", &falling(10)), figure);
+        assert_ne!(figure_of("λ = 1.0, η = 0.001", &falling(10)), figure);
     }
 
     #[test]

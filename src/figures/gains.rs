@@ -100,7 +100,7 @@ mod tests {
 
     fn gain(mean: f64, half: f64) -> Gain {
         let interval = Some(Interval { low: mean - half, high: mean + half });
-        Gain { label: "flip 0.5 instead of 0".into(), mean: Some(mean), interval }
+        Gain { label: "random flips".into(), mean: Some(mean), interval }
     }
 
     /// The leftmost and the rightmost pixel of `color` in line `line`.

@@ -150,7 +150,7 @@ impl HeatMap<'_> {
         let top = |line: u32| HEAD + (lines - 1 - line) * height;
         let (middle, below) = (self.left + columns * width / 2, HEAD + lines * height);
         canvas.text(name, (middle, HEAD - 20), 22, HPos::Center)?;
-        canvas.text("λ", (self.left - LEFT + 16, HEAD - 20), 20, HPos::Center)?;
+        canvas.text("λ", (self.left - 10, HEAD - 20), 20, HPos::Right)?;
         canvas.text("η", (middle, below + 50), 20, HPos::Center)?;
         for (line, label) in (0..).zip(&self.maps.lambdas) {
             canvas.text(label, (self.left - 10, top(line) + height / 2), 18, HPos::Right)?;

@@ -25,6 +25,7 @@ pub(crate) use gains::gains_range;
 pub use gains::{Gain, gains_figure};
 pub(crate) use heatmap::HeatMaps;
 pub use heatmap::{HeatMapTrial, search_figure};
+pub(crate) use probabilities::bins_text;
 pub use probabilities::probabilities_figure;
 pub use settings::settings_figure;
 pub(crate) use strips::{INTERVALS_AT, RUNS_AT, run_at};

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use crate::figures::canvas::{BLUE, HEAD, OVERSAMPLING, VERMILION, figure};
+use crate::figures::canvas::{BLUE, HEAD, OVERSAMPLING, VERMILION, figure, format_tick};
 use crate::figures::legend::{Mark, draw_head};
 
 const WIDTH: u32 = 800;
@@ -22,11 +22,11 @@ pub fn probabilities_figure(title: &str, right: &[usize], wrong: &[usize]) -> Ve
         let top = (most.max(1) as f64 * 1.05).ceil();
         let mut chart = body.chart((AXIS_LEFT, RIGHT, 8, 52), 0.0..1.0, 0.0..top)?;
         let mut mesh = chart.configure_mesh();
-        mesh.x_desc(format!("probability of the true class, in bins of {}", 1.0 / right.len().max(1) as f64))
+        mesh.x_desc(format!("probability of the true class, {}", bins_text(right.len())))
             .y_desc("test images")
             .x_labels(11)
             .x_label_formatter(&|x| format!("{x:.1}"))
-            .y_label_formatter(&|y| format!("{y:.0}"));
+            .y_label_formatter(&|y| format_tick(*y, 0));
         body.draw_axes(&mut mesh, (18, 20))?;
         // The two bars of a bin are side by side, with some space to the neighbours.
         for (counts, left, color) in [(right, 0.1, BLUE), (wrong, 0.5, VERMILION)] {
@@ -41,10 +41,33 @@ pub fn probabilities_figure(title: &str, right: &[usize], wrong: &[usize]) -> Ve
     })
 }
 
+/// `in bins of width 0.05` for 20 equal bins from 0 to 1.
+pub fn bins_text(bins: usize) -> String {
+    format!("in bins of width {:.2}", 1.0 / bins.max(1) as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::figures::tests::Image;
+
+    #[test]
+    fn the_width_of_the_bins_is_that_of_equal_ones_from_0_to_1() {
+        assert_eq!([10, 20].map(bins_text), ["in bins of width 0.10", "in bins of width 0.05"]);
+    }
+
+    #[test]
+    fn the_width_of_the_bins_is_on_the_axis() {
+        // Below the numbers of the axis, where only its description is.
+        let ink = |bins: usize| {
+            let image = Image::decode(&probabilities_figure("a title", &vec![1; bins], &vec![1; bins]));
+            let foot = (HEIGHT - 24) as usize;
+            let dark = |&(x, y): &(usize, usize)| image.at(x, y)[0] < 128;
+            (foot..HEIGHT as usize).flat_map(|y| (0..WIDTH as usize).map(move |x| (x, y))).filter(dark).count()
+        };
+        assert!(ink(20) > 0);
+        assert_ne!(ink(10), ink(20));
+    }
 
     #[test]
     fn the_bars_are_as_high_as_their_counts() {

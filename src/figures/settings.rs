@@ -91,7 +91,7 @@ mod tests {
     /// The curves of a setting with these accuracies after the epochs, on the training and on the validation split.
     fn setting(accuracies: &[[Option<f64>; 2]]) -> SettingCurves {
         let epochs = (1..).zip(accuracies.iter().copied());
-        ("λ = 0.1   η = 0.001".into(), Curves::new("accuracy", Unit::Percent, epochs))
+        ("λ = 0.1, η = 0.001".into(), Curves::new("accuracy", Unit::Percent, epochs))
     }
 
     fn image(settings: &[SettingCurves]) -> Image {

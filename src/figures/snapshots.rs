@@ -15,14 +15,38 @@ use crate::error::{Error, Result};
 use crate::figures::canvas::{Canvas, Drawn, draw, paste_image};
 use crate::files::raster::{Decoder, Format};
 
-/// From the left edge of the picture to its first images, in pixels.
-pub const LEFT: usize = 48;
-/// From the upper edge of the picture to its first images.
-pub const TOP: usize = 80;
-/// From the corner of an image to that of the next, to the right and downwards.
-pub const STEP: usize = SIDE + 8;
-/// Width of the picture.
-pub const WIDTH: usize = LEFT + DIMS.classes * STEP;
+/// The places of the images in a picture, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// From the left edge of the picture to its first images.
+    pub left: usize,
+    /// From the upper edge of the picture to its first images.
+    pub top: usize,
+    /// From the corner of an image to that of the next, to the right and downwards.
+    pub step: usize,
+}
+
+impl Layout {
+    /// With names, numbers and gaps.
+    pub const LABELLED: Self = Self { left: 48, top: 80, step: SIDE + 8 };
+    /// Of earlier builds: the images alone, edge to edge.
+    pub const BARE: Self = Self { left: 0, top: 0, step: SIDE };
+
+    /// Width of the picture.
+    pub const fn width(self) -> usize {
+        self.left + DIMS.classes * self.step
+    }
+
+    /// Height of a picture of so many epochs.
+    pub const fn height(self, epochs: usize) -> usize {
+        self.top + epochs * self.step
+    }
+}
+
+const LEFT: usize = Layout::LABELLED.left;
+const TOP: usize = Layout::LABELLED.top;
+const STEP: usize = Layout::LABELLED.step;
+const WIDTH: usize = Layout::LABELLED.width();
 /// Size of the names and the numbers.
 const TEXT: u32 = 15;
 /// Maximum number of epochs in a picture: a slider has no use for more, and each makes the page larger.
@@ -32,11 +56,6 @@ const QUALITY: u8 = 75;
 /// The marker at the end of a JPEG.
 const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
-/// Height of a picture of so many epochs.
-pub const fn height(epochs: usize) -> usize {
-    TOP + epochs * STEP
-}
-
 /// The picture of the first epochs, each the rows of `weight` as (k,d) bytes.
 ///
 /// # Panics
@@ -44,7 +63,7 @@ pub const fn height(epochs: usize) -> usize {
 /// If an epoch has another number of bytes, or there are more than [`MAX_EPOCHS`].
 pub fn to_jpeg(epochs: &[Vec<u8>]) -> Vec<u8> {
     assert!(epochs.len() <= MAX_EPOCHS);
-    let height = height(epochs.len());
+    let height = Layout::LABELLED.height(epochs.len());
     let mut pixels = draw((WIDTH as u32, height as u32), 1, |canvas| draw_labels(canvas, epochs.len()));
     for (line, epoch) in epochs.iter().enumerate() {
         assert_eq!(epoch.len(), DIMS.classes * DIMS.features);
@@ -75,7 +94,7 @@ fn draw_labels(canvas: &Canvas, epochs: usize) -> Drawn {
 }
 
 /// The JPEG of the `pixels` (`height`, `width`, 3).
-fn encode(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
+pub(crate) fn encode(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, QUALITY);
     // Colours at full resolution: weights look like noise, of which the mean of four neighbours keeps little.
@@ -115,12 +134,12 @@ impl ImageBuffer for Rgb<'_> {
     }
 }
 
-/// Number of epochs in the picture `bytes`. Errors name `path` as the file.
+/// The layout of the picture `bytes`, and the number of its epochs. Errors name `path` as the file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if `bytes` are not a complete JPEG of the width and height described above.
-pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
+/// [`Error::Format`] if `bytes` are not a complete JPEG of the width and height of a layout.
+pub fn layout(bytes: &[u8], path: &Path) -> Result<(Layout, usize)> {
     let format = |reason: String| Error::format(path, reason);
     // The decoder fills a missing end with grey.
     if !bytes.ends_with(&END_OF_IMAGE) {
@@ -128,16 +147,20 @@ pub fn epochs(bytes: &[u8], path: &Path) -> Result<usize> {
     }
     let no_jpeg = |reason| format(format!("must be a JPEG, but {reason}"));
     let decoder = Decoder::new(bytes, Format::Jpeg).map_err(no_jpeg)?;
-    let (width, height) = decoder.size();
-    let epochs = height.saturating_sub(TOP) / STEP;
-    if (width, height) != (WIDTH, self::height(epochs)) || epochs > MAX_EPOCHS {
-        return Err(format(format!(
+    let size @ (width, height) = decoder.size();
+    let fitting = [Layout::LABELLED, Layout::BARE].into_iter().find_map(|layout| {
+        let epochs = height.saturating_sub(layout.top) / layout.step;
+        (size == (layout.width(), layout.height(epochs)) && epochs <= MAX_EPOCHS).then_some((layout, epochs))
+    });
+    let other_size = || {
+        format(format!(
             "must be {WIDTH} pixels wide and, for n epochs of at most {MAX_EPOCHS}, {TOP} + {STEP} n high, but is \
              {width}×{height}; train again to replace it"
-        )));
-    }
+        ))
+    };
+    let found = fitting.ok_or_else(other_size)?;
     decoder.decode().map_err(no_jpeg)?;
-    Ok(epochs)
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -176,7 +199,7 @@ mod tests {
     #[test]
     fn each_epoch_is_a_line_and_each_class_a_place_in_it_with_white_gaps() {
         let bytes = to_jpeg(&[plain(0), plain(1), plain(5)]);
-        assert_eq!(epochs(&bytes, Path::new(PATH)).unwrap(), 3);
+        assert_eq!(layout(&bytes, Path::new(PATH)).unwrap(), (Layout::LABELLED, 3));
         let mut images = 0;
         for (x, y, pixel) in pixels(&bytes) {
             let expected = match place(x, y) {
@@ -209,7 +232,7 @@ mod tests {
             assert!(is_inked(0..LEFT, top..top + SIDE), "{line}");
         }
         // Nothing is cut off.
-        assert!(!is_inked(0..WIDTH, 0..1) && !is_inked(0..1, 0..height(2)));
+        assert!(!is_inked(0..WIDTH, 0..1) && !is_inked(0..1, 0..Layout::LABELLED.height(2)));
     }
 
     #[test]
@@ -230,6 +253,15 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_an_earlier_build_is_read() {
+        let picture = |epochs: usize| encode(&vec![0; 320 * 32 * epochs * 3], 320, 32 * epochs);
+        for epochs in [1, 2, 40] {
+            assert_eq!(layout(&picture(epochs), Path::new(PATH)).unwrap(), (Layout::BARE, epochs));
+        }
+        assert!(layout(&picture(MAX_EPOCHS + 1), Path::new(PATH)).is_err());
+    }
+
+    #[test]
     fn a_picture_that_is_cut_short_or_of_another_size_is_refused_by_name() {
         let bytes = to_jpeg(&[plain(0)]);
         let narrow = encode(&[0; 32 * 32 * 3], 32, 32);
@@ -238,7 +270,7 @@ mod tests {
         let noise = to_jpeg(&[noise.collect()]);
         let cut = &noise[..noise.len() - 100];
         for bad in [cut, &bytes[..bytes.len() / 2], &narrow, &low, b"", b"GIF89a"] {
-            let message = epochs(bad, Path::new(PATH)).unwrap_err().to_string();
+            let message = layout(bad, Path::new(PATH)).unwrap_err().to_string();
             assert!(message.starts_with("snapshots.jpg: must be"), "{message}");
             assert_eq!(message.lines().count(), 1);
         }

@@ -137,7 +137,7 @@ mod tests {
     use crate::figures::tests::Image;
 
     fn strip(accuracies: &[f64], reported: Option<f64>) -> Strip {
-        Strip { title: "λ = 0.1   η = 0.001".into(), accuracies: accuracies.to_vec(), reported }
+        Strip { title: "λ = 0.1, η = 0.001".into(), accuracies: accuracies.to_vec(), reported }
     }
 
     fn image(strips: &[Strip]) -> Image {

@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_wide_gets_smaller() {
-        let text = "λ = 0.000123   η = 0.000123";
+        let text = "λ = 0.000123, η = 0.000123";
         let room = width(text, 28);
         assert_eq!((fitting(text, 28, room), fitting(text, 28, room - 1), fitting(text, 28, 0)), (28, 27, 1));
     }

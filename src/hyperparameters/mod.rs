@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use decay::Decay;
 pub(crate) use setting::check_lambda;
-pub use setting::{Loss, Setting, short, title};
+pub use setting::{Loss, Setting, readable, short};
 
 use crate::error::{Error, Result};
 use crate::files::csv::{self, Cell, cells, row};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files::csv::Cell;
 use crate::hyperparameters::Decay;
+use crate::statistics::{grouped, typographic};
 
 /// The loss, to which the penalty is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,14 @@ impl Loss {
         match self {
             Loss::Softmax => "softmax",
             Loss::Bce => "bce",
+        }
+    }
+
+    /// Its name for readers.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Loss::Softmax => "softmax",
+            Loss::Bce => "sigmoids",
         }
     }
 }
@@ -148,22 +157,49 @@ impl Setting {
         name
     }
 
-    /// The setting's title in figures, such as `λ = 0.1   η = 0.001`; a loss or decay that the report does not use follows.
+    /// The setting for readers, such as `λ = 0.1, η = 0.001`; a loss or decay that the report does not use follows.
     pub fn title(self) -> String {
-        let mut title = title(self.lambda, self.eta);
+        let mut title = format!("λ = {}, η = {}", short(self.lambda), short(self.eta));
         if let Some(decay) = self.decay {
             title += &format!(", {}", decay.title());
         }
         if self.loss != Loss::default() {
-            title += &format!("   {}", self.loss);
+            title += &format!(", {}", self.loss.title());
         }
-        title
+        typographic(&title)
+    }
+
+    /// The setting with this [name](Self::name); `None` if it is that of no setting.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let (lambda, rest) = name.strip_prefix("lambda")?.split_once("_eta")?;
+        let mut parts = rest.split('_');
+        let mut setting = Self::new(lambda.parse().ok()?, parts.next()?.parse().ok()?).ok()?;
+        for part in parts {
+            setting = match part.parse() {
+                Ok(loss) => setting.with_loss(loss),
+                Err(_) => setting.with_decay(Some(part.strip_prefix("decay").unwrap_or(part).parse().ok()?)),
+            };
+        }
+        (setting.name() == name).then_some(setting)
     }
 }
 
-/// `λ = 0.1   η = 0.001`.
-pub fn title(lambda: f64, eta: f64) -> String {
-    format!("λ = {}   η = {}", short(lambda), short(eta))
+/// A text of a table, for readers: the names of settings and losses as their titles, whole numbers with commas between
+/// thousands, and the typographic minus.
+pub fn readable(text: &str) -> String {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let word = |word: &str| {
+        let number = word.parse().ok().filter(|_| word.starts_with(|c: char| ('1'..='9').contains(&c)));
+        let setting = Setting::from_name(word).map(Setting::title);
+        setting.or_else(|| Some(word.parse::<Loss>().ok()?.title().into())).or_else(|| number.map(grouped))
+    };
+    let mut readable = String::new();
+    for part in text.split_inclusive(|c| !is_of_name(c)) {
+        let name = part.trim_end_matches(|c| !is_of_name(c));
+        readable += &word(name).unwrap_or_else(|| name.into());
+        readable += &part[name.len()..];
+    }
+    typographic(&readable)
 }
 
 /// `value` with all its digits, but without long runs of zeros: `0.001`, `1e-9`.
@@ -195,14 +231,47 @@ mod tests {
 
     #[test]
     fn a_title_has_the_numbers_as_they_are_and_what_the_report_does_not_have() {
-        assert_eq!(title(0.0, 0.001), "λ = 0   η = 0.001");
-        assert_eq!(title(1e-9, 1e300), "λ = 1e-9   η = 1e300");
-        assert_eq!(Setting::REPORT[1].title(), title(0.0, 0.001));
+        let title = |lambda, eta| Setting::new(lambda, eta).unwrap().title();
+        assert_eq!(title(0.0, 0.001), "λ = 0, η = 0.001");
+        assert_eq!(title(1e-9, 1e30), "λ = 1e−9, η = 1e30");
         let other = Setting::new(0.0, 0.01).unwrap().with_loss(Loss::Bce);
         let other = other.with_decay(Some("10x0.3".parse().unwrap()));
-        assert_eq!(other.title(), "λ = 0   η = 0.01, × 0.3 every 10 epochs   bce");
+        assert_eq!(other.title(), "λ = 0, η = 0.01, × 0.3 every 10 epochs, sigmoids");
         let other = other.with_decay(Some("plateau5x0.1".parse().unwrap()));
-        assert_eq!(other.title(), "λ = 0   η = 0.01, × 0.1 on plateaus of 5 epochs   bce");
+        assert_eq!(other.title(), "λ = 0, η = 0.01, × 0.1 on plateaus of 5 epochs, sigmoids");
+    }
+
+    #[test]
+    fn a_name_is_that_of_its_setting_and_no_other_text_is() {
+        let setting = Setting::new(0.0003, 1e-7).unwrap();
+        let decays = [None, Some("20x0.5".parse().unwrap()), Some("plateau5x0.1".parse().unwrap())];
+        for setting in decays.map(|decay| setting.with_decay(decay)) {
+            for setting in Loss::ALL.map(|loss| setting.with_loss(loss)) {
+                assert_eq!(Setting::from_name(&setting.name()), Some(setting));
+            }
+        }
+        for other in ["", "lambda0", "lambda0_eta", "lambda00_eta0.1", "lambda0_eta0.1_", "lambda-1_eta0.1", "student"]
+        {
+            assert_eq!(Setting::from_name(other), None, "{other}");
+        }
+        assert_eq!(Setting::from_name("lambda0_eta0.1_decay20x0.5_bce"), None, "the loss precedes the decay");
+    }
+
+    #[test]
+    fn a_text_for_readers_has_titles_commas_and_the_typographic_minus() {
+        for (text, expected) in [
+            ("lambda0.1_eta0.001 minus lambda0_eta0.001: -0.28", "λ = 0.1, η = 0.001 minus λ = 0, η = 0.001: −0.28"),
+            ("lambda0_eta0.01_bce", "λ = 0, η = 0.01, sigmoids"),
+            ("10000 images, the start, bce", "10,000 images, the start, sigmoids"),
+            (
+                "10,000 images of data_batch_1.bin, p = 0.03125, 00012",
+                "10,000 images of data_batch_1.bin, p = 0.03125, 00012",
+            ),
+            ("student.npz", "student.npz"),
+            ("", ""),
+        ] {
+            assert_eq!(readable(text), expected);
+        }
     }
 
     #[test]

@@ -10,15 +10,15 @@ use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
 use crate::figures::HeatMaps;
-use crate::figures::snapshots::{self, MAX_EPOCHS};
+use crate::figures::snapshots::{self, Layout, MAX_EPOCHS};
 use crate::files;
 use crate::files::csv::{Row, from_csv};
 use crate::files::raster::{Decoder, Format};
 use crate::gradcheck::table::GradcheckRow;
-use crate::hyperparameters::{Hyperparameters, Loss, short};
+use crate::hyperparameters::{Loss, Setting};
 use crate::page::chart::Chart;
 use crate::page::evaluation::Evaluation;
-use crate::page::filters::points;
+use crate::page::filters::{points, unbroken};
 use crate::page::gains::GainsChart;
 use crate::page::heatmap::HeatMap;
 use crate::page::histogram::Histogram;
@@ -76,18 +76,19 @@ pub struct SettingPart {
 /// The picture of a setting's weights after each epoch.
 pub struct Sheet {
     pub bytes: Vec<u8>,
+    pub layout: Layout,
     pub epochs: usize,
 }
 
 impl Sheet {
     /// Height of the picture, in pixels.
     pub fn height(&self) -> usize {
-        snapshots::height(self.epochs)
+        self.layout.height(self.epochs)
     }
 
     /// From the upper edge of the picture to the images of its last epoch.
     pub fn last_top(&self) -> usize {
-        snapshots::TOP + self.epochs.saturating_sub(1) * snapshots::STEP
+        self.layout.top + self.epochs.saturating_sub(1) * self.layout.step
     }
 }
 
@@ -160,10 +161,9 @@ impl Contents {
     }
 
     /// The setting with the highest test accuracy.
-    pub fn best(&self) -> Option<&SummaryRow> {
-        let rows = self.settings.iter().map(|setting| &setting.summary);
-        let tested = rows.filter_map(|row| Some((row.test_accuracy?, row)));
-        tested.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, row)| row)
+    pub fn best(&self) -> Option<&SettingPart> {
+        let tested = self.settings.iter().filter_map(|setting| Some((setting.summary.test_accuracy?, setting)));
+        tested.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, setting)| setting)
     }
 
     /// What was trained, as far as the tables say it.
@@ -231,13 +231,13 @@ impl SettingPart {
         let name = &summary.setting;
         let all: Option<Vec<CurveRow>> = table(folder, &format!("curves_{name}.csv"))?;
         let snapshots = file(folder, &format!("snapshots_{name}.jpg"), |bytes, path| {
-            let epochs = snapshots::epochs(bytes, path)?;
+            let (layout, epochs) = snapshots::layout(bytes, path)?;
             match &all {
                 Some(rows) if rows.len() != epochs => Err(Error::format(
                     path,
                     format!("must show {} as curves_{name}.csv has, but shows {epochs}", count(rows.len(), "epoch")),
                 )),
-                _ => Ok(Sheet { bytes: bytes.to_vec(), epochs }),
+                _ => Ok(Sheet { bytes: bytes.to_vec(), layout, epochs }),
             }
         })?;
         let shown = all.as_ref().map(|rows| thin(rows));
@@ -258,17 +258,10 @@ impl SettingPart {
         })
     }
 
-    /// `λ = 0, η = 0.1`, and what the report does not have.
+    /// The title of the setting; the name of one that this program cannot train.
     pub fn title(&self) -> String {
-        let Hyperparameters { lambda, eta, loss, .. } = self.summary.hyperparameters;
-        let mut title = format!("λ\u{a0}=\u{a0}{}, η\u{a0}=\u{a0}{}", short(lambda), short(eta));
-        if let Ok(Some(decay)) = self.summary.hyperparameters.decay() {
-            title += &format!(", {}", decay.title());
-        }
-        if loss == Loss::Bce {
-            title += ", sigmoids";
-        }
-        title
+        let SummaryRow { setting: name, hyperparameters, .. } = &self.summary;
+        unbroken(&hyperparameters.setting().map_or_else(|_| name.clone(), Setting::title))
     }
 
     /// True if a score on a validation split is there.

@@ -6,9 +6,11 @@ use crate::statistics::{Interval, points};
 
 /// The ends of the axis.
 const ENDS: [f64; 2] = [12.0, WIDTH - 12.0];
-/// Height of a line, and of its text.
+/// Height of a line, of its text, of its bar, and of the grid above and below the bar, which must not cross the text.
 const LINE: f64 = 40.0;
-const TEXT: f64 = 14.0;
+const TEXT: f64 = 12.0;
+const BAR: f64 = TEXT + 15.0;
+const GRID: f64 = 9.0;
 /// Height of the numbers and the name of the axis.
 const FOOT: f64 = 38.0;
 
@@ -31,6 +33,8 @@ pub struct GainLine {
     /// Heights of the text and of the bar.
     pub text: f64,
     pub bar: f64,
+    /// The upper and the lower end of the grid.
+    pub grid: [f64; 2],
     pub mean: Option<f64>,
     pub interval: Option<[f64; 2]>,
 }
@@ -45,7 +49,8 @@ impl GainsChart {
                 label: gain.label.clone(),
                 value: gain.mean.map_or("–".into(), points),
                 text: top + TEXT,
-                bar: top + TEXT + 12.0,
+                bar: top + BAR,
+                grid: [top + BAR - GRID, top + BAR + GRID],
                 mean: gain.mean.map(at),
                 interval: gain.interval.map(|Interval { low, high }| [at(low), at(high)]),
             }
@@ -82,7 +87,7 @@ mod tests {
 
     fn gain(mean: f64, half: f64) -> Gain {
         let interval = Some(Interval { low: mean - half, high: mean + half });
-        Gain { label: "flip 0.5 instead of 0".into(), mean: Some(mean), interval }
+        Gain { label: "random flips".into(), mean: Some(mean), interval }
     }
 
     #[test]
@@ -93,7 +98,12 @@ mod tests {
         assert!(((means[0] - chart.zero) / (chart.zero - means[1]) - 2.0).abs() < 0.01);
         let ends = chart.lines.iter().flat_map(|line| line.interval.unwrap());
         assert!(ends.clone().all(|x| (ENDS[0]..=ENDS[1]).contains(&x)));
-        assert!(chart.lines.iter().all(|line| line.text < line.bar && line.bar < chart.bottom));
+        for line in &chart.lines {
+            let [above, below] = line.grid;
+            // Descenders reach three units below the letters.
+            assert!(line.text + 3.0 < above && above < line.bar && line.bar < below && below <= chart.bottom);
+        }
+        assert!(chart.lines[0].grid[1] + 9.0 < chart.lines[1].text, "nor does it cross the capitals of the next");
         assert_eq!(chart.lines[1].value, "−1.00");
     }
 
@@ -102,9 +112,7 @@ mod tests {
         let none = Gain { label: "λ = 1 instead of 0".into(), mean: None, interval: None };
         let chart = GainsChart::new(&[gain(0.02, 0.001), none]);
         assert!(
-            chart
-                .description
-                .ends_with(" flip 0.5 instead of 0: +2.00 (+1.90 to +2.10); λ = 1 instead of 0: no value."),
+            chart.description.ends_with(" random flips: +2.00 (+1.90 to +2.10); λ = 1 instead of 0: no value."),
             "{}",
             chart.description
         );

@@ -94,7 +94,7 @@ impl HeatMap {
         let bottom = TOP + CELL * lines as f64;
         Self {
             loss: loss.into(),
-            description: format!("Heat map of the validation accuracy with the loss {loss}. {}.", texts.join("; ")),
+            description: format!("Heat map of the validation accuracy, {loss}. {}.", texts.join("; ")),
             height: bottom + if turned { TURNED_FOOT } else { FOOT },
             bottom,
             width,
@@ -134,7 +134,7 @@ mod tests {
             trial(0.1, 0.01, None),
             trial(1.0, 0.01, Some(0.30)),
         ];
-        let maps = HeatMap::all(&HeatMaps::new(&[("softmax", trials), ("bce", vec![])]));
+        let maps = HeatMap::all(&HeatMaps::new(&[("softmax", trials), ("sigmoids", vec![])]));
         assert_eq!(maps.len(), 1, "a loss without trials has no map");
         let cells = &maps[0].cells;
         let texts: Vec<_> = cells.iter().map(|cell| cell.text.as_str()).collect();

@@ -1,11 +1,13 @@
 //! The histogram of the probability of the true class as the geometry of an SVG.
 
 use crate::evaluate::table::ProbabilityRow;
+use crate::figures::bins_text;
 use crate::page::axes::{BOTTOM, LEFT, RIGHT, Scale, Tick, tenths};
+use crate::statistics::grouped;
 
 pub struct Histogram {
-    /// Width of a bin.
-    pub bin_width: String,
+    /// The width of the bins, in words.
+    pub bins_text: String,
     /// A summary for readers who do not see the drawing.
     pub description: String,
     pub probability_ticks: Vec<Tick>,
@@ -46,7 +48,11 @@ impl Histogram {
                 Bar { class, left: tenths(left + share * width), top, height: tenths(BOTTOM - top) }
             };
             Bin {
-                text: format!("Probability {lower:.2} to {upper:.2}: {right} correct, {wrong} wrong"),
+                text: format!(
+                    "Probability {lower:.2} to {upper:.2}: {} correct, {} wrong",
+                    grouped(right),
+                    grouped(wrong)
+                ),
                 left,
                 width: tenths(width),
                 bar_width: tenths(0.4 * width),
@@ -55,7 +61,7 @@ impl Histogram {
         };
         let tenth = |i: u32| Tick { at: x(f64::from(i) / 10.0), label: format!("{:.1}", f64::from(i) / 10.0) };
         Self {
-            bin_width: rows.first().map_or(String::new(), |row| format!("{:.2}", row.upper - row.lower)),
+            bins_text: bins_text(rows.len()),
             description: description(rows),
             probability_ticks: (0..=10).step_by(2).map(tenth).collect(),
             count_ticks: scale.ticks(),
@@ -67,7 +73,7 @@ impl Histogram {
 /// The number of images, and how many have a low and a high probability of the true class.
 fn description(rows: &[ProbabilityRow]) -> String {
     let images = |are_counted: fn(&&ProbabilityRow) -> bool| {
-        rows.iter().filter(are_counted).map(|row| row.right + row.wrong).sum::<usize>()
+        grouped(rows.iter().filter(are_counted).map(|row| row.right + row.wrong).sum())
     };
     format!(
         "Histogram of {} test images. The probability of the true class is below 0.1 for {} images and at least 0.5 for {}.",
@@ -114,7 +120,7 @@ mod tests {
     #[test]
     fn the_counts_are_in_the_texts() {
         let histogram = histogram();
-        assert_eq!(histogram.bin_width, "0.05");
+        assert_eq!(histogram.bins_text, "in bins of width 0.05");
         assert_eq!(histogram.bins[10].text, "Probability 0.50 to 0.55: 40 correct, 20 wrong");
         assert_eq!(
             histogram.description,

@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 use self::contents::{Contents, Missing};
 use crate::dataset::cifar10::{CLASS_NAMES, SIDE};
 use crate::error::Result;
-use crate::figures::snapshots;
 use crate::gradcheck::table::{GradcheckRow, Summary};
+use crate::statistics::{count, grouped};
 
 /// File name of the page.
 pub const FILE: &str = "report.html";
@@ -79,6 +79,18 @@ impl<'a> Gradients<'a> {
             failed: rows.iter().filter(|row| !row.passed()).count(),
             by_comparison: Summary::by(rows, |row| (&row.against, &row.implementation)),
             by_problem: Summary::by(rows, |row| (&row.against, &row.implementation, &row.problem)),
+        }
+    }
+
+    /// How many checks pass.
+    fn verdict(&self) -> String {
+        let checks = count(self.checks, "check");
+        match (self.failed, self.checks) {
+            (0, 1) => "The only check passes.".into(),
+            (1, 1) => "The only check fails.".into(),
+            (0, _) => format!("All {checks} pass."),
+            (1, _) => format!("1 of {checks} fails."),
+            (failed, _) => format!("{} of {checks} fail.", grouped(failed)),
         }
     }
 }
@@ -135,13 +147,24 @@ mod filters {
     #[filter_fn]
     pub fn scientific(value: &(impl Copy + Into<Option<f64>>), _: &dyn Values) -> Result<String> {
         let value: Option<f64> = (*value).into();
-        Ok(value.map_or("not finite".into(), |v| statistics::typographic(&format!("{v:.1e}"))))
+        Ok(value.map_or("not finite".into(), |v| statistics::scientific(v, 1)))
+    }
+
+    /// `text` without line breaks around its equals signs.
+    pub fn unbroken(text: &str) -> String {
+        text.replace(" = ", "\u{a0}=\u{a0}")
     }
 
     /// A text from a table, for readers.
     #[filter_fn]
-    pub fn typographic(text: &str, _: &dyn Values) -> Result<String> {
-        Ok(statistics::typographic(text))
+    pub fn readable(text: &str, _: &dyn Values) -> Result<String> {
+        Ok(unbroken(&hyperparameters::readable(text)))
+    }
+
+    /// A number of things.
+    #[filter_fn]
+    pub fn grouped(n: &usize, _: &dyn Values) -> Result<String> {
+        Ok(statistics::grouped(*n))
     }
 
     /// λ or η.

@@ -35,7 +35,7 @@ impl StripChart {
         let (runs, s) = (shown.accuracies.len(), if shown.accuracies.len() == 1 { "" } else { "s" });
         let place = |(i, &accuracy): (usize, &f64)| (percent(accuracy), [across(run_at(i)), scale.at(accuracy)]);
         Self {
-            title: strip.title.replace("   ", ", "),
+            title: strip.title.clone(),
             description: description(strip),
             value_ticks: scale.ticks(),
             ticks: [
@@ -60,7 +60,7 @@ fn percent(value: f64) -> String {
 /// The numbers of the drawing.
 fn description(strip: &Strip) -> String {
     let shown = strip.shown();
-    let mut text = format!("Test accuracies with {}: ", strip.title.replace("   ", ", "));
+    let mut text = format!("Test accuracies with {}: ", strip.title);
     match shown.summary {
         None => text += "no run",
         Some(summary) => {
@@ -93,7 +93,7 @@ mod tests {
     use crate::page::axes::{BOTTOM, TOP};
 
     fn chart(accuracies: &[f64], reported: Option<f64>) -> StripChart {
-        StripChart::new(&Strip { title: "λ = 0.1   η = 0.001".into(), accuracies: accuracies.to_vec(), reported })
+        StripChart::new(&Strip { title: "λ = 0.1, η = 0.001".into(), accuracies: accuracies.to_vec(), reported })
     }
 
     #[test]

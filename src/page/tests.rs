@@ -7,7 +7,7 @@ use crate::dataset::cifar10::{BatchFile, DIMS};
 use crate::dataset::store::RecordFile;
 use crate::evaluate::Confusion;
 use crate::evaluate::table::{ProbabilityRow, confusion_csv};
-use crate::figures::snapshots::to_jpeg;
+use crate::figures::snapshots::{encode, to_jpeg};
 use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
@@ -95,17 +95,19 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "Epoch 2: training 25.00, validation 20.00\u{a0}%",
         "Validation accuracy in %: ",
         "in bins of width 0.05",
-        "classifies <strong>37.12\u{a0}%</strong>\nof the 10000 test images correctly, with a standard error of 0.48 points",
+        "classifies <strong>37.12\u{a0}%</strong>\nof the 10,000 test images correctly, with a standard error of 0.48 points",
         "λ = 0.1, η = 0.01: 38.00 %",
         "Probability 0.05 to 0.10: 1 correct, 38 wrong",
-        "All 1 checks pass.",
+        "The only check passes.",
         "2.5e−8",
         "× 0.5 every 10 epochs",
         "38.00\u{a0}% ± 0.49\u{a0}%",
         "“λ = 0.1 is slightly better than 0” <strong>undecided</strong>",
         "1 + 1 diverged",
         "<strong>39.25\u{a0}%</strong>",
-        "flip 0.5 instead of 0",
+        "random flips with probability 0.5",
+        "<figcaption>Sigmoids: the highest validation accuracy",
+        "<td>sigmoids</td>",
         "<strong>+1.50</strong>",
         "+1.50 to +1.50",
         "<strong>−0.50</strong>",
@@ -138,7 +140,7 @@ fn numbers_have_one_minus_for_readers() {
     fs::write(out.path().join("replication_verdicts.csv"), to_csv(&[row], Dialect::Comma)).unwrap();
     let html = html(out.path());
     let shown = html.split("<body>").nth(1).unwrap().split("<script>").next().unwrap();
-    assert!(shown.contains("−10.39 points (−11.19 to −9.59; sign-flip p = 1.9e−6)"));
+    assert!(shown.contains("−10.39 points (−11.19 to −9.59; sign-flip p\u{a0}=\u{a0}1.9e−6)"));
     for hyphen in [" -", ">-", "(-", "e-"] {
         let numbers = shown.split(hyphen).skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         assert_eq!(numbers.map(|rest| rest.lines().next().unwrap()).collect::<Vec<_>>(), [""; 0], "{hyphen}");
@@ -240,7 +242,7 @@ fn the_over_fitting_of_both_losses_is_shown_with_its_difference_and_the_verdict(
     let html = html(folder(&REPORT[..1]).path());
     let part = html.split("id=\"overfitting\"").nth(1).unwrap().split("</section>").next().unwrap();
     for words in [
-        "lambda0_eta0.01_bce",
+        "λ\u{a0}=\u{a0}0, η\u{a0}=\u{a0}0.01, sigmoids",
         "46.35\u{a0}%",
         "<strong>+6.35</strong>",
         "<strong>+3.65</strong>",
@@ -283,7 +285,8 @@ fn the_page_says_what_was_trained() {
         html(out.path())
     };
     let softmax = page_of([Loss::Softmax; 2]);
-    assert!(softmax.contains("<p>A softmax classifier with") && !softmax.contains(", sigmoids"));
+    let settings = softmax.split("id=\"gradients\"").next().unwrap();
+    assert!(settings.contains("<p>A softmax classifier with") && !settings.contains(", sigmoids"));
     assert!(page_of([Loss::Bce; 2]).contains("<p>A classifier of ten sigmoids with"));
     let mixed = page_of([Loss::Softmax, Loss::Bce]);
     assert!(mixed.contains("<p>Classifiers, softmax and sigmoids, with"));
@@ -345,7 +348,11 @@ fn the_evaluations_of_other_models_and_splits_are_shown() {
     let headings: Vec<_> = html.split("Evaluation of <span class=\"name\">").skip(1).collect();
     let headings: Vec<_> = headings.iter().map(|rest| rest.split("</h2>").next().unwrap()).collect();
     let heading = |model: &str, split: &str| format!("{model}</span> <small>{split} split</small>");
-    let expected = [heading("lambda0_eta0.1", "validation"), heading("model_a", "test"), heading("model_a", "train")];
+    let expected = [
+        heading("λ\u{a0}=\u{a0}0, η\u{a0}=\u{a0}0.1", "validation"),
+        heading("model_a", "test"),
+        heading("model_a", "train"),
+    ];
     assert_eq!(headings, expected);
     assert_eq!(count(&html, "classifies <strong>40.00\u{a0}%</strong> of 750 images"), 3);
     assert_eq!((count(&html, "<table class=\"matrix\">"), count(&html, "<img class=\"picture\"")), (4, 2));
@@ -438,7 +445,7 @@ fn a_failed_check_is_shown() {
     let rows = [gradcheck_row("a", "reference", Some(1e-9), "PASS"), gradcheck_row("b", "reference", None, "FAIL")];
     fs::write(out.path().join("gradcheck.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
     let html = html(out.path());
-    assert!(html.contains("1 of\n2 checks fail.") && html.contains("✗ FAIL in 1"));
+    assert!(html.contains("1 of 2 checks fails.") && html.contains("✗ FAIL in 1"));
     assert!(html.contains("not finite"));
 }
 
@@ -449,6 +456,17 @@ fn snapshots_of_another_number_of_epochs_are_refused() {
     fs::write(path, to_csv(&[curve_row(1)], Dialect::Comma)).unwrap();
     let message = error(out.path());
     assert!(message.contains("snapshots_lambda0_eta0.1.jpg: must show 1 epoch as curves_"), "{message}");
+}
+
+#[test]
+fn snapshots_of_an_earlier_build_are_shown_without_its_gaps_and_names() {
+    let out = folder(&REPORT[..2]);
+    let bare = encode(&vec![128; 320 * 64 * 3], 320, 64);
+    fs::write(out.path().join("snapshots_lambda0_eta0.1.jpg"), bare).unwrap();
+    let html = html(out.path());
+    assert_eq!(count(&html, "width=\"320\" height=\"64\" y=\"-32\" data-top=\"0\" data-step=\"32\""), 1);
+    assert_eq!(count(&html, "width=\"448\" height=\"160\" y=\"-120\" data-top=\"80\" data-step=\"40\""), 1);
+    assert_eq!(["x=\"-32\"", "x=\"-256\"", "x=\"-48\""].map(|place| count(&html, place)), [1; 3]);
 }
 
 #[test]

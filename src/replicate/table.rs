@@ -3,7 +3,7 @@
 use crate::evaluate::Scores;
 use crate::figures::{Strip, strips_figure};
 use crate::files::csv::{Dialect, row, to_csv};
-use crate::hyperparameters::{Hyperparameters, Schedule, Setting, title};
+use crate::hyperparameters::{Hyperparameters, Schedule, Setting, readable};
 use crate::replicate::{Replication, ReplicationPlan, verdicts};
 use crate::shard::{Shard, Sharded};
 
@@ -249,7 +249,7 @@ impl Sharded for ReplicationRow {
 pub(crate) fn strips(replication: &Replication) -> Vec<Strip> {
     let settings = replication.settings().into_iter().zip(replication.accuracies());
     let strip = |(row, accuracies): (SettingRow, Vec<f64>)| Strip {
-        title: title(row.lambda, row.eta),
+        title: readable(&row.setting),
         accuracies,
         reported: row.reported,
     };

@@ -16,10 +16,10 @@ use crate::dataset::normalizer::Normalizer;
 use crate::error::{Error, Result};
 use crate::files::csv::to_csv;
 use crate::files::folder::Folder;
-use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Shuffle};
+use crate::hyperparameters::{Hyperparameters, Origin, Schedule, Shuffle, readable};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, search_png};
 use crate::shard::{Shard, ShardTable, Sharded, digest};
-use crate::statistics::{count, percent, standard_error};
+use crate::statistics::{count, grouped, percent, standard_error};
 use crate::train::config::{Config, Images};
 use crate::train::model::ModelFile;
 use crate::train::{Data, Observer, Trainer, random_start, scores_of};
@@ -168,7 +168,7 @@ pub fn best(rows: &[SearchRow]) -> Option<&SearchRow> {
 fn best_so_far(rows: &[SearchRow]) -> String {
     match best(rows).and_then(|best| Some((best, best.validation_accuracy?))) {
         None => "all diverged".into(),
-        Some((best, accuracy)) => format!("best {} % with {}", percent(accuracy), best.setting),
+        Some((best, accuracy)) => format!("best {} % with {}", percent(accuracy), readable(&best.setting)),
     }
 }
 
@@ -222,15 +222,17 @@ impl Searched {
         };
         let Hyperparameters { epochs, batch_size, flip, .. } = best.hyperparameters;
         format!(
-            "{} trained for {} on {} images and scored on {images} others.\n\
+            "{} {} trained for {} on {} images and scored on {} others.\n\
              {diverged}The best is {},\n\
              with batches of {batch_size} and a flip probability of {flip}.\n\
              Its validation accuracy is {} %, with a standard error of {} points;\n\
              it was selected as the highest of many, so it is probably slightly optimistic.\n",
-            if trials == 1 { "1 trial was".into() } else { format!("{trials} trials were") },
+            count(trials, "trial"),
+            if trials == 1 { "was" } else { "were" },
             count(epochs, "epoch"),
-            self.train_images,
-            best.setting,
+            grouped(self.train_images),
+            grouped(images),
+            readable(&best.setting),
             percent(accuracy),
             percent(standard_error(accuracy, images)),
         )
@@ -240,18 +242,19 @@ impl Searched {
 fn retrained(splits: &Splits, test_accuracy: Option<f64>) -> String {
     let (train, test) = (splits.train.len(), splits.test.len());
     let on = match splits.validation.is_empty() {
-        true => format!("all {train} images"),
-        false => format!("the same {train} images, since its decay needs the others\nfor validation"),
+        true => format!("all {} images", grouped(train)),
+        false => format!("the same {} images, since its decay needs the others\nfor validation", grouped(train)),
     };
     let Some(accuracy) = test_accuracy else {
         return format!("Retrained on {on}, it diverged.");
     };
     format!(
         "Retrained on {on}, it has a test accuracy of {} %,\n\
-         with a standard error of {} points. The {test} test images were used\n\
+         with a standard error of {} points. The {} test images were used\n\
          once, after the choice was made.",
         percent(accuracy),
         percent(standard_error(accuracy, test)),
+        grouped(test),
     )
 }
 

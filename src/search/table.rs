@@ -167,7 +167,7 @@ pub(crate) fn heat_map_trials(rows: &[SearchRow]) -> [(&'static str, Vec<HeatMap
         HeatMapTrial { lambda, eta, accuracy: row.validation_accuracy }
     };
     let trials = |loss| rows.iter().filter(|row| row.hyperparameters.loss == loss).map(trial).collect();
-    Loss::ALL.map(|loss| (loss.name(), trials(loss)))
+    Loss::ALL.map(|loss| (loss.title(), trials(loss)))
 }
 
 /// `search.png`: one heat map of the validation accuracy per loss.

@@ -69,21 +69,39 @@ pub fn typographic(text: &str) -> String {
     characters.iter().enumerate().map(|(at, &c)| if c == '-' && is_minus(at) { '−' } else { c }).collect()
 }
 
-/// `n` things called `noun`: `1 seed`, `3 seeds`, `2 losses`.
+/// `value` with this many decimals and an exponent, for readers: `1.2e−7`.
+pub fn scientific(value: f64, decimals: usize) -> String {
+    typographic(&format!("{value:.decimals$e}"))
+}
+
+/// `n` with commas between thousands, for readers: `10,000`. Tables for programs have none.
+pub fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `n` things called `noun`: `1 seed`, `3 seeds`, `2 losses`, `1,000 images`.
 pub fn count(n: usize, noun: &str) -> String {
     let plural = match noun {
         _ if n == 1 => "",
         noun if noun.ends_with('s') => "es",
         _ => "s",
     };
-    format!("{n} {noun}{plural}")
+    format!("{} {noun}{plural}", grouped(n))
 }
 
 /// A p-value with two or three digits.
 pub fn p_text(p: f64) -> String {
     match p {
         0.0 => "below 1e−300".into(),
-        p if p < 0.001 => typographic(&format!("{p:.1e}")),
+        p if p < 0.001 => scientific(p, 1),
         p => format!("{p:.3}"),
     }
 }
@@ -110,9 +128,11 @@ mod tests {
     #[test]
     fn fractions_and_p_values_are_printed_with_few_digits() {
         assert_eq!(
-            [(1, "seed"), (0, "tie"), (1, "loss"), (2, "loss")].map(|(n, noun)| count(n, noun)),
-            ["1 seed", "0 ties", "1 loss", "2 losses"]
+            [(1, "seed"), (0, "tie"), (1, "loss"), (2, "loss"), (50_000, "image")].map(|(n, noun)| count(n, noun)),
+            ["1 seed", "0 ties", "1 loss", "2 losses", "50,000 images"]
         );
+        assert_eq!([0, 999, 1000, 153_653, 1_000_000].map(grouped), ["0", "999", "1,000", "153,653", "1,000,000"]);
+        assert_eq!((scientific(-1.25e-7, 2), scientific(30.0, 0)), ("−1.25e−7".into(), "3e1".into()));
         assert_eq!(
             (percent(0.3932), points(0.0028), points(-0.0028)),
             ("39.32".into(), "+0.28".into(), "−0.28".into())

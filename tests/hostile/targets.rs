@@ -289,7 +289,7 @@ pub fn provenance(bytes: &[u8]) -> Outcome {
 
 /// The picture of the weights after each epoch.
 pub fn snapshots(bytes: &[u8]) -> Outcome {
-    outcome(&snapshots::epochs(bytes, Path::new("x.jpg")))
+    outcome(&snapshots::layout(bytes, Path::new("x.jpg")))
 }
 
 /// A picture for `predict`.

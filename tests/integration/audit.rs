@@ -8,6 +8,7 @@ use onelayer::dataset::cifar10::{DIMS, RECORD_BYTES};
 use onelayer::dataset::{Dataset, Splits, sample};
 use onelayer::files::npz::{self, Elements, Npz};
 use onelayer::hyperparameters::{Origin, Shuffle};
+use onelayer::statistics::typographic;
 use tempfile::{TempDir, tempdir};
 
 use crate::elsewhere::on_sample;
@@ -268,6 +269,7 @@ fn the_command_prints_the_judgement_and_returns_its_exit_code() {
     let (code, text) = run(&["right.npz"]);
     assert!(code == 0 && text.contains("RIGHT: everything in the file agrees"), "{text}");
     assert!(text.contains("λ = 0.1, η = 0.003, batches of 100, 4 epochs, seed 42"), "{text}");
+    assert!(text.contains("e−") && typographic(&text) == text, "every minus is the typographic one: {text}");
     let (code, text) = run(&["penalty_doubled.npz"]);
     assert!(code == 1 && text.contains("MISTAKE: the gradient of the penalty is 4λW instead of 2λW."), "{text}");
     assert!(text.contains("departs in epoch 1"), "{text}");

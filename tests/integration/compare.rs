@@ -81,9 +81,9 @@ fn a_model_does_not_differ_from_itself() {
     let folder = models();
     let one = model(&folder, "lambda0_eta0.001");
     let text = text(&one, &one);
-    assert!(text.contains("A minus B          0.00 points"), "{text}");
-    assert!(text.contains("95 % interval      0.00 to 0.00 points"), "{text}");
-    assert!(text.contains("McNemar's exact p  1.000"), "{text}");
+    assert!(text.contains("A minus B                 0.00 points"), "{text}");
+    assert!(text.contains("95 % confidence interval  0.00 to 0.00 points"), "{text}");
+    assert!(text.contains("McNemar's exact p         1.000"), "{text}");
     assert!(text.contains("No difference: both models classify the same images correctly."), "{text}");
 }
 
@@ -114,7 +114,7 @@ fn each_model_uses_its_own_normalizer() {
     fs::write(&twin, other.to_bytes().unwrap()).unwrap();
     let text = text(&path, &twin);
     assert!(text.contains("No difference: both models classify the same images correctly."), "{text}");
-    assert!(text.contains("McNemar's exact p  1.000"), "{text}");
+    assert!(text.contains("McNemar's exact p         1.000"), "{text}");
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn a_model_is_evaluated_with_the_loss_that_it_was_trained_with() {
     let text = text(&trained.evaluate(&[]));
     let loss = format!("loss {:.4}", trained.summary.test_loss.unwrap());
     assert!(text.contains(&loss), "{loss} is not in {text}");
+    assert!(text.lines().next().unwrap().ends_with(", sigmoids"), "{text}");
 }
 
 #[test]

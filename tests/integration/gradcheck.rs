@@ -12,6 +12,7 @@ use onelayer::gradcheck::{Derivatives, Implementation, KERNELS, PASSES, Problem,
 use onelayer::hyperparameters::Loss;
 use onelayer::network::passes;
 use onelayer::shape::Dims;
+use onelayer::statistics::typographic;
 use onelayer::train::random_start;
 
 const LAMBDAS: [f64; 2] = [0.1, 1.0];
@@ -273,6 +274,9 @@ fn the_command_passes_on_the_sample_and_writes_its_table() {
     assert!(stdout.lines().last().unwrap().starts_with("PASS"), "{stdout}");
     assert!(stdout.lines().all(|line| line.chars().count() <= 80), "{stdout}");
     assert!(stdout.contains("100 images, the start, softmax") && stdout.contains("worst: "), "{stdout}");
+    assert!(stdout.contains("1,000 images, the start, sigmoids") && !stdout.contains("bce"), "{stdout}");
+    assert!(stdout.contains(": 153,653 values, PASS") && stdout.contains("e−"), "{stdout}");
+    assert_eq!(typographic(&stdout), stdout, "every minus is the typographic one");
 
     let path = out.path().join("gradcheck.csv");
     let rows: Vec<GradcheckRow> = csv::from_csv(&std::fs::read(&path).unwrap(), &path).unwrap();

@@ -12,6 +12,7 @@ use onelayer::gradcheck::referee::{
 };
 use onelayer::gradcheck::{Derivatives, KERNELS, PASSES, Problem};
 use onelayer::shape::Dims;
+use onelayer::statistics::typographic;
 use onelayer::train::model::ModelFile;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -227,9 +228,11 @@ impl Desk {
 
     /// The referee names the mistake `words` for every quantity in `guilty`, and the others agree.
     fn expect(&self, answer: &Answer, guilty: &[&str], words: &str) {
+        let words = &typographic(words);
         for layout in [Layout::RowsF64, Layout::ColumnsF32] {
             let output = self.judge(answer, layout);
             let said = text(&output);
+            assert_eq!(typographic(&said), said, "every minus is the typographic one");
             assert_eq!(output.status.code(), Some(1), "{words}, {layout:?}: {said}");
             // Lines may contain a path of any length.
             let mut lines = said.lines().skip(1);
@@ -414,7 +417,7 @@ fn an_unknown_mistake_is_detected_without_a_name() {
     let of_weight = section(&said, "grad_W");
     assert!(of_weight.contains("class 3 cat, green, row 1, column 1"), "{said}");
     assert!(
-        of_weight.contains("looks like none of the mistakes that this program knows: 1 of 30720 elements differ"),
+        of_weight.contains("looks like none of the mistakes that this program knows: 1 of 30,720 elements differs"),
         "{said}"
     );
 
@@ -422,7 +425,7 @@ fn an_unknown_mistake_is_detected_without_a_name() {
     answer.weight[0] += 1.1e-6;
     let said = text(&desk.judge(&answer, Layout::RowsF64));
     assert!(
-        said.contains("1 of 30720 elements differ") && said.contains("class 0 airplane, red, row 0, column 0"),
+        said.contains("1 of 30,720 elements differs") && said.contains("class 0 airplane, red, row 0, column 0"),
         "{said}"
     );
     assert!(!said.contains("rounding"), "{said}");
@@ -682,7 +685,10 @@ fn sigmoids_have_a_problem_of_their_own() {
         text(&gradcheck(folder.path(), &["--grads", "student.npz"]))
     };
     let said = judge(&problem.by(|i, c| (p[i][c] - problem.onehot(i, c)) / k));
-    assert!(said.contains("bce") && said.ends_with("PASS: all 2 agree\n"), "{said}");
+    assert!(
+        said.contains(" sigmoids, λ = ") && !said.contains("bce") && said.ends_with("PASS: all 2 agree\n"),
+        "{said}"
+    );
     let said = judge(&problem.by(|i, c| p[i][c] - problem.onehot(i, c)));
     assert!(section(&said, "grad_W").contains("data term × 10: missing 1/k"), "{said}");
     let softmax = problem.probabilities(1.0);
@@ -781,7 +787,7 @@ fn tolerance_and_eps_are_options() {
     };
     assert_eq!(code(&[]).0, 1);
     let (found, said) = code(&["--tolerance", "1e-3", "--eps", "1e-8"]);
-    assert!(found != 1 && said.contains("max(1e-8, |a| + |b|) ≤ 1e-3"), "{said}");
+    assert!(found != 1 && said.contains("max(1e−8, |a| + |b|) ≤ 1e−3"), "{said}");
     assert!(code(&["--tolerance", "0"]).1.contains("--tolerance must be positive"));
 }
 

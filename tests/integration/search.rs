@@ -9,7 +9,7 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Dataset, sample};
 use onelayer::evaluate::{Scores, outcomes};
 use onelayer::files::csv;
-use onelayer::hyperparameters::{Hyperparameters, Loss};
+use onelayer::hyperparameters::{Hyperparameters, Loss, readable};
 use onelayer::search::table::{BEST_FILE, BestRow, SearchRow};
 use onelayer::train::config::Config;
 use onelayer::train::model::ModelFile;
@@ -87,8 +87,9 @@ fn the_best_on_validation_is_retrained_on_all_images_and_tested_once() {
     let test = scores(&refit, &splits.test).accuracy;
     let error = (test * (1.0 - test) / 500.0).sqrt();
     for expected in [
-        format!("Retrained on all 1000 images, it has a test accuracy of {:.2} %,", 100.0 * test),
+        format!("Retrained on all 1,000 images, it has a test accuracy of {:.2} %,", 100.0 * test),
         format!("with a standard error of {:.2} points. The 500 test images", 100.0 * error),
+        format!("The best is {},\n", readable(&best.setting)),
     ] {
         assert!(words.contains(&expected), "{expected} {words}");
     }

@@ -1,7 +1,7 @@
 //! Tables on the terminal, at most 80 columns wide.
 
 use onelayer::evaluate::table::ClassRow;
-use onelayer::statistics::{percent, typographic};
+use onelayer::statistics::{grouped, percent, scientific, typographic};
 use onelayer::train::table::SummaryRow;
 
 /// `text` of `value`; a dash if it is missing.
@@ -42,7 +42,8 @@ pub fn classes(rows: &[ClassRow]) -> String {
     let line = |row: &ClassRow| {
         let [precision, recall] = [row.precision, row.recall].map(|value| or_dash(value, percent));
         let ClassRow { class, examples, predicted, correct, .. } = row;
-        format!("{class:10} {examples:7} {predicted:10} {correct:8} {precision:>12} {recall:>9}\n")
+        let [examples, predicted, correct] = [examples, predicted, correct].map(|n| grouped(*n));
+        format!("{class:10} {examples:>7} {predicted:>10} {correct:>8} {precision:>12} {recall:>9}\n")
     };
     let header = "class       images  predicted  correct  precision %  recall %\n";
     header.to_owned() + &rows.iter().map(line).collect::<String>()
@@ -68,7 +69,7 @@ fn line(cells: [&str; 12]) -> String {
 /// λ or η.
 fn in_ten_characters(value: f64) -> String {
     let text = value.to_string();
-    if text.len() <= 8 { text } else { format!("{value:.2e}") }
+    if text.len() <= 8 { text } else { scientific(value, 2) }
 }
 
 /// The result of `format` with as many decimals, at most `decimals`, as fit into `width`; without any if none fit.
@@ -82,7 +83,7 @@ fn fitting(width: usize, decimals: usize, format: impl Fn(usize) -> String) -> S
 pub fn loss(value: Option<f64>) -> String {
     or_dash(value, |v| match v {
         ..99_999.5 => fitting(5, 3, |decimals| typographic(&format!("{v:.decimals$}"))),
-        _ => format!("{v:.0e}"),
+        _ => scientific(v, 0),
     })
 }
 

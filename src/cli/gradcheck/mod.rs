@@ -13,7 +13,8 @@ use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
 use onelayer::gradcheck::table::{GradcheckRow, Summary};
 use onelayer::gradcheck::{Point, Suite};
-use onelayer::hyperparameters::Schedule;
+use onelayer::hyperparameters::{Schedule, readable};
+use onelayer::statistics::{count, grouped, scientific};
 use onelayer::train::Data;
 
 use super::common::data::DataArgs;
@@ -94,11 +95,12 @@ impl Args {
             show!("To add PyTorch: tests/run.sh --no-run; cargo run -F autograd-check gradcheck");
         }
         let failed = rows.iter().filter(|row| !row.passed()).count();
+        let (checks, failed_checks) = (grouped(rows.len()), grouped(failed));
         if failed == 0 && !rows.is_empty() {
-            show!("PASS: {} of {} checks", rows.len(), rows.len());
+            show!("PASS: {checks} of {checks} checks");
             Ok(ExitCode::SUCCESS)
         } else {
-            show!("FAIL: {failed} of {} checks", rows.len());
+            show!("FAIL: {failed_checks} of {checks} checks");
             Ok(ExitCode::FAILURE)
         }
     }
@@ -139,12 +141,12 @@ fn images(data: &DataArgs, quiet: bool) -> anyhow::Result<(Splits, Normalizer)> 
 
 /// For each implementation and each method that it is compared with: the number of values, and the worst element.
 fn print_worst(rows: &[GradcheckRow]) {
-    let number = |value: Option<f64>, digits| value.map_or("not finite".into(), |v| format!("{v:.digits$e}"));
-    show!("{}", rows[0].problem);
+    let number = |value: Option<f64>, digits| value.map_or("not finite".into(), |v| scientific(v, digits));
+    show!("{}", readable(&rows[0].problem));
     let is_of_images = rows.iter().any(|row| row.location.channel.is_some());
     for Summary { checks, values, failed, worst } in Summary::by(rows, |row| (&row.implementation, &row.against)) {
         let verdict = if failed == 0 { "PASS".into() } else { format!("FAIL in {failed} of {checks} checks") };
-        show!("  {} against {}: {values} values, {verdict}", worst.implementation, worst.against);
+        show!("  {} against {}: {}, {verdict}", worst.implementation, worst.against, count(values, "value"));
         if worst.elements == 0 {
             show!("    worst: nothing was compared");
             continue;

@@ -11,6 +11,7 @@ use onelayer::gradcheck::referee::files::{read_problem, read_submission};
 use onelayer::gradcheck::referee::table::{self, Judged};
 use onelayer::gradcheck::referee::{Diagnosis, Exercise, Finding, Hidden, Quantity, Referee, Tolerance, Verdict};
 use onelayer::gradcheck::{EPS, TOLERANCE};
+use onelayer::statistics::{count, grouped, scientific, typographic};
 use rayon::prelude::*;
 
 use super::super::common::exit::{CANNOT_TELL, UNREADABLE, or_unreadable};
@@ -125,14 +126,15 @@ fn print_all(args: &Args, judged: &[Judged], exercise: &Exercise, problem: &Path
     let RefereeArgs { tolerance, eps, .. } = args.referee;
     if args.quiet {
         for judged in judged {
-            let summary = judged.summary();
+            let summary = typographic(&judged.summary());
             let colon = if summary.is_empty() { "" } else { ": " };
             show!("{}: {}{colon}{summary}", judged.file, judged.verdict_name());
         }
     } else {
         show!("{}: {}", problem.display(), exercise.describe());
-        show!("agrees: |a − b| ≤ {tolerance:e} everywhere,");
-        show!("     or |a − b| / max({eps:e}, |a| + |b|) ≤ {tolerance:e} everywhere");
+        let [tolerance, eps] = [tolerance, eps].map(|limit| typographic(&format!("{limit:e}")));
+        show!("agrees: |a − b| ≤ {tolerance} everywhere,");
+        show!("     or |a − b| / max({eps}, |a| + |b|) ≤ {tolerance} everywhere");
     }
     match judged {
         [Judged { outcome: Ok(findings), file }] if !several => {
@@ -206,7 +208,7 @@ fn print_table(judged: &[Judged]) {
 pub fn show_wrapped(indent: usize, text: &str) {
     let mut line = " ".repeat(indent);
     let mut is_empty = true;
-    for word in text.split(' ') {
+    for word in typographic(text).split(' ') {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > 80 {
             show!("{line}");
             line = " ".repeat(indent + 2);
@@ -226,15 +228,14 @@ fn print_finding(finding: &Finding, exercise: &Exercise) {
     let comparison = &finding.comparison;
     let verdict = finding.verdict.in_words();
     show!(
-        "  {:7}{verdict:14}{} value{}, max difference {:.1e}, relative {:.1e}",
+        "  {:7}{verdict:14}{}, max difference {}, relative {}",
         finding.quantity.name(),
-        comparison.elements,
-        if comparison.elements == 1 { "" } else { "s" },
-        comparison.max_absolute,
-        comparison.max_relative,
+        count(comparison.elements, "value"),
+        scientific(comparison.max_absolute, 1),
+        scientific(comparison.max_relative, 1),
     );
     if let Some(Hidden { mistakes, trace, advice }) = &finding.hidden {
-        show!("    it agrees, but so would it with one of these (change at most {trace:.1e}):");
+        show!("    it agrees, but so would it with one of these (change at most {}):", scientific(*trace, 1));
         mistakes.iter().for_each(|mistake| show_wrapped(6, mistake));
         show!("    ask again with {advice}");
     }
@@ -243,7 +244,7 @@ fn print_finding(finding: &Finding, exercise: &Exercise) {
     }
     if let Some(worst) = comparison.worst {
         let location = table::location(finding, exercise).text(exercise.is_of_images());
-        show!("    worst{location}:\n      yours {:.9e}, right {:.9e}", worst.hand, worst.other);
+        show!("    worst{location}:\n      yours {}, right {}", scientific(worst.hand, 9), scientific(worst.other, 9));
     }
     print_explanations(finding);
 }
@@ -262,7 +263,7 @@ fn print_explanations(finding: &Finding) {
         }
     }
     if let Some(left) = finding.left {
-        show!("      (explains the difference to within {left:.1e})");
+        show!("      (explains the difference to within {})", scientific(left, 1));
     }
     if let Some(remainder) = &finding.remainder {
         let rest = if finding.explanations.is_empty() {
@@ -271,7 +272,9 @@ fn print_explanations(finding: &Finding) {
             "and besides"
         };
         show!("    {rest}:");
-        show!("      {} of {} elements differ, by up to {:.1e}:", remainder.elements, remainder.of, remainder.largest);
+        let (elements, of) = (grouped(remainder.elements), count(remainder.of, "element"));
+        let differ = if remainder.elements == 1 { "differs" } else { "differ" };
+        show!("      {elements} of {of} {differ}, by up to {}:", scientific(remainder.largest, 1));
         show_wrapped(6, &remainder.place);
     }
     if finding.explanations.is_empty() && finding.is_rounding {

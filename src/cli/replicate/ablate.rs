@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use onelayer::hyperparameters::Hyperparameters;
+use onelayer::hyperparameters::{Hyperparameters, readable};
 use onelayer::replicate::ablation::table::{AblationRow, ImprovementRow};
 use onelayer::replicate::ablation::{self, AblationImages, AblationPlan, Recipe, Seeds};
 use onelayer::shard::Sharded;
@@ -70,13 +70,15 @@ pub fn print(improvements: &[ImprovementRow]) {
     for row in improvements {
         let [gain, range, p] = difference_cells(&row.difference);
         let without = or_dash(row.mean_without, percent);
-        show!("{:name$} {:>3} {without:>7} {gain:>7} {range:16} {p}", row.description, row.difference.n);
+        let description = readable(&row.description);
+        show!("{description:name$} {:>3} {without:>7} {gain:>7} {range:16} {p}", row.difference.n);
     }
     show!();
     print_wrapped(
-        "Each interval has a confidence level of 95 %; p is the p-value of the exact sign-flip test, adjusted for the number of \
-         lines by Holm's method; before that, with n seeds, it cannot be below 2/2^n. Each improvement is left out alone: the report's choice stands in its place. Runs with the \
-         same seed are paired. What two improvements bring together need not be the sum of what each brings. All of this is \
-         about the variation between seeds; other training or test images would add to it.",
+        "Each interval has a confidence level of 95 %; p is the p-value of the exact sign-flip test, adjusted for the \
+         number of lines by Holm's method; before that, with n seeds, it cannot be below 2/2^n. Each improvement is \
+         left out alone: the report's choice stands in its place. Runs with the same seed are paired. What two \
+         improvements bring together need not be the sum of what each brings. All of this is about the variation \
+         between seeds; other training or test images would add to it.",
     );
 }

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use onelayer::Error;
 use onelayer::dataset::Splits;
 use onelayer::files::folder::Folder;
-use onelayer::hyperparameters::{Origin, Schedule, Setting};
+use onelayer::hyperparameters::{Origin, Schedule, Setting, readable};
 use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
 use onelayer::replicate::{self, Replication, ReplicationPlan, verdicts};
 use onelayer::shard::{Shard, Sharded};
-use onelayer::statistics::{count, p_text, percent, points, typographic};
+use onelayer::statistics::{count, p_text, percent, points};
 use onelayer::train::Observer;
 
 use crate::cli::common::observer::Work;
@@ -160,7 +160,7 @@ pub fn print(replication: &Replication) {
     if !pairs.is_empty() {
         show!("\nPaired differences, first setting minus second, in percentage points, with");
         show!("the 95 % confidence interval of the mean, and the seeds won/tied/lost:\n");
-        show!("{:1$}   mean  interval           w/t/l p (Holm)", "", 2 * name + 1);
+        show!("{:1$}   mean  interval          w/t/l p (Holm)", "", 2 * name + 3);
     }
     for row in pairs {
         show!("{}", pair_line(&row, name));
@@ -171,14 +171,14 @@ pub fn print(replication: &Replication) {
     }
     for row in verdicts {
         show!("\n{}: {}", row.conclusion, row.verdict);
-        for line in wrap(&typographic(&row.explanation), WIDTH - 2) {
+        for line in wrap(&readable(&row.explanation), WIDTH - 2) {
             show!("  {line}");
         }
     }
-    let note = "Each interval has a confidence level of 95 %. p is the p-value of the exact sign-flip test: with n seeds it cannot be \
-                below 2/2^n, so fewer than 6 seeds decide nothing. p (Holm) is adjusted for the number of pairs by Holm's method; \
-                the p-values of the conclusions are not. All of this is about the variation between seeds; other training or test images would \
-                add to it.";
+    let note = "Each interval has a confidence level of 95 %. p is the p-value of the exact sign-flip test: with n \
+                seeds it cannot be below 2/2^n, so fewer than 6 seeds decide nothing. p (Holm) is adjusted for the \
+                number of pairs by Holm's method; the p-values of the conclusions are not. All of this is about the \
+                variation between seeds; other training or test images would add to it.";
     show!();
     print_wrapped(note);
 }
@@ -190,9 +190,9 @@ fn print_wrapped(text: &str) {
     }
 }
 
-/// The width of a column with these names.
+/// The width of a column with these names, as readers see them.
 fn width<'a>(names: impl Iterator<Item = &'a String>) -> usize {
-    names.map(|name| name.chars().count()).max().unwrap_or(0).max("setting".len())
+    names.map(|name| readable(name).chars().count()).max().unwrap_or(0).max("setting".len())
 }
 
 fn setting_line(row: &SettingRow, name: usize) -> String {
@@ -206,7 +206,7 @@ fn setting_line(row: &SettingRow, name: usize) -> String {
     };
     format!(
         "{:name$} {:>4} {:>6} {:>5}  {:13} {:13}  {reported}{diverged}",
-        row.setting,
+        readable(&row.setting),
         row.n,
         or_dash(row.mean, percent),
         or_dash(row.sd, percent),
@@ -217,9 +217,10 @@ fn setting_line(row: &SettingRow, name: usize) -> String {
 
 fn pair_line(row: &PairRow, name: usize) -> String {
     let PairRow { setting_a, setting_b, difference } = row;
+    let [setting_a, setting_b] = [setting_a, setting_b].map(|name| readable(name));
     let outcomes = format!("{}/{}/{}", difference.wins, difference.ties, difference.losses);
     let [mean, range, p] = difference_cells(difference);
-    format!("{setting_a:name$} {setting_b:name$} {mean:>6} {range:>16} {outcomes:>8} {p}")
+    format!("{setting_a:name$} − {setting_b:name$} {mean:>6} {range:>16} {outcomes:>7} {p}")
 }
 
 /// The mean difference in percentage points, its interval and its adjusted p-value.
@@ -235,10 +236,10 @@ fn range(low: Option<f64>, high: Option<f64>, text: fn(f64) -> String) -> String
     or_dash(low.zip(high), |(low, high)| format!("{} to {}", text(low), text(high)))
 }
 
-/// `text` in lines of at most `width` characters, broken at spaces.
+/// `text` in lines of at most `width` characters, broken at spaces, but not beside an equals sign.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in text.replace(" = ", "\u{a0}=\u{a0}").split(' ') {
         let line = lines.last_mut().expect("there is always a line");
         if line.is_empty() {
             *line = word.into();
@@ -249,7 +250,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
             lines.push(word.into());
         }
     }
-    lines
+    lines.iter().map(|line| line.replace('\u{a0}', " ")).collect()
 }
 
 #[cfg(test)]
@@ -259,6 +260,7 @@ mod tests {
     #[test]
     fn lines_are_broken_at_spaces_and_measured_in_characters() {
         assert_eq!(wrap("λ = 0.1 is better", 7), ["λ = 0.1", "is", "better"]);
+        assert_eq!(wrap("than λ = 0.1", 8), ["than", "λ = 0.1"]);
         assert_eq!(wrap("unbreakable", 3), ["unbreakable"]);
         assert_eq!(wrap("", 3), [""]);
     }

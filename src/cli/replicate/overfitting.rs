@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use onelayer::dataset::cifar10::DIMS;
+use onelayer::hyperparameters::readable;
 use onelayer::replicate::overfitting::table::{ComparisonRow, OverfittingRow};
 use onelayer::replicate::overfitting::{self, with_counterparts};
 use onelayer::shard::Sharded;
@@ -31,6 +32,7 @@ pub fn print(comparisons: &[ComparisonRow]) {
         let line = |setting: &str, accuracies: [Option<f64>; 2], gap, loss_gap| {
             let [train, validation] = accuracies.map(|accuracy| or_dash(accuracy, percent));
             let gap = or_dash(gap, points);
+            let setting = readable(setting);
             show!("{setting:name$} {n:>3} {train:>6} {validation:>6} {gap:>6} {:>8}", loss(loss_gap));
         };
         let accuracies = [row.softmax_train_accuracy, row.softmax_validation_accuracy];
@@ -39,20 +41,21 @@ pub fn print(comparisons: &[ComparisonRow]) {
         line(&row.sigmoids, accuracies, row.sigmoids_gap, row.sigmoids_loss_gap);
     }
     show!("\nGap of the softmax minus that of its sigmoids (95 % confidence interval):\n");
+    let name = width(comparisons.iter().map(|row| &row.softmax));
     for row in comparisons {
         let range = range(row.gap_difference_95_low, row.gap_difference_95_high, points);
         let difference = or_dash(row.gap_difference, points);
         let verdict = match row.overfits_less.as_str() {
             "undecided" => "undecided".into(),
-            less => format!("less over-fitting: {less}"),
+            less => format!("{less} over-fit{} less", if less == "softmax" { "s" } else { "" }),
         };
-        show!("{:name$} {difference:>6}  {range:18} {verdict}", row.softmax);
+        show!("{:name$} {difference:>6}  {range:18} {verdict}", readable(&row.softmax));
     }
     show!();
     print_wrapped(
-        "The sigmoids have λ / 10 and 10 η because their loss is a mean over the ten classes; so both take the same steps. \
-         The losses have different units, so only the accuracies are compared. Fewer than 6 seeds decide nothing. Runs with the same seed are paired. All of \
-         this is about the variation between seeds, and about these settings: a smaller gap is no gain by itself if both \
-         accuracies are lower.",
+        "The sigmoids have λ / 10 and 10 η because their loss is a mean over the ten classes; so both take the same \
+         steps. The losses have different units, so only the accuracies are compared. Fewer than 6 seeds decide \
+         nothing. Runs with the same seed are paired. All of this is about the variation between seeds, and about \
+         these settings: a smaller gap is no gain by itself if both accuracies are lower.",
     );
 }

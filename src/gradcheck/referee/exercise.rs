@@ -9,6 +9,7 @@ use crate::gradcheck::reference::{Batch, Parameters64};
 use crate::gradcheck::table::Location;
 use crate::hyperparameters::{Loss, Setting};
 use crate::shape::{Dims, check_finite, check_shape};
+use crate::statistics::count;
 
 /// How a course arranges the arrays of a problem of n examples, d features and k classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +185,10 @@ impl Exercise {
 
     /// `100 examples, 3072 features, 10 classes, softmax, λ = 0.1`.
     pub fn describe(&self) -> String {
-        format!("{} examples, {}, {}, λ = {}", self.examples(), self.dims(), self.loss, self.lambda)
+        let Dims { features, classes } = self.dims();
+        let [examples, features, classes] =
+            [(self.examples(), "example"), (features, "feature"), (classes, "class")].map(|(n, noun)| count(n, noun));
+        format!("{examples}, {features}, {classes}, {}, λ = {}", self.loss.title(), self.lambda)
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::files::csv::cells;
-use crate::hyperparameters::{Hyperparameters, Schedule, Setting, short};
+use crate::hyperparameters::{Schedule, Setting, short};
 use crate::replicate::ablation::table::AblationRow;
 
 /// The setting that the others are compared with: the report's without a penalty, at its small learning rate.
@@ -85,23 +85,18 @@ impl Improvement {
         recipe
     }
 
-    /// The choice of the row `with`, and that of the row `without`.
+    /// The choice of the row `with`, and that of the row `without` unless it is to do without.
     fn describe(self, with: &AblationRow, without: &AblationRow) -> Result<String> {
         let [a, b] = [with, without].map(|row| &row.run.hyperparameters);
-        let decay = |hyperparameters: &Hyperparameters| {
-            let decay = hyperparameters.setting()?.decay;
-            Ok(decay.map_or("none".into(), |decay| decay.to_string()))
-        };
-        let (choice, others) = match self {
-            Self::Lambda => (format!("λ = {}", short(a.lambda)), short(b.lambda)),
-            Self::Eta => (format!("η = {}", short(a.eta)), short(b.eta)),
-            Self::Loss => (format!("loss {}", a.loss), b.loss.to_string()),
-            Self::Decay => (format!("decay {}", decay(a)?), decay(b)?),
-            Self::Flip => (format!("flip {}", short(a.flip)), short(b.flip)),
-            Self::BatchSize => (format!("batches of {}", a.batch_size), b.batch_size.to_string()),
-            Self::Images => (format!("{} images", with.train_images), without.train_images.to_string()),
-        };
-        Ok(format!("{choice} instead of {others}"))
+        Ok(match self {
+            Self::Lambda => format!("λ = {} instead of {}", short(a.lambda), short(b.lambda)),
+            Self::Eta => format!("η = {} instead of {}", short(a.eta), short(b.eta)),
+            Self::Loss => format!("{} instead of {}", a.loss.title(), b.loss.title()),
+            Self::Decay => a.decay()?.map_or("constant η".into(), |decay| format!("η {}", decay.title())),
+            Self::Flip => format!("random flips with probability {}", short(a.flip)),
+            Self::BatchSize => format!("batches of {} instead of {}", a.batch_size, b.batch_size),
+            Self::Images => format!("{} images instead of {}", with.train_images, without.train_images),
+        })
     }
 }
 
@@ -135,7 +130,7 @@ impl Variant {
     ///
     /// # Errors
     ///
-    /// Those of [`Hyperparameters::setting`].
+    /// Those of [`Hyperparameters::decay`](crate::hyperparameters::Hyperparameters::decay).
     pub(super) fn describe(self, full: &AblationRow, without: &AblationRow) -> Result<String> {
         match self {
             Self::Without(improvement) => improvement.describe(full, without),

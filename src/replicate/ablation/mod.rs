@@ -200,7 +200,7 @@ pub fn run(
 /// # Errors
 ///
 /// [`Error::Merge`] if a row is there twice, a seed lacks a variant, the configuration itself is missing, or the numbers of
-/// images contradict each other; those of [`Hyperparameters::setting`](crate::hyperparameters::Hyperparameters::setting).
+/// images contradict each other; those of [`Hyperparameters::decay`](crate::hyperparameters::Hyperparameters::decay).
 pub fn improvements(rows: &[AblationRow]) -> Result<Vec<ImprovementRow>> {
     let runs = Replication::named(rows.iter().map(|row| (row.variant.to_string(), &row.run)))?;
     let first = |variant| rows.iter().find(|row| row.variant == variant);

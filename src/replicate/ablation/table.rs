@@ -2,6 +2,7 @@
 
 use crate::figures::{Gain, gains_figure};
 use crate::files::csv::{Dialect, row, to_csv};
+use crate::hyperparameters::readable;
 use crate::replicate::ablation::Variant;
 use crate::replicate::table::{Difference, ReplicationRow};
 use crate::shard::{Shard, Sharded};
@@ -89,7 +90,7 @@ pub(crate) fn gains(rows: &[ImprovementRow]) -> Vec<Gain> {
         let Difference { mean_difference, difference_95_low, difference_95_high, .. } = row.difference;
         let ends = difference_95_low.zip(difference_95_high);
         Gain {
-            label: row.description.clone(),
+            label: readable(&row.description),
             mean: mean_difference,
             interval: ends.map(|(low, high)| Interval { low, high }),
         }

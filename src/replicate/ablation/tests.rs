@@ -147,7 +147,7 @@ fn the_largest_gain_comes_first_with_its_mean_interval_and_adjusted_p_value() {
     let improvements: Vec<_> = rows.iter().map(|row| row.improvement.as_str()).collect();
     assert_eq!(improvements, ["all", "flip", "lambda"]);
     let flip = &rows[1];
-    assert_eq!(flip.description, "flip 0.5 instead of 0");
+    assert_eq!(flip.description, "random flips with probability 0.5");
     assert!((flip.mean_with.unwrap() - 0.42).abs() < 1e-12 && (flip.mean_without.unwrap() - 0.405).abs() < 1e-12);
     let difference = &flip.difference;
     assert!((difference.mean_difference.unwrap() - 0.015).abs() < 1e-12);
@@ -168,9 +168,9 @@ fn each_improvement_is_described_by_both_choices() {
         [
             "λ = 0.003 instead of 0",
             "η = 0.01 instead of 0.001",
-            "loss bce instead of softmax",
-            "decay 10x0.3 instead of none",
-            "flip 0.5 instead of 0",
+            "sigmoids instead of softmax",
+            "η × 0.3 every 10 epochs",
+            "random flips with probability 0.5",
             "batches of 50 instead of 100",
             "50000 images instead of 10000",
             "all of these",
