@@ -22,7 +22,8 @@ Examples:
 
 /// Arguments of `compare`.
 #[derive(clap::Args)]
-#[command(after_help = AFTER_HELP)]
+// No images are used for validation.
+#[command(after_help = AFTER_HELP, mut_arg("validation_batches", |batches| batches.hide(true)))]
 pub struct Args {
     /// Model A: a model_*.safetensors of this program, or an .npz with W (10,3072) or (3072,10) and b (10)
     a: PathBuf,

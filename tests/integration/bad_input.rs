@@ -182,6 +182,16 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
             "--rng has no effect, because the start is that of --init and",
         ),
         ("train --checkpoint-every 41", 1, "--checkpoint-every must be at most 40, the number of epochs, but is 41"),
+        (
+            "train --decay-every 5 --decay-factor 0.5 --epochs 5",
+            1,
+            "--decay-every must be below 5, the number of epochs, but is 5",
+        ),
+        (
+            "train --decay-on-plateau 39",
+            1,
+            "--decay-on-plateau must be at least 2 less than 40, the number of epochs, but is 39",
+        ),
         ("train --config best.toml", 1, "epochs must be at least 1, but is 0"),
         ("train --config best.toml --batch-size 0 --epochs 1", 1, "--batch-size must be at least 1, but is 0"),
         ("fetch --dataset sample --source npm", 2, "--source npm cannot be used with --dataset sample: "),

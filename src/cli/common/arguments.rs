@@ -102,19 +102,21 @@ fn sentence(error: &clap::Error, command: Option<&Command>, words: &[OsString]) 
     let name = name.strip_prefix("--").and_then(|name| Some(format!("--{}", typed(command?, name, words)?)));
     let name = name.or(argument.clone()).unwrap_or_default();
     let this = command.map_or("onelayer".into(), |command| format!("onelayer {}", command.get_name()));
-    let advice = |similar| match context(similar) {
-        Some(similar) => format!("did you mean {similar}?"),
-        None => format!("`{this} --help` lists all"),
-    };
     let value = context(ContextKind::InvalidValue);
     Some(match error.kind() {
-        ErrorKind::UnknownArgument if name.starts_with('-') => {
-            format!("there is no option {name}; {}", advice(ContextKind::SuggestedArg))
+        ErrorKind::UnknownArgument if name.starts_with('-') && name.parse::<f64>().is_err() => {
+            match context(ContextKind::SuggestedArg) {
+                Some(similar) => format!("there is no option {name}; did you mean {similar}?"),
+                None => format!("there is no option {name}; `{this} --help` lists all"),
+            }
         }
         ErrorKind::UnknownArgument => format!("'{name}' is one argument too many; `{this} --help` lists all"),
         ErrorKind::InvalidSubcommand => {
             let found = context(ContextKind::InvalidSubcommand)?;
-            format!("there is no command {found}; {}", advice(ContextKind::SuggestedSubcommand))
+            match context(ContextKind::SuggestedSubcommand) {
+                Some(similar) => format!("there is no command {found}; did you mean {similar}?"),
+                None => format!("there is no command {found}; `onelayer --help` lists all"),
+            }
         }
         ErrorKind::ArgumentConflict => format!("{name} is given twice; give it once"),
         ErrorKind::MissingRequiredArgument => {
@@ -249,6 +251,8 @@ mod tests {
             ("train --epoch 3", "there is no option --epoch; did you mean --epochs?"),
             ("train --zzz", "there is no option --zzz; `onelayer train --help` lists all"),
             ("train extra", "'extra' is one argument too many; `onelayer train --help` lists all"),
+            ("train -3", "'-3' is one argument too many; `onelayer train --help` lists all"),
+            ("help zzz", "there is no command zzz; `onelayer --help` lists all"),
             ("trian", "there is no command trian; did you mean train?"),
             ("train --epochs 1 --epochs 2", "--epochs is given twice; give it once"),
             ("train --epochs", "--epochs needs a value; `onelayer train --help` says more"),

@@ -278,12 +278,14 @@ impl DataArgs {
     }
 }
 
-/// Fetches those of `files` that are not in the folder `dir`. Files that are there are not checked: loading them does.
+/// Fetches CIFAR-10 if one of `files` is not in the folder `dir`: with a single download, all files that are not there. Files that
+/// are there are not checked: loading them does.
 fn fetch_missing(dir: &Path, files: &[BatchFile], quiet: bool) -> anyhow::Result<()> {
-    let missing: Vec<BatchFile> = files.iter().copied().filter(|&f| !store::is_there(dir, f)).collect();
-    if missing.is_empty() {
+    let is_missing = |file: &BatchFile| !store::is_there(dir, *file);
+    if !files.iter().any(is_missing) {
         fetch::tidy(dir);
     } else {
+        let missing: Vec<_> = BatchFile::ALL.into_iter().filter(is_missing).collect();
         progress::fetch(dir, &Catalog::published(&missing), &Source::Auto, Trust::Remembered, quiet)?;
     }
     Ok(())

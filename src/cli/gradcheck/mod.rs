@@ -35,7 +35,8 @@ Exit code of --grads: 0 all agree, 1 one differs, 2 a file cannot be read, 3 non
 
 /// The arguments of `gradcheck`.
 #[derive(clap::Args)]
-#[command(after_help = AFTER_HELP)]
+// Only the comparison with training by autograd uses images for validation.
+#[command(after_help = AFTER_HELP, mut_arg("validation_batches", |batches| batches.hide(!cfg!(feature = "autograd-check"))))]
 pub struct Args {
     /// Also check the gradients at the parameters of these model files, or of an .npz with W and b
     #[arg(long, value_name = "FILE", num_args = 1..)]
