@@ -11,8 +11,8 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::kernels::{
-    BLOCK, Backward, CHUNK, Forward, Image, LANES, Lanes, Losses, Normalise, ROWS, RowStep, Update, WeightOutput,
-    column, instruction_sets,
+    BLOCK, Backward, CHUNK, Forward, GROUPS, Image, LANES, Lanes, Losses, Normalise, ROWS, RowStep, SUM_BLOCK, Update,
+    WeightOutput, instruction_sets,
 };
 use pulp::Arch;
 
@@ -61,7 +61,7 @@ fn fma_loop(bencher: Bencher, &Case { arch, .. }: &Case<&str>) {
 #[divan::bench(args = rows())]
 fn forward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
     let tiles = rows / ROWS;
-    let (x, weight) = (vec![column(NUMBER); BLOCK], vec![[NUMBER; ROWS]; WIDTH * tiles]);
+    let (x, weight) = (vec![[NUMBER; CHUNK + 1]; BLOCK], vec![[NUMBER; ROWS]; WIDTH * tiles]);
     let mut sums = vec![[[Lanes::ZERO; CHUNK]; ROWS]; tiles];
     bencher.counter(ItemsCount::new(2 * CHUNK * WIDTH * LANES * rows)).bench_local(|| {
         for (b, weight) in weight.chunks_exact(BLOCK * tiles).enumerate() {
@@ -73,21 +73,13 @@ fn forward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) 
 #[divan::bench(args = rows())]
 fn backward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
     let tiles = rows / ROWS;
-    let examples: Vec<_> = (0..N).step_by(CHUNK).map(|first| CHUNK.min(N - first)).collect();
-    let x = vec![column(NUMBER); examples.len() * WIDTH];
-    let dlogits = vec![[[1e-3; ROWS]; CHUNK]; examples.len() * tiles];
+    let x = [[NUMBER; SUM_BLOCK + 1]; GROUPS];
+    let dlogits = vec![[1e-3; ROWS]; N * tiles];
     let mut dweight = vec![[NUMBER; ROWS]; BLOCK * tiles];
     bencher.counter(ItemsCount::new(2 * N * WIDTH * LANES * rows)).bench_local(|| {
-        for first in (0..WIDTH).step_by(BLOCK) {
-            arch.dispatch(Backward {
-                x: black_box(&x),
-                stride: WIDTH,
-                first,
-                dlogits: &dlogits,
-                examples: &examples,
-                accumulate: false,
-                dweight: &mut dweight,
-            });
+        for group in (0..WIDTH).step_by(GROUPS) {
+            let (x, first) = (black_box(&x[..]), group % BLOCK);
+            arch.dispatch(Backward { x, dlogits: &dlogits, tiles, first, accumulate: false, dweight: &mut dweight });
         }
     });
 }
@@ -129,7 +121,7 @@ fn normalise(bencher: Bencher, &Case { arch, parameter: flips, .. }: &Case<usize
     let images = pixels.chunks_exact(WIDTH * LANES).enumerate();
     let images: Vec<_> = images.map(|(i, pixels)| Image { pixels, flip: i % 2 < flips }).collect();
     let (scale, offset) = ([0.01; WIDTH * LANES], [-1.0; WIDTH * LANES]);
-    let mut x = vec![column(Lanes::ZERO); BLOCK];
+    let mut x = vec![[Lanes::ZERO; CHUNK + 1]; BLOCK];
     bencher.counter(ItemsCount::new(pixels.len())).bench_local(|| {
         for first in (0..WIDTH).step_by(BLOCK) {
             let images = black_box(&images);

@@ -54,9 +54,16 @@ impl<'a> Examples<'a> {
         Image { pixels, flip }
     }
 
-    /// Writes a block of the features of the examples in `range`, at most a chunk, to `x`, (groups): those from group
-    /// `first`. `images` are the pixels of the examples.
-    pub(super) fn features(&self, arch: Arch, range: Range<usize>, images: &[Image], first: usize, x: &mut [Column]) {
+    /// Writes the features of the examples in `range`, fewer than N, to `x`, (groups): those from group `first`. `images`
+    /// are the pixels of the examples.
+    pub(super) fn features<const N: usize>(
+        &self,
+        arch: Arch,
+        range: Range<usize>,
+        images: &[Image],
+        first: usize,
+        x: &mut [Column<N>],
+    ) {
         match self {
             Self::All(_, normalizer) | Self::Chosen(_, normalizer, _) | Self::Flipped(_, normalizer, ..) => {
                 let Normalizer { scale, offset, .. } = normalizer;

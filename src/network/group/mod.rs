@@ -297,7 +297,7 @@ impl Group {
         let end = first + outcomes.len() / m;
         Scratch::with(|scratch| {
             let mut stopwatch = Stopwatch::start(self.stacks[0].phases.as_deref());
-            let labels = scratch.multiply(&self.stacks, examples, first..end, None, &mut stopwatch);
+            let labels = scratch.multiply(&self.stacks, examples, first..end, &mut stopwatch);
             let mut tile = 0;
             for stack in &self.stacks {
                 stack.write_probabilities(tile, &labels, scratch);

@@ -6,7 +6,9 @@ use std::ops::Range;
 use super::phases::{Phase, Stopwatch};
 use super::stack::{Stack, groups};
 use crate::network::Examples;
-use crate::network::kernels::{BLOCK, CHUNK, Column, Forward, Image, LANES, Lanes, ROWS, SumTile, Tile, column};
+use crate::network::kernels::{
+    BLOCK, CHUNK, ChunkColumn, Forward, GROUPS, Image, LANES, Lanes, ROWS, SUM_BLOCK, SumColumn, SumTile, Tile,
+};
 
 /// The labels of up to [`CHUNK`] examples.
 pub(super) type Labels = [u32; LANES];
@@ -14,8 +16,8 @@ pub(super) type Labels = [u32; LANES];
 /// The buffers of one thread, for the examples that it works on.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// ([`BLOCK`]): the features of one block.
-    x: Vec<Column>,
+    /// ([`BLOCK`]): the features of one block of a chunk, for the forward pass.
+    x: Vec<ChunkColumn>,
     /// (row tiles of all stacks).
     pub sums: Vec<SumTile>,
     /// (rows of the stack): logits, then probabilities.
@@ -24,8 +26,10 @@ pub(super) struct Scratch {
     pub losses: Vec<Lanes>,
     /// (m).
     pub predictions: Vec<[u32; LANES]>,
+    /// ([`GROUPS`]): the features of all examples, for the backward pass.
+    sum_x: Vec<SumColumn>,
     /// (row tiles, [`BLOCK`]).
-    pub dweight: Vec<Tile>,
+    dweight: Vec<Tile>,
 }
 
 impl Scratch {
@@ -37,16 +41,21 @@ impl Scratch {
         SCRATCH.with_borrow_mut(run)
     }
 
+    /// The buffers of the backward pass over a block: `dweight`, (row tiles, [`BLOCK`]), and the features.
+    pub fn backward(&mut self, tiles: usize) -> (&mut [Tile], &mut [SumColumn]) {
+        self.dweight.resize(BLOCK * tiles, [Lanes::ZERO; ROWS]);
+        self.sum_x.resize(GROUPS, [Lanes::ZERO; SUM_BLOCK + 1]);
+        (&mut self.dweight, &mut self.sum_x)
+    }
+
     /// The partial sums of the logits of up to [`CHUNK`] examples for the rows of all `stacks`, and the labels.
     ///
-    /// The features are the same for each stack, and are normalised a block at a time, in the first-level cache. They are
-    /// kept in `x`, (groups), if it is wanted.
+    /// The features are the same for each stack, and are normalised a block at a time, in the first-level cache.
     pub fn multiply(
         &mut self,
         stacks: &[Stack],
         examples: Examples,
         range: Range<usize>,
-        mut x: Option<&mut [Column]>,
         stopwatch: &mut Stopwatch,
     ) -> Labels {
         let n = range.len();
@@ -57,14 +66,11 @@ impl Scratch {
             labels[e] = examples.label(i).into();
         }
         let (arch, groups) = (stacks[0].arch, groups(stacks[0].dims));
-        self.x.resize(BLOCK, column(Lanes::ZERO));
+        self.x.resize(BLOCK, [Lanes::ZERO; CHUNK + 1]);
         self.sums.resize(stacks.iter().map(Stack::tiles).sum(), [[Lanes::ZERO; CHUNK]; ROWS]);
         for first in (0..groups).step_by(BLOCK) {
             let block = first..groups.min(first + BLOCK);
-            let x = match &mut x {
-                Some(x) => &mut x[block.clone()],
-                None => &mut self.x[..block.len()],
-            };
+            let x = &mut self.x[..block.len()];
             examples.features(arch, range.clone(), &images[..n], first, x);
             // While this block is multiplied, memory delivers the pixels of the next.
             if block.end < groups {

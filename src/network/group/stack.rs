@@ -12,8 +12,8 @@ use super::phases::{Phase, Phases, Stopwatch};
 use super::scratch::{Labels, Scratch};
 use crate::hyperparameters::Loss;
 use crate::network::kernels::{
-    BLOCK, Backward, CHUNK, Column, DlogitTile, GROUPS, LANES, Lanes, Logits, Losses, ROWS, RowStep, SUM_BLOCK, Tile,
-    Update, WeightOutput, column,
+    BLOCK, Backward, CHUNK, GROUPS, Image, LANES, Lanes, Logits, Losses, ROWS, RowStep, SUM_BLOCK, SumColumn, Tile,
+    Update, WeightOutput,
 };
 use crate::network::{Examples, Parameters};
 use crate::shape::Dims;
@@ -41,12 +41,8 @@ pub(super) struct Stack {
 /// Up to [`SUM_BLOCK`] examples of a mini-batch between the passes; allocated once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Workspace {
-    /// Number of examples of each chunk.
-    pub examples: Vec<usize>,
-    /// (chunks, groups): the features.
-    x: Vec<Column>,
-    /// (chunks, row tiles).
-    pub dlogits: Vec<DlogitTile>,
+    /// (n, row tiles).
+    pub dlogits: Vec<[f32; ROWS]>,
     /// (n, m): the loss of each example of the whole mini-batch.
     pub losses: Vec<f32>,
     /// As [`Stack::weight`]: dweight so far, if the mini-batch has more examples.
@@ -145,7 +141,7 @@ impl Stack {
         }
         self.forward(examples, part.clone(), workspace);
         let is_last = part.end == n;
-        self.backward(workspace, part.start > 0, &row_steps, is_last.then_some(output));
+        self.backward(examples, part, workspace, &row_steps, is_last.then_some(output));
         if !is_last {
             return;
         }
@@ -159,25 +155,20 @@ impl Stack {
         }
     }
 
-    /// Computes features, losses and `dlogits` of the examples of a mini-batch in `part`.
+    /// Computes losses and `dlogits` of the examples of a mini-batch in `part`.
     pub fn forward(&self, examples: Examples, part: Range<usize>, workspace: &mut Workspace) {
         let (n, m, tiles) = (examples.len(), self.members.len(), self.tiles());
         let chunk = task_length(part.len());
-        let starts = part.clone().step_by(chunk);
-        workspace.examples = starts.map(|first| chunk.min(part.end - first)).collect();
-        let chunks = workspace.examples.len();
-        workspace.x.resize(chunks * groups(self.dims), column(Lanes::ZERO));
-        workspace.dlogits.resize(chunks * tiles, [[0.0; ROWS]; CHUNK]);
+        workspace.dlogits.resize(part.len() * tiles, [0.0; ROWS]);
         workspace.losses.resize(n * m, 0.0);
-        let x = workspace.x.par_chunks_mut(groups(self.dims));
-        let dlogits = workspace.dlogits.par_chunks_mut(tiles);
+        let dlogits = workspace.dlogits.par_chunks_mut(chunk * tiles);
         let losses = workspace.losses[part.start * m..part.end * m].par_chunks_mut(chunk * m);
-        x.zip(dlogits).zip(losses).enumerate().for_each(|(c, ((x, dlogits), losses))| {
+        dlogits.zip(losses).enumerate().for_each(|(c, (dlogits, losses))| {
             let first = part.start + c * chunk;
             let range = first..first + losses.len() / m;
             Scratch::with(|scratch| {
                 let mut stopwatch = Stopwatch::start(self.phases.as_deref());
-                let labels = scratch.multiply(std::slice::from_ref(self), examples, range, Some(x), &mut stopwatch);
+                let labels = scratch.multiply(std::slice::from_ref(self), examples, range, &mut stopwatch);
                 self.write_probabilities(0, &labels, scratch);
                 self.write_dlogits(n, &labels, scratch, dlogits);
                 for (e, losses) in losses.chunks_exact_mut(m).enumerate() {
@@ -210,8 +201,8 @@ impl Stack {
         }
     }
 
-    /// dlogits = (probs − onehot(y)) / n, or / (k·n) for sigmoids, from (rows) lanes of examples to (row tiles).
-    fn write_dlogits(&self, n: usize, labels: &Labels, scratch: &mut Scratch, dlogits: &mut [DlogitTile]) {
+    /// dlogits = (probs − onehot(y)) / n, or / (k·n) for sigmoids, from (rows) lanes of examples to (examples, row tiles).
+    fn write_dlogits(&self, n: usize, labels: &Labels, scratch: &mut Scratch, dlogits: &mut [[f32; ROWS]]) {
         let k = self.dims.classes;
         for (probs, loss) in scratch.logits.chunks_exact_mut(k).zip(&self.losses) {
             let averaged_over = match loss {
@@ -225,40 +216,41 @@ impl Stack {
                 }
             }
         }
-        for (dlogits, rows) in dlogits.iter_mut().zip(scratch.logits.as_chunks::<ROWS>().0) {
-            for (e, dlogits) in dlogits.iter_mut().enumerate() {
-                for (dlogit, row) in dlogits.iter_mut().zip(rows) {
-                    *dlogit = row.0[e];
-                }
+        for (e, dlogits) in dlogits.chunks_exact_mut(self.tiles()).enumerate() {
+            for (dlogit, row) in dlogits.as_flattened_mut().iter_mut().zip(&scratch.logits) {
+                *dlogit = row.0[e];
             }
         }
     }
 
-    /// Adds the gradient of the examples in `workspace` to that of earlier ones, if `accumulate`, and writes `output`,
-    /// unless more are to come.
+    /// Adds the gradient of the examples in `part` to that of earlier parts, and writes `output`, unless more are to come.
     fn backward(
         &mut self,
+        examples: Examples,
+        part: Range<usize>,
         workspace: &mut Workspace,
-        accumulate: bool,
         steps: &[[RowStep; ROWS]],
         output: Option<WeightOutput>,
     ) {
-        let (arch, tiles, stride) = (self.arch, self.tiles(), groups(self.dims));
-        let Workspace { examples, x, dlogits, dweight, dbias, .. } = workspace;
-        for (&examples, dlogits) in examples.iter().zip(dlogits.chunks_exact(tiles)) {
-            for (dbias, dlogits) in dbias.as_chunks_mut::<ROWS>().0.iter_mut().zip(dlogits) {
-                for dlogits in &dlogits[..examples] {
-                    for (dbias, dlogit) in dbias.iter_mut().zip(dlogits) {
-                        *dbias += f64::from(*dlogit);
-                    }
-                }
+        let (arch, tiles, accumulate) = (self.arch, self.tiles(), part.start > 0);
+        let Workspace { dlogits, dweight, dbias, .. } = workspace;
+        for dlogits in dlogits.chunks_exact(tiles) {
+            for (dbias, dlogit) in dbias.iter_mut().zip(dlogits.as_flattened()) {
+                *dbias += f64::from(*dlogit);
             }
         }
+        let mut images = [Image::default(); SUM_BLOCK];
+        images.iter_mut().zip(part.clone()).for_each(|(image, i)| *image = examples.image(i));
+        let images = &images[..part.len()];
         let phases = self.phases.as_deref();
-        let run = |b: usize, weight: &mut [Tile], dweight: &mut [Tile]| {
+        let run = |b: usize, weight: &mut [Tile], dweight: &mut [Tile], x: &mut [SumColumn]| {
             let mut stopwatch = Stopwatch::start(phases);
-            arch.dispatch(Backward { x, stride, first: b * BLOCK, dlogits, examples, accumulate, dweight });
-            stopwatch.lap(Phase::Backward);
+            for first in (0..weight.len() / tiles).step_by(GROUPS) {
+                examples.features(arch, part.clone(), images, b * BLOCK + first, x);
+                stopwatch.lap(Phase::Normalise);
+                arch.dispatch(Backward { x, dlogits, tiles, first, accumulate, dweight });
+                stopwatch.lap(Phase::Backward);
+            }
             if let Some(output) = output {
                 arch.dispatch(Update { dweight, steps, weight, output });
                 stopwatch.lap(Phase::Update);
@@ -268,13 +260,15 @@ impl Stack {
         if dweight.is_empty() {
             weight.enumerate().for_each(|(b, weight)| {
                 Scratch::with(|scratch| {
-                    scratch.dweight.resize(BLOCK * tiles, [Lanes::ZERO; ROWS]);
-                    run(b, weight, &mut scratch.dweight[..weight.len()]);
+                    let (dweight, x) = scratch.backward(tiles);
+                    run(b, weight, &mut dweight[..weight.len()], x);
                 });
             });
         } else {
             let dweight = dweight.par_chunks_mut(BLOCK * tiles);
-            weight.zip(dweight).enumerate().for_each(|(b, (weight, dweight))| run(b, weight, dweight));
+            weight.zip(dweight).enumerate().for_each(|(b, (weight, dweight))| {
+                Scratch::with(|scratch| run(b, weight, dweight, scratch.backward(tiles).1));
+            });
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
-use crate::network::kernels::{DlogitTile, IMAGE_WIDTH, ROWS, instruction_sets};
+use crate::network::kernels::{IMAGE_WIDTH, instruction_sets};
 use crate::network::passes;
 
 /// The largest relative error of one rounding.
@@ -96,7 +96,7 @@ fn logits(group: &Group, examples: Examples, j: usize) -> Vec<f32> {
         let range = first..examples.len().min(first + CHUNK);
         Scratch::with(|scratch| {
             let mut stopwatch = Stopwatch::start(None);
-            scratch.multiply(std::slice::from_ref(stack), examples, range.clone(), None, &mut stopwatch);
+            scratch.multiply(std::slice::from_ref(stack), examples, range.clone(), &mut stopwatch);
             let logits = stack.logits(0, scratch);
             for e in 0..range.len() {
                 found.extend(logits[stack.rows(j)].iter().map(|row| row.0[e]));
@@ -112,12 +112,9 @@ fn losses_and_dlogits(group: &Group, examples: Examples, j: usize) -> (Vec<f32>,
     let mut workspace = Workspace::default();
     stack.forward(examples, 0..examples.len(), &mut workspace);
     let losses = workspace.losses.chunks_exact(stack.members.len()).map(|losses| losses[j - stack.members.start]);
-    let chunks = workspace.dlogits.chunks_exact(stack.tiles()).zip(&workspace.examples);
-    let of_chunk = |(tiles, &examples): (&[DlogitTile], &usize)| {
-        let of_example = |e: usize| stack.rows(j).map(move |row| tiles[row / ROWS][e][row % ROWS]);
-        (0..examples).flat_map(of_example).collect::<Vec<_>>()
-    };
-    (losses.collect(), chunks.flat_map(of_chunk).collect())
+    let dlogits = workspace.dlogits.chunks_exact(stack.tiles());
+    let dlogits = dlogits.flat_map(|rows| &rows.as_flattened()[stack.rows(j)]).copied();
+    (losses.collect(), dlogits.collect())
 }
 
 /// True if two sums of the same products, each in any order, can differ by this much: a sum of t rounded terms is wrong

@@ -2,23 +2,18 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{CHUNK, Column, GROUPS, LANES, ROWS, Tile};
+use super::{GROUPS, LANES, ROWS, SUM_BLOCK, SumColumn, Tile};
 
-/// `dlogits` of the examples of a chunk, for [`ROWS`] rows.
-pub type DlogitTile = [[f32; ROWS]; CHUNK];
-
-/// The products dlogitsᵀ · x for one block of features.
+/// The products dlogitsᵀ · x for [`GROUPS`] groups of features of n examples, at most [`SUM_BLOCK`].
 pub struct Backward<'a> {
-    /// (chunks, groups): the features of all examples.
-    pub x: &'a [Column],
-    /// Groups per chunk.
-    pub stride: usize,
-    /// The first group of the block.
+    /// ([`GROUPS`]).
+    pub x: &'a [SumColumn],
+    /// (n, row tiles).
+    pub dlogits: &'a [[f32; ROWS]],
+    /// Number of row tiles.
+    pub tiles: usize,
+    /// The place of the groups in their block.
     pub first: usize,
-    /// (chunks, row tiles).
-    pub dlogits: &'a [DlogitTile],
-    /// The number of examples of each chunk.
-    pub examples: &'a [usize],
     /// True to add to `dweight`, false to overwrite it.
     pub accumulate: bool,
     /// (row tiles, groups of the block).
@@ -33,16 +28,14 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let tiles = self.dlogits.len() / self.examples.len();
-        let groups = self.dweight.len() / tiles;
-        for vector in (0..groups * LANES / S::F32_LANES).step_by(V) {
-            for tile in 0..tiles {
+        const HALF: usize = ROWS / 2;
+        for vector in (0..GROUPS * LANES / S::F32_LANES).step_by(V) {
+            for tile in 0..self.tiles {
                 if S::REGISTER_COUNT >= 32 {
-                    self.add_tile::<S, ROWS>(simd, vector, tiles, tile, 0);
+                    self.add_tile::<S, ROWS>(simd, vector, tile, 0);
                 } else {
-                    const HALF: usize = ROWS / 2;
-                    self.add_tile::<S, HALF>(simd, vector, tiles, tile, 0);
-                    self.add_tile::<S, HALF>(simd, vector, tiles, tile, HALF);
+                    self.add_tile::<S, HALF>(simd, vector, tile, 0);
+                    self.add_tile::<S, HALF>(simd, vector, tile, HALF);
                 }
             }
         }
@@ -50,30 +43,27 @@ impl WithSimd for Backward<'_> {
 }
 
 impl Backward<'_> {
-    /// The sums of R rows from `row` of a row tile for [`V`] vectors of features from `vector` of the block. They stay
-    /// in registers while the examples stream by.
+    /// The sums of R rows from `row` of a row tile for [`V`] vectors of features from `vector`. They stay in registers
+    /// while the examples stream by.
     #[inline(always)]
-    fn add_tile<S: Simd, const R: usize>(&mut self, simd: S, vector: usize, tiles: usize, tile: usize, row: usize) {
+    fn add_tile<S: Simd, const R: usize>(&mut self, simd: S, vector: usize, tile: usize, row: usize) {
         const { assert!((GROUPS * LANES / S::F32_LANES).is_multiple_of(V)) };
         let vectors = LANES / S::F32_LANES;
         let groups = [vector / vectors, (vector + 1) / vectors];
         let parts = [vector % vectors, (vector + 1) % vectors];
+        let x = [&self.x[groups[0]], &self.x[groups[1]]];
         let mut acc = [[simd.splat_f32s(0.0); V]; R];
-        for (c, &examples) in self.examples.iter().enumerate() {
-            let block = &self.x[c * self.stride + self.first..];
-            let x = [&block[groups[0]], &block[groups[1]]];
-            let dlogits = &self.dlogits[c * tiles + tile];
-            for e in 0..examples.min(CHUNK) {
-                let x = [S::as_simd_f32s(&x[0][e].0).0[parts[0]], S::as_simd_f32s(&x[1][e].0).0[parts[1]]];
-                for r in 0..R {
-                    let dlogit = simd.splat_f32s(dlogits[e][row + r]);
-                    for v in 0..V {
-                        acc[r][v] = simd.mul_add_f32s(x[v], dlogit, acc[r][v]);
-                    }
+        for e in 0..(self.dlogits.len() / self.tiles).min(SUM_BLOCK) {
+            let dlogits = &self.dlogits[e * self.tiles + tile];
+            let x = [S::as_simd_f32s(&x[0][e].0).0[parts[0]], S::as_simd_f32s(&x[1][e].0).0[parts[1]]];
+            for r in 0..R {
+                let dlogit = simd.splat_f32s(dlogits[row + r]);
+                for v in 0..V {
+                    acc[r][v] = simd.mul_add_f32s(x[v], dlogit, acc[r][v]);
                 }
             }
         }
-        let place = tile * self.dweight.len() / tiles;
+        let place = tile * (self.dweight.len() / self.tiles) + self.first;
         for v in 0..V {
             let dweight = &mut self.dweight[place + groups[v]];
             for r in 0..R {

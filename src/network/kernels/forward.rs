@@ -2,7 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{CHUNK, Column, LANES, Lanes, ROWS, Tile};
+use super::{CHUNK, ChunkColumn, LANES, Lanes, ROWS, Tile};
 
 /// Rows that a tile of sums holds at once.
 const R: usize = ROWS / 2;
@@ -10,7 +10,7 @@ const R: usize = ROWS / 2;
 /// The products x · weightᵀ of one block of features, for up to [`CHUNK`] examples.
 pub struct Forward<'a> {
     /// (groups of the block).
-    pub x: &'a [Column],
+    pub x: &'a [ChunkColumn],
     /// Number of examples.
     pub examples: usize,
     /// (row tiles, groups of the block).

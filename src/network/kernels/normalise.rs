@@ -46,11 +46,11 @@ impl Image<'_> {
     }
 }
 
-/// x = pixel · scale + offset, rounded once, for some groups of features of up to [`CHUNK`](super::CHUNK) images.
+/// x = pixel · scale + offset, rounded once, for some groups of features of fewer than N images.
 ///
 /// The loop takes all images of one step, then of the next: it loads `scale` and `offset` once, and each image is a
 /// separate stream that the processor prefetches while it works on the others.
-pub struct Normalise<'a> {
+pub struct Normalise<'a, const N: usize> {
     /// (examples).
     pub images: &'a [Image<'a>],
     /// (d).
@@ -60,10 +60,10 @@ pub struct Normalise<'a> {
     /// The first group of features, a multiple of [`GROUPS`].
     pub first: usize,
     /// (groups), a multiple of [`GROUPS`]: overwritten for each of the examples.
-    pub x: &'a mut [Column],
+    pub x: &'a mut [Column<N>],
 }
 
-impl WithSimd for Normalise<'_> {
+impl<const N: usize> WithSimd for Normalise<'_, N> {
     type Output = ();
 
     #[inline(always)]
