@@ -100,5 +100,5 @@ fn epochs_on(bencher: Bencher, arch: Arch, settings: &[Setting], epochs: usize, 
     let pool = pool(threads);
     bencher
         .counter(ItemsCount::new(settings.len() * epochs))
-        .bench_local(|| pool.install(|| data.train(arch, &Arc::default(), black_box(settings), epochs)));
+        .bench_local(|| pool.install(|| data.train(arch, &Arc::default(), black_box(settings), epochs, &mut ())));
 }

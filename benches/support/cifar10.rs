@@ -8,7 +8,7 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::dataset::{Splits, store};
 use onelayer::hyperparameters::{Schedule, Setting};
 use onelayer::network::{Parameters, Phases};
-use onelayer::train::{Data, Run, Trainer, random_start};
+use onelayer::train::{Data, Observer, Run, Trainer, random_start};
 use pulp::Arch;
 use rayon::ThreadPool;
 
@@ -30,12 +30,19 @@ impl Cifar10 {
         random_start(self.splits.train.dims(), Schedule::REPORT.seed)
     }
 
-    pub fn train(&self, arch: Arch, phases: &Arc<Phases>, settings: &[Setting], epochs: usize) -> Vec<Run> {
+    pub fn train(
+        &self,
+        arch: Arch,
+        phases: &Arc<Phases>,
+        settings: &[Setting],
+        epochs: usize,
+        observer: &mut dyn Observer,
+    ) -> Vec<Run> {
         let schedule = Schedule { epochs, ..Schedule::REPORT };
         let data =
             Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer };
         let trainer = Trainer::new(data, settings, &schedule, &self.start()).expect("the schedule fits the data");
-        let (runs, _) = trainer.with_arch(arch).with_phases(phases).train(&mut ()).expect("nothing interrupts it");
+        let (runs, _) = trainer.with_arch(arch).with_phases(phases).train(observer).expect("nothing interrupts it");
         runs
     }
 }
