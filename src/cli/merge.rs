@@ -12,6 +12,7 @@ use onelayer::replicate::table::{ReplicationRow, files};
 use onelayer::replicate::{Replication, ablation, overfitting};
 use onelayer::search::table::{SearchRow, search_png};
 use onelayer::shard::{Shard, Sharded, merge};
+use onelayer::statistics::count;
 
 use super::common::out;
 use super::replicate;
@@ -151,7 +152,7 @@ fn merge_search(args: &Args, tables: Vec<Table>) -> anyhow::Result<()> {
     let name = Shard::WHOLE.table(SearchRow::JOB);
     folder.write(&[(name.clone(), to_csv(&rows, folder.dialect())), search_png(&rows)])?;
     if !args.quiet {
-        show!("The {} trials are in {}.", rows.len(), folder.path().join(name).display());
+        show!("{}: {}", count(rows.len(), "trial"), folder.path().join(name).display());
         show!("The same search with --resume and without --shard retrains the best setting.");
     }
     Ok(())

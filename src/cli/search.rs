@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
 use onelayer::hyperparameters::{Decay, Loss, Schedule};
 use onelayer::search::{self, SearchPlan, Space};
 use onelayer::shard::Shard;
@@ -106,14 +105,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let data = args.data.clone().or_of_search();
     let everything = data.everything();
     // Invalid arguments are refused before the data are downloaded.
-    plan.validate(usize::MAX)?;
+    data.check_validation("a search")?;
+    plan.validate(data.training_images())?;
     Config { hyperparameters: plan.hyperparameters(&plan.trials[0]), ..Config::default() }.to_toml(&[])?;
     super::use_threads(args.threads)?;
     let folder = args.out.open()?;
     signals::listen()?;
 
     let loaded = data.load(args.quiet)?;
-    ensure!(!loaded.splits.validation.is_empty(), "a search needs images for validation, but --validation-size is 0");
     let mut work = Work::new(args.quiet);
     let found = search::run(&plan, &loaded.splits, &loaded.names, &folder, args.resume, &mut work)?;
     drop(loaded);

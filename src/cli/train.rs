@@ -19,7 +19,8 @@ use onelayer::page;
 use onelayer::train::config::Config;
 use onelayer::train::{self, Job, Options, Start, Trained};
 
-use super::common::{data, input, observer, out, rng, signals, table};
+use super::common::data::DataArgs;
+use super::common::{input, observer, out, rng, signals, table};
 use super::loss_parser;
 
 const AFTER_HELP: &str = "\
@@ -78,7 +79,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     #[command(flatten)]
-    data: data::DataArgs,
+    data: DataArgs,
     #[command(flatten)]
     out: out::OutArgs,
     /// Also write each model in this format
@@ -138,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "the configuration was trained from the start {expected}: pass that file with --init, which is {} here",
         start.origin
     );
-    args.check(&schedule)?;
+    args.check(&schedule, &settings, &images)?;
     signals::listen()?;
     let folder = args.out.open()?;
     args.advise(&config);
@@ -221,9 +222,12 @@ impl Args {
         Setting::REPORT.iter().map(with).collect()
     }
 
-    /// Checks the schedule, and that no option is without effect on a training that follows it.
-    fn check(&self, schedule: &Schedule) -> anyhow::Result<()> {
-        schedule.validate(usize::MAX)?;
+    /// Checks the training before anything is downloaded, and that no option is without effect on it.
+    fn check(&self, schedule: &Schedule, settings: &[Setting], images: &DataArgs) -> anyhow::Result<()> {
+        schedule.validate(images.training_images())?;
+        if settings.iter().any(|setting| setting.needs_validation()) {
+            images.check_validation("a decay on plateaus of the validation loss")?;
+        }
         if let Some(every) = self.checkpoint_every.filter(|every| every.get() > schedule.epochs) {
             let expected = format!("at most {}, the number of epochs", schedule.epochs);
             bail!(Error::invalid("checkpoint-every", expected, every));

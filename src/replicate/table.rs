@@ -6,6 +6,7 @@ use crate::files::csv::{Dialect, row, to_csv};
 use crate::hyperparameters::{Hyperparameters, Schedule, Setting, readable};
 use crate::replicate::{Replication, ReplicationPlan, verdicts};
 use crate::shard::{Shard, Sharded};
+use crate::statistics::count;
 
 row! {
     /// A row of `replication.csv`: one setting, trained with one seed. The measurements are `None` if training diverged.
@@ -212,9 +213,10 @@ impl Sharded for ReplicationRow {
         let Self { seeds, first_seed, train_split, validation_split, test_images, test_split, .. } = self;
         let Hyperparameters { epochs, batch_size, shuffle, start, .. } = &self.hyperparameters;
         format!(
-            "{seeds} seeds from {first_seed} (start {start}, shuffling {shuffle}), {epochs} epochs in batches of \
-             {batch_size} on {train_split}, validated on {validation_split}, tested on the {test_images} images of \
-             {test_split}"
+            "{} from {first_seed} (start {start}, shuffling {shuffle}), {} in batches of {batch_size} on {train_split}, \
+             validated on {validation_split}, tested on the {test_images} images of {test_split}",
+            count(*seeds, Self::RUN),
+            count(*epochs, "epoch")
         )
     }
 

@@ -7,7 +7,7 @@ use crate::files::csv::row;
 use crate::hyperparameters::{Hyperparameters, Loss};
 use crate::search::{SearchPlan, Trial};
 use crate::shard::{Shard, Sharded};
-use crate::statistics::standard_error;
+use crate::statistics::{count, standard_error};
 
 row! {
     /// A row of `search.csv`: one trial. The measurements are `None` if training diverged.
@@ -135,7 +135,8 @@ impl Sharded for SearchRow {
     fn job(&self) -> String {
         let Self { search, trials, validation_split, .. } = self;
         let Hyperparameters { epochs, seed, .. } = self.hyperparameters;
-        format!("search {search} of {trials} trials, {epochs} epochs, seed {seed}, validated on {validation_split}")
+        let (trials, epochs) = (count(*trials, "trial"), count(epochs, "epoch"));
+        format!("search {search} of {trials}, {epochs}, seed {seed}, validated on {validation_split}")
     }
 
     fn runs(&self) -> usize {

@@ -274,7 +274,7 @@ fn merged_shards_equal_one_process() {
     let output = merge(&tables);
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.starts_with("The 8 trials are in "), "{said}");
+    assert!(said.starts_with("8 trials: "), "{said}");
     assert!(out.path().join("search.png").exists());
     assert_eq!(numbers(out.path()), numbers(whole.path()));
     let output = search(&["--resume"], out.path());

@@ -182,6 +182,24 @@ impl DataArgs {
         self.validation_size.is_some()
     }
 
+    /// The number of training images, which is known before they are loaded.
+    pub fn training_images(&self) -> usize {
+        let images = match self.dataset() {
+            DatasetName::Cifar10 => self.train_batches.as_ref().map_or(1, Vec::len) * cifar10::RECORDS_PER_FILE,
+            DatasetName::Sample => sample::PARTS[0].0.records,
+        };
+        // Loading refuses to hold out all of them.
+        images.checked_sub(self.validation_size.unwrap_or(0)).filter(|&left| left > 0).unwrap_or(images)
+    }
+
+    /// Checks that there are images for validation, which `purpose` needs.
+    pub fn check_validation(&self, purpose: &str) -> onelayer::Result<()> {
+        match self.validation_size {
+            Some(0) => Err(Error::invalid("validation-size", format!("above 0 for {purpose}"), 0)),
+            _ => Ok(()),
+        }
+    }
+
     /// The sample, unless an argument asks for other images.
     pub fn or_sample(self) -> Self {
         let is_free = self.data_dir.is_none() && self.train_batches.is_none();

@@ -111,7 +111,9 @@ impl Args {
         let data = self.data.clone();
         let data = if self.export.quiz.is_some() { data.or_sample() } else { data };
         // The comparison with training by autograd is validated too.
-        data.only(true, cfg!(feature = "autograd-check"), "gradients are checked on training images")
+        let data = data.only(true, cfg!(feature = "autograd-check"), "gradients are checked on training images")?;
+        Schedule { batch_size: self.batch_size, ..Schedule::REPORT }.validate(data.training_images())?;
+        Ok(data)
     }
 
     fn models(&self) -> anyhow::Result<Vec<Point>> {

@@ -160,6 +160,7 @@ fn print_verdict(findings: &[Finding]) {
         of_it.collect::<Vec<_>>().join(", ")
     };
     match Verdict::of(findings.iter().map(|f| f.verdict)) {
+        Verdict::Agrees if findings.len() == 1 => show!("PASS: {} agrees", with(Verdict::Agrees)),
         Verdict::Agrees => show!("PASS: all {} agree", findings.len()),
         Verdict::CannotTell => show!("CAN'T TELL: {}", with(Verdict::CannotTell)),
         Verdict::Differs => show!("FAIL: {}", with(Verdict::Differs)),
@@ -171,15 +172,19 @@ fn print_count(judged: &[Judged]) {
     let with = |name| judged.iter().filter(|judged| judged.verdict_name() == name).count();
     let (agree, of) = (with("agrees"), judged.len());
     if agree == of {
-        show!("PASS: all {of} submissions agree");
+        match of {
+            1 => show!("PASS: the submission agrees"),
+            of => show!("PASS: all {of} submissions agree"),
+        }
         return;
     }
-    let counts = [("differ", "differs"), ("can't be told", "cannot_tell"), ("cannot be read", "unreadable")];
+    let differ = if with("differs") == 1 { "differs" } else { "differ" };
+    let counts = [(differ, "differs"), ("can't be told", "cannot_tell"), ("cannot be read", "unreadable")];
     let counts = counts.into_iter().filter(|(_, name)| with(name) > 0);
     let counts: Vec<String> = counts.map(|(words, name)| format!("{} {words}", with(name))).collect();
     let word = if with("differs") + with("unreadable") > 0 { "FAIL" } else { "CAN'T TELL" };
     let agrees = if agree == 1 { "agrees" } else { "agree" };
-    show!("{word}: of {of} submissions, {agree} {agrees}, {}", counts.join(", "));
+    show!("{word}: of {}, {agree} {agrees}, {}", count(of, "submission"), counts.join(", "));
 }
 
 /// One line per submission with the verdicts on its quantities, and one with what explains them.

@@ -12,6 +12,7 @@ use onelayer::statistics::percent;
 use onelayer::train::config::Config;
 
 use super::{Args, difference_cells, print_wrapped, width};
+use crate::cli::common::data::DataArgs;
 use crate::cli::common::observer::Work;
 use crate::cli::common::table::or_dash;
 use crate::cli::common::{input, signals};
@@ -23,7 +24,7 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::from_toml(&input::read_text(path, "--ablate")?, path)?;
     let refusal = || format!("cannot use --ablate {}", path.display());
     let data = args.data.clone().or(&config.images).with_context(refusal)?;
-    let plan = args.ablation(&config.hyperparameters, data.trains_as_report()).with_context(refusal)?;
+    let plan = args.ablation(&config.hyperparameters, &data).with_context(refusal)?;
     use_threads(args.threads)?;
     signals::listen()?;
     let folder = args.out.open()?;
@@ -42,11 +43,11 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    /// The ablation of a configuration with these hyperparameters, which is trained on the report's images or on others.
-    fn ablation(&self, hyperparameters: &Hyperparameters, report_images: bool) -> onelayer::Result<AblationPlan> {
+    /// The ablation of a configuration with these hyperparameters, which is trained on these images.
+    fn ablation(&self, hyperparameters: &Hyperparameters, data: &DataArgs) -> onelayer::Result<AblationPlan> {
         let mut schedule = hyperparameters.schedule();
         schedule.shuffle = self.rng.shuffle().unwrap_or(schedule.shuffle);
-        let full = Recipe { setting: hyperparameters.setting()?, schedule, report_images };
+        let full = Recipe { setting: hyperparameters.setting()?, schedule, report_images: data.trains_as_report() };
         let seeds = Seeds {
             start: self.rng.start().unwrap_or(hyperparameters.start.clone()),
             first: self.first_seed,
@@ -54,7 +55,7 @@ impl Args {
             shard: self.shard,
         };
         let plan = AblationPlan::new(full, &seeds)?;
-        plan.validate(usize::MAX, usize::MAX)?;
+        plan.validate(data.training_images(), usize::MAX)?;
         Ok(plan)
     }
 }

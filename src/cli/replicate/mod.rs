@@ -124,7 +124,7 @@ impl Args {
     /// of a shard is.
     fn train<T>(&self, plan: &ReplicationPlan, name: &str, job: Job<T>) -> anyhow::Result<Option<T>> {
         // Invalid arguments are refused before the data are downloaded.
-        plan.validate(usize::MAX)?;
+        plan.validate(self.data.training_images())?;
         use_threads(self.threads)?;
         signals::listen()?;
         let folder = self.out.open()?;

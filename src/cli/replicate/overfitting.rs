@@ -14,6 +14,7 @@ use crate::cli::common::table::{loss, or_dash};
 
 /// Trains the seeds that are left of the comparison, and prints the result of a whole one.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    args.data.check_validation("a comparison of over-fitting")?;
     let plan = with_counterparts(&args.plan(), DIMS.classes)?;
     if let Some(comparisons) = args.train(&plan, OverfittingRow::JOB, overfitting::run)? {
         print(&comparisons);

@@ -6,7 +6,7 @@ use crate::hyperparameters::readable;
 use crate::replicate::ablation::Variant;
 use crate::replicate::table::{Difference, ReplicationRow};
 use crate::shard::{Shard, Sharded};
-use crate::statistics::Interval;
+use crate::statistics::{Interval, count};
 
 row! {
     /// A row of `ablation.csv`: one variant of the configuration, trained with one seed.
@@ -54,8 +54,9 @@ impl Sharded for AblationRow {
     fn job(&self) -> String {
         let ReplicationRow { seeds, first_seed, test_images, test_split, .. } = &self.run;
         format!(
-            "ablation {} with {seeds} seeds from {first_seed}, tested on the {test_images} images of {test_split}",
-            self.ablation
+            "ablation {} with {} from {first_seed}, tested on the {test_images} images of {test_split}",
+            self.ablation,
+            count(*seeds, Self::RUN)
         )
     }
 
