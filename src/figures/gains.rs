@@ -40,7 +40,7 @@ pub fn gains_figure(gains: &[Gain]) -> Vec<u8> {
     let below = HEAD + LINE * gains.len().max(1) as u32;
     figure((LEFT + WIDTH + RIGHT, below + FOOT), OVERSAMPLING, |canvas| {
         canvas.text(
-            "test accuracy gained: mean over the seeds and its 95 % confidence interval",
+            "Test accuracy gained: mean over the seeds and its 95 % confidence interval",
             (24, HEAD / 2),
             22,
             HPos::Left,

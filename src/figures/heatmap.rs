@@ -45,7 +45,7 @@ pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
     let width = (map_width * maps.maps.len() as u32 + RIGHT).max(SMALLEST_WIDTH);
     let height = HEAD + CELL.1 * maps.lambdas.len() as u32 + FOOT;
     figure((width, height), 1, |canvas| {
-        canvas.text("validation accuracy in %, the best of each λ and η", (width / 2, 24), 24, HPos::Center)?;
+        canvas.text("Validation accuracy in %, the best of each λ and η", (width / 2, 24), 24, HPos::Center)?;
         (0..).zip(&maps.maps).try_for_each(|(i, (name, cells))| {
             let map = HeatMap { maps: &maps, left: LEFT + map_width * i };
             map.draw(canvas, name, cells)

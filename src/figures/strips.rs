@@ -53,8 +53,8 @@ pub struct ShownRuns {
 }
 
 /// One strip per setting, each with its own axis. It has one dot per run; beside the dots the mean, a thick bar for its
-/// 95 % interval and a thin bar for the interval in which one further run lies with 95 % confidence; and a line across
-/// for the accuracy that the course report states.
+/// 95 % confidence interval and a thin bar for the 95 % prediction interval of one run; and a line across for the accuracy
+/// that the course report states.
 pub fn strips_figure(strips: &[Strip]) -> Vec<u8> {
     let columns = strips.len().clamp(1, STRIPS_PER_LINE);
     let lines = strips.len().div_ceil(columns).max(1);

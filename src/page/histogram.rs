@@ -3,7 +3,7 @@
 use crate::evaluate::table::ProbabilityRow;
 use crate::figures::bins_text;
 use crate::page::axes::{BOTTOM, LEFT, RIGHT, Scale, Tick, tenths};
-use crate::statistics::grouped;
+use crate::statistics::{count, grouped};
 
 pub struct Histogram {
     /// The width of the bins, in words.
@@ -73,13 +73,13 @@ impl Histogram {
 /// The number of images, and how many have a low and a high probability of the true class.
 fn description(rows: &[ProbabilityRow]) -> String {
     let images = |are_counted: fn(&&ProbabilityRow) -> bool| {
-        grouped(rows.iter().filter(are_counted).map(|row| row.right + row.wrong).sum())
+        rows.iter().filter(are_counted).map(|row| row.right + row.wrong).sum()
     };
     format!(
-        "Histogram of {} test images. The probability of the true class is below 0.1 for {} images and at least 0.5 for {}.",
-        images(|_| true),
-        images(|row| row.upper <= 0.1),
-        images(|row| row.lower >= 0.5),
+        "Histogram of {}. The probability of the true class is below 0.1 for {} and at least 0.5 for {}.",
+        count(images(|_| true), "test image"),
+        count(images(|row| row.upper <= 0.1), "image"),
+        grouped(images(|row| row.lower >= 0.5)),
     )
 }
 

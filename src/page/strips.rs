@@ -2,7 +2,7 @@
 
 use crate::figures::{INTERVALS_AT, RUNS_AT, Strip, run_at};
 use crate::page::axes::{LEFT, RIGHT, Scale, Tick, tenths};
-use crate::statistics::Interval;
+use crate::statistics::{Interval, count};
 
 /// The drawing of one setting. Places are those of `replication.png`.
 pub struct StripChart {
@@ -32,14 +32,13 @@ impl StripChart {
         let scale = Scale::vertical(shown.range.clone());
         let across = |share: f64| tenths(LEFT + (RIGHT - LEFT) * share);
         let ends = |interval: Interval| [interval.low, interval.high].map(|value| scale.at(value));
-        let (runs, s) = (shown.accuracies.len(), if shown.accuracies.len() == 1 { "" } else { "s" });
         let place = |(i, &accuracy): (usize, &f64)| (percent(accuracy), [across(run_at(i)), scale.at(accuracy)]);
         Self {
             title: strip.title.clone(),
             description: description(strip),
             value_ticks: scale.ticks(),
             ticks: [
-                Tick { at: across(RUNS_AT), label: format!("{runs} run{s}") },
+                Tick { at: across(RUNS_AT), label: count(shown.accuracies.len(), "run") },
                 Tick { at: across(INTERVALS_AT), label: "mean, intervals".into() },
             ],
             runs: shown.accuracies.iter().enumerate().map(place).collect(),
@@ -65,8 +64,8 @@ fn description(strip: &Strip) -> String {
         None => text += "no run",
         Some(summary) => {
             text += &format!(
-                "{} runs, from {:.2} to {}, mean {}",
-                summary.n,
+                "{}, from {:.2} to {}, mean {}",
+                count(summary.n, "run"),
                 summary.min,
                 percent(summary.max),
                 percent(summary.mean)

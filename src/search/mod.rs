@@ -143,6 +143,9 @@ pub fn run(
         observer.message(&remark);
     }
     let whole = plan.shard == Shard::WHOLE;
+    if whole && !table.rows.is_empty() {
+        folder.write(&[search_png(&table.rows)])?;
+    }
     // The best trial is not known yet; its batches may be larger or smaller than those of the first.
     let retraining = if whole { plan.batches(&[0], train + validation) } else { 0 };
     let groups = plan.groups(table.left());
@@ -168,7 +171,7 @@ pub fn best(rows: &[SearchRow]) -> Option<&SearchRow> {
 fn best_so_far(rows: &[SearchRow]) -> String {
     match best(rows).and_then(|best| Some((best, best.validation_accuracy?))) {
         None => "all diverged".into(),
-        Some((best, accuracy)) => format!("best {} % with {}", percent(accuracy), readable(&best.setting)),
+        Some((best, accuracy)) => format!("best {} % ({})", percent(accuracy), readable(&best.setting)),
     }
 }
 

@@ -194,9 +194,13 @@ fn a_resumed_search_does_not_train_its_trials_again() {
     let resumed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(without_folder(&resumed), without_folder(&words));
 
-    // All trials are done: only the best is retrained.
+    // All trials are done: only the best is retrained, and the figure is there again.
+    let figure = whole.path().join("search.png");
+    let drawn = fs::read(&figure).unwrap();
+    fs::remove_file(&figure).unwrap();
     let output = search(&["--resume"], whole.path());
     assert!(output.status.success());
+    assert_eq!(fs::read(&figure).unwrap(), drawn);
     assert_eq!(fs::read_to_string(whole.path().join("search.csv")).unwrap(), text);
 }
 

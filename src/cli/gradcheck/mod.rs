@@ -148,7 +148,11 @@ fn print_worst(rows: &[GradcheckRow]) {
     show!("{}", readable(&rows[0].problem));
     let is_of_images = rows.iter().any(|row| row.location.channel.is_some());
     for Summary { checks, values, failed, worst } in Summary::by(rows, |row| (&row.implementation, &row.against)) {
-        let verdict = if failed == 0 { "PASS".into() } else { format!("FAIL in {failed} of {checks} checks") };
+        let verdict = match failed {
+            0 => "PASS".into(),
+            _ if checks == 1 => "FAIL".into(),
+            _ => format!("FAIL in {failed} of {checks} checks"),
+        };
         show!("  {} against {}: {}, {verdict}", worst.implementation, worst.against, count(values, "value"));
         if worst.elements == 0 {
             show!("    worst: nothing was compared");
