@@ -206,6 +206,16 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
         ("fetch --dataset sample --stall-timeout 5", 1, "--stall-timeout has no effect, because no server is asked"),
         ("gradcheck --examples 0 --dataset sample --export a.npz", 1, "--examples must be at least 1, but is 0"),
         ("gradcheck --model m.safetensors ./m.safetensors", 1, "--model ./m.safetensors is listed twice; list it once"),
+        (
+            "gradcheck --model m.safetensors w.npz --export a.npz",
+            1,
+            "a problem takes one --model, but there are 2; name",
+        ),
+        (
+            "gradcheck --validation-size 0",
+            1,
+            "--validation-size has no effect, because gradients are checked on training",
+        ),
         ("gradcheck --export nowhere/a.npz", 1, "--export: cannot create a file in nowhere: No such file"),
         ("gradcheck --quiz w.npz", 1, "--quiz: w.npz is a file; name a folder"),
         ("gradcheck --problem p.npz --grads w.npz ./w.npz", 2, "--grads ./w.npz is listed twice; list it once"),

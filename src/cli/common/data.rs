@@ -160,7 +160,7 @@ impl DataArgs {
         let unused = [
             ("--train-batches", self.train_batches.is_some() && !train),
             ("--validation-batches", self.validation_batches.is_some() && !validation),
-            ("--validation-size", self.holds_out() && !train),
+            ("--validation-size", self.holds_out() && (!train || (!validation && self.validation_size == Some(0)))),
         ];
         if let Some((option, _)) = unused.into_iter().find(|(_, is_unused)| *is_unused) {
             bail!("{option} has no effect, because {because}; leave it out");

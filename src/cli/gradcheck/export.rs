@@ -110,12 +110,12 @@ pub fn exercise(args: &Args, examples: usize, features: usize) -> anyhow::Result
     let options = &args.export;
     ensure!((1..=DIMS.features).contains(&features), "--features must be 1 to {}, but is {features}", DIMS.features);
     let models = args.models()?;
+    ensure!(models.len() <= 1, "a problem takes one --model, but there are {}; name one", models.len());
     let images = images(&args.data()?, args.quiet)?;
     let suite = Suite { batch_size: examples, ..args.suite(&images, &models) };
     let (problem, loss) = match &models[..] {
+        [model, ..] => (suite.batch_problem(&model.parameters)?, model.loss),
         [] => (suite.batch_problem(&referee::start(DIMS, args.seed))?, Loss::Softmax),
-        [model] => (suite.batch_problem(&model.parameters)?, model.loss),
-        several => anyhow::bail!("--export takes one --model, but there are {}", several.len()),
     };
     let problem = with_features(&problem, features)?.with_loss(options.loss.unwrap_or(loss));
     let with = |lambda| Exercise::of(&problem, lambda, options.layout.into());
