@@ -13,6 +13,7 @@ use onelayer::gradcheck::{Problem, Suite};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::Parameters;
 use onelayer::shape::Dims;
+use onelayer::statistics::typographic;
 
 use super::{Args, images};
 
@@ -83,7 +84,7 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
             1 => " and 1 other".into(),
             others => format!(" and {others} others"),
         };
-        let first = &mistakes[0];
+        let first = typographic(&mistakes[0]);
         say!("{}: a mistake could hide ({first}{others}): export with {advice}", quantity.name());
     }
     if !args.quiet {

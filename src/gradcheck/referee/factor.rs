@@ -2,6 +2,7 @@
 
 use super::Exercise;
 use crate::hyperparameters::Loss;
+use crate::statistics::count;
 
 /// A factor with a reason: a step that was forgotten, or done twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,11 +173,12 @@ impl Factor {
             return format!("{times}, a factor without a known reason");
         }
         let is_bce = exercise.loss() == Loss::Bce;
+        let examples = count(exercise.examples(), "example");
         let reason = |step: &Step| match step {
             Step::Sign if term == Term::Penalty => "the penalty is subtracted".into(),
             Step::Sign => "wrong sign".into(),
-            Step::TimesExamples if term == Term::Penalty => format!("summed over the {n} examples"),
-            Step::TimesExamples => format!("missing 1/n, the sum over the {n} examples instead of their mean"),
+            Step::TimesExamples if term == Term::Penalty => format!("summed over the {examples}"),
+            Step::TimesExamples => format!("missing 1/n, the sum over the {examples} instead of their mean"),
             Step::OverExamples if term == Term::Penalty => "1/n on the penalty, which is not a mean".into(),
             Step::OverExamples => "1/n twice, the mean divided by n again".into(),
             Step::TimesClasses if is_bce => "missing 1/k, the sum over the classes instead of their mean".into(),
