@@ -485,6 +485,9 @@ mod tests {
         assert!(remark.unwrap().ends_with("example_shard1of2.csv: 1 of 3 runs done"));
         assert_eq!(Error::Interrupted.stopped(|| table.progress()).to_string(), "stopped after 1 of 3 runs");
 
+        let only = ShardTable::open(&folder, Shard::WHOLE, 1, false, |run| rows(Shard::WHOLE, 1, run)).unwrap().0;
+        assert_eq!(only.progress(), "0 of 1 run");
+
         let (table, remark) = open(&folder, false).unwrap();
         assert_eq!(table.left(), [0, 2, 4]);
         let expected = "belongs to an earlier example; --resume would continue it; starting over";
