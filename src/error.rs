@@ -51,6 +51,14 @@ pub enum Error {
     #[error("{0} is a file; name a folder")]
     NoFolder(PathBuf),
 
+    /// The path of a file is that of a folder.
+    #[error("{0} is a folder; name a file")]
+    NoFile(PathBuf),
+
+    /// The folder of a file does not exist.
+    #[error("there is no folder {0}; create it first")]
+    MissingFolder(PathBuf),
+
     /// A data file does not exist.
     #[error("data file {0} is missing")]
     MissingFile(PathBuf),
@@ -105,10 +113,7 @@ pub enum Error {
     Download(String),
 
     /// No source had the data files.
-    #[error(
-        "cannot get {files} into {folder}: {tried}; run `onelayer fetch` again (it resumes a download), give a copy of \
-         the archive as `--source PATH`, or train with `--dataset sample`, which works offline"
-    )]
+    #[error("cannot get {files} into {folder}: {tried}; {advice}")]
     Unavailable {
         /// The missing files.
         files: String,
@@ -116,6 +121,8 @@ pub enum Error {
         folder: PathBuf,
         /// The sources that were tried, and their failures.
         tried: String,
+        /// Advice that fits the sources.
+        advice: String,
     },
 
     /// A file has an invalid format.

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::files::csv::{Cell, Row, cells, from_csv, to_csv, to_fields};
 use crate::files::folder::Folder;
+use crate::hyperparameters::difference;
 use crate::statistics::count;
 
 /// The largest number of missing shards that an error names.
@@ -125,6 +126,11 @@ pub trait Sharded: Row + Clone {
     /// The shard that wrote the row.
     fn shard(&self) -> Shard;
 
+    /// The runs of its job in words, if possible those of the options that ask for them.
+    fn in_words(&self) -> String {
+        format!("this {} of {}", Self::JOB, count(self.runs(), Self::RUN))
+    }
+
     /// The row, written by `shard`.
     fn in_shard(self, shard: Shard) -> Self;
 
@@ -185,8 +191,12 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         for row in found {
             let (job, name, row) = (R::JOB, row.name(), row.with_runs_of(first));
             if row.run() >= self.runs || !self.shard.has(row.run()) {
-                let runs = count(self.runs, R::RUN);
-                return Err(format!("{name} is not in shard {} of this {job} of {runs}", self.shard));
+                let of_shard =
+                    if self.shard == Shard::WHOLE { String::new() } else { format!("shard {} of ", self.shard) };
+                return Err(match row.shard() == self.shard {
+                    true => format!("it has {name}, which is not in {of_shard}{}", first.in_words()),
+                    false => was_made("shard", &row.shard().to_string(), &self.shard.to_string(), &name),
+                });
             }
             let closest = planned(row.run()).iter().map(|planned| differences(planned, &row)).min_by_key(Vec::len);
             // The digest of a job, in the column of its name, says nothing to a person: the others are named first.
@@ -196,8 +206,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
                 if *column == job {
                     return Err(format!("it is another {job} ({name})"));
                 }
-                let [found, expected] = [found, expected].map(|field| if field.is_empty() { "none" } else { field });
-                return Err(format!("it was made with {column} {found}, not {expected} ({name})"));
+                return Err(was_made(column, found, expected, &name));
             }
             if !names.insert(name.clone()) {
                 return Err(format!("{name} is there twice"));
@@ -231,6 +240,11 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
     fn name(&self) -> String {
         self.shard.table(R::JOB)
     }
+}
+
+/// The reason why the row `name` is not one of the job: its field of `column`.
+fn was_made(column: &str, found: &str, expected: &str, name: &str) -> String {
+    format!("it was made with {} ({name})", difference(column, found, expected))
 }
 
 /// The columns in which two rows differ apart from their measurements, each with the field of `a` and that of `b`.
@@ -509,10 +523,13 @@ mod tests {
                         options";
         assert!(message.contains(expected), "{message}");
         assert!(refusal(|rows| rows[0].runs = 7).contains("it was made with runs 7, not 6 (run 0 of x)"));
-        assert!(refusal(|rows| rows[0].shard = Shard::WHOLE).contains("it was made with shard 1/1, not 1/2 ("));
+        assert!(refusal(|rows| rows[0].shard = Shard::WHOLE).contains("it was made with --shard 1/1, not 1/2 ("));
         assert!(refusal(|rows| rows[0].member = "z".into()).contains("it was made with member z, not "));
-        assert!(refusal(|rows| rows[0].run = 1).contains("run 1 of x is not in shard 1/2 of this example of 6 runs"));
-        assert!(refusal(|rows| rows[0].run = 6).contains("run 6 of x is not in shard 1/2"));
+        assert!(
+            refusal(|rows| rows[0].run = 1)
+                .contains("it has run 1 of x, which is not in shard 1/2 of this example of 6 runs")
+        );
+        assert!(refusal(|rows| rows[0].run = 6).contains("run 6 of x, which is not in shard 1/2"));
         assert!(refusal(|rows| rows.push(rows[0].clone())).contains("run 0 of x is there twice"));
     }
 }

@@ -6,6 +6,7 @@ use super::mistake::Mistake;
 use super::reading::largest;
 use super::training::Trace;
 use crate::error::{Error, Result};
+use crate::files::but_only;
 use crate::files::npz::Npz;
 use crate::hyperparameters::{Hyperparameters, Schedule};
 use crate::network::Parameters;
@@ -108,8 +109,8 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for a file that is not readable or has nothing to audit, [`Error::Shape`] for an array that does not
-    /// fit `dims` or the other curves, [`Error::NonFinite`] for parameters that are not finite.
+    /// [`Error::Format`] for a file that is not readable, has nothing to audit or a number that is not finite, [`Error::Shape`] for an array that does not
+    /// fit `dims` or the other curves.
     pub fn from_npz(bytes: &[u8], path: &Path, dims: Dims, given: &Given) -> Result<Self> {
         let npz = Npz::open(bytes, path)?;
         let parameters = |weight, bias| match npz.contains(weight) {
@@ -128,10 +129,8 @@ impl Record {
         };
         if record.parameters.is_none() && record.curves.is_empty() && record.test_accuracy.is_none() {
             let expected = format!("W and b, or {}", CURVES.map(|(name, ..)| name).join(", "));
-            return Err(Error::format(
-                path,
-                format!("there is nothing to audit: expected {expected}; found only {:?}", npz.names()),
-            ));
+            let found = but_only(&npz.names());
+            return Err(Error::format(path, format!("there is nothing to audit, such as {expected}{found}")));
         }
         record.hyperparameters = record.read_hyperparameters(&npz, given)?;
         record.set_first_epochs(&npz)?;
@@ -208,6 +207,7 @@ fn curves(npz: &Npz) -> Result<Vec<Curve>> {
         if array.shape.iter().filter(|&&n| n != 1).count() > 1 || array.values.is_empty() {
             return Err(npz.shape_error(name, "(epochs)", &array.shape));
         }
+        npz.check_finite(name, &array)?;
         let values = if kind == Kind::Accuracy { fractions(array.values) } else { array.values };
         curves.push(Curve { name, split, kind, first_epoch: 1, values });
     }
@@ -225,7 +225,9 @@ fn test_accuracy(npz: &Npz) -> Result<Option<f64>> {
     if !npz.contains("test_accuracy") {
         return Ok(None);
     }
-    Ok(fractions(npz.numbers("test_accuracy")?.values).last().copied())
+    let array = npz.numbers("test_accuracy")?;
+    npz.check_finite("test_accuracy", &array)?;
+    Ok(fractions(array.values).last().copied())
 }
 
 /// The whole number `name`; `None` if it is not there.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use onelayer::files::csv::{Dialect, from_csv, has_header_of, to_csv};
+use onelayer::files::kind;
 use onelayer::replicate::ablation::table::AblationRow;
 use onelayer::replicate::overfitting::table::OverfittingRow;
 use onelayer::replicate::table::{ReplicationRow, files};
@@ -93,7 +94,7 @@ fn describe(tables: &[Table]) -> String {
         has_header_of::<SearchRow>,
     ];
     match tables.iter().find(|(_, bytes)| !known.iter().any(|is_of| is_of(bytes))) {
-        Some((path, _)) => format!("{} is of none of them", path.display()),
+        Some((path, bytes)) => format!("{} {}", path.display(), kind::describe(bytes)),
         None => "they are from several".into(),
     }
 }

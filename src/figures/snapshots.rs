@@ -13,6 +13,7 @@ use plotters::style::text_anchor::HPos;
 use crate::dataset::cifar10::{CHANNELS, CLASS_NAMES, DIMS, SIDE};
 use crate::error::{Error, Result};
 use crate::figures::canvas::{Canvas, Drawn, draw, paste_image};
+use crate::files::kind;
 use crate::files::raster::{Decoder, Format};
 
 /// The places of the images in a picture, in pixels.
@@ -143,7 +144,9 @@ pub fn layout(bytes: &[u8], path: &Path) -> Result<(Layout, usize)> {
     let format = |reason: String| Error::format(path, reason);
     // The decoder fills a missing end with grey.
     if !bytes.ends_with(&END_OF_IMAGE) {
-        return Err(format("must be a complete JPEG, but has no end".into()));
+        let is_jpeg = Format::of(bytes) == Ok(Format::Jpeg);
+        let found = if is_jpeg { "is cut short".into() } else { kind::describe(bytes) };
+        return Err(format(format!("must be a complete JPEG, but {found}: train again to replace it")));
     }
     let no_jpeg = |reason| format(format!("must be a JPEG, but {reason}"));
     let decoder = Decoder::new(bytes, Format::Jpeg).map_err(no_jpeg)?;

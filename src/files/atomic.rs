@@ -18,6 +18,7 @@ const SUFFIX: &str = ".tmp";
 ///
 /// # Errors
 ///
+/// [`Error::MissingFolder`] and [`Error::NoFolder`] if there is no such folder, [`Error::NoFile`] if `path` is a folder,
 /// [`Error::Io`] if the temporary file cannot be created, written, synced or renamed.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
@@ -27,10 +28,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if `path` is a folder, or a file cannot be created beside it.
+/// [`Error::NoFile`] if `path` is a folder; those of [`write()`] if a file cannot be created beside it.
 pub fn check(path: &Path) -> Result<()> {
     if path.is_dir() {
-        return Err(Error::io("replace", path)(ErrorKind::IsADirectory.into()));
+        return Err(Error::NoFile(path.to_owned()));
     }
     temporary_file(folder_of(path)).map(|_| ())
 }
@@ -40,7 +41,11 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
-    builder().tempfile_in(folder).map_err(|e| Error::io("create a file in", folder)(without_path(e)))
+    builder().tempfile_in(folder).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => Error::MissingFolder(folder.to_owned()),
+        ErrorKind::NotADirectory => Error::NoFolder(folder.to_owned()),
+        _ => Error::io("create a file in", folder)(without_path(e)),
+    })
 }
 
 /// Replaces `path` with the bytes that `fill` writes. Nothing changes on disk if `fill` fails.
@@ -56,7 +61,10 @@ pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -
     buffer.flush().map_err(Error::io("write", path))?;
     drop(buffer);
     temporary.as_file().sync_all().map_err(Error::io("write", path))?;
-    temporary.persist(path).map_err(|e| Error::io("replace", path)(e.error))?;
+    temporary.persist(path).map_err(|e| match path.is_dir() {
+        true => Error::NoFile(path.to_owned()),
+        false => Error::io("replace", path)(e.error),
+    })?;
     // Windows does not need this step.
     if cfg!(unix) {
         File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))?;
@@ -180,7 +188,9 @@ mod tests {
         check(&path).unwrap();
         assert_eq!(names(folder.path()), [""; 0]);
         fs::create_dir(&path).unwrap();
-        assert!(check(&path).unwrap_err().to_string().starts_with("cannot replace "));
+        assert!(check(&path).unwrap_err().to_string().ends_with("a.npz is a folder; name a file"));
+        let nowhere = check(&folder.path().join("nowhere/a.npz")).unwrap_err().to_string();
+        assert!(nowhere.ends_with("nowhere; create it first"), "{nowhere}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord, WriterBuilder};
 
+use super::kind;
 use crate::error::{Error, Result};
 
 /// Columns that tables of earlier versions lack; their fields are empty there.
@@ -187,11 +188,7 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     let names = R::columns();
     let (mut reader, header, dialect) = open(bytes);
     if !is_header(&header, &names) {
-        let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-        let (names, found) = (names.join(","), found.join(","));
-        return Err(format(format!(
-            "the columns must be {names}, but are {found:?}; if an earlier version wrote this table, write it again"
-        )));
+        return Err(format(other_header(&header, &names, bytes)));
     }
     let places: Vec<_> = names.iter().map(|name| header.iter().position(|found| found == name.as_bytes())).collect();
     let row = |record: csv::Result<StringRecord>| {
@@ -241,6 +238,18 @@ fn open(table: &[u8]) -> (Reader<&[u8]>, ByteRecord, Dialect) {
     let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(table);
     let header = reader.byte_headers().cloned().unwrap_or_default();
     (reader, header, dialect)
+}
+
+/// The reason why a table with this `header` is none with the columns `names`.
+fn other_header(header: &ByteRecord, names: &[&str], table: &[u8]) -> String {
+    let is_table = header.iter().any(|found| names.iter().any(|name| found == name.as_bytes()));
+    let expected = names.join(",");
+    if !is_table {
+        return format!("must be a table with the columns {expected}, but {}", kind::describe(table));
+    }
+    let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+    let found = found.join(",");
+    format!("the columns must be {expected}, but are {found:?}; if an earlier version wrote this table, write it again")
 }
 
 /// True if `header` has the columns `names`, apart from those that earlier versions lack.
@@ -448,7 +457,7 @@ mod tests {
         );
         assert_eq!(
             refusal(""),
-            "table.csv: the columns must be name,count,loss,share,holds, but are \"\"; if an earlier version wrote this table, write it again"
+            "table.csv: must be a table with the columns name,count,loss,share,holds, but is empty"
         );
         assert!(from_csv::<Outer>(b"name,\xff\n", Path::new(PATH)).is_err());
         let message =

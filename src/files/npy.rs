@@ -5,6 +5,9 @@
 //! The bytes may come from anywhere: every size that they declare is checked before memory is allocated for it. Errors
 //! are the reason alone, on one line.
 
+use super::kind;
+use crate::shape::shape_text;
+
 /// Maximum size of the header, in bytes; NumPy's own `max_header_size`.
 const MAX_HEADER_BYTES: usize = 10_000;
 
@@ -12,7 +15,7 @@ const MAX_HEADER_BYTES: usize = 10_000;
 const MAX_TEXT_BYTES: usize = 4096;
 
 /// The first bytes of every file.
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// The sum of the lengths of header and bytes before it is a multiple of this in a file that is written, as in NumPy's.
 const ALIGNMENT: usize = 64;
@@ -82,7 +85,7 @@ pub fn integers(bytes: &[u8]) -> Result<Array<i64>, String> {
     match file.descr {
         "<i8" => file.array(i64::from_le_bytes),
         ">i8" => file.array(i64::from_be_bytes),
-        found => Err(format!("must be int64, but is '{found}'")),
+        found => Err(format!("must be int64, but is {}", type_name(found))),
     }
 }
 
@@ -117,14 +120,21 @@ pub fn numbers(bytes: &[u8]) -> Result<Array, String> {
 /// NumPy's name of the type `descr`, such as `int64`; what is none is quoted.
 fn type_name(descr: &str) -> String {
     let number = descr.get(1..2).zip(descr.get(2..).and_then(|bytes| bytes.parse::<u32>().ok()));
-    match number {
+    // NumPy writes the order of the bytes as one of these.
+    let is_known = descr.starts_with(['<', '>', '|']);
+    match number.filter(|_| is_known) {
         Some(("i", bytes @ ..=8)) => format!("int{}", 8 * bytes),
         Some(("u", bytes @ ..=8)) => format!("uint{}", 8 * bytes),
+        Some(("f", bytes @ ..=16)) => format!("float{}", 8 * bytes),
         Some(("c", bytes @ ..=32)) => format!("complex{}", 8 * bytes),
         Some(("b", 1)) => "bool".into(),
-        _ if descr == "|O" => "object".into(),
-        _ if descr.get(1..2) == Some("U") => "text".into(),
-        _ => format!("'{descr}'"),
+        _ => match descr.get(1..2) {
+            Some("O") => "object".into(),
+            Some("U") => "text".into(),
+            Some("S") => "bytes".into(),
+            Some("M" | "m") => "a date or time".into(),
+            _ => format!("'{descr}'"),
+        },
     }
 }
 
@@ -144,15 +154,15 @@ pub fn text(bytes: &[u8]) -> Result<String, String> {
     let is_string = declared.is_some_and(|width| width.checked_mul(4) == Some(file.data.len()))
         && file.shape.iter().all(|&n| n == 1)
         && file.data.len() <= MAX_TEXT_BYTES;
-    let found = file.descr;
+    let found = type_name(file.descr);
     if !is_string {
-        return Err(format!("must be a single string of at most {} characters, but is '{found}'", MAX_TEXT_BYTES / 4));
+        return Err(format!("must be a single string of at most {} characters, but is {found}", MAX_TEXT_BYTES / 4));
     }
     let (characters, rest) = file.data.as_chunks();
     let decoded: Option<String> = characters.iter().map(|&c| char::from_u32(u32::from_le_bytes(c))).collect();
     match decoded {
         Some(text) if rest.is_empty() => Ok(text.trim_end_matches('\0').into()),
-        _ => Err(format!("must be a single string, but is '{found}'")),
+        _ => Err(format!("must be a single string, but is {found}")),
     }
 }
 
@@ -225,10 +235,13 @@ impl<'a> File<'a> {
         let Self { fortran_order, shape, data, .. } = self;
         // A zero does not excuse the other lengths: their product must exist too.
         let product = shape.iter().try_fold(BYTES, |product, &n| product.checked_mul(n.max(1)));
-        let product = product.ok_or_else(|| format!("the shape {shape:?} is too large"))?;
+        let product = product.ok_or_else(|| format!("the shape {} is too large", shape_text(&shape)))?;
         let (expected, found) = (if shape.contains(&0) { 0 } else { product }, data.len());
         if expected != found {
-            return Err(format!("the shape {shape:?} needs {expected} bytes, but there are {found}"));
+            let shape = shape_text(&shape);
+            return Err(format!(
+                "the shape {shape} needs {expected} bytes, but there are {found}: save or copy the file again"
+            ));
         }
         let values: Vec<T> = data.as_chunks().0.iter().map(|&bytes| element(bytes)).collect();
         Ok(if fortran_order { from_fortran(shape, &values) } else { Array { shape, values } })
@@ -237,11 +250,11 @@ impl<'a> File<'a> {
 
 /// Splits a file into the text of its header and its elements.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
-    let ends_early = || "the header is cut short".to_owned();
-    let (start, rest) = bytes.split_at_checked(MAGIC.len() + 2).ok_or_else(ends_early)?;
-    if !start.starts_with(MAGIC) {
-        return Err("must be an .npy file, but does not begin with \\x93NUMPY".into());
+    let ends_early = || "the header is cut short: save or copy the file again".to_owned();
+    if !bytes.starts_with(MAGIC) {
+        return Err(format!("must be an .npy file, as numpy.save writes it, but {}", kind::describe(bytes)));
     }
+    let (start, rest) = bytes.split_at_checked(MAGIC.len() + 2).ok_or_else(ends_early)?;
     let (length, rest) = match (start[6], start[7]) {
         (1, 0) => rest.split_first_chunk().map(|(&length, rest)| (u16::from_le_bytes(length).into(), rest)),
         (2 | 3, 0) => rest.split_first_chunk().map(|(&length, rest)| (u32::from_le_bytes(length), rest)),
@@ -419,7 +432,7 @@ mod tests {
     fn headers_made_to_exhaust_the_reader_are_refused() {
         let deep = "(".repeat(5000);
         let shapes = [
-            ("(9999999999, 9999999999)", "[9999999999, 9999999999] is too large"),
+            ("(9999999999, 9999999999)", "(9999999999, 9999999999) is too large"),
             ("(0, 9999999999, 9999999999)", "is too large"),
             ("(99999999999999999999,)", "complex header"),
             ("(0xffffffffffffffff, 0xffffffffffffffff)", "complex header"),
@@ -480,9 +493,11 @@ mod tests {
             let error = floats(&npy_file(1, text, &[0; 8])).unwrap_err();
             assert!(error.contains(words) && !error.contains('\n'), "{text}: {error}");
         }
-        for (at, byte, words) in
-            [(0, b'N', "does not begin with \\x93NUMPY"), (6, 4, "but has 4.0"), (7, 1, "but has 1.1")]
-        {
+        for (at, byte, words) in [
+            (0, b'N', "must be an .npy file, as numpy.save writes it, but is of an unknown kind"),
+            (6, 4, "but has 4.0"),
+            (7, 1, "but has 1.1"),
+        ] {
             let mut bytes = npy_file(1, &header("(2,)"), &[0; 8]);
             bytes[at] = byte;
             let error = floats(&bytes).unwrap_err();

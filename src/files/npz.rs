@@ -11,9 +11,9 @@ use std::path::Path;
 pub use super::npy::{Array, Elements};
 
 use super::zip::Archive;
-use super::{npy, zip};
+use super::{but_only, kind, npy, zip};
 use crate::error::{Error, Result};
-use crate::shape::{check_finite, check_shape, shape_text};
+use crate::shape::{check_shape, element_text, shape_text, short_number};
 
 /// Maximum size of an array in a file: 64 MiB, 100 times the size of a weight matrix.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
@@ -35,10 +35,10 @@ impl<'a> Npz<'a> {
     ///
     /// [`Error::Format`] if `bytes` is not a ZIP archive.
     pub fn open(bytes: &'a [u8], path: &'a Path) -> Result<Self> {
-        if bytes.is_empty() {
-            return Err(Error::format(path, "the file is empty"));
-        }
-        let archive = Archive::open(bytes).map_err(|e| Error::format(path, format!("not an .npz file: {e}")))?;
+        let archive = Archive::open(bytes).map_err(|reason| {
+            let found = if bytes.starts_with(zip::MAGIC) { reason } else { kind::describe(bytes) };
+            Error::format(path, format!("must be an .npz file, as numpy.savez writes it, but {found}"))
+        })?;
         Ok(Self { archive, path })
     }
 
@@ -88,12 +88,13 @@ impl<'a> Npz<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::numbers`]; [`Error::Shape`] if there are more or none.
+    /// Those of [`Self::numbers`] and [`Self::check_finite`]; [`Error::Shape`] if there are more or none.
     pub fn optional_number(&self, name: &str) -> Result<Option<f64>> {
         if !self.contains(name) {
             return Ok(None);
         }
         let array = self.numbers(name)?;
+        self.check_finite(name, &array)?;
         match array.values[..] {
             [value] => Ok(Some(value)),
             _ => Err(self.shape_error(name, "()", &array.shape)),
@@ -124,7 +125,9 @@ impl<'a> Npz<'a> {
         if shapes.contains(&&array.shape[..]) {
             return Ok(array);
         }
-        let expected: Vec<_> = shapes.iter().map(|s| shape_text(s)).collect();
+        let mut expected: Vec<_> = shapes.iter().map(|s| shape_text(s)).collect();
+        // Those of a square matrix are equal.
+        expected.dedup();
         Err(self.shape_error(name, &expected.join(" or "), &array.shape))
     }
 
@@ -138,7 +141,7 @@ impl<'a> Npz<'a> {
 
     /// The error that there is no array `name`, which lists those there are.
     pub fn missing(&self, name: &str) -> Error {
-        Error::format(self.path, format!("there is no array {name:?}, only {:?}", self.names()))
+        Error::format(self.path, format!("there is no array {name:?}{}", but_only(&self.names())))
     }
 
     /// An [`Error::Format`] about the array `name`.
@@ -148,25 +151,41 @@ impl<'a> Npz<'a> {
 
     /// An [`Error::Shape`] about the array `name`.
     pub fn shape_error(&self, name: &str, expected: &str, found: &[usize]) -> Error {
-        Error::shape(self.describe(name), expected, shape_text(found))
+        Error::shape(format!("{}: array {name:?}", self.path.display()), expected, shape_text(found))
     }
 
-    /// Checks the `values` of the array `name`.
+    /// Checks the elements of the array `name`.
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`] for the first that is NaN or infinite.
-    pub fn check_finite(&self, name: &str, values: &[f64]) -> Result<()> {
-        check_finite(&self.describe(name), values)
+    /// [`Error::Format`] for the first that is NaN or infinite, with its place.
+    pub fn check_finite(&self, name: &str, array: &Array) -> Result<()> {
+        self.check_each(name, array, f64::is_finite, "finite")
     }
 
-    /// An [`Error::NonFinite`] about the element `index` of the array `name`.
-    pub fn not_finite(&self, name: &str, index: usize, found: f64) -> Error {
-        Error::NonFinite { what: self.describe(name), index, found }
+    /// The elements of the array `name`, rounded to the nearest `f32`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] for the first that is NaN, infinite or beyond the range of `f32`, with its place.
+    pub fn rounded(&self, name: &str, array: &Array) -> Result<Vec<f32>> {
+        self.check_finite(name, array)?;
+        let expected = "below 3.4e38, the limit of float32";
+        self.check_each(name, array, |value| (value as f32).is_finite(), expected)?;
+        Ok(array.values.iter().map(|&value| value as f32).collect())
     }
 
-    fn describe(&self, name: &str) -> String {
-        format!("{}: array {name:?}", self.path.display())
+    fn check_each(&self, name: &str, array: &Array, is_valid: fn(f64) -> bool, expected: &str) -> Result<()> {
+        match array.values.iter().position(|&value| !is_valid(value)) {
+            None => Ok(()),
+            Some(at) => {
+                let (place, found) = (element_text(name, at, &array.shape), short_number(array.values[at]));
+                Err(self.format_error(
+                    name,
+                    format!("must be {expected}, but {place} is {found}: check how it was computed"),
+                ))
+            }
+        }
     }
 
     /// The bytes of the `.npy` file of the array `name`, if there is one; the error is the reason alone.
@@ -248,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_missing_array_is_named_with_those_there_are() {
-        assert_eq!(message(fixture!("other_names")), r#"start.npz: there is no array "W", only ["bias", "weight"]"#);
+        assert_eq!(message(fixture!("other_names")), r#"start.npz: there is no array "W", only "bias", "weight""#);
         let npz = Npz::open(fixture!("other_names"), Path::new(PATH)).unwrap();
         assert!(npz.contains("bias") && !npz.contains("b"));
     }
@@ -270,8 +289,12 @@ mod tests {
     #[test]
     fn a_truncated_file_is_refused_at_every_length() {
         let bytes = fixture!("f64");
-        assert!(message(fixture!("truncated")).starts_with("start.npz: not an .npz file: "));
-        assert_eq!(message(b""), "start.npz: the file is empty");
+        assert!(
+            message(fixture!("truncated"))
+                .ends_with("numpy.savez writes it, but it is incomplete: save or copy it again")
+        );
+        assert!(message(b"").ends_with("must be an .npz file, as numpy.savez writes it, but is empty"));
+        assert!(message(b"hello").ends_with("but looks like text that begins with \"hello\""));
         for length in 0..bytes.len() {
             assert!(read(&bytes[..length]).is_err(), "{length}");
         }
@@ -347,7 +370,7 @@ mod tests {
         let floats = Npz::open(fixture!("f64"), Path::new(PATH)).unwrap();
         assert_eq!(
             floats.integers("W").unwrap_err().to_string(),
-            r#"start.npz: array "W": must be int64, but is '<f8'"#
+            r#"start.npz: array "W": must be int64, but is float64"#
         );
     }
 

@@ -8,7 +8,13 @@ use std::str::FromStr;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorInfo};
 use serde::Serialize;
 
+use super::{but_only, kind};
 use crate::error::{Error, Result};
+
+/// True if `bytes` begin as a safetensors file does: with a length below 2³², and a header of JSON.
+pub fn is_one(bytes: &[u8]) -> bool {
+    bytes.get(4..9) == Some(b"\0\0\0\0{")
+}
 
 /// Metadata: texts by name.
 pub(crate) type Texts = BTreeMap<String, String>;
@@ -88,9 +94,11 @@ impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8], path: &Path) -> Result<Self> {
         let unreadable = |e: SafeTensorError| {
             let reason = match e {
-                _ if bytes.is_empty() => "the file is empty",
-                SafeTensorError::MetadataIncompleteBuffer => "the file is incomplete, or longer than its header says",
-                _ => "not a safetensors file",
+                SafeTensorError::MetadataIncompleteBuffer => {
+                    "the file is incomplete, or longer than its header says: copy it again".into()
+                }
+                _ if is_one(bytes) => "the header of the file is damaged: copy it again".into(),
+                _ => format!("must be a safetensors file, but {}", kind::describe(bytes)),
             };
             Error::format(path, reason)
         };
@@ -153,9 +161,9 @@ impl<'a> Reader<'a> {
         value: fn([u8; BYTES]) -> T,
     ) -> Result<(Vec<usize>, Vec<T>)> {
         let Ok(view) = self.tensors.tensor(name) else {
-            let mut names = self.tensors.names();
+            let mut names: Vec<String> = self.tensors.names().into_iter().map(String::from).collect();
             names.sort_unstable();
-            return Err(self.format_error(format!("there is no tensor {name:?}, only {names:?}")));
+            return Err(self.format_error(format!("there is no tensor {name:?}{}", but_only(&names))));
         };
         if view.dtype() != dtype {
             let found = view.dtype();

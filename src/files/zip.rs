@@ -11,6 +11,9 @@ use rawzip::{CompressionMethod, ErrorKind, ZipArchive, ZipArchiveEntryWayfinder,
 
 use crate::error::{Error, Result as Checked};
 
+/// The first bytes of an archive, as a rule.
+pub const MAGIC: &[u8] = b"PK";
+
 /// An archive being read.
 #[derive(Debug)]
 pub struct Archive<'a> {
@@ -38,7 +41,7 @@ impl<'a> Archive<'a> {
         // The number of this part, and of the part where the table of contents begins.
         let parts = &bytes[archive.eocd_offset() as usize + 4..][..4];
         if parts[..2] != parts[2..] {
-            return Err("it must be one file, but is a part of several".into());
+            return Err("it is a part of an archive of several files".into());
         }
         let mut entries = Vec::new();
         let mut records = archive.entries();
@@ -46,7 +49,8 @@ impl<'a> Archive<'a> {
         while (entries.len() as u64) < declared {
             let found = entries.len();
             let record = records.next_entry().map_err(reason)?;
-            let record = record.ok_or_else(|| format!("it must have {declared} entries, but has {found}"))?;
+            let record =
+                record.ok_or_else(|| format!("it lists {declared} entries, but has {found}: save or copy it again"))?;
             entries.push(Entry {
                 name: String::from_utf8_lossy(record.file_path().as_bytes()).into_owned(),
                 method: record.compression_method(),
@@ -91,7 +95,9 @@ impl<'a> Archive<'a> {
         }
         let (expected, found) = (found.claim_verifier().crc, rawzip::crc32(&bytes));
         if expected != found {
-            return Err(format!("must have the checksum {expected:08x}, but has {found:08x}: the file is damaged"));
+            return Err(format!(
+                "must have the checksum {expected:08x}, but has {found:08x}: the file is damaged; save or copy it again"
+            ));
         }
         Ok(Some(bytes))
     }
@@ -104,15 +110,15 @@ fn inflate(data: &[u8], declared: u64) -> Result<Vec<u8>, String> {
     DeflateDecoder::new(data)
         .take(declared.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|e| format!("cannot be unpacked: {e}"))?;
+        .map_err(|_| "cannot be unpacked: the file is damaged; save or copy it again")?;
     Ok(bytes)
 }
 
 fn reason(error: rawzip::Error) -> String {
     match error.kind() {
-        ErrorKind::MissingEndOfCentralDirectory => "it is incomplete, or numpy.savez did not write it".into(),
-        ErrorKind::Eof => "it is cut short".into(),
-        _ => format!("it is damaged: {error}"),
+        ErrorKind::MissingEndOfCentralDirectory => "it is incomplete: save or copy it again".into(),
+        ErrorKind::Eof => "it is cut short: save or copy it again".into(),
+        _ => "it is damaged: save or copy it again".into(),
     }
 }
 
@@ -223,14 +229,14 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(content(&bytes[..length], "W.npy").is_err(), "{length}");
         }
-        assert_eq!(refusal(b"no archive"), "it is incomplete, or numpy.savez did not write it");
+        assert_eq!(refusal(b"no archive"), "it is incomplete: save or copy it again");
         let mut count = bytes.clone();
         let end = count.len();
         count[end - 14..end - 10].copy_from_slice(&[3, 0, 3, 0]);
-        assert_eq!(refusal(&count), "it must have 3 entries, but has 2");
+        assert_eq!(refusal(&count), "it lists 3 entries, but has 2: save or copy it again");
         let mut part = bytes.clone();
         part[end - 18] = 1;
-        assert_eq!(refusal(&part), "it must be one file, but is a part of several");
+        assert_eq!(refusal(&part), "it is a part of an archive of several files");
         let mut altered = bytes.clone();
         let at = altered.windows(7).position(|w| w == b"weights").unwrap();
         altered[at] ^= 1;

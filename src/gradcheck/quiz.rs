@@ -254,10 +254,11 @@ fn parse(text: &str, path: &Path, cases: &[Case]) -> Result<Vec<bool>> {
         };
         let name = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
         let Some(i) = cases.iter().position(|case| case.name == name) else {
-            if number == 0 {
+            if number == 0 && !["right", "wrong"].contains(&answer.to_ascii_lowercase().as_str()) {
                 continue; // the header
             }
-            return Err(refuse(format!("there is no case {name:?} in the quiz")));
+            let (first, last) = (&cases[0].name, &cases[cases.len() - 1].name);
+            return Err(refuse(format!("the quiz has no {name}: its cases are {first} to {last}")));
         };
         let answer = match answer.to_ascii_lowercase().as_str() {
             "right" => true,
@@ -269,7 +270,9 @@ fn parse(text: &str, path: &Path, cases: &[Case]) -> Result<Vec<bool>> {
         }
     }
     let found = |(answer, case): (Option<bool>, &Case)| {
-        answer.ok_or_else(|| Error::format(path, format!("there is no answer for {}", case.name)))
+        answer.ok_or_else(|| {
+            Error::format(path, format!("there is no answer for {0}: add a line, {0},right or {0},wrong", case.name))
+        })
     };
     answers.into_iter().zip(cases).map(found).collect()
 }
@@ -411,7 +414,8 @@ mod tests {
         for (answers, words) in [
             (String::new(), "there is no answer for case_01"),
             (all.replace("case_03.npz,right", "case_03.npz,perhaps"), "line 3: the answer must be right or wrong"),
-            (all.clone() + "case_99,right\n", "line 24: there is no case \"case_99\""),
+            (all.clone() + "case_99,right\n", "line 24: the quiz has no case_99: its cases are case_01 to case_23"),
+            (format!("case_99,right\n{all}"), "line 1: the quiz has no case_99"),
             (all.clone() + "case_01,wrong\n", "line 24: case_01 is answered twice"),
             (all.clone() + "case_01\n", "line 24: must be a case and its answer"),
         ] {

@@ -2,6 +2,7 @@
 //! both are stored.
 
 mod decay;
+mod options;
 mod setting;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use decay::Decay;
+pub(crate) use options::difference;
 pub(crate) use setting::check_lambda;
 pub use setting::{Loss, Setting, readable, short};
 

@@ -224,6 +224,10 @@ impl Sharded for ReplicationRow {
         self.seeds
     }
 
+    fn in_words(&self) -> String {
+        format!("--first-seed {} --seeds {}", self.first_seed, self.seeds)
+    }
+
     fn run(&self) -> usize {
         // A seed below the first is out of range, like every run from `runs` on.
         let run = self.hyperparameters.seed.checked_sub(self.first_seed);

@@ -136,16 +136,19 @@ fn another_replication_is_not_resumed() {
         refusal(&rows)
     };
     let message = with(|row| row.hyperparameters.epochs = 39);
-    let expected = "it was made with epochs 39, not 40 (seed 1 of lambda0.1_eta0.001); use the options";
+    let expected = "it was made with --epochs 39, not 40 (seed 1 of lambda0.1_eta0.001); use the options";
     assert!(message.contains(expected), "{message}");
-    assert!(with(|row| row.hyperparameters.batch_size = 99).contains("batch_size"));
+    assert!(with(|row| row.hyperparameters.batch_size = 99).contains("--batch-size 99, not 100"));
     let message = with(|row| row.hyperparameters.start = Origin::Numpy);
-    assert!(message.contains("it was made with start numpy, not random ("), "{message}");
+    assert!(message.contains("it was made with --rng numpy, not chacha8 ("), "{message}");
     assert!(with(|row| row.train_split = "other.bin".into()).contains("other.bin"));
-    assert!(with(|row| row.setting = "x".into()).contains("it was made with setting x, not "));
-    assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with lambda 0.2, not "));
+    assert!(with(|row| row.setting = "x".into()).contains("it was made with the setting x, not "));
+    assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with --lambda 0.2, not "));
     assert!(with(|row| row.test_images = 999).contains("999"));
-    assert!(refusal(&earlier(&[1, 4], "1/1")).contains("seed 4 of lambda0_eta0.001 is not in shard 1/1"));
-    assert!(refusal(&earlier(&[1], "1/2")).contains("it was made with shard 1/2, not 1/1 ("));
+    assert!(
+        refusal(&earlier(&[1, 4], "1/1"))
+            .contains("it has seed 4 of lambda0_eta0.001, which is not in --first-seed 1 --seeds 3")
+    );
+    assert!(refusal(&earlier(&[1], "1/2")).contains("it was made with --shard 1/2, not 1/1 ("));
     assert!(refusal(&earlier(&[1, 1], "1/1")).contains("seed 1 of lambda0_eta0.001 is there twice"));
 }

@@ -248,7 +248,7 @@ mod tests {
         let message = with(|plan| plan.trials.truncate(2));
         assert!(message.contains("it was made with trials 3, not 2 (trial 1)"), "{message}");
         let message = with(|plan| plan.schedule.seed += 1);
-        assert!(message.contains("it was made with seed 42, not 43 (trial 1)"), "{message}");
+        assert!(message.contains("it was made with --seed 42, not 43 (trial 1)"), "{message}");
         for message in
             [with(|plan| plan.trials[1].flip = 0.0), with(|plan| plan.trials[1].setting = Setting::REPORT[0])]
         {
@@ -263,10 +263,10 @@ mod tests {
             change(&mut rows[0]);
             refusal(&plan(), SPLIT, &rows)
         };
-        assert!(with(|row| row.trial = 0).contains("trial 0 is not in shard 1/1 of this search of 3 trials"));
-        assert!(with(|row| row.trial = 4).contains("trial 4 is not in shard 1/1 of this search of 3 trials"));
-        assert!(with(|row| row.shard = "1/2".parse().unwrap()).contains("it was made with shard 1/2, not 1/1 ("));
-        assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with lambda 0.2, not 0.1 ("));
+        assert!(with(|row| row.trial = 0).contains("it has trial 0, which is not in this search of 3 trials"));
+        assert!(with(|row| row.trial = 4).contains("it has trial 4, which is not in this search of 3 trials"));
+        assert!(with(|row| row.shard = "1/2".parse().unwrap()).contains("it was made with --shard 1/2, not 1/1 ("));
+        assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with --lambda 0.2, not 0.1 ("));
         assert!(SearchRow::MEASURED.iter().all(|name| SearchRow::columns().contains(name)));
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Scores;
 use crate::files::csv::Row;
 use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
-use crate::hyperparameters::{Hyperparameters, Setting};
+use crate::hyperparameters::{Hyperparameters, Setting, difference};
 use crate::network::Parameters;
 use crate::shape::Dims;
 use crate::train::model::SPLITS;
@@ -53,8 +53,13 @@ impl Checkpoints {
     /// The checkpoints of `job`; computes the digests of its images.
     pub fn of(job: &Job) -> Self {
         let names: Vec<_> = job.settings.iter().map(|setting| setting.name()).collect();
-        let mut identity = vec![("version", env!("CARGO_PKG_VERSION").into()), ("settings", names.join(" "))];
-        identity.extend(hyperparameters(job));
+        let mut identity = vec![("version", env!("CARGO_PKG_VERSION").into())];
+        // The names of the settings say more than lists of λ and η, which follow.
+        let (of_settings, shared): (Vec<_>, Vec<_>) =
+            hyperparameters(job).into_iter().partition(|(name, _)| ["lambda", "eta"].contains(name));
+        identity.extend(shared);
+        identity.push(("settings", names.join(" ")));
+        identity.extend(of_settings);
         identity.extend(SPLITS.into_iter().zip(job.names.clone()));
         identity.extend([
             ("train_sha256", job.splits.train.sha256()),
@@ -121,8 +126,8 @@ impl Checkpoints {
     /// [`Error::Format`] if `bytes` is cut off, altered, or a checkpoint of another job, with the first difference;
     /// [`Error::Shape`] if a tensor does not have the shape that the job needs.
     pub fn from_bytes(&self, bytes: &[u8], path: &Path) -> Result<State> {
-        let file = Reader::new(bytes, path)
-            .map_err(|e| Error::format(path, format!("the checkpoint is cut off or damaged ({e}); {ADVICE}")))?;
+        let damaged = format!("the checkpoint is cut off or damaged; {ADVICE}");
+        let file = Reader::new(bytes, path).map_err(|_| Error::format(path, damaged))?;
         self.check(&file, bytes)?;
         let run = |(i, &setting)| self.run(&file, i, setting);
         Ok(State {
@@ -146,7 +151,9 @@ impl Checkpoints {
             format!("the checkpoint is altered: its SHA-256 was {found} and is {digest}")
         })?;
         self.identity.iter().try_for_each(|(name, expected)| {
-            check(name, expected, &|found| format!("this checkpoint was made with {name} {found}, not {expected}"))
+            check(name, expected, &|found| {
+                format!("this checkpoint was made with {}", difference(name, found, expected))
+            })
         })
     }
 
@@ -339,7 +346,7 @@ mod tests {
             let (name, ours) = &checkpoints.identity[i];
             other.identity[i].1 = "another".into();
             let message = refuse(&checkpoints, &other.to_bytes(&states[1]));
-            let expected = format!("{PATH}: this checkpoint was made with {name} another, not {ours}; ");
+            let expected = format!("{PATH}: this checkpoint was made with {}; ", difference(name, "another", ours));
             assert!(message.starts_with(&expected), "{message}");
             other.identity[i].1.clone_from(ours);
         }

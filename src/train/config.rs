@@ -3,14 +3,16 @@
 //! `decay_factor` is the option `--decay-on-plateau`.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Result};
-use crate::files::csv::Row;
-use crate::hyperparameters::{Hyperparameters, Origin, Shuffle};
+use crate::files::csv::{Cell, Row};
+use crate::hyperparameters::{Hyperparameters, Loss, Origin, Shuffle};
 
 /// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +41,9 @@ pub struct Images {
 /// The keys of [`Images`].
 const IMAGE_KEYS: [&str; 4] = ["dataset", "train_batches", "validation_size", "validation_batches"];
 
+/// Number of characters of a file that an error quotes.
+const QUOTED: usize = 60;
+
 impl Config {
     /// The content of the file: `remarks` as comments, one per line, then the keys.
     ///
@@ -64,30 +69,32 @@ impl Config {
     ///
     /// [`Error::Format`] for text that is not TOML, an unknown key, and a value of another type.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let refuse = |start: usize, message: &str| {
-            let line = text[..start].matches('\n').count() + 1;
-            // Hints may follow a message on lines of their own.
-            let message: Vec<_> = message.lines().collect();
-            Error::format(path, format!("line {line}: {}", message.join(", ")))
+        let refuse = |span: Option<Range<usize>>, message: String| {
+            let line = text[..span.map_or(0, |span| span.start)].matches('\n').count() + 1;
+            Error::format(path, format!("line {line}: {message}"))
         };
-        let invalid = |e: toml::de::Error| refuse(e.span().map_or(0, |span| span.start), &sentence(e.message()));
-        let no_toml = |e: toml::de::Error| {
-            let message = format!("must be `name = value`, such as eta = 0.001 or loss = \"bce\": {}", e.message());
-            refuse(e.span().map_or(0, |span| span.start), &message)
-        };
-        let table = DeTable::parse(text).map_err(no_toml)?;
+        let table = DeTable::parse(text).map_err(|e| refuse(e.span(), syntax(text, &e)))?;
+        let table = table.get_ref();
         let known = [&Hyperparameters::columns()[..], &IMAGE_KEYS].concat();
-        for key in table.get_ref().keys() {
-            let name: &str = key.get_ref();
-            if !known.contains(&name) {
-                let message = format!("unknown field `{name}`, expected one of {}", known.join(", "));
-                return Err(refuse(key.span().start, &message));
-            }
+        if let Some(key) = table.keys().find(|key| !known.contains(&&key.get_ref()[..])) {
+            let message = format!("there is no key {:?}; the keys are {}", key.get_ref(), known.join(", "));
+            return Err(refuse(Some(key.span()), message));
         }
+        let invalid = |e: toml::de::Error| {
+            // The span may be that of a table's header, which begins before its key.
+            let span = e.span().unwrap_or_default();
+            let of_key =
+                table.iter().find(|(key, value)| key.span().start <= span.end && span.start <= value.span().end);
+            let value = of_key.map(|(key, value)| wrong_value(key.get_ref(), value.get_ref(), &text[value.span()]));
+            refuse(e.span(), value.unwrap_or_else(|| "the value is not valid".into()))
+        };
         let hyperparameters: Hyperparameters = toml::from_str(text).map_err(invalid)?;
-        hyperparameters.decay().map_err(|e| {
-            let keys = Hyperparameters::columns().into_iter();
-            Error::format(path, keys.fold(e.to_string(), |text, key| text.replace(&key.replace('_', "-"), key)))
+        check(&hyperparameters).map_err(|e| {
+            let key = |name: &str| table.keys().find(|key| key.get_ref().replace('_', "-") == name).map(Spanned::span);
+            let span = if let Error::InvalidValue { name, .. } = &e { key(name) } else { None };
+            // The names are those of the options.
+            let message = known.iter().fold(e.to_string(), |text, key| text.replace(&key.replace('_', "-"), key));
+            span.map_or_else(|| Error::format(path, &message[..]), |span| refuse(Some(span), message.clone()))
         })?;
         if hyperparameters.shuffle == Shuffle::Unknown || hyperparameters.start == Origin::Unknown {
             return Err(Error::format(path, "shuffle and start must not be unknown: remove the line"));
@@ -99,45 +106,128 @@ impl Config {
                 "validation_size and validation_batches exclude each other: remove one line",
             ));
         }
-        Ok(Self {
-            hyperparameters,
-            images,
-            keys: table.get_ref().keys().map(|key| key.get_ref().to_string()).collect(),
-        })
+        Ok(Self { hyperparameters, images, keys: table.keys().map(|key| key.get_ref().to_string()).collect() })
     }
 }
 
-/// A message about a value of another type, without the names of Rust's types.
-fn sentence(message: &str) -> String {
-    let Some((found, expected)) = message.split_once(", expected ") else { return message.into() };
-    let Some(found) = found.strip_prefix("invalid type: ").or(found.strip_prefix("invalid value: ")) else {
-        return message.into();
+/// Checks everything but the number of training images.
+fn check(hyperparameters: &Hyperparameters) -> Result<()> {
+    hyperparameters.setting()?;
+    hyperparameters.schedule().validate(usize::MAX)
+}
+
+/// What is wrong with a text that is not TOML.
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = &text[text[..start].rfind('\n').map_or(0, |end| end + 1)..];
+    let line = line.lines().next().unwrap_or_default();
+    if error.message().contains("duplicate key") {
+        return format!("a key must be there once, but {:?} is a second one", shortened(line));
+    }
+    format!("must be `name = value`, such as eta = 0.001 or loss = \"bce\", but is {:?}", shortened(line))
+}
+
+/// What is wrong with the `value` of `key`, written as `text`.
+fn wrong_value(key: &str, value: &DeValue, text: &str) -> String {
+    let found = match value {
+        DeValue::Table(_) => "a table",
+        _ => text.lines().next().unwrap_or_default(),
     };
-    let expected = match expected {
-        "usize" | "u64" | "u8" => "a whole number of at least 0",
-        "f64" => "a number",
-        other => other,
+    let is_integer = matches!(value, DeValue::Integer(_)) && !text.starts_with('-');
+    let expected = match key {
+        "lambda" | "eta" | "flip" | "decay_factor" => "a number".into(),
+        "loss" => format!("{}, in quotes", Loss::EXPECTED),
+        "shuffle" => format!("{}, in quotes", Shuffle::EXPECTED),
+        "start" => format!("{}, in quotes", Origin::EXPECTED),
+        "dataset" => "cifar10 or sample, in quotes".into(),
+        "train_batches" | "validation_batches" => "a list of batches from 1 to 5, such as [1, 2]".into(),
+        _ if is_integer => format!("at most {}, the largest integer of a TOML file", i64::MAX),
+        _ => "a whole number of at least 0".into(),
     };
-    format!("must be {expected}, but is {found}")
+    format!("{key} must be {expected}, but is {}", shortened(found))
+}
+
+/// The beginning of `text`, which may be of any length.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hyperparameters::{Decay, Loss};
+    use crate::hyperparameters::Decay;
 
     #[test]
-    fn a_value_of_another_type_is_refused_in_words_a_user_knows() {
+    fn a_wrong_line_is_refused_with_its_key_what_it_may_be_and_what_it_is() {
+        let whole = "must be a whole number of at least 0, but is";
+        let syntax = "must be `name = value`, such as eta = 0.001 or loss = \"bce\", but is";
+        let long = format!("eta = {}\n", "x".repeat(100));
         for (text, reason) in [
-            ("epochs = \"x\"", "must be a whole number of at least 0, but is string \"x\""),
-            ("epochs = -1", "must be a whole number of at least 0, but is integer `-1`"),
-            ("eta = true", "must be a number, but is boolean `true`"),
+            ("epochs = \"x\"", &format!("epochs {whole} \"x\"")[..]),
+            ("epochs = 1.5", &format!("epochs {whole} 1.5")),
+            ("batch_size = -1", &format!("batch_size {whole} -1")),
+            ("validation_size = []", &format!("validation_size {whole} []")),
+            (
+                "seed = 99999999999999999999",
+                "seed must be at most 9223372036854775807, the largest integer of a TOML file, but is 99999999999999999999",
+            ),
+            ("eta = true", "eta must be a number, but is true"),
+            ("eta = {a = 1}", "eta must be a number, but is a table"),
+            ("[eta]\nx = 1", "eta must be a number, but is a table"),
+            ("loss = \"hinge\"", "loss must be softmax or bce, in quotes, but is \"hinge\""),
+            (
+                "shuffle = true",
+                "shuffle must be chacha8, numpy-permutation, numpy-shuffle or none, in quotes, but is true",
+            ),
+            ("start = \"x\"", "start must be random, numpy, or file: and a SHA-256, in quotes, but is \"x\""),
+            ("dataset = 3", "dataset must be cifar10 or sample, in quotes, but is 3"),
+            ("train_batches = 3", "train_batches must be a list of batches from 1 to 5, such as [1, 2], but is 3"),
+            (
+                "train_batches = [1, 300]",
+                "train_batches must be a list of batches from 1 to 5, such as [1, 2], but is [1, 300]",
+            ),
+            ("eta 0.1", &format!("{syntax} \"eta 0.1\"")),
+            ("eta = ", &format!("{syntax} \"eta = \"")),
+            ("eta = 0,1", &format!("{syntax} \"eta = 0,1\"")),
+            ("loss = softmax", &format!("{syntax} \"loss = softmax\"")),
+            ("loss = \"softmax", &format!("{syntax} \"loss = \\\"softmax\"")),
+            ("{\"eta\": 0.1}", &format!("{syntax} \"{{\\\"eta\\\": 0.1}}\"")),
+            (&long, &format!("{syntax} \"eta = {}…\"", "x".repeat(54))),
+            ("lamda = 2", &format!("there is no key \"lamda\"; the keys are lambda, {}", &known()[8..])),
+            ("batch-size = 2", &format!("there is no key \"batch-size\"; the keys are lambda, {}", &known()[8..])),
+            ("eta = inf", "eta must be above 0 and below 3.4e38, but is inf"),
+            ("epochs = 0", "epochs must be at least 1, but is 0"),
+            ("batch_size = 0", "batch_size must be at least 1, but is 0"),
+            ("decay_patience = 0", "decay_patience must be at least 1, but is 0"),
+            ("flip = 2", "flip must be a probability, 0 to 1, but is 2"),
         ] {
-            let message = Config::from_toml(text, Path::new("best.toml")).unwrap_err().to_string();
-            assert_eq!(message, format!("best.toml: line 1: {reason}"));
+            // The line is counted, and the values of the others do not matter.
+            for before in ["", "# a comment\nlambda = 0.5\n"] {
+                let message =
+                    Config::from_toml(&format!("{before}{text}"), Path::new("best.toml")).unwrap_err().to_string();
+                let line = before.lines().count() + 1;
+                assert_eq!(message, format!("best.toml: line {line}: {reason}"));
+            }
         }
-        // What is no such message stays as it is.
-        assert_eq!(sentence("unclosed table, expected `]`"), "unclosed table, expected `]`");
+        // Control: each of them can be right.
+        read(b"epochs = 1\neta = 1\nloss = \"bce\"\ntrain_batches = [1]\nflip = 0.5\n").unwrap();
+    }
+
+    /// Every key has values that are refused in its words.
+    #[test]
+    fn every_key_is_named_with_what_it_may_be() {
+        for key in known().split(", ") {
+            let message = read(format!("{key} = [[]]").as_bytes()).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("best.toml: line 1: {key} must be ")), "{message}");
+            assert!(message.ends_with(", but is [[]]"), "{message}");
+        }
+    }
+
+    fn known() -> String {
+        [&Hyperparameters::columns()[..], &IMAGE_KEYS].concat().join(", ")
     }
 
     fn config() -> Config {
@@ -223,14 +313,14 @@ mod tests {
     #[test]
     fn an_error_is_one_line_with_its_place() {
         for (text, words) in [
-            ("lambda = 1\nlamda = 2\n", &["line 2", "unknown field `lamda`"][..]),
+            ("lambda = 1\nlamda = 2\n", &["line 2", "no key \"lamda\""][..]),
             ("\nloss = \"hinge\"\n", &["line 2", "hinge", "softmax"]),
             ("epochs = -1\n", &["line 1", "-1"]),
             ("epochs = 1.5\n", &["line 1"]),
             ("eta = \"much\"\n", &["line 1", "much"]),
             ("eta = \n", &["line 1"]),
             ("[table\n", &["line 1"]),
-            ("flip = 0.5\nflip = 0.5\n", &["line 2", "duplicate"]),
+            ("flip = 0.5\nflip = 0.5\n", &["line 2", "flip = 0.5", "once"]),
         ] {
             let message = read(text.as_bytes()).unwrap_err().to_string();
             assert!(message.starts_with("best.toml: "), "{message}");

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::Path;
 
 use super::parameters_from_npz;
+use super::start::rounded;
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{Scores, outcomes};
 use crate::files::npz::Npz;
-use crate::hyperparameters::Loss;
+use crate::hyperparameters::{Loss, check_lambda};
 use crate::network::Parameters;
 use crate::shape::Dims;
 use crate::statistics::{percent, standard_error};
@@ -30,19 +31,22 @@ impl Elsewhere {
     ///
     /// # Errors
     ///
-    /// Those of [`super::start_from_npz`]; [`Error::Shape`](crate::Error::Shape) if `mean`, `std` or `lambda` has another shape,
-    /// those of [`Normalizer::new`].
+    /// Those of [`super::start_from_npz`]; [`Error::Shape`] if `mean`, `std` or `lambda` has another shape, [`Error::Format`] if
+    /// `mean` and `std` make no normaliser.
     pub fn from_npz(bytes: &[u8], path: &Path, dims: Dims) -> Result<Self> {
         let npz = Npz::open(bytes, path)?;
         let statistic = |name| -> Result<Vec<f32>> {
-            let array = npz.array_of(name, &[&[dims.features], &[1, dims.features], &[dims.features, 1]])?;
-            Ok(array.values.iter().map(|&value| value as f32).collect())
+            Ok(rounded(&npz, name, &[&[dims.features], &[1, dims.features], &[dims.features, 1]])?.1)
         };
         let normalizer = match npz.contains("mean") && npz.contains("std") {
-            true => Some(Normalizer::new(statistic("mean")?, statistic("std")?)?),
+            true => {
+                let normalizer = Normalizer::new(statistic("mean")?, statistic("std")?);
+                Some(normalizer.map_err(|e| Error::format(path, e.to_string()))?)
+            }
             false => None,
         };
         let lambda = npz.optional_number("lambda")?.unwrap_or(0.0);
+        check_lambda(lambda).map_err(|e| Error::format(path, e.to_string()))?;
         Ok(Self { parameters: parameters_from_npz(&npz, ["W", "b"], dims)?, normalizer, lambda })
     }
 }

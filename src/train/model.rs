@@ -321,7 +321,7 @@ mod tests {
         let without_std = &tensors()[..3];
         assert_eq!(
             message(without_std),
-            r#"model.safetensors: there is no tensor "std", only ["bias", "mean", "weight"]"#
+            r#"model.safetensors: there is no tensor "std", only "bias", "mean", "weight""#
         );
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::store::RecordFile;
 use crate::error::{Error, Result};
+use crate::files::kind;
 use crate::hyperparameters::Hyperparameters;
 
 /// The file's name.
@@ -100,8 +101,10 @@ impl Provenance {
     ///
     /// [`Error::Format`] if `bytes` is not JSON or lacks a field.
     pub fn from_json(bytes: &[u8], path: &Path) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|e| Error::format(path, format!("must be the provenance of a training as JSON, but {e}")))
+        serde_json::from_slice(bytes).map_err(|e| {
+            let found = kind::describe_json(&e, bytes);
+            Error::format(path, format!("must be the provenance of a training, but {found}: train again, or remove it"))
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use rand_distr::StandardNormal;
 use super::numpy::Generator;
 use crate::dataset::store;
 use crate::error::Result;
-use crate::files::npz::{Array, Npz};
+use crate::files::npz::Npz;
 use crate::hyperparameters::Origin;
 use crate::network::Parameters;
 use crate::shape::Dims;
@@ -96,8 +96,8 @@ pub fn start_from_npz(bytes: &[u8], path: &Path, dims: Dims) -> Result<Parameter
 ///
 /// # Errors
 ///
-/// `Error::Format` if the weight is missing, `Error::Shape` if an array does not fit `dims`, `Error::NonFinite` if an element
-/// is NaN, infinite or beyond the range of `f32`.
+/// `Error::Format` if the weight is missing or an element is NaN, infinite or beyond the range of `f32`, `Error::Shape` if an
+/// array does not fit `dims`.
 pub fn parameters_from_npz(npz: &Npz, [weight, bias]: [&str; 2], dims: Dims) -> Result<Parameters> {
     let Dims { features: d, classes: k } = dims;
     let (shape, values) = rounded(npz, weight, &[&[k, d], &[d, k]])?;
@@ -112,13 +112,10 @@ fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
 }
 
 /// The shape of the array `name`, which must be one of `shapes`, and its values, rounded to finite `f32`s.
-fn rounded(npz: &Npz, name: &str, shapes: &[&[usize]]) -> Result<(Vec<usize>, Vec<f32>)> {
-    let Array { shape, values } = npz.array_of(name, shapes)?;
-    let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-    match rounded.iter().position(|value| !value.is_finite()) {
-        None => Ok((shape, rounded)),
-        Some(index) => Err(npz.not_finite(name, index, values[index])),
-    }
+pub(super) fn rounded(npz: &Npz, name: &str, shapes: &[&[usize]]) -> Result<(Vec<usize>, Vec<f32>)> {
+    let array = npz.array_of(name, shapes)?;
+    let rounded = npz.rounded(name, &array)?;
+    Ok((array.shape, rounded))
 }
 
 #[cfg(test)]
@@ -158,7 +155,7 @@ mod tests {
 
     #[test]
     fn arrays_of_another_shape_or_name_are_refused() {
-        assert_eq!(refusal(fixture!("other_names")), r#"start.npz: there is no array "W", only ["bias", "weight"]"#);
+        assert_eq!(refusal(fixture!("other_names")), r#"start.npz: there is no array "W", only "bias", "weight""#);
         let dims = Dims { features: 4, classes: 3 };
         let error = start_from_npz(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
         assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 4) or (4, 3), but has (2, 3)"#);
@@ -176,10 +173,13 @@ mod tests {
 
     #[test]
     fn values_that_are_no_finite_f32_are_refused() {
-        assert_eq!(refusal(fixture!("not_finite")), r#"start.npz: array "W" must be finite, but element 4 is NaN"#);
+        assert_eq!(
+            refusal(fixture!("not_finite")),
+            r#"start.npz: array "W": must be finite, but W[1, 1] is NaN: check how it was computed"#
+        );
         let large = npz::write(&[("W", &[2, 3], Elements::F64(&[0.0, 1e300, 0.0, 0.0, 0.0, 0.0]))]);
         let message = refusal(&large.unwrap());
-        assert!(message.contains("element 1 is 1000000"), "{message}");
+        assert!(message.contains("must be below 3.4e38, the limit of float32, but W[0, 1] is 1e300"), "{message}");
     }
 
     #[test]

@@ -219,7 +219,7 @@ fn another_ablation_is_not_resumed_and_its_table_stays() {
     let message = refusal(&["--seeds", "1"]);
     assert!(message.contains("ablation.csv: cannot resume: it was made with "), "{message}");
     let message = refusal(&["--rng", "numpy", "--seeds", "1", "--first-seed", "2"]);
-    assert!(message.contains("seed 1 of full is not in shard 1/1"), "{message}");
+    assert!(message.contains("it has seed 1 of full, which is not in --first-seed 2 --seeds 1"), "{message}");
     fs::write(folder.path().join("best.toml"), BEST.replace("flip = 0.5", "flip = 0.25")).unwrap();
     assert!(refusal(&["--rng", "numpy", "--seeds", "1"]).contains("--resume"));
     assert_eq!(fs::read(&table).unwrap(), before);
@@ -230,7 +230,7 @@ fn configurations_that_cannot_be_ablated_are_refused_in_one_line_before_anything
     let reports = "dataset = \"sample\"\nepochs = 3\nseed = 9\n";
     for (text, expected) in [
         (reports.to_owned(), "best.toml: configuration must be different from the report's protocol in λ, η, loss, "),
-        (BEST.replace("lambda", "lamda"), "unknown field `lamda`"),
+        (BEST.replace("lambda", "lamda"), "there is no key \"lamda\""),
         (BEST.replace("eta = 0.01", "eta = -1"), "eta must be"),
         (BEST.replace("epochs = 2", "epochs = 0"), "epochs must be at least 1"),
         (BEST.replace("flip = 0.5", "flip = 2.0"), "flip must be a probability"),

@@ -301,8 +301,8 @@ fn a_file_that_cannot_be_audited_is_refused_in_one_line() {
     let four = [0.5; 4];
     assert!(refusal("missing.npz", &[]).contains("cannot read RUN.npz missing.npz"));
     let error = refusal("nothing.npz", &[("losses", &[4], Elements::F64(&four))]);
-    assert!(error.contains("there is nothing to audit: expected W and b, or train_loss"), "{error}");
-    assert!(error.contains("found only [\"losses\"]"), "{error}");
+    assert!(error.contains("there is nothing to audit, such as W and b, or train_loss"), "{error}");
+    assert!(error.contains("validation_accuracy, only \"losses\""), "{error}");
     let error = refusal("shape.npz", &[("W", &[2, 2], Elements::F64(&four))]);
     assert!(error.contains("array \"W\" must have the shape (10, 3072) or (3072, 10), but has (2, 2)"), "{error}");
     let curves: [(&str, &[usize], Elements); 2] =
@@ -315,5 +315,9 @@ fn a_file_that_cannot_be_audited_is_refused_in_one_line() {
     assert!(error.contains("array \"seed\": expected a whole number of at least 0, found 0.5"), "{error}");
     std::fs::write(folder.path().join("text.npz"), "no archive").unwrap();
     let output = on_sample(folder.path(), &["audit", "text.npz"]);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("not an .npz file"));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("must be an .npz file, as numpy.savez writes it, but looks like ")
+    );
 }

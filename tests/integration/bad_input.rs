@@ -84,12 +84,15 @@ fn invalid_decays_and_configurations_are_refused() {
     let path = folder.path().join("best.toml");
     for (text, words) in [
         ("eta = 0.1\nepochs_ = 3\n", &["best.toml: line 2", "epochs_"][..]),
-        ("eta = -1\n", &["error: eta must be"]),
-        ("batch_size = 0\n", &["error: batch_size must be at least 1, but is 0"]),
+        ("eta = -1\n", &["best.toml: line 1: eta must be"]),
+        ("batch_size = 0\n", &["best.toml: line 1: batch_size must be at least 1, but is 0"]),
         ("decay_every = 3\n", &["decay_factor must be given together with decay_every"]),
-        ("decay_every = 3\ndecay_patience = 3\n", &["best.toml: decay_every must be left out beside decay_patience"]),
-        ("decay_patience = 0\n", &["best.toml: decay_patience must be at least 1"]),
-        ("decay_patience = 3\ndecay_factor = 1\n", &["best.toml: decay_factor must be above 0 and below 1"]),
+        (
+            "decay_every = 3\ndecay_patience = 3\n",
+            &["best.toml: line 1: decay_every must be left out beside decay_patience"],
+        ),
+        ("decay_patience = 0\n", &["best.toml: line 1: decay_patience must be at least 1"]),
+        ("decay_patience = 3\ndecay_factor = 1\n", &["best.toml: line 2: decay_factor must be above 0 and below 1"]),
         ("eta = \n", &["best.toml: line 1"]),
         ("dataset = \"mnist\"\n", &["dataset must be cifar10 or sample", "mnist"]),
     ] {
@@ -143,6 +146,7 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
     let start = npz::write(&[("W", &[10, 3072], Elements::F32(&vec![0.0; 30_720]))]).unwrap();
     fs::write(folder.path().join("w.npz"), start).unwrap();
     fs::write(folder.path().join("best.toml"), "epochs = 0\n").unwrap();
+    fs::write(folder.path().join("fine.toml"), "epochs = 2\n").unwrap();
     let names = || {
         let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         entries.collect::<std::collections::BTreeSet<_>>()
@@ -200,8 +204,8 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
         ("gradcheck --examples 10001", 1, "--examples must be at most 10000, the number of training examples, but is"),
         ("search --validation-size 0", 1, "--validation-size must be above 0 for a search, but is 0"),
         ("replicate --overfitting --validation-size 0", 1, "--validation-size must be above 0 for a comparison"),
-        ("train --config best.toml", 1, "epochs must be at least 1, but is 0"),
-        ("train --config best.toml --batch-size 0 --epochs 1", 1, "--batch-size must be at least 1, but is 0"),
+        ("train --config best.toml", 1, "best.toml: line 1: epochs must be at least 1, but is 0"),
+        ("train --config fine.toml --batch-size 0 --epochs 1", 1, "--batch-size must be at least 1, but is 0"),
         ("fetch --dataset sample --source npm", 2, "--source npm cannot be used with --dataset sample: "),
         ("fetch --dataset sample --stall-timeout 5", 1, "--stall-timeout has no effect, because no server is asked"),
         ("gradcheck --examples 0 --dataset sample --export a.npz", 1, "--examples must be at least 1, but is 0"),
@@ -216,7 +220,7 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
             1,
             "--validation-size has no effect, because gradients are checked on training",
         ),
-        ("gradcheck --export nowhere/a.npz", 1, "--export: cannot create a file in nowhere: No such file"),
+        ("gradcheck --export nowhere/a.npz", 1, "--export: there is no folder nowhere; create it first"),
         ("gradcheck --quiz w.npz", 1, "--quiz: w.npz is a file; name a folder"),
         ("gradcheck --problem p.npz --grads w.npz ./w.npz", 2, "--grads ./w.npz is listed twice; list it once"),
         (
@@ -279,15 +283,19 @@ fn a_start_that_does_not_fit_is_refused() {
         ("flat.npz", npz(&[("W", &[30_720], Elements::F32(&weight))]), vec!["(10, 3072)", "(3072, 10)", "(30720)"]),
         ("nameless.npz", npz(&[("V", &[10, 3072], Elements::F32(&weight))]), vec!["W", "V"]),
         ("integers.npz", npz(&[("W", &[10, 3072], Elements::I64(&vec![0; 30_720]))]), vec!["W"]),
-        ("infinite.npz", npz(&[("W", &[10, 3072], Elements::F32(&infinite))]), vec!["finite", "77"]),
+        (
+            "infinite.npz",
+            npz(&[("W", &[10, 3072], Elements::F32(&infinite))]),
+            vec!["must be finite, but W[0, 77] is inf"],
+        ),
         (
             "bias.npz",
             npz(&[("W", &[10, 3072], Elements::F32(&weight)), ("b", &[9], Elements::F32(&[0.0; 9]))]),
             vec!["b", "(10)", "(9)"],
         ),
         ("truncated.npz", good[..good.len() / 2].to_vec(), vec![]),
-        ("text.npz", b"not at all".to_vec(), vec!["--init takes"]),
-        ("empty.npz", vec![], vec!["--init takes"]),
+        ("text.npz", b"not at all".to_vec(), vec!["--init", "looks like text that begins with \"not at all\""]),
+        ("empty.npz", vec![], vec!["--init", "is empty"]),
     ] {
         let path = file(name, &bytes);
         let mut words = words;
@@ -295,7 +303,7 @@ fn a_start_that_does_not_fit_is_refused() {
         results.refuse(&["--init", &path], 1, &words);
     }
     results.refuse(&["--init", "nowhere.npz"], 1, &["nowhere.npz", "No such file"]);
-    results.refuse(&["--init", folder.path().to_str().unwrap()], 1, &["cannot read"]);
+    results.refuse(&["--init", folder.path().to_str().unwrap()], 1, &["it is a folder; name a file"]);
 }
 
 /// Text from a file must not control the terminal: this one would clear it and print a line.
@@ -305,14 +313,14 @@ fn a_message_has_no_control_characters_from_a_file() {
     let path = folder.path().join("other.toml");
     fs::write(&path, "\"\\u001b[2J\\nall is well\" = 1\n").unwrap();
     let config = path.to_str().unwrap();
-    let parts = [r"\u{1b}[2J, all is well", "other.toml"];
+    let parts = [r"there is no key", r"\u{1b}[2J\nall is well", "other.toml"];
     Results::new().refuse(&["--config", config], 1, &parts);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_file_without_end_is_refused() {
-    let words = ["cannot read", "/dev/zero", "at most 268435456 bytes"];
+    let words = ["cannot read", "/dev/zero", "at most 256 MiB"];
     Results::new().refuse(&["--init", "/dev/zero"], 1, &words);
 }
 
@@ -329,4 +337,45 @@ fn an_output_folder_that_cannot_be_written_is_refused_first() {
         assert!(stderr.contains("--out") && stderr.contains("file") && stderr.lines().count() == 1, "{stderr}");
     }
     assert_eq!(fs::read_to_string(file).unwrap(), "in the way");
+}
+
+/// Each file is refused in one line that says what is expected and what the file is.
+#[test]
+fn files_of_another_kind_are_refused_by_what_they_look_like() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let weight = vec![0.0_f32; 30_720];
+    file("a.npz", &npz::write(&[("W", &[10, 3072], Elements::F32(&weight))]).unwrap());
+    file("x.png", b"\x89PNG\r\n\x1a\n");
+    file("model.json", b"{\"W\": []}");
+    file("x.safetensors", b"\x10\0\0\0\0\0\0\0{\"W\": xxxxxxxxxx");
+    let mut large = vec![0.0_f64; 30_720];
+    large[3072 + 5] = 1e300;
+    file("large.npz", &npz::write(&[("W", &[10, 3072], Elements::F64(&large))]).unwrap());
+    let mut losses = [2.0_f64; 40];
+    losses[5] = f64::NAN;
+    file("nan.npz", &npz::write(&[("train_loss", &[40], Elements::F64(&losses))]).unwrap());
+    let own = "MODEL x.png must be a model_*.safetensors that `train` wrote";
+    for (arguments, code, words) in [
+        ("predict x.png x.png", 1, format!("{own}, but looks like a PNG image\n")),
+        ("predict a.npz x.png", 1, "another ZIP archive; `evaluate` and `compare` take such a file\n".into()),
+        ("evaluate --dataset sample x.png", 1, format!("{own}, or an .npz with W (10, 3072) or (3072, 10) and ")),
+        ("evaluate --dataset sample model.json", 1, ", but looks like JSON\n".into()),
+        ("evaluate --dataset sample x.safetensors", 1, "x.safetensors: the header of the file is damaged: copy".into()),
+        ("compare --dataset sample a.npz large.npz", 1, "limit of float32, but W[1, 5] is 1e300: check how".into()),
+        ("gradcheck --export nodir/x.npz --dataset sample", 1, "there is no folder nodir; create it first\n".into()),
+        ("gradcheck --problem a.npz --grads x.png", 2, "there is no array \"x\", only \"W\"\n".into()),
+        ("audit --dataset sample nan.npz", 2, "must be finite, but train_loss[5] is NaN: check how it was".into()),
+        ("audit --dataset sample x.png", 2, "as numpy.savez writes it, but looks like a PNG image\n".into()),
+        ("merge x.png", 1, "all of `search`, but x.png looks like a PNG image\n".into()),
+        ("train --dataset sample --config x.png", 1, "be a text file in UTF-8, but looks like a PNG image\n".into()),
+        ("train --dataset sample --config .", 1, "cannot read --config .: it is a folder; name a file\n".into()),
+    ] {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let output = Command::new(crate::program()).args(&arguments).current_dir(folder.path()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+        assert!(stderr.contains(&words), "{arguments:?}: {words:?} is not in {stderr:?}");
+    }
 }

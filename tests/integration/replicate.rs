@@ -138,8 +138,8 @@ fn with_the_generator_of_numpy_the_runs_are_those_of_train_and_another_generator
     let again =
         ["replicate", "--dataset", "sample", "--epochs", "1", "--seeds", "3", "--quiet", "--resume", "--out", out];
     for (options, words) in [
-        (&numpy[2..], "it was made with shuffle numpy-permutation, not chacha8 ("),
-        (&[&numpy[..], &["--rng-order", "shuffle"]].concat(), ", not numpy-shuffle ("),
+        (&numpy[2..], "it was made with --rng numpy, not chacha8 ("),
+        (&[&numpy[..], &["--rng-order", "shuffle"]].concat(), ", not numpy --rng-order shuffle ("),
     ] {
         let message = fail(&[&again[..], options].concat());
         assert!(message.contains(words), "{message}");
@@ -223,7 +223,7 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
     let numpy = ["--seeds", "3", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
     replicate(other.path(), &numpy);
     assert!(refusal(&[&first, &other_job]).contains("start numpy, shuffling numpy-permutation"));
-    assert!(refusal(&[&first, &strange]).contains("summary.csv is of none of them"));
+    assert!(refusal(&[&first, &strange]).contains("summary.csv looks like text that begins with \"setting,"));
     assert!(refusal(&[&first, &other.path().join("none.csv")]).contains("none.csv"));
     assert!(names(merged.path()).is_empty());
 }
@@ -284,12 +284,15 @@ fn another_job_is_not_resumed_and_its_table_stays() {
     for (more, word) in [
         (
             &["--seeds", "1", "--epochs", "2", "--setting", "0,0.001"][..],
-            "it was made with epochs 1, not 2 (seed 1 of ",
+            "it was made with --epochs 1, not 2 (seed 1 of ",
         ),
-        (&["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"], "it was made with setting lambda0_eta0.001, not "),
+        (
+            &["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"],
+            "it was made with the setting lambda0_eta0.001, not ",
+        ),
         (
             &["--seeds", "1", "--epochs", "1", "--first-seed", "2", "--setting", "0,0.001"],
-            "seed 1 of lambda0_eta0.001 is not",
+            "it has seed 1 of lambda0_eta0.001, which is not in --first-seed 2 --seeds 1;",
         ),
     ] {
         let message = fail(&[&sample[..], more].concat());

@@ -4,25 +4,30 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::ValueEnum;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::{Dataset, Splits};
-use onelayer::files::read;
+use onelayer::files::{kind, read, safetensors, zip};
 use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Shuffle};
 use onelayer::network::Parameters;
 use onelayer::train::elsewhere::{Elsewhere, Pixels, accuracy_of, suspicion};
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
 
-/// The first bytes of every zip archive, and so of every `.npz`.
-const ZIP_MAGIC: &[u8] = b"PK";
+/// A model of this program, in messages.
+const OWN: &str = "a model_*.safetensors that `train` wrote";
+/// A model from elsewhere.
+const NPZ: &str = "an .npz with W (10, 3072) or (3072, 10) and optionally b (10)";
 
 /// Reads the text file `path`, the value of `argument`.
 pub fn read_text(path: &Path, argument: &str) -> anyhow::Result<String> {
     let bytes = read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
-    let text = String::from_utf8(bytes).ok();
-    text.with_context(|| format!("{argument} {} must be a text file in UTF-8, but has other bytes", path.display()))
+    let text = String::from_utf8(bytes);
+    text.map_err(|e| {
+        let found = kind::describe(e.as_bytes());
+        anyhow!("{argument} {} must be a text file in UTF-8, but {found}", path.display())
+    })
 }
 
 /// A model file.
@@ -56,22 +61,20 @@ enum PixelsName {
 /// Reads the CIFAR-10 model of this program in the file `path`, the value of `argument`.
 pub fn read_own_model(path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
     let bytes = read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
-    let hint = || format!("{argument} must be a model_*.safetensors that `train` wrote");
-    parse_model(&bytes, path, argument).with_context(hint)
+    let model = parse_model(&bytes, path, argument, OWN);
+    if bytes.starts_with(zip::MAGIC) {
+        return model.map_err(|e| anyhow!("{e:#}; `evaluate` and `compare` take such a file"));
+    }
+    model
 }
 
 /// Reads the CIFAR-10 model in the file `path`, the value of `argument`: of this program, or an .npz with W and b.
 pub fn read_model(path: &Path, argument: &str) -> anyhow::Result<Model> {
     let bytes = read(path).with_context(|| format!("cannot read {argument} {}", path.display()))?;
-    if bytes.starts_with(ZIP_MAGIC) {
+    if bytes.starts_with(zip::MAGIC) {
         return Ok(Model::Elsewhere(Elsewhere::from_npz(&bytes, path, DIMS)?));
     }
-    let hint = || {
-        format!(
-            "{argument} must be a model_*.safetensors that `train` wrote, or an .npz with W (10, 3072) or (3072, 10) and b (10)"
-        )
-    };
-    Ok(Model::Own(parse_model(&bytes, path, argument).with_context(hint)?))
+    Ok(Model::Own(parse_model(&bytes, path, argument, &format!("{OWN}, or {NPZ}"))?))
 }
 
 impl Model {
@@ -157,11 +160,10 @@ impl PixelsArgs {
 /// Reads the parameters in the file `path`, the value of `--init`: a model, or an `.npz` with the arrays `W` and `b`.
 pub fn read_start(path: &Path) -> anyhow::Result<Parameters> {
     let bytes = read(path).with_context(|| format!("cannot read --init {}", path.display()))?;
-    if bytes.starts_with(ZIP_MAGIC) {
+    if bytes.starts_with(zip::MAGIC) {
         return Ok(start_from_npz(&bytes, path, DIMS)?);
     }
-    let hint = "--init takes an .npz with W (10, 3072) or (3072, 10) and optionally b (10), or a model_*.safetensors of this program";
-    Ok(parse_model(&bytes, path, "--init").context(hint)?.parameters)
+    Ok(parse_model(&bytes, path, "--init", &format!("{OWN}, or {NPZ}"))?.parameters)
 }
 
 /// Checks that no two of `paths`, values of `argument`, name the same file.
@@ -184,8 +186,11 @@ pub fn files_in(folder: &Path, argument: &str, wanted: impl Fn(&Path) -> bool) -
     Ok(files)
 }
 
-fn parse_model(bytes: &[u8], path: &Path, argument: &str) -> anyhow::Result<ModelFile> {
-    let model = ModelFile::from_bytes(bytes, path)?;
+/// Reads the model `bytes`, which must be what is `expected`.
+fn parse_model(bytes: &[u8], path: &Path, argument: &str, expected: &str) -> anyhow::Result<ModelFile> {
+    let shown = path.display();
+    ensure!(safetensors::is_one(bytes), "{argument} {shown} must be {expected}, but {}", kind::describe(bytes));
+    let model = ModelFile::from_bytes(bytes, path).with_context(|| format!("{argument} must be {expected}"))?;
     let found = model.parameters.dims;
     ensure!(found == DIMS, "{argument} {} must have {DIMS}, but has {found}", path.display());
     Ok(model)

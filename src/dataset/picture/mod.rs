@@ -9,12 +9,11 @@
 
 mod resample;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::cifar10::{CHANNELS, SIDE};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::files::raster::{Decoder, Format, Raster};
 
 /// Maximum length of a file: 64 MiB.
@@ -27,14 +26,7 @@ pub const MAX_BYTES: u64 = 64 << 20;
 /// [`Error::Io`] if the file cannot be read; [`Error::Format`] if it is longer than [`MAX_BYTES`], has more than
 /// [`MAX_PIXELS`](crate::files::raster::MAX_PIXELS), is not a PNG or JPEG image, or is damaged.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let limit = MAX_BYTES >> 20;
-        return Err(Error::format(path, format!("a picture must have at most {limit} MiB, but this file is larger")));
-    }
-    decode(&bytes, path)
+    decode(&files::read_at_most(path, MAX_BYTES).map_err(Error::io("read", path))?, path)
 }
 
 /// Decodes the picture in `bytes` as [`read`] does. Errors name `path` as the file.
@@ -194,10 +186,14 @@ mod tests {
 
     #[test]
     fn other_files_are_refused_by_their_format() {
-        for bytes in [&b""[..], b"P", b"name,age\n", b"%PDF-1.7"] {
-            assert!(message(bytes).ends_with("but its first bytes match neither"));
+        for (bytes, found) in [
+            (&b""[..], "is empty"),
+            (b"name,age\n", "looks like text that begins with \"name,age\""),
+            (b"%PDF-1.7", "looks like a PDF document"),
+            (b"GIF89a\x01\0\x01\0\0\0\0;", "looks like a GIF image"),
+        ] {
+            assert_eq!(message(bytes), format!("picture.png: must be a PNG or JPEG image, but {found}"));
         }
-        assert!(message(b"GIF89a\x01\0\x01\0\0\0\0;").ends_with("PNG or JPEG image, but is Gif"));
     }
 
     #[test]
@@ -206,8 +202,8 @@ mod tests {
         for bytes in [png_from(64, 64, noise), jpeg((64, 64), jpeg_encoder::ColorType::Rgb, &pixels(64, 64, noise))] {
             read(&bytes);
             for length in (8..bytes.len() - 12).step_by(97) {
-                let result = decode(&bytes[..length], Path::new("picture.png"));
-                assert!(result.is_err(), "{:?}: {length} of {}", Format::of(&bytes), bytes.len());
+                let message = message(&bytes[..length]);
+                assert!(message.ends_with("the file ends before the image does: copy or save it again"), "{message}");
             }
         }
     }

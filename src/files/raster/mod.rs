@@ -5,14 +5,17 @@ mod exif;
 pub(crate) mod tests;
 
 use std::cell::Cell;
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 use std::panic::{self, AssertUnwindSafe};
 
 use png::{Limits, Transformations};
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::kind;
 
 pub use exif::Orientation;
 
@@ -34,17 +37,10 @@ pub enum Format {
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// The first bytes of a JPEG: the marker of its start, and the first byte of the next marker.
 const JPEG: &[u8] = b"\xff\xd8\xff";
-/// Other common formats: a name, and bytes at a place in the file.
-const OTHERS: [(&str, usize, &[u8]); 8] = [
-    ("Gif", 0, b"GIF87a"),
-    ("Gif", 0, b"GIF89a"),
-    ("WebP", 8, b"WEBP"),
-    ("Tiff", 0, b"II*\0"),
-    ("Tiff", 0, b"MM\0*"),
-    ("Bmp", 0, b"BM"),
-    ("Avif", 4, b"ftypavif"),
-    ("Heic", 4, b"ftypheic"),
-];
+/// The reason, with advice, if a file ends too early.
+const CUT_SHORT: &str = "the file ends before the image does: copy or save it again";
+/// Advice for a file that cannot be decoded.
+const SAVE_AGAIN: &str = "save it again in another program, as PNG with 8 bits per channel";
 
 impl Format {
     /// The format of `bytes` by its first ones.
@@ -59,11 +55,7 @@ impl Format {
         if bytes.starts_with(JPEG) {
             return Ok(Self::Jpeg);
         }
-        let other = OTHERS.iter().find(|(_, place, magic)| bytes.get(*place..).is_some_and(|b| b.starts_with(magic)));
-        Err(match other {
-            Some((name, ..)) => format!("must be a PNG or JPEG image, but is {name}"),
-            None => "must be a PNG or JPEG image, but its first bytes match neither".into(),
-        })
+        Err(format!("must be a PNG or JPEG image, but {}", kind::describe(bytes)))
     }
 }
 
@@ -98,19 +90,19 @@ impl<'a> Decoder<'a> {
         let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
         // Palettes become colours, and a channel has at least 8 bits.
         decoder.set_transformations(Transformations::EXPAND);
-        let (width, height) = decoder.read_header_info().map_err(one_line)?.size();
+        let (width, height) = decoder.read_header_info().map_err(png_reason)?.size();
         Ok(Self { size: (width as usize, height as usize), file: File::Png(Box::new(decoder)) })
     }
 
     fn of_jpeg(bytes: &'a [u8]) -> Result<Self, String> {
         if is_cut_short(bytes) {
-            return Err("the file ends before the image does".into());
+            return Err(CUT_SHORT.into());
         }
         // The decoder's own limits are too small for a panorama; `decode` has one for the number of pixels.
         let options = DecoderOptions::default().set_strict_mode(false);
         let options = options.set_max_width(usize::MAX).set_max_height(usize::MAX);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-        decoder.decode_headers().map_err(one_line)?;
+        decoder.decode_headers().map_err(jpeg_reason)?;
         let size = decoder.dimensions().expect("the headers have been read");
         Ok(Self { size, file: File::Jpeg(Box::new(decoder)) })
     }
@@ -136,11 +128,10 @@ impl<'a> Decoder<'a> {
             File::Png(decoder) => decode_png(*decoder),
             File::Jpeg(decoder) => decode_jpeg(*decoder),
         });
-        let failed = "the decoder fails on it, so save it again in another program, as PNG with 8 bits per channel";
         DECODING.set(true);
         let decoded = panic::catch_unwind(decode);
         DECODING.set(false);
-        decoded.unwrap_or_else(|_| Err(failed.into()))
+        decoded.unwrap_or_else(|_| Err(format!("the decoder fails on it: {SAVE_AGAIN}")))
     }
 }
 
@@ -161,13 +152,13 @@ pub fn silence_caught_panics() {
 }
 
 fn decode_png(decoder: png::Decoder<Cursor<&[u8]>>) -> Result<Raster, String> {
-    let mut reader = decoder.read_info().map_err(one_line)?;
+    let mut reader = decoder.read_info().map_err(png_reason)?;
     let (color, depth) = reader.output_color_type();
     let info = reader.info();
     let (width, height) = info.size();
     let orientation = info.exif_metadata.as_ref().map(|block| Orientation::of(block)).unwrap_or_default();
     let mut samples = vec![0; reader.output_buffer_size().ok_or("has too many pixels")?];
-    reader.next_frame(&mut samples).map_err(one_line)?;
+    reader.next_frame(&mut samples).map_err(png_reason)?;
     Ok(Raster {
         size: (width as usize, height as usize),
         channels: color.samples(),
@@ -187,13 +178,25 @@ fn decode_jpeg(mut decoder: JpegDecoder<ZCursor<&[u8]>>) -> Result<Raster, Strin
     let orientation = decoder.exif().map(|block| Orientation::of(block)).unwrap_or_default();
     let size = decoder.dimensions().ok_or("has no size")?;
     let mut samples = vec![0; decoder.output_buffer_size().ok_or("has too many pixels")?];
-    decoder.decode_into(&mut samples).map_err(one_line)?;
+    decoder.decode_into(&mut samples).map_err(jpeg_reason)?;
     Ok(Raster { size, channels: color.num_components(), sample_bytes: 1, samples, orientation })
 }
 
-/// The message of a decoder, some of which have several lines.
-fn one_line(error: impl std::fmt::Display) -> String {
-    error.to_string().replace('\n', " ")
+/// The reason why a PNG cannot be decoded, and what to do.
+fn png_reason(error: png::DecodingError) -> String {
+    match error {
+        png::DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => CUT_SHORT.into(),
+        png::DecodingError::LimitsExceeded => format!("it needs too much memory: {SAVE_AGAIN}"),
+        _ => format!("the file is damaged, or no valid PNG: {SAVE_AGAIN}"),
+    }
+}
+
+/// The reason why a JPEG cannot be decoded, and what to do.
+fn jpeg_reason(error: DecodeErrors) -> String {
+    match error {
+        DecodeErrors::Unsupported(_) => format!("it is of a rare kind of JPEG: {SAVE_AGAIN}"),
+        _ => format!("the file is damaged, or no valid JPEG: {SAVE_AGAIN}"),
+    }
 }
 
 /// True if a JPEG file lacks its end marker, D9: the decoder would fill the missing part with grey.

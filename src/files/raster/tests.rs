@@ -149,16 +149,16 @@ fn the_orientation_of_both_formats_is_applied() {
 #[test]
 fn other_formats_are_named() {
     for (start, name) in [
-        (&b"GIF87a\x01\0"[..], "Gif"),
-        (b"RIFF\x24\0\0\0WEBPVP8 ", "WebP"),
-        (b"BM\x46\0", "Bmp"),
-        (b"II*\0\x08", "Tiff"),
-        (b"MM\0*\0", "Tiff"),
-        (b"\0\0\0\x20ftypavif", "Avif"),
-        (b"\0\0\0\x20ftypheic", "Heic"),
+        (&b"GIF87a\x01\0"[..], "a GIF image"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "a WebP image"),
+        (b"BM\x46\0\0", "a BMP image"),
+        (b"II*\0\x08", "a TIFF image"),
+        (b"MM\0*\0", "a TIFF image"),
+        (b"\0\0\0\x20ftypavif", "an AVIF image"),
+        (b"\0\0\0\x20ftypheic", "a HEIC image"),
     ] {
         let reason = Format::of(start).unwrap_err();
-        assert_eq!(reason, format!("must be a PNG or JPEG image, but is {name}"));
+        assert_eq!(reason, format!("must be a PNG or JPEG image, but looks like {name}"));
     }
-    assert!(Format::of(b"RIFF").unwrap_err().ends_with("match neither"));
+    assert!(Format::of(b"RIFF").unwrap_err().ends_with("looks like text that begins with \"RIFF\""));
 }

@@ -87,9 +87,8 @@ fn arranged(exercise: &Exercise, quantity: Quantity, values: &[f64]) -> (Vec<usi
 ///
 /// # Errors
 ///
-/// `Error::Format` if `bytes` are not a valid `.npz` file, an array is missing, a label is not a class, or the shapes fit
-/// several layouts. `Error::Shape` if an array has the wrong shape, `Error::NonFinite` if a number is NaN or infinite,
-/// `Error::InvalidValue` if λ is negative, infinite or NaN.
+/// `Error::Format` if `bytes` are not a valid `.npz` file, an array is missing, a label is not a class, the shapes fit
+/// several layouts, a number is NaN or infinite, or λ is negative. `Error::Shape` if an array has the wrong shape.
 pub fn read_problem(bytes: &[u8], path: &Path) -> Result<Exercise> {
     let npz = Npz::open(bytes, path)?;
     let name = if npz.contains("X") && !npz.contains("x") { "X" } else { "x" };
@@ -118,6 +117,8 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<Exercise> {
     if x.shape != expected {
         return Err(npz.shape_error(name, &shape_text(&expected), &x.shape));
     }
+    let arrays = [(name, &x), ("W", &weight)].into_iter().chain(bias.as_ref().map(|bias| ("b", bias)));
+    arrays.into_iter().try_for_each(|(name, array)| npz.check_finite(name, array))?;
     let labels = labels(&npz, &y, k)?;
     let lambda = npz.numbers("lambda")?;
     if lambda.values.len() != 1 {
@@ -129,12 +130,9 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<Exercise> {
         return Err(npz.format_error(name, "the last feature of each example must be 1 in the layout cs231n"));
     }
     let bias = bias.map_or_else(|| vec![0.0; k], |bias| bias.values);
-    for (name, values) in [(name, &x), ("W", &weight.values), ("b", &bias)] {
-        npz.check_finite(name, values)?;
-    }
     let weight = if is_turned { transposed(&weight.values, k) } else { weight.values };
     let parameters = Parameters64 { dims: Dims { features: d, classes: k }, weight, bias };
-    Exercise::new(x, labels, parameters, lambda.values[0], loss, layout)
+    Exercise::new(x, labels, parameters, lambda.values[0], loss, layout).map_err(|e| Error::format(path, e.to_string()))
 }
 
 /// The two-dimensional array `name`, with at least one element.
@@ -184,7 +182,7 @@ fn fitting_layout(npz: &Npz, x: &[usize], weight: &[usize], n: usize) -> Result<
 /// `Error::Format` if `bytes` are neither an `.npz` nor an `.npy` file, a gradient is missing or there twice, `Error::Shape`
 /// if an array has the wrong shape.
 pub fn read_submission(bytes: &[u8], path: &Path, exercise: &Exercise) -> Result<Submission> {
-    if bytes.starts_with(b"\x93NUMPY") {
+    if bytes.starts_with(npy::MAGIC) || path.extension().is_some_and(|extension| extension == "npy") {
         return Ok(vec![lone_gradient(bytes, path, exercise)?]);
     }
     let npz = Npz::open(bytes, path)?;
@@ -267,7 +265,8 @@ fn lone_gradient(bytes: &[u8], path: &Path, exercise: &Exercise) -> Result<Answe
         [quantity] => Ok(Answer { quantity, is_f32: npy::is_f32(bytes), values: in_rows(array, quantity, exercise) }),
         [] => {
             let Dims { features: d, classes: k } = exercise.dims();
-            let expected = format!("({k}, {d}) for grad_W or ({k}) for grad_b");
+            let turned = if d == k { String::new() } else { format!(" or ({d}, {k})") };
+            let expected = format!("({k}, {d}){turned} for grad_W or ({k}) for grad_b");
             Err(Error::shape(path.display().to_string(), expected, shape_text(&array.shape)))
         }
         _ => Err(Error::format(path, "may be grad_W or grad_b: save both by name with np.savez")),

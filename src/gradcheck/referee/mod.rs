@@ -182,10 +182,21 @@ impl<'a> Referee<'a> {
         Finding { verdict, hidden, ..Finding::unexplained(answer.quantity, comparison) }
     }
 
+    /// How many values are NaN or infinite, and where the first is.
+    fn not_finite_in_words(&self, Answer { quantity, values, .. }: &Answer) -> String {
+        let bad: Vec<usize> = (0..values.len()).filter(|&i| !values[i].is_finite()).collect();
+        let (count, of, verb) = (bad.len(), values.len(), if bad.len() == 1 { "is" } else { "are" });
+        let (place, name) = (remainder::place(&self.parts, *quantity, &bad[..1], &[]), quantity.name());
+        format!(
+            "not finite: {count} of {of} values {verb} NaN or infinite; the first of {name}, {place}, is {}",
+            values[bad[0]]
+        )
+    }
+
     /// The finding of a quantity with a NaN or an infinite value.
-    fn not_finite(answer: &Answer, comparison: Comparison) -> Finding {
+    fn not_finite(&self, answer: &Answer, comparison: Comparison) -> Finding {
         let fix = "look for ln 0, 0 / 0 or the exp of a large number: subtract the largest logit first";
-        let diagnosis = Diagnosis { mistake: not_finite_in_words(&answer.values), fix: fix.into() };
+        let diagnosis = Diagnosis { mistake: self.not_finite_in_words(answer), fix: fix.into() };
         Finding { explanations: vec![vec![diagnosis]], ..Finding::unexplained(answer.quantity, comparison) }
     }
 
@@ -214,7 +225,7 @@ impl<'a> Referee<'a> {
         let Answer { quantity, values, is_f32 } = answer;
         let right = quantity.of(&self.right);
         if values.iter().any(|v| !v.is_finite()) {
-            return (Self::not_finite(answer, comparison), Vec::new());
+            return (self.not_finite(answer, comparison), Vec::new());
         }
         let submitted = Submitted { quantity: *quantity, values, right, is_f32: *is_f32 };
         let mut explanations: Vec<Explanation> = match quantity {
@@ -254,12 +265,6 @@ fn is_rounding(values: &[f64], right: &[f64]) -> bool {
     let size = largest(right);
     let rounded = values.iter().zip(right).filter(|(v, r)| (*v - *r).abs() > 1e-10 * size).count();
     distance(values, right) <= ROUNDING * size && 2 * rounded >= values.len()
-}
-
-fn not_finite_in_words(values: &[f64]) -> String {
-    let count = values.iter().filter(|v| !v.is_finite()).count();
-    let (of, verb) = (values.len(), if count == 1 { "is" } else { "are" });
-    format!("not finite: {count} of {of} values {verb} NaN or infinite")
 }
 
 /// The next larger number of the form 1, 2 or 5 · 10^x.

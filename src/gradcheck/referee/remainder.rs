@@ -58,8 +58,9 @@ pub(super) fn locate(parts: &Parts, submitted: Submitted) -> (Option<Mistake>, R
     (mistake, remainder)
 }
 
-/// The place of `elements`, as narrow as it can be said in one line.
-fn place(parts: &Parts, quantity: Quantity, elements: &[usize], differences: &[f64]) -> String {
+/// The place of `elements`, as narrow as it can be said in one line. `differences` are those of all elements, which only a
+/// place of many elements needs.
+pub(super) fn place(parts: &Parts, quantity: Quantity, elements: &[usize], differences: &[f64]) -> String {
     let exercise = parts.exercise;
     if matches!(quantity, Quantity::Loss | Quantity::Cost) {
         return "the number itself".into();

@@ -64,6 +64,10 @@ impl Sharded for AblationRow {
         self.run.runs()
     }
 
+    fn in_words(&self) -> String {
+        self.run.in_words()
+    }
+
     fn run(&self) -> usize {
         self.run.run()
     }

@@ -74,6 +74,10 @@ impl Sharded for OverfittingRow {
         self.run.runs()
     }
 
+    fn in_words(&self) -> String {
+        self.run.in_words()
+    }
+
     fn run(&self) -> usize {
         self.run.run()
     }

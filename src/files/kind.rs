@@ -1,0 +1,133 @@
+//! Recognises common kinds of files by their first bytes, so that a refusal can say what a file is instead.
+
+#[cfg(feature = "cli")]
+use serde_json::error::Category;
+
+use super::safetensors;
+
+/// Names with their article, and the bytes at a place in the file that tell them.
+const SIGNATURES: [(&str, usize, &[u8]); 22] = [
+    ("an .npy file", 0, b"\x93NUMPY"),
+    ("an .npz file or another ZIP archive", 0, b"PK\x03\x04"),
+    ("an .npz file or another ZIP archive", 0, b"PK\x05\x06"),
+    ("a PNG image", 0, b"\x89PNG\r\n\x1a\n"),
+    ("a JPEG image", 0, b"\xff\xd8\xff"),
+    ("a GIF image", 0, b"GIF87a"),
+    ("a GIF image", 0, b"GIF89a"),
+    ("a WebP image", 8, b"WEBP"),
+    ("a TIFF image", 0, b"II*\0"),
+    ("a TIFF image", 0, b"MM\0*"),
+    ("an AVIF image", 4, b"ftypavif"),
+    ("a HEIC image", 4, b"ftypheic"),
+    ("a PDF document", 0, b"%PDF-"),
+    ("a gzip archive", 0, b"\x1f\x8b"),
+    ("an HDF5 file", 0, b"\x89HDF"),
+    ("a MATLAB file", 0, b"MATLAB 5.0"),
+    ("a pickle of Python", 0, b"\x80\x02"),
+    ("a pickle of Python", 0, b"\x80\x03"),
+    ("a pickle of Python", 0, b"\x80\x04"),
+    ("a pickle of Python", 0, b"\x80\x05"),
+    ("text in UTF-16", 0, b"\xff\xfe"),
+    ("text in UTF-16", 0, b"\xfe\xff"),
+];
+/// Number of bytes that tell whether a file is text.
+const START: usize = 256;
+/// Number of characters of a text that are quoted.
+const QUOTED: usize = 32;
+
+/// What the file `bytes` is, for the end of a sentence: `looks like a PNG image`, `is empty`.
+pub fn describe(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "is empty".into();
+    }
+    let has = |place: usize, magic: &[u8]| bytes.get(place..).is_some_and(|rest| rest.starts_with(magic));
+    let kind = SIGNATURES.iter().find(|(_, place, magic)| has(*place, magic));
+    if let Some((name, ..)) = kind {
+        return format!("looks like {name}");
+    }
+    if safetensors::is_one(bytes) {
+        return "looks like a safetensors file".into();
+    }
+    match start_of_text(bytes) {
+        Some(text) if text.starts_with(['{', '[']) => "looks like JSON".into(),
+        Some(text) => {
+            let line: String = text.lines().next().unwrap_or_default().chars().take(QUOTED).collect();
+            format!("looks like text that begins with {line:?}")
+        }
+        None if has(0, b"BM") => "looks like a BMP image".into(),
+        None => "is of an unknown kind".into(),
+    }
+}
+
+/// What is wrong with the JSON `bytes`, in which `error` was found, for the end of a sentence.
+#[cfg(feature = "cli")]
+pub(crate) fn describe_json(error: &serde_json::Error, bytes: &[u8]) -> String {
+    let (line, is_json) = (error.line(), start_of_text(bytes).is_some_and(|text| text.starts_with(['{', '['])));
+    match error.classify() {
+        Category::Eof if is_json => "is cut short".into(),
+        Category::Data => format!("line {line} has a value that is not, or lacks one"),
+        _ if is_json => format!("line {line} is not JSON"),
+        _ => describe(bytes),
+    }
+}
+
+/// The first characters of a text, without the space before them; `None` for other files.
+fn start_of_text(bytes: &[u8]) -> Option<&str> {
+    let start = &bytes[..bytes.len().min(START)];
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // A character may end behind the start.
+        Err(e) if e.error_len().is_none() => std::str::from_utf8(&start[..e.valid_up_to()]).ok()?,
+        Err(_) => return None,
+    };
+    let is_printable = |c: char| !c.is_control() || c.is_ascii_whitespace();
+    text.chars().all(is_printable).then(|| text.trim_start_matches('\u{feff}').trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::npz::{self, Elements};
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn json_is_described_by_what_is_wrong_with_it() {
+        for (text, expected) in [
+            ("", "is empty"),
+            ("hello", "looks like text that begins with \"hello\""),
+            ("[1,\n2", "is cut short"),
+            ("[1,\n2,]", "line 2 is not JSON"),
+            ("[1,\n300]", "line 2 has a value that is not, or lacks one"),
+            ("{}", "line 1 has a value that is not, or lacks one"),
+        ] {
+            let error = serde_json::from_str::<Vec<u8>>(text).unwrap_err();
+            assert_eq!(describe_json(&error, text.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn files_are_told_by_their_first_bytes() {
+        let npz = npz::write(&[("W", &[1], Elements::F32(&[1.0]))]).unwrap();
+        let long = "é".repeat(START);
+        for (bytes, expected) in [
+            (&b""[..], "is empty"),
+            (&npz, "looks like an .npz file or another ZIP archive"),
+            (b"\x93NUMPY\x01\0", "looks like an .npy file"),
+            (b"\x89PNG\r\n\x1a\n\0", "looks like a PNG image"),
+            (b"RIFF\0\0\0\0WEBPVP8", "looks like a WebP image"),
+            (b"\x10\x01\0\0\0\0\0\0{\"a\":", "looks like a safetensors file"),
+            (b"BM\x01\0\0\0\0\0\0\0", "looks like a BMP image"),
+            (b"\x80\x04\x95", "looks like a pickle of Python"),
+            (b"\xff\xfea\0", "looks like text in UTF-16"),
+            (b" {\"W\": 1}", "looks like JSON"),
+            (b"BMW, Audi\nVW", "looks like text that begins with \"BMW, Audi\""),
+            (b"\n", "looks like text that begins with \"\""),
+            (long.as_bytes(), &format!("looks like text that begins with {:?}", &long[..2 * QUOTED])),
+            (b"x\0y", "is of an unknown kind"),
+            (b"x\x1b[2J", "is of an unknown kind"),
+            (b"\xc3\x28", "is of an unknown kind"),
+        ] {
+            assert_eq!(describe(bytes), expected);
+        }
+    }
+}
