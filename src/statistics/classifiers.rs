@@ -89,7 +89,7 @@ impl Agreement {
                 below += probability;
                 below >= p
             };
-            let at = probabilities.iter().position(reaches).unwrap_or(2 * n + 1);
+            let at = probabilities.iter().position(reaches).expect("the probabilities add up to 1");
             (at as f64 - zero as f64) / n as f64
         };
         let tail = (1.0 - CONFIDENCE) / 2.0;

@@ -53,7 +53,7 @@ pub fn pairs_needed(sd: f64, distance: f64) -> Option<usize> {
         return None;
     }
     while low < high {
-        let middle = low + (high - low) / 2;
+        let middle = usize::midpoint(low, high);
         if enough(middle) {
             high = middle;
         } else {
@@ -153,6 +153,16 @@ mod tests {
         ] {
             let found = pairs_needed(sd, distance).unwrap();
             assert!(found.abs_diff(exact) <= 1, "{sd} {distance}: {found}");
+        }
+    }
+
+    #[test]
+    fn few_pairs_have_one_degree_of_freedom_less() {
+        // from scipy import stats
+        // def enough(n, sd, d): return n >= ((stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1)) * sd / d) ** 2
+        // next(n for n in range(2, 10**5) if enough(n, 1, d))
+        for (distance, expected) in [(10.0, 2), (9.8, 3), (5.0, 3), (3.0, 4), (2.0, 5)] {
+            assert_eq!(pairs_needed(1.0, distance), Some(expected), "{distance}");
         }
     }
 
