@@ -122,7 +122,7 @@ mod tests {
         // numpy: x = np.array([[0, 10, 7], [51, 20, 7], [255, 60, 7]]) / 255; x.mean(0), x.std(0)
         let train = dataset(vec![0, 10, 7, 51, 20, 7, 255, 60, 7], 3);
         let normalizer = Normalizer::fit(&train).unwrap();
-        let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-7);
+        let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-7);
         assert!(close(normalizer.mean(), &[0.4, 0.117_647_06, 0.027_450_98]));
         assert!(close(&normalizer.std()[..2], &[0.432_049_4, 0.084_715_56]));
         assert_eq!(normalizer.std()[2], 1.0, "a constant feature has std 1");

@@ -74,7 +74,7 @@ pub fn epoch_flips(schedule: &Schedule, epoch: usize, examples: usize) -> Vec<bo
     // The streams below belong to the orders.
     const FLIPS: u64 = 1 << 63;
     let mut rng = ChaCha8Rng::seed_from_u64(schedule.seed);
-    rng.set_stream(FLIPS | epoch as u64);
+    rng.set_stream(FLIPS + epoch as u64);
     // All 2³² numbers are equally probable.
     let limit = schedule.flip * 2_f64.powi(32);
     (0..examples).map(|_| f64::from(rng.next_u32()) < limit).collect()
@@ -142,6 +142,16 @@ mod tests {
         assert!(again.abs_diff(2500) < 217, "{again}");
         assert!(epoch_flips(&flipping(1.0), 1, 1000).iter().all(|&f| f));
         assert!(!epoch_flips(&flipping(0.0), 1, 1000).contains(&true));
+    }
+
+    #[test]
+    fn the_flips_of_a_seed_stay_those_of_every_version() {
+        let flips: Vec<_> = epoch_flips(&flipping(0.5), 1, 16).into_iter().map(u8::from).collect();
+        assert_eq!(flips, [0, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0]);
+        // The first image is mirrored if the probability is above its number of 32 bits.
+        let first = 3_346_848_069.0 / 2_f64.powi(32);
+        let above = 3_346_848_070.0 / 2_f64.powi(32);
+        assert_eq!([first, above].map(|flip| epoch_flips(&flipping(flip), 1, 1)[0]), [false, true]);
     }
 
     #[test]
