@@ -82,7 +82,9 @@ fn print(paths: [&Path; 2], counts: &Agreement) {
     show!("95 % confidence interval  {} to {} points (paired bootstrap, all resamples)", points(low), points(high));
     show!("McNemar's exact p         {}\n", p_text(p));
     show!("{}", conclusion(counts, p));
-    show!("This is about these two models on other images; `replicate` compares settings.");
+    show!(
+        "This is about these two models on other images like these, not about their\nλ and η; `replicate` compares settings."
+    );
 }
 
 fn conclusion(counts: &Agreement, p: f64) -> String {

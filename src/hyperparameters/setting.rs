@@ -60,7 +60,7 @@ impl FromStr for Loss {
 /// An error unless 0 ≤ 2λ < ∞ as `f32`.
 pub(crate) fn check_lambda(lambda: f64) -> Result<()> {
     if !(lambda >= 0.0 && (2.0 * lambda as f32).is_finite()) {
-        return Err(Error::invalid("lambda", "a finite number of at least 0, below 1.7e38", short(lambda)));
+        return Err(Error::invalid("lambda", "at least 0 and below 1.7e38", short(lambda)));
     }
     Ok(())
 }

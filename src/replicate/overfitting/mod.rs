@@ -30,7 +30,9 @@ use crate::train::{Data, Observer};
 /// Those of [`Setting::new`].
 pub fn counterpart(softmax: Setting, classes: usize) -> Result<Setting> {
     let classes = classes as f64;
-    let sigmoids = Setting::new(softmax.lambda() / classes, softmax.eta() * classes)?;
+    // 0.7 / 10 is 0.06999999999999999; 15 digits are those that a user would write.
+    let written = |number: f64| format!("{number:.14e}").parse().unwrap_or(number);
+    let sigmoids = Setting::new(written(softmax.lambda() / classes), written(softmax.eta() * classes))?;
     Ok(sigmoids.with_loss(Loss::Bce).with_decay(softmax.decay))
 }
 
@@ -207,6 +209,8 @@ pub(crate) mod tests {
     fn sigmoids_take_the_steps_of_their_softmax() {
         let softmax = Setting::new(0.1, 0.001).unwrap().with_decay(Some(Decay::step(10, 0.5).unwrap()));
         assert_eq!(counterpart(softmax, 10).unwrap().name(), "lambda0.01_eta0.01_bce_decay10x0.5");
+        let odd = Setting::new(0.7, 0.0003).unwrap();
+        assert_eq!(counterpart(odd, 10).unwrap().name(), "lambda0.07_eta0.003_bce", "as a user would write them");
         let names: Vec<_> = with_counterparts(&plan(), 10).unwrap().settings.iter().map(|s| s.name()).collect();
         assert_eq!(names, ["lambda0_eta0.001", "lambda0_eta0.01_bce", "lambda0.1_eta0.001", "lambda0.01_eta0.01_bce"]);
         let sigmoids = ReplicationPlan { settings: vec![softmax.with_loss(Loss::Bce)], ..plan() };
