@@ -162,6 +162,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = args.options();
     let trained = train::run(&job, &folder, &options, observer.as_mut())?;
     drop(observer);
+    // The page needs memory too.
+    drop(loaded);
     let began = Instant::now();
     let page = page::page(folder.path()).and_then(|page| folder.write(&[(page::FILE.into(), page)]));
     args.print(&trained, options.phases.as_deref(), load, began.elapsed());
