@@ -12,7 +12,7 @@ use onelayer::evaluate::table::{class_rows, confusion_csv};
 use onelayer::evaluate::{Confusion, Outcomes, Scores, outcomes};
 use onelayer::figures::{ClassifiedImage, IMAGES, confident_figure, confusion_figure};
 use onelayer::files::csv::{Dialect, to_csv};
-use onelayer::hyperparameters::{Hyperparameters, Setting};
+use onelayer::hyperparameters::{Hyperparameters, Setting, readable};
 use onelayer::statistics::{count, percent};
 
 use super::common::data::{self, Loaded};
@@ -122,6 +122,7 @@ impl Args {
         // Images for validation can be held out of those for training.
         let held_out = is_validation && self.data.holds_out();
         let train = self.split == Split::Train || held_out || model.needs_training_images();
+        self.data.check()?;
         self.data.only(train, is_validation, "the model needs no images but those of --split")
     }
 }
@@ -179,7 +180,7 @@ impl Evaluation<'_> {
 /// The title of a model in figures: its λ and η or, if it was made elsewhere, its name.
 fn title(name: &str, hyperparameters: &Hyperparameters) -> String {
     let setting = hyperparameters.setting().ok().filter(|setting| setting.name() == name);
-    setting.map_or_else(|| name.into(), Setting::title)
+    setting.map_or_else(|| readable(name), Setting::title)
 }
 
 /// Warns if the model was trained on images of the `evaluated` files: its scores are then better than on new images.
@@ -200,5 +201,7 @@ mod tests {
         let hyperparameters = Hyperparameters { lambda: 0.1, eta: 0.001, loss: Loss::Bce, ..Default::default() };
         assert_eq!(title("lambda0.1_eta0.001_bce", &hyperparameters), "λ = 0.1, η = 0.001, sigmoids");
         assert_eq!(title("student", &hyperparameters), "student");
+        assert_eq!(title("model_lambda0_eta0.001", &hyperparameters), "λ = 0, η = 0.001");
+        assert_eq!(title("model_a", &hyperparameters), "model_a");
     }
 }

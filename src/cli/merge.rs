@@ -60,6 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let jobs = "all of `replicate` with the same options or all of `search`";
         bail!("the tables must be from one job, {jobs}, but {}", describe(&tables));
     }
+    args.out.say_results(false, args.quiet);
     Ok(ExitCode::SUCCESS)
 }
 

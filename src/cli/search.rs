@@ -105,6 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let data = args.data.clone().or_of_search();
     let everything = data.everything();
     // Invalid arguments are refused before the data are downloaded.
+    data.check()?;
     data.check_validation("a search")?;
     plan.validate(data.training_images())?;
     Config { hyperparameters: plan.hyperparameters(&plan.trials[0]), ..Config::default() }.to_toml(&[])?;
@@ -140,6 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     show!("search.csv, search_best.csv, search.png, model_best.safetensors and best.toml");
     show!("are in {}.", folder.path().display());
     show!("`onelayer train --config` reads best.toml.");
+    args.out.say_results(false, args.quiet);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -168,10 +168,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let page = page::page(folder.path()).and_then(|page| folder.write(&[(page::FILE.into(), page)]));
     args.print(&trained, options.phases.as_deref(), load, began.elapsed());
     page.context("the results are written, but not their page")?;
-    if !args.quiet {
-        let folder = folder.path();
-        say!("the results are in {}: open {}", folder.display(), folder.join(page::FILE).display());
-    }
+    args.out.say_results(true, args.quiet);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -226,6 +223,7 @@ impl Args {
 
     /// Checks the training before anything is downloaded, and that no option is without effect on it.
     fn check(&self, schedule: &Schedule, settings: &[Setting], images: &DataArgs) -> anyhow::Result<()> {
+        images.check()?;
         schedule.validate(images.training_images())?;
         if settings.iter().any(|setting| setting.needs_validation()) {
             images.check_validation("a decay on plateaus of the validation loss")?;

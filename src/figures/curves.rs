@@ -64,7 +64,10 @@ impl Unit {
 pub fn curves_figure(title: &str, curves: &[Curves; PANELS]) -> Vec<u8> {
     figure((WIDTH, HEIGHT), OVERSAMPLING, |canvas| {
         let (head, body) = canvas.split_at(HEAD);
-        let legend = [(Mark::Line(TRAINING), "training"), (Mark::Line(VALIDATION), "validation")];
+        let mut legend = vec![(Mark::Line(TRAINING), "training")];
+        if curves.iter().flat_map(|curves| &curves.validation).any(|point| point.1.is_some()) {
+            legend.push((Mark::Line(VALIDATION), "validation"));
+        }
         let title = titled(title, curves.iter().filter_map(Curves::first_missing).min());
         draw_head(&head, AXIS_LEFT..WIDTH - RIGHT, &title, &legend)?;
         curves.iter().zip(body.split_evenly(1, PANELS)).try_for_each(|(curves, panel)| curves.draw(&panel))
@@ -266,6 +269,13 @@ mod tests {
     fn a_split_that_is_not_evaluated_has_not_diverged() {
         let without_validation = [row(1, Some(2.0), None), row(2, Some(1.9), None)];
         assert_eq!(losses(&without_validation).first_missing(), None);
+        // Nor is it in the legend.
+        let in_head = |rows: &[Row]| {
+            let image = curves_image(rows);
+            [BLUE, VERMILION].map(|color| image.places(color).iter().any(|&(_, y)| y < HEAD as usize))
+        };
+        assert_eq!(in_head(&without_validation), [true, false]);
+        assert_eq!(in_head(&falling(2)), [true, true]);
     }
 
     #[test]

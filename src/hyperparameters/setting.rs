@@ -190,7 +190,7 @@ pub fn readable(text: &str) -> String {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let word = |word: &str| {
         let number = word.parse().ok().filter(|_| word.starts_with(|c: char| ('1'..='9').contains(&c)));
-        let setting = Setting::from_name(word).map(Setting::title);
+        let setting = Setting::from_name(word.strip_prefix("model_").unwrap_or(word)).map(Setting::title);
         setting.or_else(|| Some(word.parse::<Loss>().ok()?.title().into())).or_else(|| number.map(grouped))
     };
     let mut readable = String::new();

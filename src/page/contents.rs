@@ -148,7 +148,7 @@ impl Contents {
                           (`search`) or confusion_<model>.csv (`evaluate`)";
             return Err(Error::format(
                 path,
-                format!("must contain the table of a command, such as {tables}, but has none"),
+                format!("must contain a table for the page, such as {tables}, but has none"),
             ));
         }
         Ok(contents)
@@ -262,6 +262,11 @@ impl SettingPart {
     pub fn title(&self) -> String {
         let SummaryRow { setting: name, hyperparameters, .. } = &self.summary;
         unbroken(&hyperparameters.setting().map_or_else(|_| name.clone(), Setting::title))
+    }
+
+    /// True if the probabilities of an example add up to 1.
+    pub fn is_softmax(&self) -> bool {
+        self.summary.hyperparameters.loss == Loss::Softmax
     }
 
     /// True if a score on a validation split is there.

@@ -21,7 +21,8 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Those in `folder`, by file name, without the ones that belong to `settings`.
+    /// Those in `folder`, by file name, without the ones that belong to `settings`, or to other settings of an earlier training
+    /// into the folder: only `evaluate` writes `classes_<name>.csv`, only `train` writes `curves_<name>.csv`.
     pub fn read_all(folder: &Path, settings: &[SettingPart]) -> Result<Vec<Self>> {
         let entries = fs::read_dir(folder).map_err(Error::io("read the folder", folder))?;
         let name = |entry: fs::DirEntry| {
@@ -30,6 +31,8 @@ impl Evaluation {
         };
         let mut names: Vec<String> = entries.filter_map(|entry| name(entry.ok()?)).collect();
         names.retain(|name| settings.iter().all(|setting| setting.summary.setting != *name));
+        let has = |table: &str, name: &str| folder.join(format!("{table}_{name}.csv")).exists();
+        names.retain(|name| has("classes", name) || !has("curves", name));
         names.sort();
         let evaluations = names.iter().map(|name| Self::read(folder, name));
         evaluations.filter_map(Result::transpose).collect()

@@ -287,8 +287,13 @@ fn the_page_says_what_was_trained() {
     let softmax = page_of([Loss::Softmax; 2]);
     let settings = softmax.split("id=\"gradients\"").next().unwrap();
     assert!(settings.contains("<p>A softmax classifier with") && !settings.contains(", sigmoids"));
-    assert!(page_of([Loss::Bce; 2]).contains("<p>A classifier of ten sigmoids with"));
+    let sigmoids = page_of([Loss::Bce; 2]);
+    assert!(sigmoids.contains("<p>A classifier of ten sigmoids with"));
     let mixed = page_of([Loss::Softmax, Loss::Bce]);
+    // Only the probabilities of a softmax add up to 1.
+    let guesses = |html: &str| count(html, "The closer to 1, the better; guessing among ten classes gives 0.1.</fig");
+    assert_eq!([&softmax, &sigmoids, &mixed].map(|html| guesses(html)), [2, 0, 1]);
+    assert_eq!(count(&sigmoids, "The closer to 1, the better.</figcaption>"), 2);
     assert!(mixed.contains("<p>Classifiers, softmax and sigmoids, with"));
     // Title, navigation, table, legend and the texts of the chart of both settings name the loss.
     let title = ">λ\u{a0}=\u{a0}0.1, η\u{a0}=\u{a0}0.001, sigmoids";
@@ -356,6 +361,14 @@ fn the_evaluations_of_other_models_and_splits_are_shown() {
     assert_eq!(headings, expected);
     assert_eq!(count(&html, "classifies <strong>40.00\u{a0}%</strong> of 750 images"), 3);
     assert_eq!((count(&html, "<table class=\"matrix\">"), count(&html, "<img class=\"picture\"")), (4, 2));
+
+    // That of a setting of an earlier training into the folder is none, unless `evaluate` wrote it.
+    write("curves_lambda0_eta0.1_validation.csv", b"");
+    write("curves_model_a.csv", b"");
+    write("classes_model_a.csv", b"");
+    let html = self::html(out.path());
+    let evaluations: Vec<_> = html.split("Evaluation of <span class=\"name\">").skip(1).collect();
+    assert!(evaluations.len() == 2 && evaluations.iter().all(|rest| rest.starts_with("model_a</span>")));
 
     // An evaluation alone is enough for a page.
     let alone = tempfile::tempdir().unwrap();
@@ -496,7 +509,7 @@ fn the_best_setting_is_the_one_with_the_highest_test_accuracy() {
 #[test]
 fn a_folder_without_anything_to_show_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    assert!(error(out.path()).contains("must contain the table of a command, such as summary.csv (`train`)"));
+    assert!(error(out.path()).contains("must contain a table for the page, such as summary.csv (`train`)"));
     assert!(error(&out.path().join("nowhere")).starts_with("cannot read the folder"));
 }
 

@@ -244,19 +244,17 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
 
 #[test]
 fn unknown_and_overlapping_batches_are_refused() {
-    let results = Results::new();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
     let refuse = |arguments: &[&str], words: &[&str]| {
         let arguments = [&["--data-dir", "nowhere"], arguments].concat();
         // Not with `Results::refuse`, which gives --dataset too: clap refuses a repeated option.
-        let output = Command::new(crate::program())
-            .args(["train", "--out"])
-            .arg(results.0.path())
-            .args(&arguments)
-            .output()
-            .unwrap();
+        let output =
+            Command::new(crate::program()).args(["train", "--out"]).arg(&out).args(&arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(words.iter().all(|w| stderr.contains(w)) && stderr.lines().count() == 1, "{stderr}");
+        assert!(!out.exists(), "{arguments:?}");
     };
     refuse(&["--train-batches", "6"], &["--train-batches must be 1 to 5, but is 6"]);
     refuse(&["--train-batches", "1,1"], &["batch 1 is listed twice"]);

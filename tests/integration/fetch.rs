@@ -1045,8 +1045,8 @@ fn the_program_names_what_is_wrong_with_a_folder_of_files() {
         let mut command = program(dir.path());
         command.arg("--source").arg(source.path());
         let mut parts = parts.to_vec();
-        parts.extend(["--dataset sample", "data_batch_1.bin"]);
-        parts.push("give a complete, unaltered copy as `--source PATH`; run `onelayer fetch` to get it");
+        parts.push("data_batch_1.bin");
+        parts.push("give a complete, unaltered copy as `--source PATH`, or run `onelayer fetch` without --source");
         assert_fails(command, &parts);
         assert!(!dir.path().join("data_batch_1.bin").exists());
     }
@@ -1055,9 +1055,11 @@ fn the_program_names_what_is_wrong_with_a_folder_of_files() {
 #[test]
 fn the_program_refuses_wrong_sources() {
     let dir = tempdir().unwrap();
-    let mut command = program(dir.path());
+    let new = dir.path().join("new");
+    let mut command = program(&new);
     command.args(["--source", "/nowhere/at/all.tar.gz"]);
-    assert_fails(command, &["cannot read /nowhere/at/all.tar.gz"]);
+    assert_fails(command, &["cannot read /nowhere/at/all.tar.gz", "or run `onelayer fetch` without --source"]);
+    assert!(!new.exists());
     for source in ["ftp://example.org/x", "file:///etc/passwd", ""] {
         program(dir.path()).args(["--source", source]).assert().code(2);
     }

@@ -288,7 +288,7 @@ fn right_gradients_pass_in_both_layouts_and_without_loss_and_cost() {
     ]);
     fs::write(desk.path("alone.npz"), gradients_alone.unwrap()).unwrap();
     let output = desk.referee("alone.npz");
-    assert!(output.status.success() && text(&output).ends_with("PASS: all 2 agree\n"));
+    assert!(output.status.success() && text(&output).ends_with("PASS: both agree\n"));
 }
 
 #[test]
@@ -686,7 +686,7 @@ fn sigmoids_have_a_problem_of_their_own() {
     };
     let said = judge(&problem.by(|i, c| (p[i][c] - problem.onehot(i, c)) / k));
     assert!(
-        said.contains(" sigmoids, λ = ") && !said.contains("bce") && said.ends_with("PASS: all 2 agree\n"),
+        said.contains(" sigmoids, λ = ") && !said.contains("bce") && said.ends_with("PASS: both agree\n"),
         "{said}"
     );
     let said = judge(&problem.by(|i, c| p[i][c] - problem.onehot(i, c)));
@@ -748,7 +748,10 @@ fn many_submissions_are_one_table_for_readers_and_machines() {
             && said.replace("\n     ", "").contains("the first of grad_W, class 0, feature 7, is NaN"),
         "{said}"
     );
-    assert!(said.ends_with("FAIL: of 3 submissions, 1 agrees, 2 differ\n"), "{said}");
+    assert!(
+        said.ends_with("FAIL: of 3 submissions, 1 agrees, 2 differ\nthe table is in judged/referee.csv\n"),
+        "{said}"
+    );
     let table = fs::read_to_string(desk.path("judged/referee.csv")).unwrap();
     assert_eq!(table.lines().count(), 7);
     assert!(table.lines().nth(3).unwrap().contains("data term × 3: missing 1/n"), "{table}");
@@ -772,9 +775,16 @@ fn many_submissions_are_one_table_for_readers_and_machines() {
     assert!(json["submissions"][3]["error"].as_str().unwrap().contains("must be an .npz file"));
 
     fs::remove_file(folder.join("d.npz")).unwrap();
-    fs::copy(folder.join("a.npz"), folder.join("e.npz")).unwrap();
-    let agreeing = judge(&["--grads", "submissions/a.npz", "submissions/e.npz", "--out", "judged"]);
-    assert_eq!(agreeing.status.code(), Some(0), "{}", text(&agreeing));
+    fs::copy(folder.join("a.npz"), folder.join("a_long_name.npz")).unwrap();
+    let agreeing = judge(&["--grads", "submissions/a.npz", "submissions/a_long_name.npz", "--out", "judged"]);
+    let said = text(&agreeing);
+    assert_eq!(agreeing.status.code(), Some(0), "{said}");
+    assert!(said.ends_with("PASS: both submissions agree\nthe table is in judged/referee.csv\n"), "{said}");
+    // A name longer than the first column has a line of its own.
+    let after = said.split_once("\nsubmissions/a_long_name.npz\n").unwrap().1;
+    let column = |line: &str, word: &str| line.find(word).unwrap();
+    let header = said.lines().find(|line| line.starts_with("file ")).unwrap();
+    assert_eq!(column(after.lines().next().unwrap(), "agrees"), column(header, "grad_W"), "{said}");
 }
 
 #[test]
@@ -842,6 +852,11 @@ fn a_quiz_is_written_and_graded() {
     fs::write(folder.path().join("answers.csv"), "case_01,right\n").unwrap();
     let output = gradcheck(folder.path(), &["--quiz", "quiz", "--answers", "answers.csv"]);
     refused(&output, "there is no answer for case_02");
+    refused_with(
+        1,
+        &gradcheck(folder.path(), &["--quiz", "."]),
+        "error: --quiz needs a folder for the quiz alone, but ./answers.csv is in it; name a new folder\n",
+    );
     refused(
         &gradcheck(folder.path(), &["--quiz", "nowhere", "--answers", "answers.csv"]),
         "cannot read the folder nowhere",
@@ -887,7 +902,7 @@ fn the_functions_of_both_courses_pass_and_a_mistake_in_them_is_named() {
                 text(&gradcheck(folder.path(), &["--grads", "student.npz"]))
             };
             let said = solve(&[]);
-            assert!(said.ends_with("PASS: all 2 agree\n"), "{said}");
+            assert!(said.ends_with("PASS: both agree\n"), "{said}");
             let said = solve(&["--solution", "wrong.py"]);
             assert!(section(&said, "grad_W").contains(words), "{said}");
         }

@@ -93,12 +93,25 @@ fn the_lines_of_a_terminal_are_separated() {
 }
 
 #[test]
-fn output_into_a_pipe_has_no_control_characters() {
+fn output_into_a_pipe_has_no_control_characters_and_ends_with_where_the_results_are() {
     let out = tempfile::tempdir().unwrap();
-    let mut gradcheck = Command::new(crate::program());
-    gradcheck.args(["gradcheck", "--dataset", "sample", "--differences", "1", "--out"]).arg(out.path());
-    for command in [&mut train(&out, &[]), &mut gradcheck] {
+    let command = |arguments: &str| {
+        let mut command = Command::new(crate::program());
+        command.args(arguments.split(' ')).args(["--dataset", "sample", "--out"]).arg(out.path());
+        command
+    };
+    let shown = out.path().display();
+    let by_report = format!("the results are in {shown}; `onelayer report --out {shown}` makes a page of them");
+    for (mut command, end) in [
+        (train(&out, &[]), format!("the results are in {shown}: open {shown}/report.html")),
+        (command("gradcheck --differences 1"), by_report.clone()),
+        (command("replicate --seeds 1 --epochs 1 --setting 0,0.001"), by_report.clone()),
+        (command("replicate --overfitting --seeds 1 --epochs 1 --setting 0,0.001"), by_report.clone()),
+        (command("search --lambda 0 --eta 0.01 --loss softmax --decay none --flip 0 --epochs 1"), by_report.clone()),
+        (command(&format!("replicate --seeds 1 --ablate {shown}/best.toml")), by_report),
+    ] {
         let output = command.output().unwrap();
+        assert_eq!(text(&output).lines().last().unwrap(), end);
         assert!(output.status.success(), "{}", text(&output));
         assert!(text(&output).lines().count() > 3);
         assert!(text(&output).chars().all(|c| c == '\n' || !c.is_control()), "{:?}", text(&output));

@@ -99,14 +99,23 @@ impl Loaded {
 }
 
 impl DataArgs {
-    /// Loads the splits. Missing files of CIFAR-10 are downloaded first.
-    pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
+    /// Checks the arguments, before anything is downloaded and before the results folder is created.
+    pub fn check(&self) -> anyhow::Result<()> {
         let has_batches = self.train_batches.is_some() || self.validation_batches.is_some();
         ensure!(
             self.dataset() == DatasetName::Cifar10 || !has_batches,
             "--train-batches and --validation-batches name files of CIFAR-10, but --dataset sample has splits of its own: leave \
              them out"
         );
+        match self.dataset() {
+            DatasetName::Cifar10 => self.batches().map(drop),
+            DatasetName::Sample => Ok(()),
+        }
+    }
+
+    /// Loads the splits. Missing files of CIFAR-10 are downloaded first.
+    pub fn load(&self, quiet: bool) -> anyhow::Result<Loaded> {
+        self.check()?;
         let loaded = match self.dataset() {
             DatasetName::Cifar10 => self.load_cifar10(quiet)?,
             DatasetName::Sample => Loaded {
@@ -121,7 +130,8 @@ impl DataArgs {
         }
     }
 
-    fn load_cifar10(&self, quiet: bool) -> anyhow::Result<Loaded> {
+    /// The files of CIFAR-10 to train and to validate on.
+    fn batches(&self) -> anyhow::Result<(Vec<BatchFile>, Vec<BatchFile>)> {
         let train = batch_files("train-batches", self.train_batches.as_deref().unwrap_or(&[1]))?;
         let validation = match self.validation_size {
             Some(_) => Vec::new(),
@@ -143,6 +153,11 @@ impl DataArgs {
             );
             bail!(Error::invalid("validation-size", expected, size));
         }
+        Ok((train, validation))
+    }
+
+    fn load_cifar10(&self, quiet: bool) -> anyhow::Result<Loaded> {
+        let (train, validation) = self.batches()?;
         let dir = self.dir();
         let mut files = [train.clone(), validation.clone()].concat();
         files.push(BatchFile::Test);

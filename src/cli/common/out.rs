@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use onelayer::files::csv::Dialect;
 use onelayer::files::folder::Folder;
+use onelayer::page;
 
 /// The results folder.
 #[derive(Clone, clap::Args)]
@@ -37,9 +38,26 @@ enum CsvDialect {
 impl OutArgs {
     /// Opens the folder, and creates it if necessary.
     pub fn open(&self) -> anyhow::Result<Folder> {
-        let path = self.out.as_deref().unwrap_or(Path::new("results"));
-        let folder = Folder::open(path).context("the results cannot be written to the folder of --out")?;
+        let folder = Folder::open(self.path()).context("the results cannot be written to the folder of --out")?;
         Ok(folder.with_dialect(self.dialect.get()))
+    }
+
+    fn path(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("results"))
+    }
+
+    /// Says at the end of a command, unless it is quiet, where its results are, and how to see them: on a page, which exists if
+    /// `has_page`.
+    pub fn say_results(&self, has_page: bool, quiet: bool) {
+        if quiet {
+            return;
+        }
+        let folder = self.path();
+        let shown = folder.display();
+        match has_page {
+            true => say!("the results are in {shown}: open {}", folder.join(page::FILE).display()),
+            false => say!("the results are in {shown}; `onelayer report --out {shown}` makes a page of them"),
+        }
     }
 
     /// Refuses the arguments of a command that writes no results, with the reason `because`.

@@ -31,6 +31,8 @@ Examples:
   onelayer gradcheck --quiz quiz
   onelayer gradcheck --quiz quiz --answers answers.csv
 
+`passes` are the plain loops of the derivation, `kernels` the vector code that trains.
+
 Exit code of --grads: 0 all agree, 1 one differs, 2 a file cannot be read, 3 none differs, but one can't be told";
 
 /// The arguments of `gradcheck`.
@@ -97,18 +99,21 @@ impl Args {
         }
         let failed = rows.iter().filter(|row| !row.passed()).count();
         let (checks, failed_checks) = (grouped(rows.len()), grouped(failed));
-        if failed == 0 && !rows.is_empty() {
+        let code = if failed == 0 && !rows.is_empty() {
             show!("PASS: {checks} of {checks} checks");
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         } else {
             show!("FAIL: {failed_checks} of {checks} checks");
-            Ok(ExitCode::FAILURE)
-        }
+            ExitCode::FAILURE
+        };
+        self.out.say_results(false, self.quiet);
+        Ok(code)
     }
 
     /// The images to load: those of the sample for a quiz, so that it needs no download.
     fn data(&self) -> anyhow::Result<DataArgs> {
         let data = self.data.clone();
+        data.check()?;
         let data = if self.export.quiz.is_some() { data.or_sample() } else { data };
         // The comparison with training by autograd is validated too.
         let data = data.only(true, cfg!(feature = "autograd-check"), "gradients are checked on training images")?;

@@ -1,9 +1,10 @@
 //! `gradcheck --quiz`: a quiz for checkers of gradients.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use onelayer::files::{atomic, folder};
 use onelayer::gradcheck::quiz::{self, Grade};
 
@@ -28,6 +29,10 @@ pub fn run(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
 fn write(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     // Before images are downloaded, if --dataset asks for them.
     folder::create(path).context("--quiz")?;
+    let is_other = |file: &Path| !is_case(file) && !file_name(file).starts_with('.');
+    if let Some(other) = input::files_in(path, "--quiz", is_other)?.first() {
+        bail!("--quiz needs a folder for the quiz alone, but {} is in it; name a new folder", other.display());
+    }
     let files = quiz::files(&exercise(args, EXAMPLES, FEATURES)?, args.seed)?;
     for (name, bytes) in &files {
         atomic::write(&path.join(name), bytes)?;
@@ -59,12 +64,17 @@ fn grade(args: &Args, folder: &Path, answers: &Path) -> anyhow::Result<ExitCode>
     Ok(ExitCode::FAILURE)
 }
 
+fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+fn is_case(path: &Path) -> bool {
+    let name = file_name(path);
+    name.starts_with("case_") && name.ends_with(".npz")
+}
+
 /// The cases in `folder`, path and content, in the order of their names.
 fn cases(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let is_case = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("case_") && name.ends_with(".npz")
-    };
     let paths = input::files_in(folder, "--quiz", is_case)?;
     ensure!(
         !paths.is_empty(),

@@ -74,15 +74,20 @@ fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
     if let ([Judged { outcome: Err(error), .. }], false, Format::Text) = (&judged[..], several, options.format) {
         anyhow::bail!("{error}");
     }
+    let mut written = None;
     if several {
         let folder = args.out.open()?;
         let rows = table::rows(&judged, &exercise);
         folder.write(&[(table::FILE.into(), to_csv(&rows, folder.dialect()))])?;
+        written = Some(folder.path().join(table::FILE));
     }
     if options.format == Format::Json {
         show!("{}", table::to_json(&judged, &exercise, &path.display().to_string(), tolerance));
     } else {
         print_all(args, &judged, &exercise, path, several);
+    }
+    if let Some(table) = written.filter(|_| !args.quiet && options.format == Format::Text) {
+        say!("the table is in {}", table.display());
     }
     let verdicts = judged.iter().filter_map(Judged::verdict);
     Ok(match (judged.iter().any(is_unreadable), Verdict::of(verdicts)) {
@@ -161,7 +166,11 @@ fn print_verdict(findings: &[Finding]) {
     };
     match Verdict::of(findings.iter().map(|f| f.verdict)) {
         Verdict::Agrees if findings.len() == 1 => show!("PASS: {} agrees", with(Verdict::Agrees)),
-        Verdict::Agrees => show!("PASS: all {} agree", findings.len()),
+        Verdict::Agrees => match findings.len() {
+            1 => show!("PASS: {} agrees", with(Verdict::Agrees)),
+            2 => show!("PASS: both agree"),
+            all => show!("PASS: all {all} agree"),
+        },
         Verdict::CannotTell => show!("CAN'T TELL: {}", with(Verdict::CannotTell)),
         Verdict::Differs => show!("FAIL: {}", with(Verdict::Differs)),
     }
@@ -174,6 +183,7 @@ fn print_count(judged: &[Judged]) {
     if agree == of {
         match of {
             1 => show!("PASS: the submission agrees"),
+            2 => show!("PASS: both submissions agree"),
             of => show!("PASS: all {of} submissions agree"),
         }
         return;
@@ -201,7 +211,13 @@ fn print_table(judged: &[Judged]) {
             Err(_) => "unreadable",
         };
         let cells: String = names.map(|name| format!("{:14}", cell(name))).concat();
-        show!("{:width$} {}", judged.file, cells.trim_end());
+        // A name that is too long has a line of its own, so that the columns stay below each other.
+        let mut file = judged.file.as_str();
+        if file.chars().count() > width {
+            show!("{file}");
+            file = "";
+        }
+        show!("{file:width$} {}", cells.trim_end());
         let summary = judged.summary();
         if !summary.is_empty() {
             show_wrapped(4, &summary);

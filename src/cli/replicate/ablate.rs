@@ -24,6 +24,7 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::from_toml(&input::read_text(path, "--ablate")?, path)?;
     let refusal = || format!("cannot use --ablate {}", path.display());
     let data = args.data.clone().or(&config.images).with_context(refusal)?;
+    data.check()?;
     let plan = args.ablation(&config.hyperparameters, &data).with_context(refusal)?;
     use_threads(args.threads)?;
     signals::listen()?;
@@ -36,7 +37,10 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let whole = ablation::run(&plan, &images, &folder, args.resume, &mut work)?;
     drop(work);
     match whole {
-        Some(improvements) => print(&improvements),
+        Some(improvements) => {
+            print(&improvements);
+            args.out.say_results(false, args.quiet);
+        }
         None => args.print_shard(&folder.path().join(args.shard.table(AblationRow::JOB))),
     }
     Ok(ExitCode::SUCCESS)

