@@ -29,6 +29,11 @@ impl Explanation {
         self.drifts || self.unexplained <= tolerance
     }
 
+    /// True if the run may be right with another η than it was compared with.
+    pub fn may_be_another_eta(&self) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.may_be_another_eta())
+    }
+
     /// The unexplained difference, made comparable between explanations with more and with fewer mistakes.
     fn cost(&self) -> f64 {
         let mistakes = i32::try_from(self.mistakes.len()).unwrap_or(i32::MAX);

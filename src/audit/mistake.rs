@@ -208,6 +208,11 @@ impl Mistake {
         }
     }
 
+    /// True if a right training with another constant η, or one that begins with another, looks so.
+    pub(super) fn may_be_another_eta(self) -> bool {
+        matches!(self, Self::Sum | Self::Rate(Rate::Times(_) | Rate::EachEpoch { .. }))
+    }
+
     /// The step of a training with this mistake on a batch of `n` images in `epoch` (from 1); `right` is that without.
     pub(super) fn step(self, right: Step, epoch: usize, n: usize, is_last: bool) -> Step {
         let Step { learning_rate, lambda, .. } = right;

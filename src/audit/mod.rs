@@ -11,6 +11,7 @@ mod drift;
 mod end;
 mod explanation;
 mod mistake;
+mod names;
 mod rates;
 mod reading;
 mod record;
@@ -28,8 +29,8 @@ use crate::error::Result;
 use crate::hyperparameters::{Origin, Schedule, Shuffle};
 use crate::network::Parameters;
 use crate::train::{Observer, Start};
-use reading::Readings;
-use record::TOLERANCE;
+use reading::{PARAMETER_FACTOR, Readings};
+use record::{TEST_ACCURACY, TOLERANCE};
 use training::{Plan, Trace};
 
 /// The result of an audit.
@@ -47,6 +48,8 @@ pub struct Audit {
     pub curves: Vec<(&'static str, Difference)>,
     /// The largest difference of the final parameters from those of the right training, relative to the largest weight.
     pub parameters: Option<f64>,
+    /// The difference of the test accuracy from that of the right training.
+    pub test_accuracy: Option<Difference>,
     /// All explanations that were tried, the best first.
     pub explanations: Vec<Explanation>,
     /// The number of mistakes that were tried.
@@ -96,12 +99,21 @@ fn explain(plan: &Plan, record: &Record, bases: &[Base], observer: &mut dyn Obse
     }
     // The other orders, and the other layout with the most usual order.
     for base in bases[1..].iter().take(3) {
-        let audit = base.audit(plan, record, observer)?;
+        let audit = base.audit(plan, record, &mut Silent(observer))?;
         if audit.explained().is_some() {
             return Ok(audit);
         }
     }
     Ok(first)
+}
+
+/// Drops the messages, which have been given once.
+struct Silent<'a>(&'a dyn Observer);
+
+impl Observer for Silent<'_> {
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
 }
 
 /// The right training that a run is compared with.
@@ -193,6 +205,20 @@ impl Audit {
         explanation::as_good_as_the_best(&self.explanations, self.tolerance)
     }
 
+    /// The names of what agrees with the right training and of what does not, if the right training is followed: a loss or the
+    /// parameters agree, which is not by chance.
+    pub fn partly_right(&self) -> Option<[Vec<&'static str>; 2]> {
+        let curves = self.curves.iter().map(|(name, difference)| (*name, difference.departs.is_none()));
+        let agrees = |distance: f64| distance / PARAMETER_FACTOR <= self.tolerance;
+        let parameters = self.parameters.map(|distance| ("W and b", agrees(distance)));
+        let test = self.test_accuracy.map(|difference| (TEST_ACCURACY, difference.departs.is_none()));
+        let (agreeing, departing): (Vec<_>, Vec<_>) =
+            curves.chain(parameters).chain(test).partition(|&(_, agrees)| agrees);
+        let names = [agreeing, departing].map(|of| of.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
+        let is_followed = names[0].iter().any(|name| !name.ends_with("accuracy"));
+        (is_followed && !names[1].is_empty()).then_some(names)
+    }
+
     fn of_the_right_training(plan: &Plan, base: &Base, right: &Trace, record: &Record) -> Self {
         let (readings, tolerance) = (Readings::RIGHT, record.tolerance());
         let difference = |curve: &Curve| (curve.name, readings.difference(plan, right, curve, tolerance));
@@ -203,6 +229,7 @@ impl Audit {
             drawn_transposed: base.drawn_transposed,
             curves: record.curves.iter().map(difference).collect(),
             parameters: record.distance_of_parameters(right),
+            test_accuracy: readings.test_accuracy(plan, right, record),
             explanations: vec![Explanation {
                 mistakes: Vec::new(),
                 unexplained: readings.unexplained(plan, right, record),

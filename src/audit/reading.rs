@@ -168,10 +168,18 @@ impl Readings {
         if !trace.is_complete {
             return largest(curves);
         }
-        let expected = trace.test[usize::from(self.has(Reading::OwnStatistics))];
-        let test = record.test_accuracy.map(|found| distance(Kind::Accuracy, found, expected, plan.splits.test.len()));
+        let test = self.test_accuracy(plan, trace, record).map(|difference| difference.largest);
         let parameters = record.distance_of_parameters(trace).map(|distance| distance / PARAMETER_FACTOR);
         largest(curves.chain(test).chain(parameters))
+    }
+
+    /// How far the test accuracy of `record` is from that of `trace`; `None` if there is none.
+    pub fn test_accuracy(&self, plan: &Plan, trace: &Trace, record: &Record) -> Option<Difference> {
+        let expected = trace.test[usize::from(self.has(Reading::OwnStatistics))];
+        let found = record.test_accuracy?;
+        let largest = distance(Kind::Accuracy, found, expected, plan.splits.test.len());
+        let departs = (largest > record.tolerance() || largest.is_nan()).then_some(());
+        Some(Difference { largest, departs: departs.map(|()| (plan.schedule.epochs, found, expected)) })
     }
 
     /// True if `record` has curves of `split`, of which this says nothing.
@@ -223,7 +231,7 @@ pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// A parameter may differ by so many times as much as a loss, a mean to which each parameter adds little.
-const PARAMETER_FACTOR: f64 = 30.0;
+pub(super) const PARAMETER_FACTOR: f64 = 30.0;
 
 /// The number of images that two right trainings may classify differently: those between two classes, to the last digits.
 pub(super) const IMAGES_BETWEEN: f64 = 3.0;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::mistake::Mistake;
+use super::names;
 use super::reading::largest;
 use super::training::Trace;
 use crate::error::{Error, Result};
@@ -75,7 +76,14 @@ pub struct Record {
     pub is_transposed: bool,
     /// The hyperparameters, from the file where it has them.
     pub hyperparameters: Hyperparameters,
+    /// The names of the hyperparameters that are defaults, since nothing gives them.
+    pub defaults: Vec<&'static str>,
+    /// The names of the arrays that are not read, each with the name that was probably meant.
+    pub unread: Vec<(String, Option<&'static str>)>,
 }
+
+/// The name of the accuracy on the test split.
+pub(super) const TEST_ACCURACY: &str = "test_accuracy";
 
 /// The names of the curves.
 const CURVES: [(&str, Split, Kind); 6] = [
@@ -86,6 +94,9 @@ const CURVES: [(&str, Split, Kind); 6] = [
     ("train_accuracy", Split::Train, Kind::Accuracy),
     ("validation_accuracy", Split::Validation, Kind::Accuracy),
 ];
+
+/// The names of the hyperparameters.
+const HYPERPARAMETERS: [&str; 5] = ["lambda", "eta", "batch_size", "epochs", "seed"];
 
 /// The values that the options of the command give; they precede those of the file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,10 +120,11 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for a file that is not readable, has nothing to audit or a number that is not finite, [`Error::Shape`] for an array that does not
-    /// fit `dims` or the other curves.
+    /// [`Error::Format`] for a file that is not readable, has nothing to audit, a problem of `gradcheck` or a number that is not
+    /// finite, [`Error::Shape`] for an array that does not fit `dims` or the other curves.
     pub fn from_npz(bytes: &[u8], path: &Path, dims: Dims, given: &Given) -> Result<Self> {
         let npz = Npz::open(bytes, path)?;
+        refuse_problem(&npz, path)?;
         let parameters = |weight, bias| match npz.contains(weight) {
             true => parameters_from_npz(&npz, [weight, bias], dims).map(Some),
             false => Ok(None),
@@ -126,6 +138,8 @@ impl Record {
             is_f32: CURVES.iter().map(|(name, ..)| *name).chain(["W"]).any(|name| npz.is_f32(name)),
             is_transposed,
             hyperparameters: Hyperparameters::default(),
+            defaults: Vec::new(),
+            unread: names::unread(&npz.names(), &known_names()),
         };
         if record.parameters.is_none() && record.curves.is_empty() && record.test_accuracy.is_none() {
             let expected = format!("W and b, or {}", CURVES.map(|(name, ..)| name).join(", "));
@@ -133,6 +147,7 @@ impl Record {
             return Err(Error::format(path, format!("there is nothing to audit, such as {expected}{found}")));
         }
         record.hyperparameters = record.read_hyperparameters(&npz, given)?;
+        record.defaults = record.defaults(&npz, given);
         record.set_first_epochs(&npz)?;
         Ok(record)
     }
@@ -168,6 +183,15 @@ impl Record {
         })
     }
 
+    /// The names of the hyperparameters that neither `given` nor the file has; curves have a number of epochs.
+    fn defaults(&self, npz: &Npz, given: &Given) -> Vec<&'static str> {
+        let Given { lambda, eta, batch_size, epochs, seed } = given;
+        let has_epochs = epochs.is_some() || !self.curves.is_empty();
+        let given = [lambda.is_some(), eta.is_some(), batch_size.is_some(), has_epochs, seed.is_some()];
+        let names = HYPERPARAMETERS.into_iter().zip(given);
+        names.filter(|(name, given)| !given && !npz.contains(name)).map(|(name, _)| name).collect()
+    }
+
     /// Checks the lengths of the curves: that of the epochs, or one more with the start.
     fn set_first_epochs(&mut self, npz: &Npz) -> Result<()> {
         let epochs = self.hyperparameters.epochs;
@@ -196,6 +220,24 @@ impl Record {
     }
 }
 
+/// The names of the arrays that are read.
+fn known_names() -> Vec<&'static str> {
+    let curves = CURVES.iter().map(|(name, ..)| *name);
+    ["W", "b", "W0", "b0", TEST_ACCURACY].into_iter().chain(curves).chain(HYPERPARAMETERS).collect()
+}
+
+/// Refuses a problem that `gradcheck --export` wrote, which has parameters and no training.
+fn refuse_problem(npz: &Npz, path: &Path) -> Result<()> {
+    let has_any = |names: &[&str]| names.iter().any(|name| npz.contains(name));
+    let is_of_training = has_any(&CURVES.map(|(name, ..)| name)) || npz.contains(TEST_ACCURACY);
+    if is_of_training || !has_any(&["x", "X"]) || !npz.contains("y") {
+        return Ok(());
+    }
+    let reason = "this is a problem of gradcheck (x, y and W), not a training: `onelayer gradcheck --grads` checks \
+                  gradients of it; to audit a training, save it without x and y";
+    Err(Error::format(path, reason))
+}
+
 /// The curves in the file, accuracies as fractions.
 fn curves(npz: &Npz) -> Result<Vec<Curve>> {
     let mut curves = Vec::new();
@@ -222,11 +264,11 @@ fn fractions(values: Vec<f64>) -> Vec<f64> {
 
 /// The last value of `test_accuracy`.
 fn test_accuracy(npz: &Npz) -> Result<Option<f64>> {
-    if !npz.contains("test_accuracy") {
+    if !npz.contains(TEST_ACCURACY) {
         return Ok(None);
     }
-    let array = npz.numbers("test_accuracy")?;
-    npz.check_finite("test_accuracy", &array)?;
+    let array = npz.numbers(TEST_ACCURACY)?;
+    npz.check_finite(TEST_ACCURACY, &array)?;
     Ok(fractions(array.values).last().copied())
 }
 
@@ -234,6 +276,6 @@ fn test_accuracy(npz: &Npz) -> Result<Option<f64>> {
 fn whole<T: TryFrom<i64>>(npz: &Npz, name: &str) -> Result<Option<T>> {
     let Some(value) = npz.optional_number(name)? else { return Ok(None) };
     let whole = if value.fract() == 0.0 && value.abs() < 9e15 { T::try_from(value as i64).ok() } else { None };
-    let error = || npz.format_error(name, format!("expected a whole number of at least 0, found {value}"));
+    let error = || npz.format_error(name, format!("must be a whole number of at least 0, but is {value}"));
     whole.ok_or_else(error).map(Some)
 }

@@ -26,6 +26,8 @@ RUN.npz holds what you have of these arrays:
   test_accuracy                        at the end
   lambda, eta, batch_size, epochs, seed    used where no option is given
 
+Other arrays are not read, and named.
+
 Exit codes: 0 right, 1 a mistake or unexplained, 2 unreadable, 3 can't be told.
 
 Examples:
@@ -66,7 +68,7 @@ pub struct Args {
     /// Number of threads; the results do not depend on it [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Print only the judgement
+    /// Print only the judgement, without the curves
     #[arg(long)]
     quiet: bool,
 }
@@ -86,12 +88,15 @@ fn audit(args: &Args) -> anyhow::Result<ExitCode> {
     let splits = args.data.load(args.quiet)?.splits;
     let (origin, shuffle) = (args.rng.start(), args.shuffle());
     let audit = audit::audit(&record, &splits, &origin, shuffle, &mut Messages { quiet: args.quiet })?;
-    print_run(args, &record.hyperparameters, &origin, &audit);
-    print_differences(&audit);
+    if !args.quiet {
+        print_run(args, &record, &origin, &audit);
+        print_differences(&audit);
+    }
     let code = print_judgement(&record, &audit);
     if let Some(end) = &audit.end {
         print_end(end);
     }
+    print_unread(&record);
     Ok(code)
 }
 
@@ -120,8 +125,8 @@ impl Observer for Messages {
     }
 }
 
-fn print_run(args: &Args, run: &Hyperparameters, origin: &Origin, audit: &Audit) {
-    let Hyperparameters { lambda, eta, batch_size, epochs, seed, .. } = run;
+fn print_run(args: &Args, record: &Record, origin: &Origin, audit: &Audit) {
+    let Hyperparameters { lambda, eta, batch_size, epochs, seed, .. } = &record.hyperparameters;
     let [lambda, eta] = [lambda, eta].map(|value| typographic(&short(*value)));
     let batch_size = grouped(*batch_size);
     show!(
@@ -129,6 +134,9 @@ fn print_run(args: &Args, run: &Hyperparameters, origin: &Origin, audit: &Audit)
         args.run.display(),
         count(*epochs, "epoch")
     );
+    if !record.defaults.is_empty() {
+        show!("not in the file, so the program's defaults: {}", record.defaults.join(", "));
+    }
     let start = match (audit.start_is_given, origin) {
         (true, _) => "from W0".into(),
         (false, Origin::Numpy) => {
@@ -164,14 +172,20 @@ fn print_differences(audit: &Audit) {
     if let Some(distance) = audit.parameters {
         show!("{:<20} differ by up to {} of the largest weight", "W and b", scientific(distance, 1));
     }
-    if !audit.curves.is_empty() || audit.parameters.is_some() {
+    if let Some(difference) = &audit.test_accuracy {
+        let text = difference
+            .departs
+            .map_or("agrees".into(), |(_, found, expected)| format!("departs: {found:.4} instead of {expected:.4}"));
+        show!("{:<20} {text}", "test_accuracy");
+    }
+    if !audit.curves.is_empty() || audit.parameters.is_some() || audit.test_accuracy.is_some() {
         show!("");
     }
 }
 
 /// Prints the judgement, and returns its exit code.
 fn print_judgement(record: &Record, audit: &Audit) -> ExitCode {
-    let Some(explained) = audit.explained() else { return print_unexplained(record, audit.tried) };
+    let Some(explained) = audit.explained() else { return print_unexplained(record, audit) };
     let best = explained[0];
     if best.drifts {
         show!(
@@ -181,6 +195,9 @@ fn print_judgement(record: &Record, audit: &Audit) -> ExitCode {
     }
     if best.mistakes.is_empty() {
         return print_right(record, best);
+    }
+    if record.defaults.contains(&"eta") && explained.iter().any(|explanation| explanation.may_be_another_eta()) {
+        return print_missing_eta(record, best);
     }
     match &explained[..] {
         [only] => show!("MISTAKE: {}.", sentence(only)),
@@ -193,19 +210,77 @@ fn print_judgement(record: &Record, audit: &Audit) -> ExitCode {
     if best.drifts {
         show!("No other of the {tried} known mistakes has such curves.");
     } else {
-        show!("This explains everything in the file, to {left}; no other of the {tried} known mistakes does.");
+        let what = if record.unread.is_empty() { "everything in the file" } else { "everything that was read" };
+        show!("This explains {what}, to {left}; no other of the {tried} known mistakes does.");
     }
     ExitCode::FAILURE
 }
 
-fn print_unexplained(record: &Record, tried: usize) -> ExitCode {
+/// Prints that what looks like a mistake may be a learning rate that the file does not have.
+fn print_missing_eta(record: &Record, best: &Explanation) -> ExitCode {
+    let eta = short(record.hyperparameters.eta);
+    show!(
+        "The file has no eta: give that of the run with --eta, or save it. With the default, {eta}, the run would have a"
+    );
+    show!("mistake: {}.", sentence(best));
+    ExitCode::from(CANNOT_TELL)
+}
+
+fn print_unexplained(record: &Record, audit: &Audit) -> ExitCode {
     if !record.can_be_followed() {
         show!("There is too little to follow the training: save W, b and the losses of each epoch to find a mistake.");
         return ExitCode::from(CANNOT_TELL);
     }
+    let tried = audit.tried;
+    if let Some([agreeing, departing]) = audit.partly_right() {
+        show!("PARTLY RIGHT. This departs from the right training:");
+        departing.into_iter().for_each(|name| show!("  {}", departure(name, audit)));
+        show!("This agrees: {}.", agreeing.join(", "));
+        show!(
+            "None of the {tried} known mistakes explains the difference. Is it of another run, epoch or split, or computed"
+        );
+        show!("otherwise?");
+        return ExitCode::FAILURE;
+    }
     show!("The run is not the right training with these hyperparameters, and none of the {tried} known mistakes");
-    show!("explains it. Is it another seed, start (W0, b0), order (--rng-order), λ, η, batch size or split?");
+    show!(
+        "explains it. Is it another seed, start (W0, b0), generator (--rng), order (--rng-order), λ, η, batch size, split or"
+    );
+    show!("data set (--dataset, --data-dir)?");
+    if !record.defaults.is_empty() {
+        let options: Vec<_> = record.defaults.iter().map(|name| format!("--{}", name.replace('_', "-"))).collect();
+        show!("The file has no {}: give {}.", record.defaults.join(" and no "), options.join(" and "));
+    }
     ExitCode::FAILURE
+}
+
+/// How `name` departs from the right training.
+fn departure(name: &str, audit: &Audit) -> String {
+    let of_curve = audit.curves.iter().find(|(curve, _)| *curve == name).and_then(|(_, difference)| difference.departs);
+    let of_test = audit.test_accuracy.and_then(|difference| difference.departs).filter(|_| name == "test_accuracy");
+    match (of_curve, of_test, audit.parameters) {
+        (Some((epoch, found, expected)), ..) => {
+            format!("{name} is {found:.7} in epoch {epoch}, where the right training has {expected:.7}.")
+        }
+        (_, Some((_, found, expected)), _) => {
+            format!("{name} is {found:.4}, where the right training has {expected:.4}.")
+        }
+        (.., distance) => {
+            let distance = scientific(distance.unwrap_or(f64::NAN), 1);
+            format!("{name} differ by up to {distance} of the largest weight from those of the right training.")
+        }
+    }
+}
+
+/// Prints the names of the arrays that are not read, each with the one that was probably meant.
+fn print_unread(record: &Record) {
+    let name = |(name, meant): &(String, Option<&str>)| match meant {
+        Some(meant) => format!("{name} (did you mean {meant}?)"),
+        None => name.clone(),
+    };
+    if !record.unread.is_empty() {
+        show!("Not read: {}.", record.unread.iter().map(name).collect::<Vec<_>>().join(", "));
+    }
 }
 
 fn print_right(record: &Record, right: &Explanation) -> ExitCode {
@@ -215,7 +290,9 @@ fn print_right(record: &Record, right: &Explanation) -> ExitCode {
         );
         return ExitCode::from(CANNOT_TELL);
     }
-    show!("RIGHT: everything in the file agrees with the right training, to {}.", scientific(right.unexplained, 1));
+    let what =
+        if record.unread.is_empty() { "everything in the file" } else { "everything that was read from the file" };
+    show!("RIGHT: {what} agrees with the right training, to {}.", scientific(right.unexplained, 1));
     for blind in blind_spots(record) {
         show!("{blind}");
     }

@@ -119,6 +119,9 @@ impl Args {
     /// The images that are needed to evaluate `model`.
     fn images(&self, model: &Model) -> anyhow::Result<data::DataArgs> {
         let is_validation = self.split == Split::Validation;
+        if is_validation {
+            self.data.check_validation("--split validation")?;
+        }
         // Images for validation can be held out of those for training.
         let held_out = is_validation && self.data.holds_out();
         let train = self.split == Split::Train || held_out || model.needs_training_images();

@@ -113,7 +113,10 @@ pub fn numbers(bytes: &[u8]) -> Result<Array, String> {
         ">i8" => file.array(|b| i64::from_be_bytes(b) as f64),
         ">u8" => file.array(|b| u64::from_be_bytes(b) as f64),
         "<f4" | ">f4" | "<f8" | ">f8" => floats(bytes),
-        found => Err(format!("must be integers, float32 or float64, but is {}", type_name(found))),
+        found => {
+            let expected = if file.shape.is_empty() { "a number" } else { "numbers" };
+            Err(format!("must be {expected}, but is {}", type_name(found)))
+        }
     }
 }
 

@@ -276,6 +276,9 @@ mod tests {
     fn other_types_are_refused_by_name() {
         assert_eq!(message(fixture!("integers")), r#"start.npz: array "W": must be float32 or float64, but is int64"#);
         assert_eq!(message(fixture!("object")), r#"start.npz: array "W": must be float32 or float64, but is object"#);
+        let npz = Npz::open(fixture!("object"), Path::new(PATH)).unwrap();
+        let error = npz.numbers("W").unwrap_err().to_string();
+        assert_eq!(error, r#"start.npz: array "W": must be numbers, but is object"#);
     }
 
     #[test]

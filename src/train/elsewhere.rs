@@ -97,6 +97,14 @@ impl Pixels {
     }
 }
 
+/// A model whose lowest loss is above ln k less this, that of guessing, does not show what pixels it expects.
+const LOSS_BELOW_GUESSING: f64 = 0.1;
+
+/// True if the `losses` of a model of `classes` classes, with each of [`Pixels::ALL`], show what pixels it expects.
+pub fn shows_pixels(losses: &[f64; 3], classes: usize) -> bool {
+    losses.iter().any(|&loss| loss < (classes as f64).ln() - LOSS_BELOW_GUESSING)
+}
+
 impl fmt::Display for Pixels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -185,7 +193,11 @@ mod tests {
             let (runs, _) = train(data, &[Setting::new(0.0, eta).unwrap()], &schedule, &start, &mut ()).unwrap();
             let (found, losses) = Pixels::recognised(&runs[0].parameters, &images).unwrap();
             assert_eq!(found, pixels, "{losses:?}");
+            assert!(shows_pixels(&losses, 10), "{losses:?}");
         }
+        let (_, guesses) = Pixels::recognised(&Parameters::zeros(images.dims()), &images).unwrap();
+        assert!(!shows_pixels(&guesses, 10), "{guesses:?}");
+        assert!(!shows_pixels(&[2.36, 2.312, f64::NAN], 10));
     }
 
     #[test]

@@ -110,15 +110,16 @@ fn sentences(audit: &Audit) -> Option<Vec<String>> {
     Some(audit.explained()?.into_iter().map(sentence).collect())
 }
 
-/// The file of `bytes` with only the arrays whose names are `kept`, changed by `change`.
+/// The file of `bytes` with only the arrays whose names are `kept`, changed by `change`; `a=b` renames `a` to `b`.
 fn with_arrays(bytes: &[u8], kept: &[&str], change: impl Fn(&str, &mut Vec<f64>)) -> Vec<u8> {
     let npz = Npz::open(bytes, Path::new("run.npz")).unwrap();
     let arrays: Vec<_> = kept
         .iter()
         .map(|name| {
-            let mut array = npz.numbers(name).unwrap();
-            change(name, &mut array.values);
-            (*name, array)
+            let (old, new) = name.split_once('=').unwrap_or((name, name));
+            let mut array = npz.numbers(old).unwrap();
+            change(new, &mut array.values);
+            (new, array)
         })
         .collect();
     let views: Vec<_> = arrays.iter().map(|(name, a)| (*name, &a.shape[..], Elements::F64(&a.values))).collect();
@@ -236,6 +237,28 @@ fn parameters_alone_are_enough_and_a_test_accuracy_alone_is_compared_with_right_
 }
 
 #[test]
+fn an_array_that_departs_from_a_training_that_is_followed_is_named() {
+    let Some(runs) = runs("right --epochs 3 --eta 0.003") else { return };
+    let bytes = std::fs::read(runs.path().join("right.npz")).unwrap();
+    let kept = ["W", "b", "train_loss", "train_accuracy", "test_accuracy", "eta", "lambda", "batch_size"];
+    let partly_right = |changed: &str| {
+        let change = |name: &str, values: &mut Vec<f64>| {
+            if name == changed {
+                values.iter_mut().for_each(|value| *value = 0.99 - *value);
+            }
+        };
+        audit(&record(&with_arrays(&bytes, &kept, change)), &splits()).partly_right()
+    };
+    let curves = ["train_loss", "train_accuracy"];
+    let [agreeing, departing] = partly_right("test_accuracy").unwrap();
+    assert_eq!((agreeing, departing), ([&curves[..], &["W and b"]].concat(), vec!["test_accuracy"]));
+    let [agreeing, departing] = partly_right("W").unwrap();
+    assert_eq!((agreeing, departing), ([&curves[..], &["test_accuracy"]].concat(), vec!["W and b"]));
+    assert_eq!(partly_right(""), None, "everything agrees");
+    assert_eq!(partly_right("eta"), None, "accuracies agree by chance");
+}
+
+#[test]
 fn at_a_learning_rate_at_which_programs_drift_apart_the_curves_are_compared_roughly_and_the_end_exactly() {
     let names = ["right", "sum_for_mean", "pixels_interleaved"];
     let Some(runs) = runs(&format!("{} --epochs 5 --eta 0.1 --lam 0", names.join(" "))) else { return };
@@ -264,6 +287,8 @@ fn the_command_prints_the_judgement_and_returns_its_exit_code() {
     let Some(runs) = runs_on(sample::DEFAULT_DIR.as_ref(), arguments) else { return };
     let run = |arguments: &[&str]| {
         let output = on_sample(runs.path(), &[&["audit"], arguments].concat());
+        let known = String::from_utf8(output.stderr).unwrap().matches("training the known mistakes").count();
+        assert!(known <= 1, "said {known} times");
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = run(&["right.npz"]);
@@ -276,8 +301,16 @@ fn the_command_prints_the_judgement_and_returns_its_exit_code() {
     // An option precedes the file.
     let (code, text) = run(&["right.npz", "--seed", "43"]);
     assert!(code == 1 && text.contains("none of the ") && text.contains("Is it another seed"), "{text}");
+    assert!(text.contains("data set (--dataset") && !text.contains("The file has no"), "{text}");
     assert!(text.contains("95 % prediction interval of right trainings"), "{text}");
     let bytes = std::fs::read(runs.path().join("right.npz")).unwrap();
+    let without_eta = ["train_loss", "lambda", "eta=learning_rate", "validation_loss=val_loss"];
+    std::fs::write(runs.path().join("without_eta.npz"), with_arrays(&bytes, &without_eta, |_, _| {})).unwrap();
+    let (code, text) = run(&["without_eta.npz", "--quiet"]);
+    assert!(code == 3 && text.starts_with("The file has no eta: give that of the run with --eta"), "{text}");
+    assert!(text.contains("mistake: the learning rate is 3 times as large."), "{text}");
+    let unread = "Not read: learning_rate (did you mean eta?), val_loss (did you mean validation_loss?).\n";
+    assert!(text.ends_with(unread) && !text.contains("train_loss"), "{text}");
     let only = with_arrays(&bytes, &["test_accuracy", "eta", "lambda"], |_, _| {});
     std::fs::write(runs.path().join("only.npz"), only).unwrap();
     let (code, text) = run(&["only.npz", "--epochs", "4"]);
@@ -312,7 +345,7 @@ fn a_file_that_cannot_be_audited_is_refused_in_one_line() {
     let curves: [(&str, &[usize], Elements); 2] =
         [("train_loss", &[4], Elements::F64(&four)), ("seed", &[], Elements::F64(&four[..1]))];
     let error = refusal("seed.npz", &curves);
-    assert!(error.contains("array \"seed\": expected a whole number of at least 0, found 0.5"), "{error}");
+    assert!(error.contains("array \"seed\": must be a whole number of at least 0, but is 0.5"), "{error}");
     std::fs::write(folder.path().join("text.npz"), "no archive").unwrap();
     let output = on_sample(folder.path(), &["audit", "text.npz"]);
     assert!(

@@ -51,7 +51,7 @@ fn settings_outside_their_range_are_refused_by_name_and_value() {
         ("--lambda", "-1", ["lambda must be", "-1"]),
         ("--lambda", "NaN", ["lambda must be", "NaN"]),
         ("--lambda", "inf", ["lambda must be", "inf"]),
-        ("--lambda", "1e300", ["lambda must be", "finite"]),
+        ("--lambda", "1e300", ["lambda must be", "below 1.7e38"]),
         ("--batch-size", "0", ["--batch-size must be", "but is 0"]),
         ("--batch-size", "1001", ["at most 1000", "1001"]),
         ("--threads", "0", ["--threads must be", "0"]),
@@ -353,17 +353,35 @@ fn files_of_another_kind_are_refused_by_what_they_look_like() {
     let mut losses = [2.0_f64; 40];
     losses[5] = f64::NAN;
     file("nan.npz", &npz::write(&[("train_loss", &[40], Elements::F64(&losses))]).unwrap());
+    let (x, y) = ([0.5_f32; 3072], [3]);
+    let problem: [(&str, &[usize], Elements); 3] = [
+        ("W", &[10, 3072], Elements::F32(&weight)),
+        ("x", &[1, 3072], Elements::F32(&x)),
+        ("y", &[1], Elements::I64(&y)),
+    ];
+    file("problem.npz", &npz::write(&problem).unwrap());
     let own = "MODEL x.png must be a model_*.safetensors that `train` wrote";
     for (arguments, code, words) in [
         ("predict x.png x.png", 1, format!("{own}, but looks like a PNG image\n")),
         ("predict a.npz x.png", 1, "another ZIP archive; `evaluate` and `compare` take such a file\n".into()),
         ("evaluate --dataset sample x.png", 1, format!("{own}, or an .npz with W (10, 3072) or (3072, 10) and ")),
         ("evaluate --dataset sample model.json", 1, ", but looks like JSON\n".into()),
-        ("evaluate --dataset sample x.safetensors", 1, "x.safetensors: the header of the file is damaged: copy".into()),
+        (
+            "evaluate --dataset sample x.safetensors",
+            1,
+            "MODEL x.safetensors: the header of the file is damaged: copy".into(),
+        ),
+        ("evaluate --dataset sample a.npz", 1, "a.npz does not show which pixels it expects: its loss on the ".into()),
+        (
+            "evaluate a.npz --split validation --validation-size 0",
+            1,
+            "must be above 0 for --split validation, but".into(),
+        ),
         ("compare --dataset sample a.npz large.npz", 1, "limit of float32, but W[1, 5] is 1e300: check how".into()),
         ("gradcheck --export nodir/x.npz --dataset sample", 1, "there is no folder nodir; create it first\n".into()),
         ("gradcheck --problem a.npz --grads x.png", 2, "there is no array \"x\", only \"W\"\n".into()),
         ("audit --dataset sample nan.npz", 2, "must be finite, but train_loss[5] is NaN: check how it was".into()),
+        ("audit --dataset sample problem.npz", 2, "this is a problem of gradcheck (x, y and W), not a training".into()),
         ("audit --dataset sample x.png", 2, "as numpy.savez writes it, but looks like a PNG image\n".into()),
         ("merge x.png", 1, "all of `search`, but x.png looks like a PNG image\n".into()),
         ("train --dataset sample --config x.png", 1, "be a text file in UTF-8, but looks like a PNG image\n".into()),

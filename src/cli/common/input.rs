@@ -11,7 +11,7 @@ use onelayer::dataset::{Dataset, Splits};
 use onelayer::files::{kind, read, safetensors, zip};
 use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Shuffle};
 use onelayer::network::Parameters;
-use onelayer::train::elsewhere::{Elsewhere, Pixels, accuracy_of, suspicion};
+use onelayer::train::elsewhere::{Elsewhere, Pixels, accuracy_of, shows_pixels, suspicion};
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
 
@@ -105,10 +105,17 @@ impl Model {
             (None, None) => {
                 let (pixels, losses) = Pixels::recognised(&parameters, &splits.train)?;
                 let [normalised, unit, bytes] = losses.map(|loss| format!("{loss:.3}"));
-                say!(
-                    "{shown} expects {pixels}: its loss on the training images is {normalised} if they are normalised, {unit} \
-                     if they are divided by 255, {bytes} if they are not"
+                let found = format!(
+                    "its loss on the training images is {normalised} if they are normalised, {unit} if they are divided by 255, \
+                     {bytes} if they are not"
                 );
+                ensure!(
+                    shows_pixels(&losses, DIMS.classes),
+                    "{shown} does not show which pixels it expects: {found}, which is about that of guessing ({:.3}) or above; \
+                     say it with --pixels",
+                    (DIMS.classes as f64).ln()
+                );
+                say!("{shown} expects {pixels}: {found}");
                 pixels.normalizer(&splits.train)?
             }
         };
@@ -190,7 +197,7 @@ pub fn files_in(folder: &Path, argument: &str, wanted: impl Fn(&Path) -> bool) -
 fn parse_model(bytes: &[u8], path: &Path, argument: &str, expected: &str) -> anyhow::Result<ModelFile> {
     let shown = path.display();
     ensure!(safetensors::is_one(bytes), "{argument} {shown} must be {expected}, but {}", kind::describe(bytes));
-    let model = ModelFile::from_bytes(bytes, path).with_context(|| format!("{argument} must be {expected}"))?;
+    let model = ModelFile::from_bytes(bytes, path).map_err(|e| anyhow!("{argument} {e}; it must be {expected}"))?;
     let found = model.parameters.dims;
     ensure!(found == DIMS, "{argument} {} must have {DIMS}, but has {found}", path.display());
     Ok(model)
