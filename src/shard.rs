@@ -22,6 +22,8 @@ use crate::statistics::count;
 const NAMED: usize = 10;
 /// Advice if a job cannot be resumed.
 const ADVICE: &str = "use the options it was started with or another --out, or drop --resume to start over";
+/// Advice if its table is damaged.
+const START_OVER: &str = "drop --resume to start over";
 
 /// Shard I of N, 1 ≤ I ≤ N, written `I/N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,7 +113,7 @@ pub trait Sharded: Row + Clone {
     /// The columns with measurements; all others are known before the run.
     const MEASURED: &'static [&'static str];
 
-    /// The job in words; rows of two jobs differ in it.
+    /// The job in words, its parts separated by semicolons; rows of two jobs differ in it.
     fn job(&self) -> String;
 
     /// The number of runs of the job, over all shards.
@@ -129,6 +131,11 @@ pub trait Sharded: Row + Clone {
     /// The runs of its job in words, if possible those of the options that ask for them.
     fn in_words(&self) -> String {
         format!("this {} of {}", Self::JOB, count(self.runs(), Self::RUN))
+    }
+
+    /// What its job was made with, and what is asked for instead: the fields `found` and `expected` of `column`.
+    fn difference(column: &str, found: &str, expected: &str) -> String {
+        if column == Self::JOB { format!("another {column}") } else { difference(column, found, expected) }
     }
 
     /// The row, written by `shard`.
@@ -173,7 +180,7 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
             (true, true) => {
                 let bytes = files::read(&path).map_err(Error::io("read", &path))?;
                 let rows = table.resumed(from_csv(&bytes, &path)?, planned);
-                table.rows = rows.map_err(|e| Error::format(&path, format!("cannot resume: {e}; {ADVICE}")))?;
+                table.rows = rows.map_err(|e| Error::format(&path, format!("cannot resume: {e}")))?;
                 Some(format!("{name}: {} done", table.progress()))
             }
             (true, false) => Some(format!("there is no {name}: starting over")),
@@ -194,22 +201,17 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
                 let of_shard =
                     if self.shard == Shard::WHOLE { String::new() } else { format!("shard {} of ", self.shard) };
                 return Err(match row.shard() == self.shard {
-                    true => format!("it has {name}, which is not in {of_shard}{}", first.in_words()),
-                    false => was_made("shard", &row.shard().to_string(), &self.shard.to_string(), &name),
+                    true => format!("it has {name}, which is not in {of_shard}{}; {ADVICE}", first.in_words()),
+                    false => was_made::<R>("shard", &row.shard().to_string(), &self.shard.to_string(), &name),
                 });
             }
             let closest = planned(row.run()).iter().map(|planned| differences(planned, &row)).min_by_key(Vec::len);
-            // The digest of a job, in the column of its name, says nothing to a person: the others are named first.
             let closest = closest.unwrap_or_default();
-            let telling = closest.iter().find(|(column, ..)| *column != job);
-            if let Some((column, expected, found)) = telling.or(closest.first()) {
-                if *column == job {
-                    return Err(format!("it is another {job} ({name})"));
-                }
-                return Err(was_made(column, found, expected, &name));
+            if let Some((column, expected, found)) = closest.iter().min_by_key(|(column, ..)| rank(column, job)) {
+                return Err(was_made::<R>(column, found, expected, &name));
             }
             if !names.insert(name.clone()) {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is there twice; {START_OVER}"));
             }
             rows.push(row);
         }
@@ -242,9 +244,29 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
     }
 }
 
+/// Which of the columns that differ is named: the lowest. A seed and images explain others; the digest of a job, in the column
+/// of its name, says nothing to a person.
+fn rank(column: &str, job: &str) -> usize {
+    match column {
+        "seed" | "train_split" | "validation_split" | "test_split" => 0,
+        _ if column == job => 2,
+        _ => 1,
+    }
+}
+
 /// The reason why the row `name` is not one of the job: its field of `column`.
-fn was_made(column: &str, found: &str, expected: &str, name: &str) -> String {
-    format!("it was made with {} ({name})", difference(column, found, expected))
+fn was_made<R: Sharded>(column: &str, found: &str, expected: &str, name: &str) -> String {
+    format!("it was made with {} ({name}); {ADVICE}", R::difference(column, found, expected))
+}
+
+/// The parts that only one of two jobs has, in the words of [`Sharded::job`].
+fn apart(a: &str, b: &str) -> String {
+    let [a, b]: [Vec<_>; 2] = [a, b].map(|job| job.split("; ").collect());
+    let only = |job: &[&str], other: &[&str]| {
+        let parts: Vec<_> = job.iter().filter(|part| !other.contains(part)).copied().collect();
+        parts.join("; ")
+    };
+    format!("{}, not {}", only(&a, &b), only(&b, &a))
 }
 
 /// The columns in which two rows differ apart from their measurements, each with the field of `a` and that of `b`.
@@ -265,7 +287,7 @@ pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
     let mut paths = BTreeMap::new();
     for ((path, _), (job, shard)) in tables.iter().zip(&origins) {
         let (a, b) = (tables[0].0.display(), path.display());
-        check(job == first_job, || format!("{a} and {b} are from different jobs: {first_job}; and {job}"))?;
+        check(job == first_job, || format!("{a} and {b} are from different jobs: {}", apart(first_job, job)))?;
         check(shard.of == first.of, || {
             format!("{a} is shard {first}, but {b} is shard {shard}: the job was split in two ways")
         })?;
@@ -293,7 +315,7 @@ fn origin<R: Sharded>(path: &Path, rows: &[R]) -> Result<(String, Shard)> {
     let (mut names, mut runs) = (BTreeSet::new(), BTreeSet::new());
     for row in rows {
         let (name, run) = (row.name(), row.run());
-        check(row.job() == job, || format!("{table} has rows of two jobs: {job}; and {}", row.job()))?;
+        check(row.job() == job, || format!("{table} has rows of two jobs: {}", apart(&job, &row.job())))?;
         check(row.shard() == shard, || format!("{table} has rows of two shards: {shard} and {}", row.shard()))?;
         let is_of_shard = run < all && shard.has(run);
         check(is_of_shard, || format!("{table}: {name} is not in shard {shard} of {}", count(all, R::RUN)))?;
@@ -452,9 +474,11 @@ mod tests {
     #[test]
     fn shards_of_different_jobs_or_splits_are_refused() {
         let mut other = table("2/2", 4);
-        other.1.iter_mut().for_each(|row| row.job = "another job".into());
-        let message = refusal(vec![table("1/2", 4), other]);
-        assert!(message.contains("from different jobs: a job; and another job"));
+        other.1.iter_mut().for_each(|row| row.job = "another job; in 3 epochs".into());
+        let mut first = table("1/2", 4);
+        first.1.iter_mut().for_each(|row| row.job = "a job; in 3 epochs".into());
+        let message = refusal(vec![first, other]);
+        assert!(message.ends_with("from different jobs: a job, not another job"), "{message}");
         let message = refusal(vec![table("1/2", 4), table("3/3", 4)]);
         assert!(message.contains("split in two ways"), "{message}");
     }
@@ -468,7 +492,7 @@ mod tests {
         };
         assert!(with(Vec::clear).contains("table1.csv has no rows"));
         assert!(with(|rows| rows.truncate(2)).contains("must have 2 runs, but has 1"));
-        assert!(with(|rows| rows[1].job = "b".into()).contains("two jobs: a job; and b"));
+        assert!(with(|rows| rows[1].job = "b".into()).contains("two jobs: a job, not b"));
         assert!(with(|rows| rows[1].shard = Shard::WHOLE).contains("two shards: 1/2 and 1/1"));
         assert!(with(|rows| rows[1].run = 1).contains("table1.csv: run 1 of y is not in shard 1/2 of 4 runs"));
         assert!(with(|rows| rows[1].run = 4).contains("table1.csv: run 4 of y is not in shard 1/2 of 4 runs"));
@@ -530,6 +554,6 @@ mod tests {
                 .contains("it has run 1 of x, which is not in shard 1/2 of this example of 6 runs")
         );
         assert!(refusal(|rows| rows[0].run = 6).contains("run 6 of x, which is not in shard 1/2"));
-        assert!(refusal(|rows| rows.push(rows[0].clone())).contains("run 0 of x is there twice"));
+        assert!(refusal(|rows| rows.push(rows[0].clone())).contains("run 0 of x is there twice; drop --resume"));
     }
 }

@@ -21,9 +21,18 @@ Examples:
   onelayer search --batch-size 50,100,200 --eta 0.003,0.01,0.03
   onelayer search --random 40 --lambda 0.0001,0.1 --out random";
 
+// The other commands that have these options have other defaults.
+const TRAIN_BATCHES: &str = "Batches of CIFAR-10 to train on, such as 1,3,4 [default: 1,2,3,4,5]";
+const VALIDATION_SIZE: &str = "Hold out this many training images for validation, the same number from each class [default: \
+                               5000, or 300 of the sample, unless --validation-batches is given]";
+const VALIDATION_BATCHES: &str = "Batches of CIFAR-10 to validate on instead, which --train-batches must not have";
+
 /// Arguments of `search`.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
+#[command(mut_arg("train_batches", |argument| argument.help(TRAIN_BATCHES)))]
+#[command(mut_arg("validation_size", |argument| argument.help(VALIDATION_SIZE)))]
+#[command(mut_arg("validation_batches", |argument| argument.help(VALIDATION_BATCHES)))]
 pub struct Args {
     /// Values of λ (weight of the penalty) to try
     #[arg(

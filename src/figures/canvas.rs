@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::dataset::cifar10::{CHANNELS, PLANE, SIDE};
 use crate::figures::text::{self, Bitmap};
-use crate::statistics::{grouped, typographic};
+use crate::statistics::{fixed, grouped, typographic};
 
 /// Axes and text.
 pub const INK: RGBColor = RGBColor(25, 25, 25);
@@ -260,7 +260,7 @@ pub fn format_tick(value: f64, decimals: usize) -> String {
             let sign = if value < 0.0 { "-" } else { "" };
             format!("{sign}{}", grouped(value.abs().round() as usize))
         }
-        value => format!("{value:.decimals$}"),
+        value => fixed(value, decimals),
     })
 }
 

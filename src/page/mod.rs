@@ -107,8 +107,8 @@ mod filters {
 
     /// A loss or cost in nats, without the unit.
     pub fn nats(value: Option<f64>) -> String {
-        let text = |v: f64| if v.abs() < 1e5 { format!("{v:.4}") } else { format!("{v:.3e}") };
-        value.map_or(MISSING.into(), |v| statistics::typographic(&text(v)))
+        let text = |v: f64| if v.abs() < 1e5 { statistics::fixed(v, 4) } else { statistics::scientific(v, 3) };
+        value.map_or(MISSING.into(), text)
     }
 
     #[filter_fn]

@@ -2,7 +2,7 @@
 
 use crate::figures::{INTERVALS_AT, RUNS_AT, Strip, run_at};
 use crate::page::axes::{LEFT, RIGHT, Scale, Tick, tenths};
-use crate::statistics::{Interval, count};
+use crate::statistics::{Interval, count, fixed};
 
 /// The drawing of one setting. Places are those of `replication.png`.
 pub struct StripChart {
@@ -53,7 +53,7 @@ impl StripChart {
 
 /// `value`, which is in percent.
 fn percent(value: f64) -> String {
-    format!("{value:.2} %")
+    fixed(value, 2) + " %"
 }
 
 /// The numbers of the drawing.
@@ -64,9 +64,9 @@ fn description(strip: &Strip) -> String {
         None => text += "no run",
         Some(summary) => {
             text += &format!(
-                "{}, from {:.2} to {}, mean {}",
+                "{}, from {} to {}, mean {}",
                 count(summary.n, "run"),
-                summary.min,
+                fixed(summary.min, 2),
                 percent(summary.max),
                 percent(summary.mean)
             );
@@ -77,7 +77,7 @@ fn description(strip: &Strip) -> String {
         ("prediction interval of one run", shown.run_interval),
     ] {
         if let Some(Interval { low, high }) = interval {
-            text += &format!("; 95 % {name} {low:.2} to {}", percent(high));
+            text += &format!("; 95 % {name} {} to {}", fixed(low, 2), percent(high));
         }
     }
     if let Some(reported) = shown.reported {

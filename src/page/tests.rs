@@ -150,10 +150,16 @@ fn numbers_have_one_minus_for_readers() {
 #[test]
 fn a_replication_of_other_settings_is_no_test_of_the_reports_conclusions() {
     let out = folder(&REPORT);
-    assert!(html(out.path()).contains("Do the report’s conclusions hold?"));
+    let whole = html(out.path());
+    assert!(whole.contains("Do the report’s conclusions hold?") && whole.contains(crate::replicate::VERDICTS));
     fs::write(out.path().join("replication_verdicts.csv"), to_csv::<VerdictRow>(&[], Dialect::Comma)).unwrap();
     let html = html(out.path());
-    assert!(html.contains(">Many seeds</h2>") && !html.contains("conclusions hold") && !html.contains("\"verdicts\""));
+    assert!(
+        html.contains(">Many seeds</h2>")
+            && !html.contains("conclusions hold")
+            && !html.contains("A conclusion holds")
+            && !html.contains("\"verdicts\"")
+    );
 }
 
 #[test]
@@ -426,6 +432,15 @@ fn the_best_trials_of_a_search_come_first_and_one_that_diverged_last() {
 fn the_test_accuracy_of_another_search_is_not_shown() {
     let out = folder(&REPORT[..1]);
     assert!(html(out.path()).contains("37.12"));
+    // The best of several trials; then the only one.
+    assert!(html(out.path()).contains("was selected as the highest of many"));
+    let only = [search_row(0.01, best_row().validation_accuracy)];
+    fs::write(out.path().join("search.csv"), to_csv(&only, Dialect::Comma)).unwrap();
+    let html_of_one = html(out.path());
+    assert!(
+        html_of_one.contains("validation accuracy is 38.00") && !html_of_one.contains("optimistic"),
+        "{html_of_one}"
+    );
     let other = BestRow { validation_accuracy: Some(0.39), ..best_row() };
     fs::write(out.path().join(BEST_FILE), to_csv(&[other], Dialect::Comma)).unwrap();
     let html = html(out.path());

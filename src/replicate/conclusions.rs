@@ -9,6 +9,11 @@ use crate::statistics::{count, p_text, pairs_needed, points};
 /// runs are, and an interval relies on the normal distribution alone.
 pub(super) const MIN_SEEDS: usize = 6;
 
+/// When a conclusion has which verdict, for readers.
+pub const VERDICTS: &str = "A conclusion holds if the 95 % confidence interval of each of its differences lies inside the \
+                            range that its words claim; it does not hold if one of these intervals lies outside; \
+                            otherwise, and with fewer than 6 seeds, it is undecided.";
+
 /// A conclusion of the report, which holds if all its claims hold.
 struct Conclusion {
     words: &'static str,

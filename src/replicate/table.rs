@@ -213,8 +213,8 @@ impl Sharded for ReplicationRow {
         let Self { seeds, first_seed, train_split, validation_split, test_images, test_split, .. } = self;
         let Hyperparameters { epochs, batch_size, shuffle, start, .. } = &self.hyperparameters;
         format!(
-            "{} from {first_seed} (start {start}, shuffling {shuffle}), {} in batches of {batch_size} on {train_split}, \
-             validated on {validation_split}, tested on the {test_images} images of {test_split}",
+            "{} from {first_seed}; start {start}; shuffling {shuffle}; {}; batches of {batch_size}; trained on \
+             {train_split}; validated on {validation_split}; tested on the {test_images} images of {test_split}",
             count(*seeds, Self::RUN),
             count(*epochs, "epoch")
         )

@@ -142,7 +142,15 @@ fn another_replication_is_not_resumed() {
     let message = with(|row| row.hyperparameters.start = Origin::Numpy);
     assert!(message.contains("it was made with --rng numpy, not chacha8 ("), "{message}");
     assert!(with(|row| row.train_split = "other.bin".into()).contains("other.bin"));
-    assert!(with(|row| row.setting = "x".into()).contains("it was made with the setting x, not "));
+    let message = with(|row| {
+        row.test_images = 500;
+        row.train_split = "sample/a.bin".into();
+    });
+    assert!(
+        message.contains("it was made with other training images (--dataset sample): sample/a.bin, not "),
+        "{message}"
+    );
+    assert!(with(|row| row.setting = "x".into()).contains("it was made with the setting x, not λ = 0.1, η = 0.001 ("));
     assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with --lambda 0.2, not "));
     assert!(with(|row| row.test_images = 999).contains("999"));
     assert!(
@@ -150,5 +158,5 @@ fn another_replication_is_not_resumed() {
             .contains("it has seed 4 of lambda0_eta0.001, which is not in --first-seed 1 --seeds 3")
     );
     assert!(refusal(&earlier(&[1], "1/2")).contains("it was made with --shard 1/2, not 1/1 ("));
-    assert!(refusal(&earlier(&[1, 1], "1/1")).contains("seed 1 of lambda0_eta0.001 is there twice"));
+    assert!(refusal(&earlier(&[1, 1], "1/1")).contains("seed 1 of lambda0_eta0.001 is there twice; drop --resume to"));
 }

@@ -223,13 +223,16 @@ impl Searched {
             0 => String::new(),
             diverged => format!("{diverged} of them diverged.\n"),
         };
+        let selected = match trials {
+            1 => "",
+            _ => ";\nit was selected as the highest of many, so it is probably slightly optimistic",
+        };
         let Hyperparameters { epochs, batch_size, flip, .. } = best.hyperparameters;
         format!(
             "{} {} trained for {} on {} images and scored on {} others.\n\
              {diverged}The best is {},\n\
              with batches of {batch_size} and a flip probability of {flip}.\n\
-             Its validation accuracy is {} %, with a standard error of {} points;\n\
-             it was selected as the highest of many, so it is probably slightly optimistic.\n",
+             Its validation accuracy is {} %, with a standard error of {} points{selected}.\n",
             count(trials, "trial"),
             if trials == 1 { "was" } else { "were" },
             count(epochs, "epoch"),
@@ -310,6 +313,17 @@ mod tests {
         rows.iter_mut().zip(accuracies).for_each(|(row, accuracy)| row.validation_accuracy = accuracy);
         assert_eq!(best(&rows).unwrap().trial, 3);
         assert_eq!(best(&rows[..1]), None);
+    }
+
+    #[test]
+    fn only_the_best_of_several_trials_is_called_optimistic() {
+        let mut rows = SearchRow::planned(&plan(), "", 500);
+        rows[0].validation_accuracy = Some(0.36);
+        let words = |n: usize| Searched { rows: rows[..n].to_vec(), train_images: 700 }.found(&rows[0]);
+        assert!(words(1).ends_with("Its validation accuracy is 36.00 %, with a standard error of 2.15 points.\n"));
+        assert!(words(2).ends_with(
+            "of 2.15 points;\nit was selected as the highest of many, so it is probably slightly optimistic.\n"
+        ));
     }
 
     #[test]

@@ -58,13 +58,28 @@ impl Space {
                 }
             }
         }
-        if let Some(twice) = (1..trials.len()).find(|&i| trials[..i].contains(&trials[i])) {
-            return Err(Error::Repeated(format!("setting {}", trials[twice].setting.name())));
-        }
+        self.check_repeated()?;
         if trials.is_empty() {
             return Err(Error::invalid("trials", "at least one", "none"));
         }
         Ok(trials)
+    }
+
+    /// Checks that no list has a value twice.
+    fn check_repeated(&self) -> Result<()> {
+        let decay = |decay: &Option<Decay>| decay.map_or("none".into(), |decay| decay.to_string());
+        let repeated = [
+            ("lambda", repeated(&self.lambdas, f64::to_string)),
+            ("eta", repeated(&self.etas, f64::to_string)),
+            ("loss", repeated(&self.losses, Loss::to_string)),
+            ("decay", repeated(&self.decays, decay)),
+            ("batch-size", repeated(&self.batch_sizes, usize::to_string)),
+            ("flip", repeated(&self.flips, f64::to_string)),
+        ];
+        match repeated.into_iter().find_map(|(option, value)| Some((option, value?))) {
+            Some((option, value)) => Err(Error::Repeated(format!("--{option} {value}"))),
+            None => Ok(()),
+        }
     }
 
     /// `count` random trials: λ and η log-uniform between the smallest and the largest of their values, rounded to three
@@ -94,6 +109,12 @@ impl Space {
         };
         (0..count).map(trial).collect()
     }
+}
+
+/// The first of `values` that is there before, as a text.
+fn repeated<T: PartialEq>(values: &[T], text: impl Fn(&T) -> String) -> Option<String> {
+    let (_, value) = values.iter().enumerate().find(|(i, value)| values[..*i].contains(value))?;
+    Some(text(value))
 }
 
 fn one_of<T: Copy>(rng: &mut ChaCha8Rng, values: &[T]) -> T {
@@ -152,10 +173,16 @@ mod tests {
         let nothing = Space { flips: Vec::new(), ..space() };
         assert!(message(nothing).starts_with("trials must be at least one"));
         assert_eq!(space().random(0, 1).unwrap_err().to_string(), "random must be at least 1, but is 0");
-        let twice = Space { lambdas: vec![0.1, 0.0, 0.1], etas: vec![0.01], ..space() }.grid().unwrap_err().to_string();
-        assert!(
-            twice.starts_with("setting lambda0.1_eta0.01") && twice.ends_with("is listed twice; list each once"),
-            "{twice}"
-        );
+        let twice = |space: Space| space.grid().unwrap_err().to_string();
+        for (space, expected) in [
+            (Space { lambdas: vec![0.1, 0.0, -0.0], ..space() }, "--lambda -0 is listed twice; list each once"),
+            (Space { etas: vec![0.01, 0.01], ..space() }, "--eta 0.01 is listed twice; list each once"),
+            (Space { losses: vec![Loss::Bce; 2], ..space() }, "--loss bce is listed twice; list each once"),
+            (Space { decays: vec![None, None], ..space() }, "--decay none is listed twice; list each once"),
+            (Space { batch_sizes: vec![5, 5], ..space() }, "--batch-size 5 is listed twice; list each once"),
+            (Space { flips: vec![0.5, 0.5], ..space() }, "--flip 0.5 is listed twice; list each once"),
+        ] {
+            assert_eq!(twice(space), expected);
+        }
     }
 }

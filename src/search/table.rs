@@ -4,7 +4,7 @@ use crate::dataset::Splits;
 use crate::evaluate::Scores;
 use crate::figures::{HeatMapTrial, search_figure};
 use crate::files::csv::row;
-use crate::hyperparameters::{Hyperparameters, Loss};
+use crate::hyperparameters::{Hyperparameters, Loss, difference};
 use crate::search::{SearchPlan, Trial};
 use crate::shard::{Shard, Sharded};
 use crate::statistics::{count, standard_error};
@@ -136,11 +136,19 @@ impl Sharded for SearchRow {
         let Self { search, trials, validation_split, .. } = self;
         let Hyperparameters { epochs, seed, .. } = self.hyperparameters;
         let (trials, epochs) = (count(*trials, "trial"), count(epochs, "epoch"));
-        format!("search {search} of {trials}, {epochs}, seed {seed}, validated on {validation_split}")
+        format!("search {search}; {trials}; {epochs}; seed {seed}; validated on {validation_split}")
     }
 
     fn runs(&self) -> usize {
         self.trials
+    }
+
+    fn difference(column: &str, found: &str, expected: &str) -> String {
+        match column {
+            "trials" => format!("{found} trials (--random {found} or other values), not {expected}"),
+            "setting" | Self::JOB => "other trials (another --random or other values)".into(),
+            _ => difference(column, found, expected),
+        }
     }
 
     fn run(&self) -> usize {
@@ -246,13 +254,23 @@ mod tests {
             refusal(&other, SPLIT, &table())
         };
         let message = with(|plan| plan.trials.truncate(2));
-        assert!(message.contains("it was made with trials 3, not 2 (trial 1)"), "{message}");
-        let message = with(|plan| plan.schedule.seed += 1);
+        assert!(
+            message.contains("it was made with 3 trials (--random 3 or other values), not 2 (trial 1)"),
+            "{message}"
+        );
+        // Another seed of a random search draws other settings.
+        let message = with(|plan| {
+            plan.schedule.seed += 1;
+            plan.trials[0].setting = Setting::REPORT[0];
+        });
         assert!(message.contains("it was made with --seed 42, not 43 (trial 1)"), "{message}");
         for message in
             [with(|plan| plan.trials[1].flip = 0.0), with(|plan| plan.trials[1].setting = Setting::REPORT[0])]
         {
-            assert!(message.contains("it is another search (trial 1)"), "{message}");
+            assert!(
+                message.contains("it was made with other trials (another --random or other values) (trial "),
+                "{message}"
+            );
         }
         assert!(refusal(&plan(), "data_batch_5.bin", &table()).contains("data_batch_5.bin"));
 

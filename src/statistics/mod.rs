@@ -40,9 +40,18 @@ pub fn standard_error(accuracy: f64, examples: usize) -> f64 {
     (accuracy * (1.0 - accuracy) / examples as f64).sqrt()
 }
 
+/// A number with this many decimals, for readers: with the typographic minus, and zero without a sign.
+pub fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(zero) if !zero.contains(|c| ('1'..='9').contains(&c)) => zero.into(),
+        _ => typographic(&text),
+    }
+}
+
 /// A fraction in percent with two decimals, without the sign: 0.3932 gives `39.32`.
 pub fn percent(fraction: f64) -> String {
-    format!("{:.2}", 100.0 * fraction)
+    fixed(100.0 * fraction, 2)
 }
 
 /// A difference of two fractions in percentage points with its sign, which 0 has not: -0.0008 gives `−0.08`.
@@ -137,6 +146,8 @@ mod tests {
             (percent(0.3932), points(0.0028), points(-0.0028)),
             ("39.32".into(), "+0.28".into(), "−0.28".into())
         );
+        assert_eq!([-0.0831, -0.00004, 0.0].map(percent), ["−8.31", "0.00", "0.00"]);
+        assert_eq!([fixed(-0.0004, 3), fixed(-0.001, 3), fixed(-10.0, 0)], ["0.000", "−0.001", "−10"]);
         assert_eq!(
             [0.0, 1.54e-5, 0.001, 0.03125, 1.0].map(p_text),
             ["below 1e−300", "1.5e−5", "0.001", "0.031", "1.000"]

@@ -126,7 +126,7 @@ impl Checkpoints {
     /// [`Error::Format`] if `bytes` is cut off, altered, or a checkpoint of another job, with the first difference;
     /// [`Error::Shape`] if a tensor does not have the shape that the job needs.
     pub fn from_bytes(&self, bytes: &[u8], path: &Path) -> Result<State> {
-        let damaged = format!("the checkpoint is cut off or damaged; {ADVICE}");
+        let damaged = format!("the checkpoint is cut off or damaged; {START_OVER}");
         let file = Reader::new(bytes, path).map_err(|_| Error::format(path, damaged))?;
         self.check(&file, bytes)?;
         let run = |(i, &setting)| self.run(&file, i, setting);
@@ -142,7 +142,8 @@ impl Checkpoints {
     fn check(&self, file: &Reader, bytes: &[u8]) -> Result<()> {
         let check = |name: &str, expected: &str, refusal: &dyn Fn(&str) -> String| {
             let found: String = file.field(name)?;
-            let refuse = || file.format_error(format!("{}; {ADVICE}", refusal(&found)));
+            let advice = if ["format", "sha256", "version"].contains(&name) { START_OVER } else { ADVICE };
+            let refuse = || file.format_error(format!("{}; {advice}", refusal(&found)));
             if found == expected { Ok(()) } else { Err(refuse()) }
         };
         check("format", FORMAT, &|found| format!("the format must be {FORMAT}, but is {found}"))?;
@@ -200,8 +201,10 @@ impl Checkpoints {
     }
 }
 
-/// Follows every refusal.
+/// Advice if the checkpoint is of another training.
 const ADVICE: &str = "use the options that it was made with, or drop --resume to start over";
+/// Advice if no options fit the file.
+const START_OVER: &str = "drop --resume to start over";
 
 /// The hyperparameters of the members by name; where the members differ, a value for each.
 fn hyperparameters(job: &Job) -> Vec<(&'static str, String)> {
@@ -359,7 +362,7 @@ mod tests {
         let (checkpoints, states) = checkpoints();
         let bytes = checkpoints.to_bytes(&states[1]);
         for length in 0..bytes.len() {
-            assert!(refuse(&checkpoints, &bytes[..length]).contains("is cut off or damaged"));
+            assert!(refuse(&checkpoints, &bytes[..length]).contains("is cut off or damaged; drop --resume"));
         }
         assert!(refuse(&checkpoints, &[&bytes[..], b" "].concat()).contains("cut off or damaged"));
     }

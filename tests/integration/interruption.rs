@@ -159,12 +159,12 @@ fn a_checkpoint_of_another_training_and_an_altered_one_are_refused() {
         (["--seed", "7"], "made with --seed 42, not 7"),
         (["--batch-size", "7"], "made with --batch-size 100, not 7"),
         (["--flip", "0.5"], "made with --flip 0, not 0.5"),
-        (["--eta", "0.5"], "made with --lambda and --eta for lambda0.1_eta0.001, not lambda0.1_eta0.5"),
+        (["--eta", "0.5"], "made with the setting λ = 0.1, η = 0.001, not λ = 0.1, η = 0.5"),
         (["--loss", "bce"], "made with --loss softmax, not bce"),
     ] {
         refuse(&[epochs, &arguments].concat(), &[words]);
     }
-    refuse(&[epochs, &["--no-shuffle"]].concat(), &["this checkpoint was made with --rng chacha8, not --no-shuffle"]);
+    refuse(&[epochs, &["--no-shuffle"]].concat(), &["this checkpoint was made with shuffled images, not --no-shuffle"]);
 
     let start = out.path().with_extension("safetensors");
     let other = reference(&["--epochs", "1"]);

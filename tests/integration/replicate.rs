@@ -226,7 +226,7 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
     assert!(refusal(&[&first]).contains("missing shards: 2/2"));
     assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
-    assert!(refusal(&[&first, &other_job]).contains("from different jobs"));
+    assert!(refusal(&[&first, &other_job]).contains(" are from different jobs: batches of 100, not batches of 50"));
     let numpy = ["--seeds", "3", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
     replicate(other.path(), &numpy);
     assert!(refusal(&[&first, &other_job]).contains("start numpy, shuffling numpy-permutation"));
@@ -295,7 +295,7 @@ fn another_job_is_not_resumed_and_its_table_stays() {
         ),
         (
             &["--seeds", "1", "--epochs", "1", "--setting", "1,0.001"],
-            "it was made with the setting lambda0_eta0.001, not ",
+            "it was made with the setting λ = 0, η = 0.001, not λ = 1, η = 0.001 (",
         ),
         (
             &["--seeds", "1", "--epochs", "1", "--first-seed", "2", "--setting", "0,0.001"],

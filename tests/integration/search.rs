@@ -324,7 +324,7 @@ fn an_invalid_search_is_refused_before_anything_is_trained() {
         (&["--eta", "0"][..], "eta must be"),
         (&["--lambda", "0,0.1", "--random", "3"], "above 0 to be drawn log-uniformly"),
         (&["--random", "0"], "--random must be at least 1"),
-        (&["--lambda", "0,0.1,0", "--eta", "0.01"], "setting lambda0_eta0.01_decay10x0.3 is listed twice"),
+        (&["--decay", "none,none"], "--decay none is listed twice"),
         (&["--flip", "2"], "flip must be a probability"),
         (&["--batch-size", "0"], "batch-size must be"),
         (&["--batch-size", "701"], "at most 700"),

@@ -51,10 +51,14 @@ const RULES: &[Rule] = &[
     (&["--export", "--quiz"], Not(&["--grads"]), "they write problems, and --grads judges solutions of one"),
     (&["--export"], Not(&["--quiz"]), "one command writes either a problem or a quiz"),
     (
+        &["--differences"],
+        Not(&["--export", "--quiz", "--grads"]),
+        "central differences check only this program's own gradients",
+    ),
+    (
         &[
             "--model",
             "--batch-size",
-            "--differences",
             "--seed",
             "--lambda",
             "--loss",
@@ -88,7 +92,7 @@ const RULES: &[Rule] = &[
     ),
     (&["--batch-size", "--features"], Not(&["--quiz"]), "its problems have 3 examples with 10 features"),
     (
-        &["--differences", "--out", "--csv-dialect"],
+        &["--out", "--csv-dialect"],
         Not(&["--export", "--quiz"]),
         "it is for the check of this program's own gradients or for --grads",
     ),
@@ -209,6 +213,14 @@ mod tests {
             ("predict m a.png --csv-dialect semicolon", "--csv-dialect needs --csv: "),
             ("fetch --dataset sample --source npm", "--source npm cannot be used with --dataset sample: "),
             ("gradcheck --grads a --lambda 1", "--lambda cannot be used with --grads: "),
+            (
+                "gradcheck --grads a --differences 5",
+                "--differences cannot be used with --grads: central differences check only this program's own gradients;",
+            ),
+            (
+                "gradcheck --export a.npz --differences 5",
+                "--differences cannot be used with --export: central differences check only this program's own gradients;",
+            ),
             ("gradcheck --grads a --data-dir d", "--data-dir cannot be used with --grads: "),
             ("gradcheck --lambda 1", "--lambda needs --export or --quiz: "),
             ("gradcheck --export a.npz --csv-dialect semicolon", "--csv-dialect cannot be used with --export: "),

@@ -1,7 +1,7 @@
 //! Tables on the terminal, at most 80 columns wide.
 
 use onelayer::evaluate::table::ClassRow;
-use onelayer::statistics::{grouped, percent, scientific, typographic};
+use onelayer::statistics::{fixed, grouped, percent, scientific, typographic};
 use onelayer::train::table::SummaryRow;
 
 /// `text` of `value`; a dash if it is missing.
@@ -81,8 +81,17 @@ fn fitting(width: usize, decimals: usize, format: impl Fn(usize) -> String) -> S
 
 /// A loss in five characters.
 pub fn loss(value: Option<f64>) -> String {
+    nats(value, 5)
+}
+
+/// A difference of two losses in eight characters.
+pub fn loss_difference(value: Option<f64>) -> String {
+    nats(value, 8)
+}
+
+fn nats(value: Option<f64>, width: usize) -> String {
     or_dash(value, |v| match v {
-        ..99_999.5 => fitting(5, 3, |decimals| typographic(&format!("{v:.decimals$}"))),
+        ..99_999.5 => fitting(width, 3, |decimals| fixed(v, decimals)),
         _ => scientific(v, 0),
     })
 }
@@ -159,6 +168,14 @@ mod tests {
             let table = results(&[extreme]);
             assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         }
+    }
+
+    #[test]
+    fn a_difference_of_losses_has_three_decimals_and_zero_no_sign() {
+        let texts = [-0.0004, -0.0016, -0.38, 0.268].map(|value| loss_difference(Some(value)));
+        assert_eq!(texts, ["0.000", "−0.002", "−0.380", "0.268"]);
+        assert_eq!(loss(Some(-0.0004)), "0.000");
+        assert_eq!(loss_difference(None), "-");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use onelayer::dataset::Splits;
 use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Origin, Schedule, Setting, readable};
 use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
-use onelayer::replicate::{self, Replication, ReplicationPlan, verdicts};
+use onelayer::replicate::{self, Replication, ReplicationPlan, VERDICTS, verdicts};
 use onelayer::shard::{Shard, Sharded};
 use onelayer::statistics::{count, p_text, percent, points};
 use onelayer::train::Observer;
@@ -169,7 +169,8 @@ pub fn print(replication: &Replication) {
     }
     let verdicts = verdicts(replication);
     if !verdicts.is_empty() {
-        show!("\nThe conclusions of the report:");
+        show!("\nThe conclusions of the report:\n");
+        print_wrapped(VERDICTS);
     }
     for row in verdicts {
         show!("\n{}: {}", row.conclusion, row.verdict);
@@ -207,7 +208,7 @@ fn setting_line(row: &SettingRow, name: usize) -> String {
         n => format!("  ({n} diverged)"),
     };
     format!(
-        "{:name$} {:>4} {:>6} {:>5}  {:13} {:13}  {reported}{diverged}",
+        "{:name$} {:>4} {:>6} {:>5}  {:14} {:14}  {reported}{diverged}",
         readable(&row.setting),
         row.n,
         or_dash(row.mean, percent),

@@ -10,7 +10,7 @@ use onelayer::shard::Sharded;
 use onelayer::statistics::{percent, points};
 
 use super::{Args, print_wrapped, range, width};
-use crate::cli::common::table::{loss, or_dash};
+use crate::cli::common::table::{loss_difference, or_dash};
 
 /// Trains the seeds that are left of the comparison, and prints the result of a whole one.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -35,7 +35,7 @@ pub fn print(comparisons: &[ComparisonRow]) {
             let [train, validation] = accuracies.map(|accuracy| or_dash(accuracy, percent));
             let gap = or_dash(gap, points);
             let setting = readable(setting);
-            show!("{setting:name$} {n:>3} {train:>6} {validation:>6} {gap:>6} {:>8}", loss(loss_gap));
+            show!("{setting:name$} {n:>3} {train:>6} {validation:>6} {gap:>6} {:>8}", loss_difference(loss_gap));
         };
         let accuracies = [row.softmax_train_accuracy, row.softmax_validation_accuracy];
         line(&row.softmax, accuracies, row.softmax_gap, row.softmax_loss_gap);

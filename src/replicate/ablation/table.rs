@@ -54,7 +54,7 @@ impl Sharded for AblationRow {
     fn job(&self) -> String {
         let ReplicationRow { seeds, first_seed, test_images, test_split, .. } = &self.run;
         format!(
-            "ablation {} with {} from {first_seed}, tested on the {test_images} images of {test_split}",
+            "ablation {}; {} from {first_seed}; tested on the {test_images} images of {test_split}",
             self.ablation,
             count(*seeds, Self::RUN)
         )

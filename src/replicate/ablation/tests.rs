@@ -267,7 +267,7 @@ fn an_ablation_is_resumed_with_more_seeds_but_not_another_one_and_only_shards_of
     assert_eq!(resume(other_seed, &names).unwrap(), [1, 2, 3, 4]);
     let other = Recipe { setting: Setting { lambda: 0.1, ..best().setting }, ..best() };
     let message = resume(other, &names).unwrap_err().to_string();
-    assert!(message.contains("ablation.csv: cannot resume: it was made with the setting lambda0.003"), "{message}");
+    assert!(message.contains("ablation.csv: cannot resume: it was made with the setting λ = 0.003"), "{message}");
     let other_images = ["others.bin", "none", "test.bin"].map(String::from);
     assert!(resume(best(), &other_images).is_err());
 
