@@ -62,15 +62,9 @@ pub struct Args {
     )]
     loss: Vec<Loss>,
     /// Decays of the learning rate to try: none; the epochs between two steps and the factor, such as 10x0.3; or, as
-    /// --decay-on-plateau of `train`, such as plateau5x0.1
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "10x0.3",
-        value_parser = decay
-    )]
-    decay: Vec<Option<Decay>>,
+    /// --decay-on-plateau of `train`, such as plateau5x0.1 [default: 10x0.3, none with at most 10 epochs]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = decay)]
+    decay: Option<Vec<Option<Decay>>>,
     /// Probabilities of a flip to try
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0,0.5", allow_negative_numbers = true)]
     flip: Vec<f64>,
@@ -155,12 +149,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    /// The decays to try; the default only where it has an effect.
+    fn decays(&self) -> onelayer::Result<Vec<Option<Decay>>> {
+        let name = "the epochs of --decay";
+        let has_effect = |decay: Decay| decay.check_effect(self.epochs, [name; 2]);
+        let Some(decays) = &self.decay else {
+            let default = Decay::step(10, 0.3)?;
+            return Ok(vec![Some(default).filter(|decay| has_effect(*decay).is_ok())]);
+        };
+        // Too few epochs are refused as such.
+        if self.epochs > 0 {
+            decays.iter().flatten().try_for_each(|decay| has_effect(*decay))?;
+        }
+        Ok(decays.clone())
+    }
+
     fn plan(&self) -> anyhow::Result<SearchPlan> {
         let space = Space {
             lambdas: self.lambda.clone(),
             etas: self.eta.clone(),
             losses: self.loss.clone(),
-            decays: self.decay.clone(),
+            decays: self.decays()?,
             batch_sizes: self.batch_size.clone(),
             flips: self.flip.clone(),
         };

@@ -232,15 +232,11 @@ impl Args {
             let expected = format!("at most {}, the number of epochs", schedule.epochs);
             bail!(Error::invalid("checkpoint-every", expected, every));
         }
-        // A decay that is given here, not in the file of --config, must be able to change η.
-        let decay = self.decay()?;
-        if let Some(every) = decay.and_then(Decay::every).filter(|&every| every >= schedule.epochs) {
-            let expected = format!("below {}, the number of epochs", schedule.epochs);
-            bail!(Error::invalid("decay-every", expected, every));
-        }
-        if let Some(patience) = decay.and_then(Decay::patience).filter(|patience| patience + 2 > schedule.epochs) {
-            let expected = format!("at least 2 less than {}, the number of epochs", schedule.epochs);
-            bail!(Error::invalid("decay-on-plateau", expected, patience));
+        match self.decay()? {
+            Some(decay) => decay.check_effect(schedule.epochs, ["decay-every", "decay-on-plateau"])?,
+            // --epochs may make a training of a file shorter.
+            None if self.epochs.is_some() => {}
+            None => settings.iter().try_for_each(|setting| setting.check_decay(schedule.epochs))?,
         }
         // Otherwise the start or the order is random.
         if self.init.is_none() || schedule.shuffle != Shuffle::None {

@@ -84,6 +84,26 @@ impl Decay {
         self.factor
     }
 
+    /// Checks that the learning rate can fall within `epochs` epochs. `names` are those of the epochs between two steps and of the
+    /// patience, for the error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] if the first fall would be after the last epoch.
+    pub fn check_effect(self, epochs: usize, names: [&'static str; 2]) -> Result<()> {
+        let [steps, plateaus] = names;
+        match self.trigger {
+            Trigger::Epochs(every) if every >= epochs => {
+                Err(Error::invalid(steps, format!("below {epochs}, the number of epochs"), every))
+            }
+            // The first epoch is never on a plateau, and the learning rate falls after the last epoch of one.
+            Trigger::Plateau(patience) if patience.saturating_add(2) > epochs => {
+                Err(Error::invalid(plateaus, format!("at least 2 less than {epochs}, the number of epochs"), patience))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The factor of the learning rate in `epoch`, counted from 1, after epochs with these validation losses.
     pub(super) fn factor_in(self, epoch: usize, validation_losses: &[f64]) -> f64 {
         let falls = match self.trigger {
@@ -290,5 +310,18 @@ mod tests {
             proptest::prop_assert_eq!(found, 0.5_f64.powi(as_in_keras(patience, &losses)));
             proptest::prop_assert_eq!(found, 0.5_f64.powi(as_in_pytorch(patience - 1, &losses)));
         }
+    }
+
+    #[test]
+    fn a_decay_without_effect_is_refused() {
+        let check = |decay: &str, epochs| {
+            let decay: Decay = decay.parse().unwrap();
+            decay.check_effect(epochs, ["every", "patience"]).map_err(|e| e.to_string())
+        };
+        assert_eq!(check("10x0.3", 10).unwrap_err(), "every must be below 10, the number of epochs, but is 10");
+        let message = "patience must be at least 2 less than 6, the number of epochs, but is 5";
+        assert_eq!(check("plateau5x0.1", 6).unwrap_err(), message);
+        check("10x0.3", 11).unwrap();
+        check("plateau5x0.1", 7).unwrap();
     }
 }

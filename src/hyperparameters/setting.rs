@@ -142,6 +142,15 @@ impl Setting {
         self.decay.is_some_and(|decay| decay.patience().is_some())
     }
 
+    /// Checks that the decay of a configuration file, if there is one, can change the learning rate in `epochs` epochs.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Decay::check_effect`].
+    pub fn check_decay(self, epochs: usize) -> Result<()> {
+        self.decay.map_or(Ok(()), |decay| decay.check_effect(epochs, ["decay_every", "decay_patience"]))
+    }
+
     /// The setting's name in file names and tables, such as `lambda0.1_eta0.001`. A loss or decay that the report does
     /// not use follows, as in `lambda0.001_eta0.01_bce_decay20x0.5` or `lambda0_eta0.01_plateau5x0.1`.
     pub fn name(self) -> String {

@@ -147,6 +147,8 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
     fs::write(folder.path().join("w.npz"), start).unwrap();
     fs::write(folder.path().join("best.toml"), "epochs = 0\n").unwrap();
     fs::write(folder.path().join("fine.toml"), "epochs = 2\n").unwrap();
+    let decay = "decay_every = 3\ndecay_factor = 0.5\nepochs = 3\n";
+    fs::write(folder.path().join("decay.toml"), decay).unwrap();
     let names = || {
         let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         entries.collect::<std::collections::BTreeSet<_>>()
@@ -190,6 +192,17 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
             "train --decay-every 5 --decay-factor 0.5 --epochs 5",
             1,
             "--decay-every must be below 5, the number of epochs, but is 5",
+        ),
+        ("train --config decay.toml", 1, "decay_every must be below 3, the number of epochs, but is 3"),
+        (
+            "replicate --ablate decay.toml",
+            1,
+            "cannot use --ablate decay.toml: decay_every must be below 3, the number of epochs, but is 3",
+        ),
+        (
+            "search --decay none,10x0.3 --epochs 10",
+            1,
+            "the epochs of --decay must be below 10, the number of epochs, but is 10",
         ),
         (
             "train --decay-on-plateau 39",

@@ -50,8 +50,10 @@ impl Args {
     /// The ablation of a configuration with these hyperparameters, which is trained on these images.
     fn ablation(&self, hyperparameters: &Hyperparameters, data: &DataArgs) -> onelayer::Result<AblationPlan> {
         let mut schedule = hyperparameters.schedule();
+        let setting = hyperparameters.setting()?;
+        setting.check_decay(schedule.epochs)?;
         schedule.shuffle = self.rng.shuffle().unwrap_or(schedule.shuffle);
-        let full = Recipe { setting: hyperparameters.setting()?, schedule, report_images: data.trains_as_report() };
+        let full = Recipe { setting, schedule, report_images: data.trains_as_report() };
         let seeds = Seeds {
             start: self.rng.start().unwrap_or(hyperparameters.start.clone()),
             first: self.first_seed,
