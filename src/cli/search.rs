@@ -141,9 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for line in words {
         show!("{line}");
     }
-    show!("search.csv, search_best.csv, search.png, model_best.safetensors and best.toml");
-    show!("are in {}.", folder.path().display());
-    show!("`onelayer train --config` reads best.toml.");
+    show!("`onelayer train --config {}` trains the best setting again.", folder.path().join("best.toml").display());
     args.out.say_results(false, args.quiet);
     Ok(ExitCode::SUCCESS)
 }
