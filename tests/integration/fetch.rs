@@ -40,7 +40,8 @@ fn assert_refused(result: Result<Fetched, Error>, dir: &Path, parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "{part:?} is not in: {error}");
     }
-    assert!(error.contains("--dataset sample"), "{error}");
+    let advice = ["--dataset sample", "or run `onelayer fetch` without --source"];
+    assert!(advice.iter().any(|words| error.contains(words)), "{error}");
     assert_tidy(dir);
     for name in NAMES {
         assert!(!dir.join(name).exists(), "{name} was written");
