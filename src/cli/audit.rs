@@ -249,7 +249,7 @@ fn print_unexplained(record: &Record, audit: &Audit) -> ExitCode {
     show!("data set (--dataset, --data-dir)?");
     if !record.defaults.is_empty() {
         let options: Vec<_> = record.defaults.iter().map(|name| format!("--{}", name.replace('_', "-"))).collect();
-        show!("The file has no {}: give {}.", record.defaults.join(" and no "), options.join(" and "));
+        show!("Not in the file: {}. Give {}.", record.defaults.join(", "), options.join(", "));
     }
     ExitCode::FAILURE
 }

@@ -101,3 +101,62 @@ fn slopes<T: Copy + Into<f64> + Sync>(
     };
     indices.into_par_iter().map_init(|| parameters.clone(), slope).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hyperparameters::Loss;
+    use crate::shape::Dims;
+
+    const LAMBDA: f64 = 0.3;
+
+    fn problem(loss: Loss) -> Problem {
+        Problem::random(Dims { features: 4, classes: 3 }, 5, 7).with_loss(loss)
+    }
+
+    fn slopes(problem: &Problem, weights: usize) -> Slopes {
+        Slopes::new(problem, Sample { weights, seed: 1 })
+    }
+
+    /// Whether `hand` agrees, for weight and bias.
+    fn agree(slopes: &Slopes, hand: &Derivatives, terms: Terms) -> Vec<bool> {
+        slopes.compare(hand, LAMBDA, terms).iter().map(|(_, comparison)| comparison.passed()).collect()
+    }
+
+    #[test]
+    fn the_reference_agrees_with_the_slopes_of_each_part_of_the_cost() {
+        for problem in Loss::ALL.map(problem) {
+            let slopes = slopes(&problem, usize::MAX);
+            for terms in [Terms::Data, Terms::Penalty, Terms::Both] {
+                let hand = reference::derivatives(&problem, LAMBDA, terms);
+                assert_eq!(agree(&slopes, &hand, terms), [true, true], "{terms:?}");
+            }
+            let hand = reference::derivatives(&problem, LAMBDA, Terms::Both);
+            let (weight, bias) = central_differences(&Parameters64::of(&problem), problem.batch(), LAMBDA);
+            let pairs = hand.dweight.iter().chain(&hand.dbias).zip(weight.iter().chain(&bias));
+            assert!(pairs.clone().count() == 15 && pairs.clone().all(|(a, b)| (a - b).abs() < 1e-8));
+        }
+    }
+
+    #[test]
+    fn a_gradient_without_its_penalty_and_one_with_a_wrong_bias_differ() {
+        let problem = problem(Loss::Softmax);
+        let slopes = slopes(&problem, usize::MAX);
+        let without = reference::derivatives(&problem, 0.0, Terms::Both);
+        assert_eq!(agree(&slopes, &without, Terms::Both), [false, true]);
+        let mut wrong = reference::derivatives(&problem, LAMBDA, Terms::Both);
+        wrong.dbias[2] += 1e-5;
+        assert_eq!(agree(&slopes, &wrong, Terms::Both), [true, false]);
+    }
+
+    #[test]
+    fn as_many_weights_as_asked_and_every_bias_are_compared() {
+        let problem = problem(Loss::Softmax);
+        let hand = reference::derivatives(&problem, LAMBDA, Terms::Both);
+        for (weights, expected) in [(0, 0), (5, 5), (100, 12)] {
+            let found = slopes(&problem, weights).compare(&hand, LAMBDA, Terms::Both);
+            let elements: Vec<_> = found.iter().map(|(name, comparison)| (*name, comparison.elements)).collect();
+            assert_eq!(elements, [("weight", expected), ("bias", 3)]);
+        }
+    }
+}
