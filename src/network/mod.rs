@@ -260,6 +260,6 @@ mod tests {
         assert_eq!(refused(&[1.0, 2.0, 3.0], &[0], 0.0), "x must have the shape (1, 2), but has 3 elements");
         assert_eq!(refused(&[1.0, f32::NAN], &[0], 0.0), "x must be finite, but element 1 is NaN");
         assert_eq!(refused(&[1.0, 2.0], &[2], 0.0), "label must be 0 to 1, but is 2");
-        assert!(refused(&[1.0, 2.0], &[0], -1.0).starts_with("lambda must be a finite number of at least 0"));
+        assert!(refused(&[1.0, 2.0], &[0], -1.0).starts_with("lambda must be at least 0 and below 1.7e38"));
     }
 }
