@@ -43,12 +43,6 @@ pub(crate) fn element_text(name: &str, mut index: usize, shape: &[usize]) -> Str
     if place.is_empty() { name.into() } else { format!("{name}[{}]", place.join(", ")) }
 }
 
-/// A number as errors show it: in powers of ten if it is very large or small.
-pub(crate) fn short_number(value: f64) -> String {
-    let is_plain = !value.is_finite() || value == 0.0 || (1e-5..1e16).contains(&value.abs());
-    if is_plain { value.to_string() } else { format!("{value:e}") }
-}
-
 /// A shape as errors show it, such as `(10, 3072)`.
 pub(crate) fn shape_text(shape: &[usize]) -> String {
     let shape: Vec<_> = shape.iter().map(usize::to_string).collect();
@@ -65,12 +59,5 @@ mod tests {
         assert_eq!(element_text("b", 3, &[10]), "b[3]");
         assert_eq!(element_text("W", 6221, &[10, 3072]), "W[2, 77]");
         assert_eq!(element_text("x", 23, &[2, 3, 4]), "x[1, 2, 3]");
-    }
-
-    #[test]
-    fn large_and_small_numbers_are_short() {
-        for (value, text) in [(1e300, "1e300"), (-1e-40, "-1e-40"), (0.5, "0.5"), (0.0, "0"), (f64::NAN, "NaN")] {
-            assert_eq!(short_number(value), text);
-        }
     }
 }

@@ -15,15 +15,13 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::files::csv::{Cell, Row, cells, from_csv, to_csv, to_fields};
 use crate::files::folder::Folder;
-use crate::hyperparameters::difference;
+use crate::hyperparameters::{START_OVER, difference};
 use crate::statistics::count;
 
 /// The largest number of missing shards that an error names.
 const NAMED: usize = 10;
 /// Advice if a job cannot be resumed.
 const ADVICE: &str = "use the options it was started with or another --out, or drop --resume to start over";
-/// Advice if its table is damaged.
-const START_OVER: &str = "drop --resume to start over";
 
 /// Shard I of N, 1 ≤ I ≤ N, written `I/N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::reading::Reading;
 use crate::dataset::cifar10::DIMS;
-use crate::hyperparameters::{Setting, short};
+use crate::hyperparameters::Setting;
 use crate::network::{Parameters, Step};
+use crate::statistics::short;
 
 /// A known mistake.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onelayer::audit::{self, Audit, Difference, End, Explanation, Given, Record, SEEDS};
 use onelayer::dataset::cifar10::DIMS;
-use onelayer::hyperparameters::{Hyperparameters, Origin, Shuffle, short};
-use onelayer::statistics::{count, grouped, percent, scientific, typographic};
+use onelayer::hyperparameters::{Hyperparameters, Origin, Shuffle};
+use onelayer::statistics::{count, grouped, percent, scientific, short, typographic};
 use onelayer::train::Observer;
 use onelayer::train::elsewhere::Pixels;
 

@@ -83,7 +83,8 @@ fn print(paths: [&Path; 2], counts: &Agreement) {
     show!("McNemar's exact p         {}\n", p_text(p));
     show!("{}", conclusion(counts, p));
     show!(
-        "This is about these two models on other images like these, not about their\nλ and η; `replicate` compares settings."
+        "This is about these two models on other images like these, not about their\n\
+         λ and η; `replicate` compares settings."
     );
 }
 

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::ensure;
 use onelayer::Error;
 use onelayer::dataset::cifar10::BatchFile;
 use onelayer::dataset::fetch::{Catalog, Source};
 use onelayer::dataset::store::Trust;
 
 use super::common::data::DatasetName;
-use super::common::progress;
+use super::common::{progress, rules};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -72,10 +71,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (_, source) => source,
     };
     let is_on_disk = matches!(source, Source::Path(_) | Source::BuiltIn);
-    ensure!(
-        args.stall_timeout.is_none() || !is_on_disk,
-        "--stall-timeout has no effect, because no server is asked; leave it out"
-    );
+    let is_unused = args.stall_timeout.is_some() && is_on_disk;
+    rules::check_unused(&[("--stall-timeout", is_unused)], "no server is asked")?;
     let stall_timeout = args.stall_timeout.unwrap_or(published.stall_timeout);
     let catalog = Catalog { stall_timeout, ..published };
     let fetched = progress::fetch(&dir, &catalog, source, trust, args.quiet)?;

@@ -20,7 +20,7 @@ use onelayer::train::config::Config;
 use onelayer::train::{self, Job, Options, Start, Trained};
 
 use super::common::data::DataArgs;
-use super::common::{input, observer, out, rng, signals, table};
+use super::common::{input, observer, out, rng, rules, signals, table};
 use super::loss_parser;
 
 const AFTER_HELP: &str = "\
@@ -242,11 +242,10 @@ impl Args {
         if self.init.is_none() || schedule.shuffle != Shuffle::None {
             return Ok(());
         }
-        let because = "because the start is that of --init and the images are in file order";
-        ensure!(self.rng.start().is_none(), "--rng has no effect, {because}; leave it out");
-        let is_flipped = schedule.flip > 0.0;
-        ensure!(self.seed.is_none() || is_flipped, "--seed has no effect, {because} and not mirrored; leave it out");
-        Ok(())
+        let because = "the start is that of --init and the images are in file order";
+        rules::check_unused(&[("--rng", self.rng.start().is_some())], because)?;
+        let is_unused = self.seed.is_some() && schedule.flip == 0.0;
+        rules::check_unused(&[("--seed", is_unused)], &format!("{because} and not mirrored"))
     }
 
     fn options(&self) -> Options {

@@ -3,15 +3,22 @@
 #[cfg(feature = "cli")]
 use serde_json::error::Category;
 
-use super::safetensors;
+use super::{npy, safetensors};
+
+/// The first bytes of a PNG.
+pub const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// The first bytes of a JPEG: the marker of its start, and the first byte of the next marker.
+pub const JPEG: &[u8] = b"\xff\xd8\xff";
+/// The first bytes of a gzip file.
+pub const GZIP: &[u8] = b"\x1f\x8b";
 
 /// Names with their article, and the bytes at a place in the file that tell them.
 const SIGNATURES: [(&str, usize, &[u8]); 22] = [
-    ("an .npy file", 0, b"\x93NUMPY"),
+    ("an .npy file", 0, npy::MAGIC),
     ("an .npz file or another ZIP archive", 0, b"PK\x03\x04"),
     ("an .npz file or another ZIP archive", 0, b"PK\x05\x06"),
-    ("a PNG image", 0, b"\x89PNG\r\n\x1a\n"),
-    ("a JPEG image", 0, b"\xff\xd8\xff"),
+    ("a PNG image", 0, PNG),
+    ("a JPEG image", 0, JPEG),
     ("a GIF image", 0, b"GIF87a"),
     ("a GIF image", 0, b"GIF89a"),
     ("a WebP image", 8, b"WEBP"),
@@ -20,7 +27,7 @@ const SIGNATURES: [(&str, usize, &[u8]); 22] = [
     ("an AVIF image", 4, b"ftypavif"),
     ("a HEIC image", 4, b"ftypheic"),
     ("a PDF document", 0, b"%PDF-"),
-    ("a gzip archive", 0, b"\x1f\x8b"),
+    ("a gzip archive", 0, GZIP),
     ("an HDF5 file", 0, b"\x89HDF"),
     ("a MATLAB file", 0, b"MATLAB 5.0"),
     ("a pickle of Python", 0, b"\x80\x02"),
@@ -31,7 +38,7 @@ const SIGNATURES: [(&str, usize, &[u8]); 22] = [
     ("text in UTF-16", 0, b"\xfe\xff"),
 ];
 /// Number of bytes that tell whether a file is text.
-const START: usize = 256;
+pub const START: usize = 256;
 /// Number of characters of a text that are quoted.
 const QUOTED: usize = 32;
 

@@ -13,7 +13,8 @@ pub use super::npy::{Array, Elements};
 use super::zip::Archive;
 use super::{but_only, kind, npy, zip};
 use crate::error::{Error, Result};
-use crate::shape::{check_shape, element_text, shape_text, short_number};
+use crate::shape::{check_shape, element_text, shape_text};
+use crate::statistics::short;
 
 /// Maximum size of an array in a file: 64 MiB, 100 times the size of a weight matrix.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
@@ -179,7 +180,7 @@ impl<'a> Npz<'a> {
         match array.values.iter().position(|&value| !is_valid(value)) {
             None => Ok(()),
             Some(at) => {
-                let (place, found) = (element_text(name, at, &array.shape), short_number(array.values[at]));
+                let (place, found) = (element_text(name, at, &array.shape), short(array.values[at]));
                 Err(self.format_error(
                     name,
                     format!("must be {expected}, but {place} is {found}: check how it was computed"),

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::short;
 use crate::error::{Error, Result};
+use crate::statistics::short;
 
 /// A learning rate that is multiplied by a factor at the end of some epochs: of every nth one, or of those in which the
 /// validation loss has reached a plateau.

@@ -11,9 +11,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use decay::Decay;
-pub(crate) use options::difference;
+pub(crate) use options::{START_OVER, difference};
 pub(crate) use setting::check_lambda;
-pub use setting::{Loss, Setting, readable, short};
+pub use setting::{Loss, Setting, readable};
 
 use crate::error::{Error, Result};
 use crate::files::csv::{self, Cell, cells, row};

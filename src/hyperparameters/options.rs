@@ -2,6 +2,9 @@
 
 use super::{Setting, readable};
 
+/// Advice if a file cannot be resumed with any options.
+pub(crate) const START_OVER: &str = "drop --resume to start over";
+
 /// The columns whose option has their name.
 const OPTIONS: [&str; 11] = [
     "batch_size",

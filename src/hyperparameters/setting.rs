@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files::csv::Cell;
 use crate::hyperparameters::Decay;
-use crate::statistics::{grouped, typographic};
+use crate::statistics::{grouped, short, typographic};
 
 /// The loss, to which the penalty is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,11 +209,6 @@ pub fn readable(text: &str) -> String {
         readable += &part[name.len()..];
     }
     typographic(&readable)
-}
-
-/// `value` with all its digits, but without long runs of zeros: `0.001`, `1e-9`.
-pub fn short(value: f64) -> String {
-    if value == 0.0 || (1e-5..1e6).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::{Loss, Setting};
 use crate::page::chart::Chart;
 use crate::page::evaluation::Evaluation;
-use crate::page::filters::{points, unbroken};
+use crate::page::filters::points;
 use crate::page::gains::GainsChart;
 use crate::page::heatmap::HeatMap;
 use crate::page::histogram::Histogram;
@@ -29,7 +29,7 @@ use crate::replicate::ablation::table::{ImprovementRow, gains};
 use crate::replicate::overfitting::table::ComparisonRow;
 use crate::replicate::table::{ReplicationRow, SettingRow, VerdictRow, strips};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, heat_map_trials};
-use crate::statistics::count;
+use crate::statistics::{count, unbroken};
 use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
 

@@ -150,15 +150,10 @@ mod filters {
         Ok(value.map_or("not finite".into(), |v| statistics::scientific(v, 1)))
     }
 
-    /// `text` without line breaks around its equals signs.
-    pub fn unbroken(text: &str) -> String {
-        text.replace(" = ", "\u{a0}=\u{a0}")
-    }
-
     /// A text from a table, for readers.
     #[filter_fn]
     pub fn readable(text: &str, _: &dyn Values) -> Result<String> {
-        Ok(unbroken(&hyperparameters::readable(text)))
+        Ok(statistics::unbroken(&hyperparameters::readable(text)))
     }
 
     /// A number of things.
@@ -170,7 +165,7 @@ mod filters {
     /// λ or η.
     #[filter_fn]
     pub fn short(value: &f64, _: &dyn Values) -> Result<String> {
-        Ok(hyperparameters::short(*value))
+        Ok(statistics::short(*value))
     }
 
     /// A fraction for a style sheet; a missing one is 0.

@@ -78,9 +78,19 @@ pub fn typographic(text: &str) -> String {
     characters.iter().enumerate().map(|(at, &c)| if c == '-' && is_minus(at) { '−' } else { c }).collect()
 }
 
+/// `value` with all its digits, but without long runs of zeros: `0.001`, `1e-9`.
+pub fn short(value: f64) -> String {
+    if value == 0.0 || (1e-5..1e6).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
+}
+
 /// `value` with this many decimals and an exponent, for readers: `1.2e−7`.
 pub fn scientific(value: f64, decimals: usize) -> String {
     typographic(&format!("{value:.decimals$e}"))
+}
+
+/// `text` without line breaks around its equals signs, for readers.
+pub fn unbroken(text: &str) -> String {
+    text.replace(" = ", "\u{a0}=\u{a0}")
 }
 
 /// `n` with commas between thousands, for readers: `10,000`. Tables for programs have none.
@@ -152,6 +162,14 @@ mod tests {
             [0.0, 1.54e-5, 0.001, 0.03125, 1.0].map(p_text),
             ["below 1e−300", "1.5e−5", "0.001", "0.031", "1.000"]
         );
+    }
+
+    #[test]
+    fn large_and_small_numbers_are_short() {
+        for (value, text) in [(1e300, "1e300"), (-1e-40, "-1e-40"), (0.5, "0.5"), (0.0, "0"), (f64::NAN, "NaN")] {
+            assert_eq!(short(value), text);
+        }
+        assert_eq!(short(f64::INFINITY), "inf");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Scores;
 use crate::files::csv::Row;
 use crate::files::safetensors::{self, Reader, Tensor, Texts, Values};
-use crate::hyperparameters::{Hyperparameters, Setting, difference};
+use crate::hyperparameters::{Hyperparameters, START_OVER, Setting, difference};
 use crate::network::Parameters;
 use crate::shape::Dims;
 use crate::train::model::SPLITS;
@@ -203,8 +203,6 @@ impl Checkpoints {
 
 /// Advice if the checkpoint is of another training.
 const ADVICE: &str = "use the options that it was made with, or drop --resume to start over";
-/// Advice if no options fit the file.
-const START_OVER: &str = "drop --resume to start over";
 
 /// The hyperparameters of the members by name; where the members differ, a value for each.
 fn hyperparameters(job: &Job) -> Vec<(&'static str, String)> {

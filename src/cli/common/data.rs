@@ -13,6 +13,7 @@ use onelayer::dataset::{Dataset, Splits, sample, store};
 use onelayer::train::config::Images;
 
 use super::progress;
+use super::rules::check_unused;
 
 /// The name of a data set.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -177,9 +178,7 @@ impl DataArgs {
             ("--validation-batches", self.validation_batches.is_some() && !validation),
             ("--validation-size", self.holds_out() && (!train || (!validation && self.validation_size == Some(0)))),
         ];
-        if let Some((option, _)) = unused.into_iter().find(|(_, is_unused)| *is_unused) {
-            bail!("{option} has no effect, because {because}; leave it out");
-        }
+        check_unused(&unused, because)?;
         let mut needed = self.clone();
         if self.dataset() == DatasetName::Cifar10 {
             if !train {

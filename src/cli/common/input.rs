@@ -15,6 +15,8 @@ use onelayer::train::elsewhere::{Elsewhere, Pixels, accuracy_of, shows_pixels, s
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
 
+use super::rules;
+
 /// A model of this program, in messages.
 const OWN: &str = "a model_*.safetensors that `train` wrote";
 /// A model from elsewhere.
@@ -148,11 +150,8 @@ fn name_of(path: &Path) -> String {
 impl PixelsArgs {
     /// Refuses the argument if none of `models` is from elsewhere.
     pub fn check(self, models: &[&Model]) -> anyhow::Result<()> {
-        ensure!(
-            self.pixels.is_none() || models.iter().any(|model| matches!(model, Model::Elsewhere(_))),
-            "--pixels has no effect, because a model_*.safetensors contains its normalisation; leave it out"
-        );
-        Ok(())
+        let is_unused = self.pixels.is_some() && models.iter().all(|model| matches!(model, Model::Own(_)));
+        rules::check_unused(&[("--pixels", is_unused)], "a model_*.safetensors contains its normalisation")
     }
 
     fn get(self) -> Option<Pixels> {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::ValueEnum;
 use onelayer::files::csv::Dialect;
 use onelayer::files::folder::Folder;
 use onelayer::page;
+
+use super::rules;
 
 /// The results folder.
 #[derive(Clone, clap::Args)]
@@ -63,10 +65,7 @@ impl OutArgs {
     /// Refuses the arguments of a command that writes no results, with the reason `because`.
     pub fn check_unused(&self, because: &str) -> anyhow::Result<()> {
         let given = [("--out", self.out.is_some()), ("--csv-dialect", self.dialect.csv_dialect.is_some())];
-        match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) => bail!("{option} has no effect, because {because}; leave it out"),
-            None => Ok(()),
-        }
+        rules::check_unused(&given, because)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use anyhow::bail;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
@@ -128,6 +129,14 @@ pub fn broken(command: &Command, matches: &ArgMatches, words: &[OsString]) -> Op
             }
         }
     })
+}
+
+/// Refuses the first of these options that is given and has no effect, with the reason `because`.
+pub fn check_unused(options: &[(&str, bool)], because: &str) -> anyhow::Result<()> {
+    match options.iter().find(|(_, is_unused)| *is_unused) {
+        Some((option, _)) => bail!("{option} has no effect, because {because}; leave it out"),
+        None => Ok(()),
+    }
 }
 
 /// Whether an option has a value.

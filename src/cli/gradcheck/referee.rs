@@ -165,7 +165,6 @@ fn print_verdict(findings: &[Finding]) {
         of_it.collect::<Vec<_>>().join(", ")
     };
     match Verdict::of(findings.iter().map(|f| f.verdict)) {
-        Verdict::Agrees if findings.len() == 1 => show!("PASS: {} agrees", with(Verdict::Agrees)),
         Verdict::Agrees => match findings.len() {
             1 => show!("PASS: {} agrees", with(Verdict::Agrees)),
             2 => show!("PASS: both agree"),

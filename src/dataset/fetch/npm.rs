@@ -138,7 +138,7 @@ fn find_tarball(folder: &Path) -> Option<PathBuf> {
 
 /// The reason why `png` cannot be decoded.
 fn no_png(png: &[u8]) -> String {
-    match png.starts_with(b"\x89PNG") {
+    match png.starts_with(&kind::PNG[..4]) {
         true => "the PNG is damaged or cut off".into(),
         false => format!("must be a PNG, but {}", kind::describe(png)),
     }

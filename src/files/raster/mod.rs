@@ -33,10 +33,6 @@ pub enum Format {
     Jpeg,
 }
 
-/// The first bytes of a PNG.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// The first bytes of a JPEG: the marker of its start, and the first byte of the next marker.
-const JPEG: &[u8] = b"\xff\xd8\xff";
 /// The reason, with advice, if a file ends too early.
 const CUT_SHORT: &str = "the file ends before the image does: copy or save it again";
 /// Advice for a file that cannot be decoded.
@@ -49,10 +45,10 @@ impl Format {
     ///
     /// The reason why they cannot be decoded, as a sentence about the file.
     pub fn of(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.starts_with(PNG) {
+        if bytes.starts_with(kind::PNG) {
             return Ok(Self::Png);
         }
-        if bytes.starts_with(JPEG) {
+        if bytes.starts_with(kind::JPEG) {
             return Ok(Self::Jpeg);
         }
         Err(format!("must be a PNG or JPEG image, but {}", kind::describe(bytes)))

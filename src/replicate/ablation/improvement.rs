@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::files::csv::cells;
-use crate::hyperparameters::{Schedule, Setting, short};
+use crate::hyperparameters::{Schedule, Setting};
 use crate::replicate::ablation::table::AblationRow;
+use crate::statistics::short;
 
 /// The setting that the others are compared with: the report's without a penalty, at its small learning rate.
 const REPORT: Setting = Setting::REPORT[1];
