@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +16,18 @@ use flate2::write::GzEncoder;
 use onelayer::dataset::cifar10::RECORD_BYTES;
 use onelayer::dataset::fetch::{Catalog, Progress};
 use onelayer::dataset::{sample, store};
+
+/// Writes an executable script for `sh`.
+///
+/// Another process writes it: a process that another thread starts meanwhile would inherit a file that this one writes, and a
+/// program that is open for writing cannot be run.
+pub fn write_script(path: &Path, script: &str) {
+    let text = path.with_extension("sh");
+    fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let installed = Command::new("install").args(["-m", "755"]).args([&text, path]).status();
+    assert!(installed.unwrap().success(), "{}", path.display());
+    fs::remove_file(text).unwrap();
+}
 
 /// The folder of the sample.
 pub fn sample_dir() -> PathBuf {

@@ -414,10 +414,8 @@ fn npm_client(folder: &TempDir, script: &str) -> std::path::PathBuf {
 /// A script that replaces a client program.
 #[cfg(unix)]
 fn client(folder: &TempDir, name: &str, script: &str) -> std::path::PathBuf {
-    use std::os::unix::fs::PermissionsExt;
     let path = folder.path().join(name);
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::common::write_script(&path, script);
     path
 }
 

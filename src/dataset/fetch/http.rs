@@ -360,7 +360,6 @@ mod tests {
         use super::*;
         use std::io::{BufRead, BufReader, Read};
         use std::net::TcpListener;
-        use std::os::unix::fs::PermissionsExt;
         use std::process::{Child, Command, Stdio};
         use std::sync::Arc;
         use std::sync::atomic::{AtomicUsize, Ordering};
@@ -421,8 +420,12 @@ mod tests {
         fn trusting(folder: &Path, file: &Path) -> Catalog {
             let client = folder.join("curl");
             let script = format!("#!/bin/sh\nCURL_CA_BUNDLE='{}' exec curl \"$@\"\n", file.display());
-            fs::write(&client, script).unwrap();
-            fs::set_permissions(&client, fs::Permissions::from_mode(0o755)).unwrap();
+            let text = folder.join("curl.sh");
+            fs::write(&text, script).unwrap();
+            // Another process writes it: one that another thread starts meanwhile would inherit a file that this one writes,
+            // and a program that is open for writing cannot be run.
+            let installed = Command::new("install").args(["-m", "755"]).args([&text, &client]).status();
+            assert!(installed.unwrap().success());
             Catalog { curl_client: client, ..Catalog::published(&[]) }
         }
 
