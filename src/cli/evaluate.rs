@@ -125,8 +125,9 @@ impl Args {
         // Images for validation can be held out of those for training.
         let held_out = is_validation && self.data.holds_out();
         let train = self.split == Split::Train || held_out || model.needs_training_images();
-        self.data.check()?;
-        self.data.only(train, is_validation, "the model needs no images but those of --split")
+        let data = self.data.only(train, is_validation, "the model needs no images but those of --split")?;
+        data.check()?;
+        Ok(data)
     }
 }
 

@@ -16,6 +16,7 @@ use onelayer::dataset::normalizer::Normalizer;
 use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Schedule, Setting, Shuffle};
 use onelayer::network::Phases;
 use onelayer::page;
+use onelayer::statistics::count;
 use onelayer::train::config::Config;
 use onelayer::train::{self, Job, Options, Start, Trained};
 
@@ -127,7 +128,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config()?;
     let settings = args.settings(&config)?;
     let schedule = config.hyperparameters.schedule();
-    let images = args.data.clone().or(&config.images).context("cannot use --config")?;
+    let images = args.data.clone().or(&config.images);
     super::use_threads(args.threads)?;
     let expected = &config.hyperparameters.start;
     let start = match &args.init {
@@ -142,7 +143,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.check(&schedule, &settings, &images)?;
     signals::listen()?;
     let folder = args.out.open()?;
-    args.advise(&config);
+    args.advise(&config, &settings);
 
     let began = Instant::now();
     let loaded = images.load(args.quiet)?;
@@ -260,10 +261,18 @@ impl Args {
         }
     }
 
-    /// Says how η and the loss belong together, if only the loss is chosen.
-    fn advise(&self, config: &Config) {
+    /// Says how η and the loss belong together, if only the loss is chosen, and that a decay of the file is without effect in a
+    /// training that --epochs makes shorter.
+    fn advise(&self, config: &Config, settings: &[Setting]) {
+        if self.quiet {
+            return;
+        }
+        if settings.iter().any(|setting| setting.check_decay(config.hyperparameters.epochs).is_err()) {
+            let epochs = count(config.hyperparameters.epochs, "epoch");
+            say!("note: the decay of --config has no effect within {epochs}");
+        }
         let has_eta = self.eta.is_some() || config.keys.contains("eta");
-        if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.resume && !self.quiet {
+        if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.resume {
             say!(
                 "note: the loss of the sigmoids is a mean over ten classes: 10 η and λ / 10 take the steps of a softmax, such as --eta 0.01 \
                  --lambda 0.01 for 0.001 and 0.1"

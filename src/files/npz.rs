@@ -98,7 +98,7 @@ impl<'a> Npz<'a> {
         self.check_finite(name, &array)?;
         match array.values[..] {
             [value] => Ok(Some(value)),
-            _ => Err(self.shape_error(name, "()", &array.shape)),
+            _ => Err(self.shape_error(name, "(), one number", &array.shape)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::statistics::short;
+use crate::statistics::{count, short};
 
 /// A learning rate that is multiplied by a factor at the end of some epochs: of every nth one, or of those in which the
 /// validation loss has reached a plateau.
@@ -92,16 +92,18 @@ impl Decay {
     /// [`Error::InvalidValue`] if the first fall would be after the last epoch.
     pub fn check_effect(self, epochs: usize, names: [&'static str; 2]) -> Result<()> {
         let [steps, plateaus] = names;
-        match self.trigger {
-            Trigger::Epochs(every) if every >= epochs => {
-                Err(Error::invalid(steps, format!("below {epochs}, the number of epochs"), every))
-            }
-            // The first epoch is never on a plateau, and the learning rate falls after the last epoch of one.
-            Trigger::Plateau(patience) if patience.saturating_add(2) > epochs => {
-                Err(Error::invalid(plateaus, format!("at least 2 less than {epochs}, the number of epochs"), patience))
-            }
-            _ => Ok(()),
-        }
+        let (name, found, largest) = match self.trigger {
+            Trigger::Epochs(every) => (steps, every, epochs.saturating_sub(1)),
+            // The first epoch is never on a plateau.
+            Trigger::Plateau(patience) => (plateaus, patience, epochs.saturating_sub(2)),
+        };
+        let epochs = count(epochs, "epoch");
+        let expected = match largest {
+            _ if found <= largest => return Ok(()),
+            0 => format!("left out, because the learning rate cannot fall within {epochs}"),
+            _ => format!("at most {largest}, so that the learning rate falls before the last of {epochs}"),
+        };
+        Err(Error::invalid(name, expected, found))
     }
 
     /// The factor of the learning rate in `epoch`, counted from 1, after epochs with these validation losses.
@@ -318,9 +320,14 @@ mod tests {
             let decay: Decay = decay.parse().unwrap();
             decay.check_effect(epochs, ["every", "patience"]).map_err(|e| e.to_string())
         };
-        assert_eq!(check("10x0.3", 10).unwrap_err(), "every must be below 10, the number of epochs, but is 10");
-        let message = "patience must be at least 2 less than 6, the number of epochs, but is 5";
-        assert_eq!(check("plateau5x0.1", 6).unwrap_err(), message);
+        let message = "must be at most 9, so that the learning rate falls before the last of 10 epochs, but is 10";
+        assert_eq!(check("10x0.3", 10).unwrap_err(), format!("every {message}"));
+        let message = "must be at most 4, so that the learning rate falls before the last of 6 epochs, but is 5";
+        assert_eq!(check("plateau5x0.1", 6).unwrap_err(), format!("patience {message}"));
+        let message =
+            |epochs| format!("must be left out, because the learning rate cannot fall within {epochs}, but is 1");
+        assert_eq!(check("1x0.3", 1).unwrap_err(), format!("every {}", message("1 epoch")));
+        assert_eq!(check("plateau1x0.1", 2).unwrap_err(), format!("patience {}", message("2 epochs")));
         check("10x0.3", 11).unwrap();
         check("plateau5x0.1", 7).unwrap();
     }

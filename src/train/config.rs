@@ -41,6 +41,10 @@ pub struct Images {
 /// The keys of [`Images`].
 const IMAGE_KEYS: [&str; 4] = ["dataset", "train_batches", "validation_size", "validation_batches"];
 
+/// What the data set and a list of batches may be.
+const DATASETS: &str = "cifar10 or sample, in quotes";
+const BATCHES: &str = "a list of batches from 1 to 5, such as [1, 2]";
+
 /// Number of characters of a file that an error quotes.
 const QUOTED: usize = 60;
 
@@ -89,7 +93,8 @@ impl Config {
             refuse(e.span(), value.unwrap_or_else(|| "the value is not valid".into()))
         };
         let hyperparameters: Hyperparameters = toml::from_str(text).map_err(invalid)?;
-        check(&hyperparameters).map_err(|e| {
+        let images: Images = toml::from_str(text).map_err(invalid)?;
+        check(&hyperparameters).and_then(|()| images.check()).map_err(|e| {
             let key = |name: &str| table.keys().find(|key| key.get_ref().replace('_', "-") == name).map(Spanned::span);
             let span = if let Error::InvalidValue { name, .. } = &e { key(name) } else { None };
             // The names are those of the options.
@@ -99,14 +104,34 @@ impl Config {
         if hyperparameters.shuffle == Shuffle::Unknown || hyperparameters.start == Origin::Unknown {
             return Err(Error::format(path, "shuffle and start must not be unknown: remove the line"));
         }
-        let images: Images = toml::from_str(text).map_err(invalid)?;
-        if images.validation_size.is_some() && images.validation_batches.is_some() {
-            return Err(Error::format(
-                path,
-                "validation_size and validation_batches exclude each other: remove one line",
-            ));
-        }
         Ok(Self { hyperparameters, images, keys: table.keys().map(|key| key.get_ref().to_string()).collect() })
+    }
+}
+
+impl Images {
+    /// Checks what the files on disk do not decide.
+    fn check(&self) -> Result<()> {
+        let is_sample = self.dataset.as_deref() == Some("sample");
+        if let Some(name) = self.dataset.as_ref().filter(|name| !is_sample && *name != "cifar10") {
+            return Err(Error::invalid("dataset", DATASETS, format!("{name:?}")));
+        }
+        if let (Some(_), Some(size)) = (&self.validation_batches, self.validation_size) {
+            return Err(Error::invalid("validation-size", "left out beside validation_batches", size));
+        }
+        for (name, batches) in
+            [("train-batches", &self.train_batches), ("validation-batches", &self.validation_batches)]
+        {
+            let Some(batches) = batches else { continue };
+            let is_repeated = (1..batches.len()).any(|i| batches[..i].contains(&batches[i]));
+            let expected = match () {
+                () if is_sample => "left out beside dataset = \"sample\", which has splits of its own",
+                () if is_repeated => "a list without repetitions",
+                () if !batches.iter().all(|batch| (1..=5).contains(batch)) => BATCHES,
+                () => continue,
+            };
+            return Err(Error::invalid(name, expected, format!("{batches:?}")));
+        }
+        Ok(())
     }
 }
 
@@ -139,10 +164,11 @@ fn wrong_value(key: &str, value: &DeValue, text: &str) -> String {
         "loss" => format!("{}, in quotes", Loss::EXPECTED),
         "shuffle" => format!("{}, in quotes", Shuffle::EXPECTED),
         "start" => format!("{}, in quotes", Origin::EXPECTED),
-        "dataset" => "cifar10 or sample, in quotes".into(),
-        "train_batches" | "validation_batches" => "a list of batches from 1 to 5, such as [1, 2]".into(),
+        "dataset" => DATASETS.into(),
+        "train_batches" | "validation_batches" => BATCHES.into(),
         _ if is_integer => format!("at most {}, the largest integer of a TOML file", i64::MAX),
-        _ => "a whole number of at least 0".into(),
+        "seed" | "validation_size" => "a whole number of at least 0".into(),
+        _ => "a whole number of at least 1".into(),
     };
     format!("{key} must be {expected}, but is {}", shortened(found))
 }
@@ -162,14 +188,15 @@ mod tests {
 
     #[test]
     fn a_wrong_line_is_refused_with_its_key_what_it_may_be_and_what_it_is() {
-        let whole = "must be a whole number of at least 0, but is";
+        let [whole, from_0] = [1, 0].map(|least| format!("must be a whole number of at least {least}, but is"));
         let syntax = "must be `name = value`, such as eta = 0.001 or loss = \"bce\", but is";
         let long = format!("eta = {}\n", "x".repeat(100));
         for (text, reason) in [
             ("epochs = \"x\"", &format!("epochs {whole} \"x\"")[..]),
             ("epochs = 1.5", &format!("epochs {whole} 1.5")),
             ("batch_size = -1", &format!("batch_size {whole} -1")),
-            ("validation_size = []", &format!("validation_size {whole} []")),
+            ("validation_size = []", &format!("validation_size {from_0} []")),
+            ("seed = 1.5", &format!("seed {from_0} 1.5")),
             (
                 "seed = 99999999999999999999",
                 "seed must be at most 9223372036854775807, the largest integer of a TOML file, but is 99999999999999999999",
@@ -203,6 +230,16 @@ mod tests {
             ("batch_size = 0", "batch_size must be at least 1, but is 0"),
             ("decay_patience = 0", "decay_patience must be at least 1, but is 0"),
             ("flip = 2", "flip must be a probability, 0 to 1, but is 2"),
+            ("dataset = \"mnist\"", "dataset must be cifar10 or sample, in quotes, but is \"mnist\""),
+            (
+                "validation_batches = [0]",
+                "validation_batches must be a list of batches from 1 to 5, such as [1, 2], but is [0]",
+            ),
+            ("train_batches = [3, 3]", "train_batches must be a list without repetitions, but is [3, 3]"),
+            (
+                "train_batches = [1]\ndataset = \"sample\"",
+                "train_batches must be left out beside dataset = \"sample\", which has splits of its own, but is [1]",
+            ),
         ] {
             // The line is counted, and the values of the others do not matter.
             for before in ["", "# a comment\nlambda = 0.5\n"] {
@@ -299,7 +336,10 @@ mod tests {
             ("decay_factor = 0.5\n", "decay_every must be given together with decay_factor"),
             ("decay_every = 3\ndecay_patience = 3\n", "decay_every must be left out beside decay_patience"),
             ("decay_patience = 0\n", "decay_patience must be at least 1"),
-            ("validation_size = 10\nvalidation_batches = [2]\n", "exclude each other"),
+            (
+                "validation_size = 10\nvalidation_batches = [2]\n",
+                "validation_size must be left out beside validation_batches",
+            ),
             ("shuffle = \"unknown\"\n", "must not be unknown"),
             ("start = \"unknown\"\n", "must not be unknown"),
         ] {

@@ -147,6 +147,10 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
     fs::write(folder.path().join("w.npz"), start).unwrap();
     fs::write(folder.path().join("best.toml"), "epochs = 0\n").unwrap();
     fs::write(folder.path().join("fine.toml"), "epochs = 2\n").unwrap();
+    fs::write(folder.path().join("large.toml"), "batch_size = 10001\n").unwrap();
+    let loss = ("train_loss", &[2][..], Elements::F64(&[2.0, 1.9]));
+    let large = npz::write(&[loss, ("batch_size", &[], Elements::F64(&[1001.0]))]).unwrap();
+    fs::write(folder.path().join("large.npz"), large).unwrap();
     let decay = "decay_every = 3\ndecay_factor = 0.5\nepochs = 3\n";
     fs::write(folder.path().join("decay.toml"), decay).unwrap();
     let names = || {
@@ -191,23 +195,48 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
         (
             "train --decay-every 5 --decay-factor 0.5 --epochs 5",
             1,
-            "--decay-every must be below 5, the number of epochs, but is 5",
+            "--decay-every must be at most 4, so that the learning rate falls before the last of 5 epochs, but is 5",
         ),
-        ("train --config decay.toml", 1, "decay_every must be below 3, the number of epochs, but is 3"),
+        (
+            "train --config decay.toml",
+            1,
+            "decay_every in decay.toml must be at most 2, so that the learning rate falls before the last of 3 epochs, but is 3",
+        ),
         (
             "replicate --ablate decay.toml",
             1,
-            "cannot use --ablate decay.toml: decay_every must be below 3, the number of epochs, but is 3",
+            "cannot use --ablate decay.toml: decay_every must be at most 2, so that the learning rate falls before the last of 3 epochs, but is 3",
         ),
         (
             "search --decay none,10x0.3 --epochs 10",
             1,
-            "the epochs of --decay must be below 10, the number of epochs, but is 10",
+            "the epochs of --decay must be at most 9, so that the learning rate falls before the last of 10 epochs, but is 10",
         ),
         (
             "train --decay-on-plateau 39",
             1,
-            "--decay-on-plateau must be at least 2 less than 40, the number of epochs, but is 39",
+            "--decay-on-plateau must be at most 38, so that the learning rate falls before the last of 40 epochs, but is 39",
+        ),
+        // A bad value of a file is named with the file.
+        (
+            "train --config large.toml",
+            1,
+            "batch_size in large.toml must be at most 10000, the number of training examples",
+        ),
+        (
+            "train --config=large.toml",
+            1,
+            "batch_size in large.toml must be at most 10000, the number of training examples",
+        ),
+        (
+            "train --config=large.toml --batch-size 10002",
+            1,
+            "--batch-size must be at most 10000, the number of training",
+        ),
+        (
+            "audit --dataset sample large.npz",
+            2,
+            "large.npz: batch_size must be at most 1000, the number of training examples",
         ),
         (
             "train --batch-size 10001",
@@ -271,7 +300,18 @@ fn unknown_and_overlapping_batches_are_refused() {
     };
     refuse(&["--train-batches", "6"], &["--train-batches must be 1 to 5, but is 6"]);
     refuse(&["--train-batches", "1,1"], &["batch 1 is listed twice"]);
-    refuse(&["--train-batches", "1,2"], &["data_batch_2.bin is in both"]);
+    refuse(
+        &["--train-batches", "1,2"],
+        &["data_batch_2.bin is for validation by default: name other batches with --validation-batches"],
+    );
+    refuse(
+        &["--validation-batches", "1"],
+        &["data_batch_1.bin is for training by default: name other batches with --train-batches"],
+    );
+    refuse(
+        &["--train-batches", "3,4", "--validation-batches", "4"],
+        &["data_batch_4.bin cannot be used for both training and validation: list it in one of --train-batches"],
+    );
     assert!(!Path::new("nowhere").exists(), "nothing is fetched before the arguments are checked");
 }
 

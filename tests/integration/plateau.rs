@@ -223,7 +223,9 @@ fn without_a_validation_split_a_decay_on_plateaus_is_refused_before_training() {
     fs::write(&config, "decay_patience = 5\nvalidation_size = 0\n").unwrap();
     let by_option = &["--decay-on-plateau", "5", "--validation-size", "0"][..];
     // A value has the name of its option, or of its key in the file.
-    let cases = [(by_option, "--validation-size"), (&["--config", config.to_str().unwrap()], "validation_size")];
+    let config = config.to_str().unwrap();
+    let key = format!("validation_size in {config}");
+    let cases = [(by_option, "--validation-size"), (&["--config", config], &key)];
     for (arguments, name) in cases {
         let results = out.path().join("results");
         let mut command = onelayer(&["train", "--dataset", "sample", "--quiet", "--out", results.to_str().unwrap()]);

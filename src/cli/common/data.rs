@@ -138,12 +138,8 @@ impl DataArgs {
             Some(_) => Vec::new(),
             None => batch_files("validation-batches", self.validation_batches.as_deref().unwrap_or(&[2]))?,
         };
-        for file in &validation {
-            ensure!(
-                !train.contains(file),
-                "--train-batches and --validation-batches must differ, but {file} is in both; to hold out a part of the \
-                 training images, use --validation-size"
-            );
+        if let Some(file) = validation.iter().find(|file| train.contains(file)) {
+            bail!(self.shared_batch(*file));
         }
         // Refused before the files are downloaded; the exact bound is known only then.
         let images = train.len() * cifar10::RECORDS_PER_FILE;
@@ -155,6 +151,19 @@ impl DataArgs {
             bail!(Error::invalid("validation-size", expected, size));
         }
         Ok((train, validation))
+    }
+
+    /// Why the batch `file`, which is in both lists of batches, is refused.
+    fn shared_batch(&self, file: BatchFile) -> String {
+        let (role, choice) = match (&self.train_batches, &self.validation_batches) {
+            (Some(_), None) => ("is for validation by default", "name other batches with --validation-batches"),
+            (None, Some(_)) => ("is for training by default", "name other batches with --train-batches"),
+            _ => (
+                "cannot be used for both training and validation",
+                "list it in one of --train-batches and --validation-batches",
+            ),
+        };
+        format!("{file} {role}: {choice}, or hold out training images with --validation-size")
     }
 
     fn load_cifar10(&self, quiet: bool) -> anyhow::Result<Loaded> {
@@ -250,22 +259,19 @@ impl DataArgs {
     }
 
     /// Fills in the images of a configuration file where no argument was given.
-    pub fn or(self, config: &Images) -> anyhow::Result<Self> {
-        let named = |name: &String| {
-            DatasetName::from_str(name, false)
-                .map_err(|_| anyhow::anyhow!("dataset must be cifar10 or sample, but the file has {name:?}"))
-        };
-        let dataset = self.dataset.or(config.dataset.as_ref().map(named).transpose()?);
+    pub fn or(self, config: &Images) -> Self {
+        let of_file = config.dataset.as_ref().and_then(|name| DatasetName::from_str(name, false).ok());
+        let dataset = self.dataset.or(of_file);
         let split = self.validation_size.is_some() || self.validation_batches.is_some();
         // The file can be of the other data set.
         let batches = |list: &Option<Vec<u8>>| list.clone().filter(|_| dataset != Some(DatasetName::Sample));
-        Ok(Self {
+        Self {
             dataset,
             train_batches: self.train_batches.or(batches(&config.train_batches)),
             validation_size: if split { self.validation_size } else { config.validation_size },
             validation_batches: if split { self.validation_batches } else { batches(&config.validation_batches) },
             ..self
-        })
+        }
     }
 
     /// Fills in the defaults of `search`: all training batches, of which a part is held out.
@@ -342,4 +348,51 @@ fn sample_name(part: usize) -> String {
 fn join(files: &[BatchFile]) -> String {
     let names: Vec<_> = files.iter().map(|f| f.file_name()).collect();
     names.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        data: DataArgs,
+    }
+
+    fn parse(line: &str) -> DataArgs {
+        Line::parse_from(format!("train {line}").split(' ')).data
+    }
+
+    #[test]
+    fn a_batch_may_be_used_that_is_the_default_of_a_split_that_is_not_needed() {
+        for (line, train, validation) in [
+            ("--train-batches 2", true, false),
+            ("--validation-batches 1", false, true),
+            ("--train-batches 1", true, true),
+        ] {
+            parse(line).only(train, validation, "").unwrap().check().unwrap();
+        }
+        for line in ["--train-batches 2", "--validation-batches 1"] {
+            assert!(parse(line).only(true, true, "").unwrap().check().is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_images_of_a_file_are_used_where_no_option_chooses_others() {
+        let file = Images {
+            dataset: Some("cifar10".into()),
+            train_batches: Some(vec![1, 2, 3]),
+            validation_size: Some(100),
+            validation_batches: None,
+        };
+        assert_eq!(parse("--dataset cifar10").or(&file).describe(), file);
+        assert_eq!(parse("--train-batches 4").or(&file).describe().train_batches, Some(vec![4]));
+        let with_batches = parse("--validation-batches 5").or(&file).describe();
+        assert_eq!((with_batches.validation_size, with_batches.validation_batches), (None, Some(vec![5])));
+        let sample = parse("--dataset sample").or(&file).describe();
+        assert_eq!((sample.dataset.as_deref(), sample.train_batches), (Some("sample"), None));
+    }
 }

@@ -1,5 +1,7 @@
 //! Errors in one line, in the words of the command line.
 
+use std::ffi::OsString;
+
 use clap::{Command, CommandFactory};
 use onelayer::Error;
 
@@ -15,10 +17,18 @@ pub fn line(error: &anyhow::Error) -> String {
     let command = words.get(1).and_then(|name| program.find_subcommand(name));
     let is_typed = |command: &Command, name: &str| typed(command, name, &words).map(|name| format!("--{name}"));
     let shown = |command: &Command, name: &str| {
-        command.get_arguments().find(|argument| argument.get_long() == Some(name))?;
+        let is_option = command.get_arguments().any(|argument| argument.get_long() == Some(name));
+        // The library names a value as an option, or as a key if only a file can have it.
+        if !is_option && !name.contains('_') {
+            return None;
+        }
         let has_file = FILES.iter().any(|file| is_typed(command, file).is_some());
-        let is_key = has_file || command.get_name() == "audit";
-        let unset = if is_key { name.replace('-', "_") } else { format!("--{name}") };
+        let key = name.replace('-', "_");
+        let unset = match value("--config", &words) {
+            Some(path) => format!("{key} in {path}"),
+            None if has_file || command.get_name() == "audit" => key,
+            None => format!("--{name}"),
+        };
         Some(is_typed(command, name).unwrap_or(unset))
     };
     let text = |cause: &(dyn std::error::Error + 'static)| {
@@ -32,4 +42,14 @@ pub fn line(error: &anyhow::Error) -> String {
         renamed.map_or(text.clone(), |(name, rest)| name + rest)
     };
     error.chain().map(text).collect::<Vec<_>>().join(": ")
+}
+
+/// The value of `option` among `words`: the next one, or what follows `=`.
+fn value(option: &str, words: &[OsString]) -> Option<String> {
+    let mut words = words.iter().map(|word| word.to_string_lossy());
+    let rest = words.find_map(|word| word.strip_prefix(option).map(str::to_owned))?;
+    match rest.strip_prefix('=') {
+        Some(value) => Some(value.into()),
+        None => words.next().map(Into::into),
+    }
 }

@@ -10,31 +10,39 @@ pub fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
 }
 
 /// The results of training, one line per setting: losses in nats, accuracies in percent, their difference to the reported
-/// ones in percentage points.
+/// ones in percentage points. Without validation, and without a reported accuracy, the table lacks these columns.
 pub fn results(rows: &[SummaryRow]) -> String {
+    let mut lines = vec![
+        ["", "", "", "train", "", "valid", "", "test", "", "the", "report", ""].map(String::from),
+        ["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "acc.%", "diff.", "sec"]
+            .map(String::from),
+    ];
+    lines.extend(rows.iter().map(cells));
+    let validated = rows.iter().any(|row| row.scores.validation_loss.is_some());
+    let reported = rows.iter().any(|row| row.reported_test_accuracy.is_some());
+    let shown = [true, true, validated, validated, true, true, reported, reported, true];
+    lines.iter().map(|cells| line(cells, shown)).collect()
+}
+
+fn cells(row: &SummaryRow) -> [String; 12] {
     let accuracy = |value| or_dash(value, |v: f64| fitting(5, 2, |decimals| format!("{:.decimals$}", 100.0 * v)));
-    let mut table = line(["", "", "", "train", "", "valid", "", "test", "", "the", "report", ""]);
-    table += &line(["setting", "λ", "η", "loss", "acc.%", "loss", "acc.%", "loss", "acc.%", "acc.%", "diff.", "sec"]);
-    for row in rows {
-        let difference = or_dash(row.test_accuracy.zip(row.reported_test_accuracy), |(ours, reported)| {
-            fitting(5, 2, |decimals| typographic(&format!("{:+.decimals$}", 100.0 * (ours - reported))))
-        });
-        table += &line([
-            &row.setting,
-            &in_ten_characters(row.hyperparameters.lambda),
-            &in_ten_characters(row.hyperparameters.eta),
-            &loss(row.scores.train_loss),
-            &accuracy(row.scores.train_accuracy),
-            &loss(row.scores.validation_loss),
-            &accuracy(row.scores.validation_accuracy),
-            &loss(row.test_loss),
-            &accuracy(row.test_accuracy),
-            &accuracy(row.reported_test_accuracy),
-            &difference,
-            &seconds(row.train_seconds),
-        ]);
-    }
-    table
+    let difference = or_dash(row.test_accuracy.zip(row.reported_test_accuracy), |(ours, reported)| {
+        fitting(5, 2, |decimals| typographic(&format!("{:+.decimals$}", 100.0 * (ours - reported))))
+    });
+    [
+        row.setting.clone(),
+        in_ten_characters(row.hyperparameters.lambda),
+        in_ten_characters(row.hyperparameters.eta),
+        loss(row.scores.train_loss),
+        accuracy(row.scores.train_accuracy),
+        loss(row.scores.validation_loss),
+        accuracy(row.scores.validation_accuracy),
+        loss(row.test_loss),
+        accuracy(row.test_accuracy),
+        accuracy(row.reported_test_accuracy),
+        difference,
+        seconds(row.train_seconds),
+    ]
 }
 
 /// The results of an evaluation, one line per class.
@@ -49,9 +57,9 @@ pub fn classes(rows: &[ClassRow]) -> String {
     header.to_owned() + &rows.iter().map(line).collect::<String>()
 }
 
-/// A line of 80 columns. A setting whose name or numbers are longer than those of the report's settings has its name on a
-/// line of its own.
-fn line(cells: [&str; 12]) -> String {
+/// A line of at most 80 columns, with those cells after λ and η that are `shown`. A setting whose name or numbers are longer than
+/// those of the report's settings has its name on a line of its own.
+fn line(cells: &[String; 12], shown: [bool; 9]) -> String {
     let [setting, lambda, eta, rest @ ..] = cells;
     let numbers = format!("{lambda:>3} {eta:>5}");
     let mut line = if setting.chars().count() <= 18 && numbers.chars().count() <= 9 {
@@ -59,7 +67,7 @@ fn line(cells: [&str; 12]) -> String {
     } else {
         format!("{setting}\n{numbers:>28}")
     };
-    for (cell, width) in rest.iter().zip([5, 5, 5, 5, 5, 5, 5, 5, 3]) {
+    for ((cell, width), _) in rest.iter().zip([5, 5, 5, 5, 5, 5, 5, 5, 3]).zip(shown).filter(|(_, shown)| *shown) {
         line += &format!(" {cell:>width$}");
     }
     line.truncate(line.trim_end().len());
@@ -140,6 +148,22 @@ mod tests {
         assert_eq!(table.lines().nth(2), Some(line));
         assert_eq!(table.lines().count(), 3);
         assert!(table.lines().next().unwrap().ends_with("  test         the report"), "{table}");
+    }
+
+    #[test]
+    fn columns_without_a_number_are_left_out() {
+        let mut bare = row();
+        bare.reported_test_accuracy = None;
+        let last = |rows: &[SummaryRow]| results(rows).lines().last().unwrap().to_owned();
+        assert_eq!(last(&[bare.clone()]), "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 3.1");
+        assert_eq!(
+            last(&[row(), bare.clone()]),
+            "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35     -     - 3.1"
+        );
+        (bare.scores.validation_loss, bare.scores.validation_accuracy) = (None, None);
+        let table = results(&[bare]);
+        assert!(!table.contains("valid") && !table.contains("report"), "{table}");
+        assert!(table.ends_with("\nlambda0.1_eta0.001 0.1 0.001 1.654 43.21     - 39.35 3.1\n"), "{table}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod export;
 mod quiz;
 mod referee;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::ensure;
@@ -94,7 +94,8 @@ impl Args {
                 print_worst(rows);
             }
         })?;
-        if cfg!(not(feature = "autograd-check")) && !self.quiet {
+        // Only a checkout can be compiled with libtorch.
+        if cfg!(not(feature = "autograd-check")) && !self.quiet && Path::new("tests/run.sh").exists() {
             show!("To add PyTorch: tests/run.sh --no-run; cargo run -F autograd-check gradcheck");
         }
         let failed = rows.iter().filter(|row| !row.passed()).count();
@@ -113,10 +114,10 @@ impl Args {
     /// The images to load: those of the sample for a quiz, so that it needs no download.
     fn data(&self) -> anyhow::Result<DataArgs> {
         let data = self.data.clone();
-        data.check()?;
         let data = if self.export.quiz.is_some() { data.or_sample() } else { data };
         // The comparison with training by autograd is validated too.
         let data = data.only(true, cfg!(feature = "autograd-check"), "gradients are checked on training images")?;
+        data.check()?;
         Schedule { batch_size: self.batch_size, ..Schedule::REPORT }.validate(data.training_images())?;
         Ok(data)
     }

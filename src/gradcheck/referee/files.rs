@@ -122,7 +122,7 @@ pub fn read_problem(bytes: &[u8], path: &Path) -> Result<Exercise> {
     let labels = labels(&npz, &y, k)?;
     let lambda = npz.numbers("lambda")?;
     if lambda.values.len() != 1 {
-        return Err(npz.shape_error("lambda", "()", &lambda.shape));
+        return Err(npz.shape_error("lambda", "(), one number", &lambda.shape));
     }
     let loss = if npz.contains("loss") { loss(&npz)? } else { Loss::Softmax };
     let x = if layout == Layout::Columns { transposed(&x.values, n) } else { x.values };

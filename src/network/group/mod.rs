@@ -80,7 +80,7 @@ impl Group {
             return Err(Error::shape("group", "(1 or more members)", "(0)"));
         };
         if dims.features == 0 || dims.classes == 0 {
-            return Err(Error::shape("member 0 of the group", "1 or more features and classes", dims));
+            return Err(Error::shape("member 0 of the group", "of at least 1 feature and 1 class", dims));
         }
         if let Some(j) = members.iter().position(|member| dims_of(member) != dims) {
             return Err(Error::shape(format!("member {j} of the group"), dims, dims_of(&members[j])));
