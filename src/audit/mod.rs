@@ -209,14 +209,18 @@ impl Audit {
     /// parameters agree, which is not by chance.
     pub fn partly_right(&self) -> Option<[Vec<&'static str>; 2]> {
         let curves = self.curves.iter().map(|(name, difference)| (*name, difference.departs.is_none()));
-        let agrees = |distance: f64| distance / PARAMETER_FACTOR <= self.tolerance;
-        let parameters = self.parameters.map(|distance| ("W and b", agrees(distance)));
+        let parameters = self.parameters_agree().map(|agree| ("W and b", agree));
         let test = self.test_accuracy.map(|difference| (TEST_ACCURACY, difference.departs.is_none()));
         let (agreeing, departing): (Vec<_>, Vec<_>) =
             curves.chain(parameters).chain(test).partition(|&(_, agrees)| agrees);
         let names = [agreeing, departing].map(|of| of.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
         let is_followed = names[0].iter().any(|name| !name.ends_with("accuracy"));
         (is_followed && !names[1].is_empty()).then_some(names)
+    }
+
+    /// True if the parameters agree with those of the right training; `None` if the run has none.
+    pub fn parameters_agree(&self) -> Option<bool> {
+        self.parameters.map(|distance| distance / PARAMETER_FACTOR <= self.tolerance)
     }
 
     fn of_the_right_training(plan: &Plan, base: &Base, right: &Trace, record: &Record) -> Self {

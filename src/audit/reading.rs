@@ -99,8 +99,10 @@ pub(super) struct Readings {
 /// What a curve has, and what a training has instead.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
-    /// The largest difference over all epochs.
+    /// The largest difference over all epochs, of losses and costs relative to what is expected if that is above 1.
     pub largest: f64,
+    /// The largest difference over all epochs as it is.
+    pub absolute: f64,
     /// The epoch of the first difference above the tolerance, 0 for the start, with what the run and the training have.
     pub departs: Option<(usize, f64, f64)>,
 }
@@ -145,12 +147,13 @@ impl Readings {
 
     /// How far `curve` is from that of `trace`; differences up to `tolerance` are none.
     pub fn difference(&self, plan: &Plan, trace: &Trace, curve: &Curve, tolerance: f64) -> Difference {
-        let mut difference = Difference { largest: 0.0, departs: None };
+        let mut difference = Difference { largest: 0.0, absolute: 0.0, departs: None };
         for (i, &found) in curve.values.iter().enumerate() {
             let epoch = curve.first_epoch + i;
             let Some(expected) = self.value(plan, trace, curve, epoch) else { continue };
             let distance = distance(curve.kind, found, expected, plan.splits.train.len());
             difference.largest = largest([difference.largest, distance].into_iter());
+            difference.absolute = largest([difference.absolute, (found - expected).abs()].into_iter());
             // A NaN is no agreement.
             if difference.departs.is_none() && (distance > tolerance || distance.is_nan()) {
                 difference.departs = Some((epoch, found, expected));
@@ -179,7 +182,8 @@ impl Readings {
         let found = record.test_accuracy?;
         let largest = distance(Kind::Accuracy, found, expected, plan.splits.test.len());
         let departs = (largest > record.tolerance() || largest.is_nan()).then_some(());
-        Some(Difference { largest, departs: departs.map(|()| (plan.schedule.epochs, found, expected)) })
+        let absolute = (found - expected).abs();
+        Some(Difference { largest, absolute, departs: departs.map(|()| (plan.schedule.epochs, found, expected)) })
     }
 
     /// True if `record` has curves of `split`, of which this says nothing.

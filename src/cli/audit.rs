@@ -87,7 +87,8 @@ fn audit(args: &Args) -> anyhow::Result<ExitCode> {
     let record = Record::from_npz(&bytes, path, DIMS, &given)?;
     let splits = args.data.load(args.quiet)?.splits;
     let (origin, shuffle) = (args.rng.start(), args.shuffle());
-    let audit = audit::audit(&record, &splits, &origin, shuffle, &mut Messages { quiet: args.quiet })?;
+    let audit = audit::audit(&record, &splits, &origin, shuffle, &mut Messages { quiet: args.quiet })
+        .with_context(|| path.display().to_string())?;
     if !args.quiet {
         print_run(args, &record, &origin, &audit);
         print_differences(&audit);
@@ -155,22 +156,21 @@ fn print_run(args: &Args, record: &Record, origin: &Origin, audit: &Audit) {
 }
 
 fn print_differences(audit: &Audit) {
-    for (name, Difference { largest, departs }) in &audit.curves {
+    for (name, Difference { largest, absolute, departs }) in &audit.curves {
         let text = match departs {
             None if *largest == 0.0 => "agrees".into(),
             None => format!("agrees, to {}", scientific(*largest, 1)),
             Some((0, found, expected)) => format!("departs at the start: {found:.7} instead of {expected:.7}"),
             Some((epoch, found, expected)) => {
-                let [by, largest] = [(found - expected).abs(), *largest].map(|difference| scientific(difference, 1));
-                format!(
-                    "departs in epoch {epoch}: {found:.7} instead of {expected:.7}, by {by}; later by up to {largest}"
-                )
+                let [by, most] = [(found - expected).abs(), *absolute].map(|difference| scientific(difference, 1));
+                format!("departs in epoch {epoch}: {found:.7} instead of {expected:.7}, by {by}; later by up to {most}")
             }
         };
         show!("{name:<20} {text}");
     }
     if let Some(distance) = audit.parameters {
-        show!("{:<20} differ by up to {} of the largest weight", "W and b", scientific(distance, 1));
+        let verb = if audit.parameters_agree() == Some(true) { "agree, to" } else { "depart, by up to" };
+        show!("{:<20} {verb} {} of the largest weight", "W and b", scientific(distance, 1));
     }
     if let Some(difference) = &audit.test_accuracy {
         let text = difference
