@@ -146,3 +146,28 @@ pub(super) fn log_sum_exp(z: &[f64]) -> f64 {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     max + z.iter().map(|z| (z - max).exp()).sum::<f64>().ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two classes whose logits are both 2 for the example (1, 2), so that each has the probability ½.
+    #[test]
+    fn a_problem_small_enough_for_paper_has_the_values_worked_out_there() {
+        let dims = Dims { features: 2, classes: 2 };
+        let parameters = Parameters64 { dims, weight: vec![2.0, 0.0, 0.0, 1.0], bias: vec![0.0; 2] };
+        let batch = Batch { x: &[1.0, 2.0], labels: &[0], loss: Loss::Softmax };
+        let of = |terms| derivatives_at(&parameters, batch, 0.1, terms);
+        let is_near = |found: &[f64], expected: &[f64]| {
+            assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-15), "{found:?} {expected:?}");
+        };
+        let both = of(Terms::Both);
+        // λ Σ weight² = 0.1 · (4 + 1).
+        is_near(&[both.loss, both.cost], &[2.0_f64.ln(), 2.0_f64.ln() + 0.5]);
+        is_near(&both.dweight, &[-0.5 + 0.4, -1.0, 0.5, 1.0 + 0.2]);
+        is_near(&both.dbias, &[-0.5, 0.5]);
+        is_near(&of(Terms::Data).dweight, &[-0.5, -1.0, 0.5, 1.0]);
+        is_near(&of(Terms::Penalty).dweight, &[0.4, 0.0, 0.0, 0.2]);
+        is_near(&of(Terms::Penalty).dbias, &[0.0, 0.0]);
+    }
+}
