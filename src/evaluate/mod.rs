@@ -201,9 +201,14 @@ impl Confusion {
         fraction(self.count(truth, predicted), self.examples(truth))
     }
 
+    /// Number of all examples that were predicted correctly.
+    pub fn correct(&self) -> usize {
+        (0..self.classes).map(|class| self.count(class, class)).sum()
+    }
+
     /// Fraction of all examples that were predicted correctly; `None` without examples.
     pub fn accuracy(&self) -> Option<f64> {
-        fraction((0..self.classes).map(|class| self.count(class, class)).sum(), self.counts.iter().sum())
+        fraction(self.correct(), self.counts.iter().sum())
     }
 
     /// Fraction of the examples of `class` that were predicted as `class`; `None` without examples.

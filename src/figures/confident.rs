@@ -13,11 +13,13 @@ use crate::shape::check_shape;
 pub const IMAGES: usize = 10;
 
 /// Height of the three lines below an image.
-const LABEL: u32 = 80;
+pub(crate) const LABEL: u32 = 80;
 /// Height of the line above the images of a kind.
 const KIND: u32 = 44;
 const LINES: u32 = (IMAGES as u32).div_ceil(TILES_PER_LINE);
 const KIND_HEIGHT: u32 = KIND + LINES * (TILE + LABEL + TILE_GAP);
+/// Width and height of the figure.
+pub(crate) const SIZE: (u32, u32) = (TILES_WIDTH, HEAD + 2 * KIND_HEIGHT);
 
 /// An image of 32×32 and what a model predicts for it.
 pub struct ClassifiedImage<'a> {
@@ -42,7 +44,7 @@ pub fn confident_figure(title: &str, right: &[ClassifiedImage], wrong: &[Classif
     let placed: Vec<_> = (0..).zip([right, wrong]).flat_map(of_kind).collect();
     placed.iter().try_for_each(|(_, image)| check_shape("image", image.pixels.len(), &[CHANNELS, PLANE]))?;
     let images: Vec<_> = placed.iter().map(|(corner, image)| (*corner, image.pixels)).collect();
-    Ok(tiles_figure(HEAD + 2 * KIND_HEIGHT, &images, |canvas| {
+    Ok(tiles_figure(SIZE.1, &images, |canvas| {
         canvas.title(title, TILES_WIDTH)?;
         for (kind, name) in [(0, "Most confident correct predictions"), (1, "Most confident wrong predictions")] {
             canvas.text(name, (TILE_GAP, HEAD + kind * KIND_HEIGHT + KIND / 2), 24, HPos::Left)?;
@@ -51,8 +53,8 @@ pub fn confident_figure(title: &str, right: &[ClassifiedImage], wrong: &[Classif
     }))
 }
 
-/// Upper left corner of image number `i` of its kind.
-fn corner(kind: u32, i: u32) -> (u32, u32) {
+/// Upper left corner of image number `i` of its kind: 0 for right predictions, 1 for wrong ones.
+pub(crate) fn corner(kind: u32, i: u32) -> (u32, u32) {
     tile_corner(i, HEAD + kind * KIND_HEIGHT + KIND, LABEL)
 }
 

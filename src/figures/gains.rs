@@ -38,13 +38,12 @@ pub struct Gain {
 pub fn gains_figure(gains: &[Gain]) -> Vec<u8> {
     let axis = Axis { range: gains_range(gains) };
     let below = HEAD + LINE * gains.len().max(1) as u32;
+    // A single run has no interval.
+    let interval =
+        if gains.iter().any(|gain| gain.interval.is_some()) { " and its 95 % confidence interval" } else { "" };
+    let title = format!("Test accuracy gained: mean over the seeds{interval}");
     figure((LEFT + WIDTH + RIGHT, below + FOOT), OVERSAMPLING, |canvas| {
-        canvas.text(
-            "Test accuracy gained: mean over the seeds and its 95 % confidence interval",
-            (24, HEAD / 2),
-            22,
-            HPos::Left,
-        )?;
+        canvas.text(&title, (24, HEAD / 2), 22, HPos::Left)?;
         axis.draw(canvas, below)?;
         (0..).zip(gains).try_for_each(|(i, gain)| gain.draw(canvas, &axis, HEAD + LINE * i + LINE / 2))
     })

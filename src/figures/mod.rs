@@ -3,7 +3,7 @@
 //! Nothing depends on the system: the font is compiled in, and equal values give equal bytes.
 
 mod canvas;
-mod confident;
+pub(crate) mod confident;
 mod confusion;
 mod curves;
 mod gains;
@@ -16,7 +16,7 @@ mod strips;
 mod text;
 mod weights;
 
-pub(crate) use canvas::{axis_range, decimals, format_tick, ticks};
+pub(crate) use canvas::{TILE, axis_range, decimals, format_tick, ticks};
 pub use confident::{ClassifiedImage, IMAGES, confident_figure};
 pub use confusion::confusion_figure;
 pub(crate) use curves::titled;

@@ -71,13 +71,14 @@ pub fn strips_figure(strips: &[Strip]) -> Vec<u8> {
     })
 }
 
-/// The legend, with the course report if a strip has its accuracy.
+/// The legend of what is drawn.
 fn legend(strips: &[Strip]) -> Vec<Entry<'static>> {
-    let mut entries = vec![
-        (Mark::Dot(BLUE), "one run"),
-        (Mark::Line(Stroke::solid(INK, 7)), "95 % confidence interval of the mean"),
-        (Mark::Line(Stroke::solid(INK, 2)), "95 % prediction interval of one run"),
-    ];
+    let mut entries = vec![(Mark::Dot(BLUE), "one run")];
+    // A single run has no intervals.
+    if strips.iter().any(|strip| strip.accuracies.len() > 1) {
+        entries.push((Mark::Line(Stroke::solid(INK, 7)), "mean (tick) and its 95 % confidence interval"));
+        entries.push((Mark::Line(Stroke::solid(INK, 2)), "95 % prediction interval of one run"));
+    }
     if strips.iter().any(|strip| strip.reported.is_some()) {
         entries.push((Mark::Line(Stroke::solid(VERMILION, 3)), "the report"));
     }
@@ -120,7 +121,9 @@ impl Strip {
             chart.draw_series(interval.map(|i| PathElement::new(ends(i), body.stroke(INK, width))))?;
         }
         let ends = |y| [(INTERVALS_AT - 0.07, y), (INTERVALS_AT + 0.07, y)];
-        chart.draw_series(summary.map(|s| PathElement::new(ends(s.mean), body.stroke(INK, 2))))?;
+        // That of a single run is the run.
+        let mean = summary.filter(|summary| summary.n > 1).map(|summary| summary.mean);
+        chart.draw_series(mean.map(|mean| PathElement::new(ends(mean), body.stroke(INK, 2))))?;
         Ok(())
     }
 }
@@ -180,9 +183,11 @@ mod tests {
             let entries = legend(&[strip(&[0.39, 0.40], reported)]);
             entries.into_iter().map(|(_, meaning)| meaning).collect::<Vec<_>>()
         };
-        let intervals = ["95 % confidence interval of the mean", "95 % prediction interval of one run"];
+        let intervals = ["mean (tick) and its 95 % confidence interval", "95 % prediction interval of one run"];
         assert_eq!(meanings(None)[1..], intervals);
         assert_eq!(meanings(Some(0.4))[3..], ["the report"]);
+        let single = legend(&[strip(&[0.39], Some(0.4))]);
+        assert_eq!(single.iter().map(|entry| entry.1).collect::<Vec<_>>(), ["one run", "the report"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::dataset::sample;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
@@ -17,6 +18,7 @@ use crate::files::raster::{Decoder, Format};
 use crate::gradcheck::table::GradcheckRow;
 use crate::hyperparameters::{Loss, Setting};
 use crate::page::chart::Chart;
+use crate::page::confident::Confident;
 use crate::page::evaluation::Evaluation;
 use crate::page::filters::points;
 use crate::page::gains::GainsChart;
@@ -70,7 +72,7 @@ pub struct SettingPart {
     /// `confusion_<setting>.csv`.
     pub confusion: Option<Confusion>,
     /// `confident_<setting>.png`, if `evaluate` wrote it.
-    pub confident: Option<Vec<u8>>,
+    pub confident: Option<Confident>,
 }
 
 /// The picture of a setting's weights after each epoch.
@@ -183,6 +185,18 @@ impl Contents {
         }
     }
 
+    /// True if the images are those of the sample.
+    pub fn is_of_sample(&self) -> bool {
+        let is_part = |name: &str| sample::PARTS.iter().any(|(part, ..)| part.name == name);
+        let data = self.provenance.iter().flat_map(|provenance| &provenance.data);
+        data.into_iter().any(|file| is_part(&file.name))
+    }
+
+    /// The seeds of the comparison of the losses, such as `20 seeds`.
+    pub fn seeds_of_overfitting(&self) -> String {
+        seeds(self.overfitting.iter().flatten().map(|row| row.n))
+    }
+
     /// True if a setting was evaluated on a validation split.
     pub fn has_validation(&self) -> bool {
         self.settings.iter().any(SettingPart::has_validation)
@@ -240,6 +254,7 @@ impl SettingPart {
                 _ => Ok(Sheet { bytes: bytes.to_vec(), layout, epochs }),
             }
         })?;
+        let confusion = file(folder, &format!("confusion_{name}.csv"), read_confusion)?;
         let shown = all.as_ref().map(|rows| thin(rows));
         let curves = shown.iter().flat_map(|rows| CurveRow::curves(rows));
         Ok(Self {
@@ -252,8 +267,8 @@ impl SettingPart {
             },
             snapshots,
             histogram: table(folder, &format!("probabilities_{name}.csv"))?.map(|rows| Histogram::new(&rows)),
-            confusion: file(folder, &format!("confusion_{name}.csv"), read_confusion)?,
-            confident: file(folder, &format!("confident_{name}.png"), picture)?,
+            confident: Confident::read(folder, name, confusion.as_ref())?,
+            confusion,
             summary,
         })
     }
@@ -262,6 +277,11 @@ impl SettingPart {
     pub fn title(&self) -> String {
         let SummaryRow { setting: name, hyperparameters, .. } = &self.summary;
         unbroken(&hyperparameters.setting().map_or_else(|_| name.clone(), Setting::title))
+    }
+
+    /// Number of test images, if the confusion matrix says it.
+    pub fn test_images(&self) -> Option<usize> {
+        self.confusion.as_ref().map(|confusion| confusion.counts().iter().sum())
     }
 
     /// True if the probabilities of an example add up to 1.
@@ -294,7 +314,24 @@ impl SettingPart {
     }
 }
 
+/// The largest of the numbers `n` of seeds, such as `20 seeds`, or `up to 20 seeds` if the others are smaller.
+fn seeds(n: impl Iterator<Item = usize> + Clone) -> String {
+    let most = n.clone().max().unwrap_or(0);
+    let up_to = if n.clone().all(|n| n == most) { "" } else { "up to " };
+    up_to.to_owned() + &count(most, "seed")
+}
+
 impl ReplicationPart {
+    /// The seeds of each setting, such as `20 seeds`.
+    pub fn seeds(&self) -> String {
+        seeds(self.settings.iter().map(|row| row.n + row.diverged))
+    }
+
+    /// True if a setting has enough runs for intervals.
+    pub fn has_intervals(&self) -> bool {
+        self.settings.iter().any(|row| row.mean_95_low.is_some())
+    }
+
     /// True if conclusions of the report were tested.
     pub fn has_verdicts(&self) -> bool {
         self.verdicts.as_ref().is_some_and(|rows| !rows.is_empty())
@@ -319,6 +356,11 @@ impl ReplicationPart {
 }
 
 impl AblationPart {
+    /// The seeds of the configuration, such as `20 seeds`.
+    pub fn seeds(&self) -> String {
+        seeds(self.improvements.iter().map(|row| row.difference.n))
+    }
+
     fn read(folder: &Path) -> Result<Option<Self>> {
         let improvements: Option<Vec<_>> = table(folder, "ablation_summary.csv")?;
         Ok(improvements.map(|improvements| Self { chart: GainsChart::new(&gains(&improvements)), improvements }))

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::evaluate::Confusion;
 use crate::evaluate::table::read_confusion;
-use crate::page::contents::{SettingPart, file, picture};
+use crate::page::confident::Confident;
+use crate::page::contents::{SettingPart, file};
 
 /// A model on a split, other than the settings on the test split.
 pub struct Evaluation {
@@ -17,7 +18,7 @@ pub struct Evaluation {
     /// `confusion_<name>.csv`; recall and precision, those of `classes_<name>.csv`, follow from it.
     pub confusion: Confusion,
     /// `confident_<name>.png`.
-    pub confident: Option<Vec<u8>>,
+    pub confident: Option<Confident>,
 }
 
 impl Evaluation {
@@ -44,7 +45,7 @@ impl Evaluation {
         };
         let of_split = |split: &'static str| Some((name.strip_suffix(split)?.strip_suffix('_')?, split));
         let (model, split) = of_split("train").or_else(|| of_split("validation")).unwrap_or((name, "test"));
-        let confident = file(folder, &format!("confident_{name}.png"), picture)?;
+        let confident = Confident::read(folder, name, Some(&confusion))?;
         Ok(Some(Self { model: model.into(), split, confusion, confident }))
     }
 

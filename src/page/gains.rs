@@ -65,6 +65,11 @@ impl GainsChart {
             lines: gains.iter().enumerate().map(line).collect(),
         }
     }
+
+    /// True if there are enough runs for an interval.
+    pub fn has_intervals(&self) -> bool {
+        self.lines.iter().any(|line| line.interval.is_some())
+    }
 }
 
 /// The numbers of the drawing.

@@ -6,6 +6,7 @@
 
 mod axes;
 mod chart;
+mod confident;
 mod contents;
 mod evaluation;
 mod gains;
@@ -25,6 +26,8 @@ use sha2::{Digest, Sha256};
 use self::contents::{Contents, Missing};
 use crate::dataset::cifar10::{CLASS_NAMES, SIDE};
 use crate::error::Result;
+use crate::figures::TILE;
+use crate::figures::confident::{LABEL, SIZE};
 use crate::gradcheck::table::{GradcheckRow, Summary};
 use crate::statistics::{count, grouped};
 

@@ -16,7 +16,7 @@ pub struct StripChart {
     pub runs: Vec<(String, [f64; 2])>,
     /// The middle of the intervals.
     pub middle: f64,
-    /// The mean, if there is a run.
+    /// The mean, if there are several runs.
     pub mean: Option<f64>,
     /// The ends of the confidence interval of the mean.
     pub mean_interval: Option<[f64; 2]>,
@@ -39,11 +39,14 @@ impl StripChart {
             value_ticks: scale.ticks(),
             ticks: [
                 Tick { at: across(RUNS_AT), label: count(shown.accuracies.len(), "run") },
-                Tick { at: across(INTERVALS_AT), label: "mean, intervals".into() },
+                Tick {
+                    at: across(INTERVALS_AT),
+                    label: if shown.accuracies.len() > 1 { "mean, intervals".into() } else { String::new() },
+                },
             ],
             runs: shown.accuracies.iter().enumerate().map(place).collect(),
             middle: across(INTERVALS_AT),
-            mean: shown.summary.map(|summary| scale.at(summary.mean)),
+            mean: shown.summary.filter(|summary| summary.n > 1).map(|summary| scale.at(summary.mean)),
             mean_interval: shown.mean_interval.map(ends),
             run_interval: shown.run_interval.map(ends),
             reported: shown.reported.map(|value| scale.at(value)),
@@ -120,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn a_single_run_has_a_mean_and_no_interval() {
+    fn a_single_run_has_neither_a_mean_nor_an_interval() {
         let chart = chart(&[0.39], None);
-        assert!(chart.mean.is_some() && chart.mean_interval.is_none() && chart.run_interval.is_none());
+        assert!(chart.mean.is_none() && chart.mean_interval.is_none() && chart.run_interval.is_none());
         assert_eq!(chart.ticks[0].label, "1 run");
     }
 }

@@ -8,6 +8,7 @@ use crate::dataset::store::RecordFile;
 use crate::evaluate::Confusion;
 use crate::evaluate::table::{ProbabilityRow, confusion_csv};
 use crate::figures::snapshots::{encode, to_jpeg};
+use crate::figures::{ClassifiedImage, confident_figure};
 use crate::files::csv::{Dialect, to_csv};
 use crate::gradcheck::table::{GradcheckRow, Location};
 use crate::hyperparameters::{Hyperparameters, Loss};
@@ -101,7 +102,7 @@ fn every_part_of_a_full_folder_is_on_the_page() {
         "The only check passes.",
         "2.5e−8",
         "× 0.5 every 10 epochs",
-        "38.00\u{a0}% ± 0.49\u{a0}%",
+        "38.00\u{a0}% ± 0.49",
         "“λ = 0.1 is slightly better than 0” <strong>undecided</strong>",
         "1 + 1 diverged",
         "<strong>39.25\u{a0}%</strong>",
@@ -155,7 +156,7 @@ fn a_replication_of_other_settings_is_no_test_of_the_reports_conclusions() {
     fs::write(out.path().join("replication_verdicts.csv"), to_csv::<VerdictRow>(&[], Dialect::Comma)).unwrap();
     let html = html(out.path());
     assert!(
-        html.contains(">Many seeds</h2>")
+        html.contains(">Replication</h2>")
             && !html.contains("conclusions hold")
             && !html.contains("A conclusion holds")
             && !html.contains("\"verdicts\"")
@@ -352,8 +353,11 @@ fn the_evaluations_of_other_models_and_splits_are_shown() {
     for name in ["model_a", "model_a_train", "lambda0_eta0.1_validation"] {
         write(&format!("confusion_{name}.csv"), &table);
     }
-    write("confident_model_a.png", &png());
-    write("confident_lambda0_eta0.1.png", &png());
+    let pixels = [0; 3072];
+    let image = ClassifiedImage { pixels: &pixels, class: "cat", predicted: "cat", probability: 1.0 };
+    let figure = confident_figure("a title", &[image], &[]).unwrap();
+    write("confident_model_a.png", &figure);
+    write("confident_lambda0_eta0.1.png", &figure);
     let html = html(out.path());
     elements(&html);
     let headings: Vec<_> = html.split("Evaluation of <span class=\"name\">").skip(1).collect();
@@ -366,7 +370,15 @@ fn the_evaluations_of_other_models_and_splits_are_shown() {
     ];
     assert_eq!(headings, expected);
     assert_eq!(count(&html, "classifies <strong>40.00\u{a0}%</strong> of 750 images"), 3);
-    assert_eq!((count(&html, "<table class=\"matrix\">"), count(&html, "<img class=\"picture\"")), (4, 2));
+    assert_eq!((count(&html, "<table class=\"matrix\">"), count(&html, "id=\"evaluation-confident-2\"")), (4, 1));
+    // The setting has no confusion matrix: its figure may have ten images of each kind. The model has 300 right and 450 wrong.
+    assert_eq!(count(&html, "<use href=\"#confident-1\""), 40);
+    assert_eq!(count(&html, "<use href=\"#evaluation-confident-2\""), 40);
+    write("confident_model_a.png", &png());
+    let refusal = error(out.path());
+    let reason = "must be a figure of 1056 × 1296 pixels, but has 2 × 3; `onelayer evaluate` draws it";
+    assert!(refusal.ends_with(reason), "{refusal}");
+    write("confident_model_a.png", &figure);
 
     // That of a setting of an earlier training into the folder is none, unless `evaluate` wrote it.
     write("curves_lambda0_eta0.1_validation.csv", b"");

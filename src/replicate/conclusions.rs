@@ -156,9 +156,9 @@ fn seeds_needed(undecided: &[&Tested]) -> String {
     };
     let needed: Option<Vec<usize>> = undecided.iter().map(|(claim, found)| claim.seeds_needed(found)).collect();
     match needed.and_then(|needed| needed.into_iter().max()) {
-        None => format!("{start}; with differences like these no feasible number would"),
+        None => format!("{start}; with differences like these, no feasible number of seeds would decide it"),
         Some(MIN_SEEDS) if n < MIN_SEEDS => start,
-        Some(needed) => format!("{start}; about {needed} would"),
+        Some(needed) => format!("{start}; about {needed} seeds would"),
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
         // d = np.array([5, -3, 4, -2, 3, -1]) / 1000; m, s = d.mean(), d.std(ddof=1)
         // next(n for n in range(2, 10**5) if n >= ((stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1)) * s / m)**2)
         assert!(
-            rows[1].explanation.starts_with("6 seeds do not decide it; about 94 would; "),
+            rows[1].explanation.starts_with("6 seeds do not decide it; about 94 seeds would; "),
             "{}",
             rows[1].explanation
         );
@@ -237,7 +237,9 @@ mod tests {
         let rows = judge([NONE, NONE, &shifted(&[5, -5, 4, -4, 3, -3]), NONE]);
         let text = &rows[1].explanation;
         assert!(
-            text.starts_with("6 seeds do not decide it; with differences like these no feasible number would; "),
+            text.starts_with(
+                "6 seeds do not decide it; with differences like these, no feasible number of seeds would decide it; "
+            ),
             "{text}"
         );
     }

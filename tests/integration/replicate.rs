@@ -177,7 +177,9 @@ fn the_tables_and_the_printed_text_summarise_the_runs() {
     for row in verdicts {
         assert!(text.contains(&format!("{}: {}\n", row.conclusion, row.verdict)), "{text}");
     }
-    assert!(text.contains("accuracy with λ = 0.1, η = 0.001 minus that with λ = 0, η = 0.001: "), "{text}");
+    let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(unwrapped.contains("accuracy with λ = 0.1, η = 0.001 minus that with λ = 0, η = 0.001: "), "{text}");
+    assert_eq!(text.lines().find(|line| line.ends_with(' ')), None);
     assert!(rows[0].setting.contains("lambda") && !text.contains("lambda"), "the names of the tables: {text}");
     let wide = text.lines().find(|line| line.chars().count() > 80);
     assert_eq!(wide, None);

@@ -244,7 +244,9 @@ fn add_other_results(out: &Path) {
         copy(name, name);
     }
     copy("confusion_lambda0_eta0.1.csv", "confusion_other.csv");
-    copy("search.png", "confident_other.png");
+    let model = out.join("model_lambda0_eta0.1.safetensors");
+    assert!(onelayer(&["evaluate", model.to_str().unwrap(), "--dataset", "sample"], out).status.success());
+    fs::rename(out.join("confident_lambda0_eta0.1.png"), out.join("confident_other.png")).unwrap();
     assert!(onelayer(&["report"], out).status.success());
 }
 
@@ -270,6 +272,8 @@ fn the_page_fits_a_phone_and_can_be_read_in_light_and_dark() {
         ("document.querySelector('.heat text').style.fontSize = '6px'", "small"),
         ("document.querySelector('.strip text').setAttribute('x', 400)", "outside"),
         ("document.querySelector('.gains').append(document.createElement('img'))", "picture"),
+        ("document.querySelector('.confident .label').style.filter = 'none'", "colours"),
+        ("document.querySelector('.confident .label').style.width = '50px'", "small"),
         ("document.querySelector('.numbers').style.borderCollapse = 'collapse'", "rule"),
     ] {
         browser.show(&page_of(out.path()));

@@ -23,7 +23,7 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     // Invalid arguments are refused before the data are downloaded.
     let config = Config::from_toml(&input::read_text(path, "--ablate")?, path)?;
     let refusal = || format!("cannot use --ablate {}", path.display());
-    let data = args.data.clone().or(&config.images).with_context(refusal)?;
+    let data = args.data.clone().or(&config.images);
     data.check()?;
     let plan = args.ablation(&config.hyperparameters, &data).with_context(refusal)?;
     use_threads(args.threads)?;
@@ -82,8 +82,8 @@ pub fn print(improvements: &[ImprovementRow]) {
     }
     show!();
     print_wrapped(
-        "Each interval has a confidence level of 95 %; p is the p-value of the exact sign-flip test, adjusted for the \
-         number of lines by Holm's method; before that, with n seeds, it cannot be below 2/2^n. Each improvement is \
+        "p is the p-value of the exact sign-flip test, adjusted for the number of lines by Holm's method; before that, \
+         with n seeds, it cannot be below 2/2^n, so fewer than 6 seeds decide nothing. Each improvement is \
          left out alone: the report's choice stands in its place. Runs with the same seed are paired. What two \
          improvements bring together need not be the sum of what each brings. All of this is about the variation \
          between seeds; other training or test images would add to it.",

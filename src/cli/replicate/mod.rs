@@ -148,18 +148,25 @@ impl Args {
     }
 }
 
+/// Explains the p-values.
+const TEST_NOTE: &str = "p is the p-value of the exact sign-flip test: with n seeds it cannot be below 2/2^n, so fewer than 6 \
+                         seeds decide nothing. p (Holm) is adjusted for the number of pairs by Holm's method; the p-values \
+                         of the conclusions are not.";
+
 /// Prints the settings, the pairs and the conclusions.
 pub fn print(replication: &Replication) {
     show!("Test accuracy in %, each setting over its seeds, with the 95 % confidence");
     show!("interval of the mean and the 95 % prediction interval of one run:\n");
     let settings = replication.settings();
     let name = width(settings.iter().map(|row| &row.setting));
-    show!("{:name$}    n   mean    sd  of the mean    of one run     report", "setting");
+    let report = if settings.iter().any(|row| row.reported.is_some()) { "     report" } else { "" };
+    show!("{:name$}    n   mean    sd  of the mean    of one run{report}", "setting");
     for row in settings {
         show!("{}", setting_line(&row, name));
     }
     let pairs = replication.pairs();
-    if !pairs.is_empty() {
+    let has_pairs = !pairs.is_empty();
+    if has_pairs {
         show!("\nPaired differences, first setting minus second, in percentage points, with");
         show!("the 95 % confidence interval of the mean, and the seeds won/tied/lost:\n");
         show!("{:1$}   mean  interval          w/t/l p (Holm)", "", 2 * name + 3);
@@ -178,12 +185,11 @@ pub fn print(replication: &Replication) {
             show!("  {line}");
         }
     }
-    let note = "Each interval has a confidence level of 95 %. p is the p-value of the exact sign-flip test: with n \
-                seeds it cannot be below 2/2^n, so fewer than 6 seeds decide nothing. p (Holm) is adjusted for the \
-                number of pairs by Holm's method; the p-values of the conclusions are not. All of this is about the \
-                variation between seeds; other training or test images would add to it.";
     show!();
-    print_wrapped(note);
+    if has_pairs {
+        print_wrapped(TEST_NOTE);
+    }
+    print_wrapped("All of this is about the variation between seeds; other training or test images would add to it.");
 }
 
 /// Prints `text` in lines of at most 80 characters.
@@ -199,23 +205,24 @@ fn width<'a>(names: impl Iterator<Item = &'a String>) -> usize {
 }
 
 fn setting_line(row: &SettingRow, name: usize) -> String {
-    let reported = or_dash(row.reported, |reported| {
+    let reported = row.reported.map_or(String::new(), |reported| {
         let place = row.reported_in_run_95.map_or("", |inside| if inside { " in" } else { " out" });
-        percent(reported) + place
+        format!("  {}{place}", percent(reported))
     });
     let diverged = match row.diverged {
         0 => String::new(),
         n => format!("  ({n} diverged)"),
     };
-    format!(
-        "{:name$} {:>4} {:>6} {:>5}  {:14} {:14}  {reported}{diverged}",
+    let line = format!(
+        "{:name$} {:>4} {:>6} {:>5}  {:14} {:14}{reported}{diverged}",
         readable(&row.setting),
         row.n,
         or_dash(row.mean, percent),
         or_dash(row.sd, percent),
         range(row.mean_95_low, row.mean_95_high, percent),
         range(row.run_95_low, row.run_95_high, percent),
-    )
+    );
+    line.trim_end().into()
 }
 
 fn pair_line(row: &PairRow, name: usize) -> String {

@@ -1,5 +1,5 @@
-// Faults of drawings: texts that are too small or outside their drawing, pictures where drawings follow the colours of the page,
-// and rules of tables that a cell leaves behind when it sticks.
+// Faults of drawings: texts that are too small or outside their drawing, pictures and labels that do not follow the colours of the
+// page, and rules of tables that a cell leaves behind when it sticks.
 const findings = [];
 for (const text of document.querySelectorAll("figure > svg text")) {
   const svg = text.closest("svg");
@@ -10,6 +10,13 @@ for (const text of document.querySelectorAll("figure > svg text")) {
   if (inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1) {
     findings.push(`outside, ${named}`);
   }
+}
+// The labels are parts of a figure with letters of 18 pixels, dark on white.
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+for (const label of document.querySelectorAll(".confident .label")) {
+  const size = 18 * label.getBoundingClientRect().width / label.viewBox.baseVal.width;
+  if (size < 10) findings.push(`small, ${size.toFixed(1)} px, label`);
+  if (dark !== (getComputedStyle(label).filter !== "none")) findings.push("label in other colours");
 }
 for (const section of ["replication", "ablation", "search"]) {
   const picture = document.querySelector(`#${section} img`);
