@@ -293,4 +293,27 @@ mod tests {
         assert_eq!(elements::<i64>(&batch.y), [2, 0, 2]);
         assert_eq!(examples.select(&[]).y.numel(), 0);
     }
+
+    #[test]
+    fn scores_are_the_loss_the_cost_and_the_share_of_right_predictions() {
+        // The logits are (1, 2, 0) and (3, −1, 0), so the classes 1 and 0 are predicted.
+        let parameters = Parameters::new(DIMS, vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0], vec![0.0; 3]).unwrap();
+        let trainer = AutogradTrainer::new(&parameters, Setting::new(LAMBDA, 0.1).unwrap());
+        let found = trainer.scores(&Tensors::new(&problem([1, 2], parameters)));
+        let log_sums = [[1.0_f64, 2.0, 0.0], [3.0, -1.0, 0.0]].map(|z| z.map(f64::exp).iter().sum::<f64>().ln());
+        let loss = (log_sums[0] - 2.0 + log_sums[1]) / 2.0;
+        assert!((found.loss - loss).abs() < 1e-6 && (found.cost - (loss + LAMBDA * 2.0)).abs() < 1e-6, "{found:?}");
+        assert_eq!(found.accuracy, 0.5);
+    }
+
+    #[test]
+    fn no_class_is_ignored() {
+        let dims = Dims { features: 1, classes: 101 };
+        for label in [0, 99, 100] {
+            let problem = Problem::new(vec![1.0], vec![label], Parameters::zeros(dims)).unwrap();
+            let found = derivatives(&problem, 0.0, Terms::Data, Kind::Double);
+            assert!((found.loss - 101_f64.ln()).abs() < 1e-14, "{found:?}");
+            assert!((found.dbias[usize::from(label)] - (1.0 / 101.0 - 1.0)).abs() < 1e-15, "{found:?}");
+        }
+    }
 }

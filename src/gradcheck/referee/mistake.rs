@@ -378,3 +378,158 @@ pub(super) fn known(exercise: &Exercise) -> Vec<Mistake> {
     }
     known
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::factor::Step;
+    use super::*;
+    use crate::gradcheck::Problem;
+
+    fn exercise(loss: Loss, features: usize, classes: usize, layout: Layout) -> Exercise {
+        let problem = Problem::random(Dims { features, classes }, 7, 1).with_loss(loss);
+        Exercise::of(&problem, 0.1, layout).unwrap()
+    }
+
+    /// Everything that can be named in `exercise` besides a factor.
+    fn all(exercise: &Exercise) -> Vec<Mistake> {
+        let mut all = known(exercise);
+        all.extend(Features::wrong(true).iter().map(|&features| Mistake::Features(features)));
+        all.extend([Onehot::Added, Onehot::Alone].map(Mistake::Onehot));
+        all.extend([Mistake::BiasPenalty(0.5), Mistake::Updated(0.0), Mistake::Updated(0.03), Mistake::Invented(0.2)]);
+        all
+    }
+
+    #[test]
+    fn no_two_mistakes_have_the_same_name_and_every_one_says_how_to_mend_it() {
+        for (loss, layout) in [(Loss::Softmax, Layout::Rows), (Loss::Bce, Layout::Cs231n)] {
+            let exercise = exercise(loss, 12, 4, layout);
+            // Two orders of a matrix are one mistake in words.
+            let is_order = |mistake: &&Mistake| matches!(mistake, Mistake::Order(_));
+            let all: Vec<_> = all(&exercise);
+            let named: Vec<_> = all.iter().filter(|mistake| !is_order(mistake)).collect();
+            let names: BTreeSet<_> = named.iter().map(|mistake| mistake.name(&exercise)).collect();
+            assert_eq!(names.len(), named.len(), "{names:?}");
+            let fixes: BTreeSet<_> = all.iter().map(|mistake| mistake.fix(&exercise)).collect();
+            assert!(fixes.len() > 12 && !fixes.contains(""), "{fixes:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_probability_is_named_after_the_right_one() {
+        let words = |loss, kind| {
+            let exercise = exercise(loss, 12, 4, Layout::Rows);
+            let mistake = Mistake::Probabilities(kind);
+            (mistake.name(&exercise), mistake.fix(&exercise))
+        };
+        for (kind, of_softmax, of_sigmoids) in [
+            (Probabilities::OverExamples, "instead of the classes", "instead of sigmoids"),
+            (Probabilities::OfTheOtherLoss, "instead of a softmax", "instead of sigmoids"),
+            (Probabilities::Logits, "the softmax is missing", "the sigmoid is missing"),
+        ] {
+            let (name, fix) = words(Loss::Softmax, kind);
+            assert!(
+                name.ends_with(of_softmax) && fix.contains("add up to 1") && !fix.contains("sigmoid"),
+                "{name}: {fix}"
+            );
+            let (name, fix) = words(Loss::Bce, kind);
+            assert!(name.ends_with(of_sigmoids) && fix.starts_with("use sigmoid(logits)"), "{name}: {fix}");
+        }
+        let [over_examples, other] = [Probabilities::OverExamples, Probabilities::OfTheOtherLoss]
+            .map(|kind| words(Loss::Softmax, kind).1.starts_with("use softmax(logits)"));
+        assert_eq!([over_examples, other], [false, true], "only one of them uses no softmax");
+    }
+
+    #[test]
+    fn labels_can_be_off_by_one_in_as_many_ways_as_there_are_other_classes_up_to_two() {
+        for classes in 1..6 {
+            let shifts = |labels: &Labels| match labels {
+                Labels::Right => 0,
+                Labels::Lower => classes - 1,
+                Labels::Higher => 1 % classes,
+            };
+            let distinct: BTreeSet<_> = Labels::all(classes).iter().map(shifts).collect();
+            assert_eq!((distinct.len(), Labels::all(classes).len()), (classes.min(3), classes.min(3)));
+        }
+        let name = |classes| Mistake::Labels(Labels::Lower).name(&exercise(Loss::Softmax, 12, classes, Layout::Rows));
+        assert!(name(2).ends_with("the other class") && name(3).ends_with("the next lower class"));
+    }
+
+    #[test]
+    fn a_matrix_in_the_wrong_order_is_transposed_if_it_is_square() {
+        let name = |features, classes| {
+            let exercise = exercise(Loss::Softmax, features, classes, Layout::Rows);
+            Mistake::Order(Order::ReshapedFromColumns).name(&exercise)
+        };
+        assert!(name(4, 4).starts_with("transposed:") && name(12, 4).starts_with("reshaped instead of transposed:"));
+    }
+
+    #[test]
+    fn two_mistakes_in_the_same_place_exclude_each_other() {
+        let exercise = exercise(Loss::Softmax, 12, 4, Layout::Cs231n);
+        let factor = |term, step| Mistake::Factor(term, Factor::of(step, &exercise));
+        let zero = |term| Mistake::Factor(term, Factor::ZERO);
+        let pairs = |excluded: bool, pairs: &[(Mistake, Mistake)]| {
+            for (a, b) in pairs {
+                assert_eq!((a.overrides(b), b.overrides(a)), (excluded, excluded), "{a:?} {b:?}");
+            }
+        };
+        let bias = || Mistake::BiasUnpenalised;
+        pairs(
+            true,
+            &[
+                (factor(Term::Data, Step::Half), factor(Term::Data, Step::Twice)),
+                // Nothing is left of the other factor.
+                (zero(Term::Every), factor(Term::Data, Step::Half)),
+                (Mistake::NotSquared, Mistake::AbsoluteValues),
+                (Mistake::NotSquared, bias()),
+                (Mistake::Labels(Labels::Lower), Mistake::Labels(Labels::Higher)),
+            ],
+        );
+        pairs(
+            false,
+            &[
+                (factor(Term::Data, Step::Half), factor(Term::Penalty, Step::Twice)),
+                (Mistake::AbsoluteValues, bias()),
+                (Mistake::Labels(Labels::Lower), Mistake::PenaltyInLoss),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_learning_rate_is_in_the_gradients_alone() {
+        let exercise = exercise(Loss::Softmax, 12, 4, Layout::Rows);
+        let affected = |step| {
+            let mistake = Mistake::Factor(Term::Every, Factor::of(step, &exercise));
+            Quantity::ALL.map(|quantity| mistake.affects(quantity))
+        };
+        assert_eq!(affected(Step::LearningRate(2)), [true, true, false, false]);
+        assert_eq!(affected(Step::Half), [true; 4]);
+    }
+
+    /// Enough weights explain any gradient.
+    #[test]
+    fn a_weight_for_each_example_is_a_less_likely_explanation_than_one_mistake() {
+        assert!(Mistake::Weights(vec![1.0, 2.0]).complexity() > Mistake::Labels(Labels::Lower).complexity());
+    }
+
+    #[test]
+    fn weights_are_relative_to_those_of_most_examples() {
+        for (weights, words) in [
+            (&[0.5, 1.0, 0.5, 0.5][..], "parts of the batch: example 1 counts 2 times"),
+            (&[0.5, 0.0, 0.25, 0.5], "parts of the batch: example 1 is left out, example 2 counts 0.5 times"),
+            (&[0.0, 0.0, 0.0, 2.0], "parts of the batch: only example 3 counts"),
+            (&[3.0, 3.0, 0.0, 0.0, 0.0], "parts of the batch: only examples 0, 1 count"),
+            (&[3.0, 3.0, 3.0, 0.0, 0.0], "parts of the batch: examples 3, 4 are left out"),
+        ] {
+            assert_eq!(weights_in_words(weights), words);
+        }
+        assert_eq!(ranges(&[0, 1, 2, 3, 7, 9, 10]), "0–3, 7, 9, 10");
+    }
+
+    #[test]
+    fn the_logarithms_have_their_bases() {
+        assert!((Base::Two.ln().exp() - 2.0).abs() < 1e-15 && (Base::Ten.ln().exp() - 10.0).abs() < 1e-14);
+    }
+}

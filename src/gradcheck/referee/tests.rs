@@ -1,6 +1,6 @@
 //! Every known mistake, and every pair of two, is made on purpose and named.
 
-use super::mistake::{Mistake, known};
+use super::mistake::{Features, Mistake, known};
 use super::recipe::Parts;
 use super::*;
 use crate::gradcheck::Problem;
@@ -272,4 +272,21 @@ fn a_cost_is_not_blamed_for_its_loss() {
     let penalty = exercise.parameters().penalty();
     let found = findings(&exercise, |d| (d.loss, d.cost) = (d.loss + 0.123, d.loss + 0.123 + 0.5 * 0.1 * penalty));
     assert!(found[3].explanations[0][0].mistake.contains("λ instead of 2λ"), "{found:?}");
+}
+
+#[test]
+fn features_in_the_wrong_order_are_named() {
+    for (features, classes, wrong) in [(12, 4, Features::wrong(false)), (3072, 10, Features::wrong(true))] {
+        let problem = Problem::random(Dims { features, classes }, 6, 1);
+        let exercise = Exercise::of(&problem, 0.1, Layout::Rows).unwrap();
+        assert_eq!(exercise.is_of_images(), features == 3072);
+        let parts = Parts::new(&exercise);
+        assert!(!wrong.is_empty());
+        for &order in wrong {
+            let mistake = Mistake::Features(order);
+            let derivatives = parts.with(std::slice::from_ref(&mistake));
+            let named = &findings(&exercise, |d| d.dweight = derivatives.dweight.clone())[0].explanations[0];
+            assert_eq!((named.len(), &named[0].mistake), (1, &mistake.name(&exercise)));
+        }
+    }
 }
