@@ -167,7 +167,7 @@ fn train_seeds<R: Sharded + AsRef<ReplicationRow>>(
         };
         let accuracies: Vec<String> = rows.iter().map(|row| accuracy(row.as_ref())).collect();
         table.add(rows)?;
-        observer.message(&format!("{}: {}", table.progress(), accuracies.join(", ")));
+        observer.message(&format!("{}: test accuracy {}", table.progress(), accuracies.join(", ")));
     }
     Ok((table.rows, None))
 }
