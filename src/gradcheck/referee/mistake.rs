@@ -532,4 +532,21 @@ mod tests {
     fn the_logarithms_have_their_bases() {
         assert!((Base::Two.ln().exp() - 2.0).abs() < 1e-15 && (Base::Ten.ln().exp() - 10.0).abs() < 1e-14);
     }
+
+    #[test]
+    fn what_cannot_be_seen_in_a_problem_is_not_expected_to_be() {
+        let orders = |features, classes| {
+            let exercise = exercise(Loss::Softmax, features, classes, Layout::Rows);
+            known(&exercise).into_iter().filter(|mistake| matches!(mistake, Mistake::Order(_))).count()
+        };
+        // A square matrix is the same in both orders, and one with a single row or column in any.
+        assert_eq!([(12, 4), (4, 4), (1, 4), (12, 1)].map(|(d, k)| orders(d, k)), [2, 1, 0, 0]);
+        for (classes, is_seen) in [(4, true), (1, false)] {
+            let exercise = exercise(Loss::Bce, 12, classes, Layout::Rows);
+            let times_classes = Mistake::Factor(Term::Data, Factor::of(Step::TimesClasses, &exercise));
+            let known = known(&exercise);
+            assert_eq!(known.contains(&times_classes), is_seen, "{classes}");
+            assert!(known.contains(&Mistake::NotSquared));
+        }
+    }
 }
