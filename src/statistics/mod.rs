@@ -151,6 +151,7 @@ mod tests {
             ["1 seed", "0 ties", "1 loss", "2 losses", "50,000 images"]
         );
         assert_eq!([0, 999, 1000, 153_653, 1_000_000].map(grouped), ["0", "999", "1,000", "153,653", "1,000,000"]);
+        assert_eq!(unbroken("with λ = 0.1 and x=2"), "with λ\u{a0}=\u{a0}0.1 and x=2");
         assert_eq!((scientific(-1.25e-7, 2), scientific(30.0, 0)), ("−1.25e−7".into(), "3e1".into()));
         assert_eq!(
             (percent(0.3932), points(0.0028), points(-0.0028)),
