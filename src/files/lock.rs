@@ -2,8 +2,16 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+
+/// How long a lock may outlive its process. One that is killed while it starts another program has left that one a copy of the
+/// open file, which is closed when that program begins.
+const GRACE: Duration = Duration::from_millis(250);
+/// Time between two attempts.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A lock, released when it is dropped.
 #[derive(Debug)]
@@ -19,9 +27,13 @@ impl Lock {
     pub fn acquire(path: &Path) -> Result<Option<Self>> {
         let file = if path.is_dir() { File::open(path) } else { File::create(path) };
         let file = file.map_err(Error::io("open", path))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(Self(file))),
+        let until = Instant::now() + GRACE;
+        loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(Self(file))),
+            }
         }
     }
 
@@ -61,6 +73,28 @@ mod tests {
             drop(first);
             assert!(Lock::acquire(&path).unwrap().is_some());
         }
+    }
+
+    /// A killed process may have started a program that holds its open files for a moment.
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_is_released_soon_is_awaited() {
+        use std::process::Command;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".lock");
+        let held = Lock::acquire(&path).unwrap().unwrap();
+        // As its standard input, the program shares the open file and with it the lock.
+        let mut holder = Command::new("sleep").arg("0.1").stdin(held.0.try_clone().unwrap()).spawn().unwrap();
+        drop(held);
+        assert!(Lock::acquire(&path).unwrap().is_some());
+        assert!(holder.wait().unwrap().success());
+        let held = Lock::acquire(&path).unwrap().unwrap();
+        let mut holder = Command::new("sleep").arg("5").stdin(held.0.try_clone().unwrap()).spawn().unwrap();
+        drop(held);
+        assert!(Lock::acquire(&path).unwrap().is_none());
+        holder.kill().unwrap();
+        holder.wait().unwrap();
     }
 
     #[cfg(unix)]
