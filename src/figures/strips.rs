@@ -44,6 +44,8 @@ pub struct ShownRuns {
     pub accuracies: Vec<f64>,
     pub reported: Option<f64>,
     pub summary: Option<SampleSummary>,
+    /// The mean, if there are several runs: that of one is the run.
+    pub mean: Option<f64>,
     /// The confidence interval of the mean.
     pub mean_interval: Option<Interval>,
     /// The prediction interval of one run.
@@ -95,12 +97,13 @@ impl Strip {
         let run_interval = summary.and_then(|s| s.prediction_interval());
         let ends = [mean_interval, run_interval].into_iter().flatten().flat_map(|i| [i.low, i.high]);
         let range = axis_range(accuracies.iter().copied().chain(reported).chain(ends));
-        ShownRuns { accuracies, reported, summary, mean_interval, run_interval, range }
+        let mean = summary.filter(|summary| summary.n > 1).map(|summary| summary.mean);
+        ShownRuns { accuracies, reported, summary, mean, mean_interval, run_interval, range }
     }
 
     /// Draws the strip on an area of this width.
     fn draw(&self, canvas: &Canvas, width: u32) -> Drawn {
-        let ShownRuns { accuracies, reported, summary, mean_interval, run_interval, range } = self.shown();
+        let ShownRuns { accuracies, reported, mean, mean_interval, run_interval, range, .. } = self.shown();
         let (head, body) = canvas.split_at(STRIP_HEAD);
         let middle = AXIS_LEFT + (width - AXIS_LEFT) / 2;
         let size = text::fitting(&self.title, 22, 2 * (width - middle) - 8);
@@ -121,8 +124,6 @@ impl Strip {
             chart.draw_series(interval.map(|i| PathElement::new(ends(i), body.stroke(INK, width))))?;
         }
         let ends = |y| [(INTERVALS_AT - 0.07, y), (INTERVALS_AT + 0.07, y)];
-        // That of a single run is the run.
-        let mean = summary.filter(|summary| summary.n > 1).map(|summary| summary.mean);
         chart.draw_series(mean.map(|mean| PathElement::new(ends(mean), body.stroke(INK, 2))))?;
         Ok(())
     }

@@ -39,14 +39,11 @@ impl StripChart {
             value_ticks: scale.ticks(),
             ticks: [
                 Tick { at: across(RUNS_AT), label: count(shown.accuracies.len(), "run") },
-                Tick {
-                    at: across(INTERVALS_AT),
-                    label: if shown.accuracies.len() > 1 { "mean, intervals".into() } else { String::new() },
-                },
+                Tick { at: across(INTERVALS_AT), label: shown.mean.map_or("", |_| "mean, intervals").into() },
             ],
             runs: shown.accuracies.iter().enumerate().map(place).collect(),
             middle: across(INTERVALS_AT),
-            mean: shown.summary.filter(|summary| summary.n > 1).map(|summary| scale.at(summary.mean)),
+            mean: shown.mean.map(|mean| scale.at(mean)),
             mean_interval: shown.mean_interval.map(ends),
             run_interval: shown.run_interval.map(ends),
             reported: shown.reported.map(|value| scale.at(value)),

@@ -123,11 +123,14 @@ impl Images {
         {
             let Some(batches) = batches else { continue };
             let is_repeated = (1..batches.len()).any(|i| batches[..i].contains(&batches[i]));
-            let expected = match () {
-                () if is_sample => "left out beside dataset = \"sample\", which has splits of its own",
-                () if is_repeated => "a list without repetitions",
-                () if !batches.iter().all(|batch| (1..=5).contains(batch)) => BATCHES,
-                () => continue,
+            let expected = if is_sample {
+                "left out beside dataset = \"sample\", which has splits of its own"
+            } else if is_repeated {
+                "a list without repetitions"
+            } else if !batches.iter().all(|batch| (1..=5).contains(batch)) {
+                BATCHES
+            } else {
+                continue;
             };
             return Err(Error::invalid(name, expected, format!("{batches:?}")));
         }

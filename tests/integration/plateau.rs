@@ -268,3 +268,20 @@ fn a_replication_evaluates_the_validation_split_after_each_epoch_only_where_it_i
     }
     assert_ne!(rows[0].validation_loss, rows[1].validation_loss);
 }
+
+#[test]
+fn a_decay_of_a_file_that_a_shorter_training_leaves_without_effect_is_noted() {
+    let out = tempfile::tempdir().unwrap();
+    let config = out.path().join("config.toml");
+    fs::write(&config, "dataset = \"sample\"\nlambda = 0\nepochs = 9\ndecay_every = 2\ndecay_factor = 0.5\n").unwrap();
+    let stderr = |epochs: &str, quiet: &[&str]| {
+        let results = out.path().join("results");
+        let arguments = ["train", "--config", config.to_str().unwrap(), "--epochs", epochs, "--out"];
+        let output = onelayer(&[&arguments[..], &[results.to_str().unwrap()], quiet].concat()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let note = "note: the decay of --config has no effect within 2 epochs\n";
+    assert!(stderr("2", &[]).starts_with(note));
+    assert!(!stderr("3", &[]).contains("note:") && stderr("2", &["--quiet"]).is_empty());
+}
