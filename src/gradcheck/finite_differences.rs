@@ -159,4 +159,14 @@ mod tests {
             assert_eq!(elements, [("weight", expected), ("bias", 3)]);
         }
     }
+
+    /// A step of fixed size would be lost beside a parameter of 10⁷.
+    #[test]
+    fn the_step_grows_with_the_parameter() {
+        let dims = Dims { features: 1, classes: 2 };
+        let parameters = Parameters64 { dims, weight: vec![1e7, 0.0], bias: vec![0.0; 2] };
+        let batch = Batch { x: &[0.0], labels: &[0], loss: Loss::Softmax };
+        let (weight, _) = central_differences(&parameters, batch, 1.0);
+        assert!((weight[0] / 2e7 - 1.0).abs() < 1e-6, "{weight:?}");
+    }
 }
