@@ -18,6 +18,8 @@ use crate::files::folder::Folder;
 use crate::hyperparameters::{START_OVER, difference};
 use crate::statistics::count;
 
+/// The largest number of runs of a job. Each takes memory before the first one begins.
+pub(crate) const MAX_RUNS: usize = 1_000_000;
 /// The largest number of missing shards that an error names.
 const NAMED: usize = 10;
 /// Advice if a job cannot be resumed.

@@ -1,6 +1,5 @@
 //! `onelayer evaluate`.
 
-use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -106,8 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.quiet {
         let paths = files.iter().map(|(name, _)| folder.path().join(name));
         let paths: String = paths.map(|path| format!("{}\n", path.display())).collect();
-        // A closed stdout is not an error: the files are written.
-        let _ = stdout().write_all((evaluation.text(source) + &paths).as_bytes());
+        super::print((evaluation.text(source) + &paths).as_bytes());
         if args.split != Split::Train {
             warn_of_training_images(&model.splits[0], source);
         }

@@ -1,6 +1,5 @@
 //! `onelayer generate`: shell completions and man pages.
 
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -36,8 +35,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Err(_) => man_page(args.command.as_deref())?,
     };
-    // A closed pipe is not an error.
-    let _ = stdout().write_all(&text);
+    super::print(&text);
     Ok(ExitCode::SUCCESS)
 }
 

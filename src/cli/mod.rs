@@ -11,10 +11,8 @@ macro_rules! say {
 
 /// Prints a line on stdout. A closed stdout is not a failure, unlike with `println!`.
 macro_rules! show {
-    ($($text:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
+    () => { $crate::cli::print(b"\n") };
+    ($($text:tt)*) => { $crate::cli::print((format!($($text)*) + "\n").as_bytes()) };
 }
 
 mod audit;
@@ -31,7 +29,8 @@ mod report;
 mod search;
 mod train;
 
-use std::process::ExitCode;
+use std::io::{self, ErrorKind, Write};
+use std::process::{self, ExitCode};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
@@ -99,6 +98,18 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     })
+}
+
+/// Writes to stdout. That a reader has closed it is no error; otherwise, as on a full disk, the process ends.
+fn print(bytes: &[u8]) {
+    let mut stdout = io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            say!("error: cannot write to stdout: {error}");
+            process::exit(1)
+        }
+        _ => {}
+    }
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

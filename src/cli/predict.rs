@@ -1,6 +1,5 @@
 //! `onelayer predict`.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -65,8 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         (charts.join("\n") + note).into_bytes()
     };
-    // A closed stdout is not an error.
-    let _ = stdout().write_all(&text);
+    super::print(&text);
     Ok(if names.len() == args.images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

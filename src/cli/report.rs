@@ -1,6 +1,5 @@
 //! `onelayer report`.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,6 +24,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let page = page::page(&args.out)?;
     Folder::open(&args.out)?.write(&[(page::FILE.into(), page)])?;
     // A closed stdout is no failure: the page is written.
-    let _ = writeln!(stdout(), "{}", args.out.join(page::FILE).display());
+    show!("{}", args.out.join(page::FILE).display());
     Ok(ExitCode::SUCCESS)
 }

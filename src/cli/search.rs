@@ -8,6 +8,7 @@ use onelayer::shard::Shard;
 use onelayer::statistics::count;
 use onelayer::train::config::Config;
 
+use super::common::arguments::listed_number;
 use super::common::data::DataArgs;
 use super::common::observer::Work;
 use super::common::out::OutArgs;
@@ -40,7 +41,8 @@ pub struct Args {
         value_name = "LIST",
         value_delimiter = ',',
         default_value = "0.0003,0.001,0.003,0.01",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = listed_number
     )]
     lambda: Vec<f64>,
     /// Values of η (learning rate) to try
@@ -49,7 +51,8 @@ pub struct Args {
         value_name = "LIST",
         value_delimiter = ',',
         default_value = "0.003,0.01,0.03,0.1",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = listed_number
     )]
     eta: Vec<f64>,
     /// Losses to try
@@ -66,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = decay)]
     decay: Option<Vec<Option<Decay>>>,
     /// Probabilities of a flip to try
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0,0.5", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0,0.5", allow_negative_numbers = true, value_parser = listed_number)]
     flip: Vec<f64>,
     /// Mini-batch sizes to try
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "100")]

@@ -1,7 +1,6 @@
 //! `onelayer train`.
 
 use std::env;
-use std::io::{Write, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -282,8 +281,7 @@ impl Args {
 
     /// Prints the table, divergences and, if wanted, timings.
     fn print(&self, trained: &Trained, phases: Option<&Phases>, load: Duration, page: Duration) {
-        // A closed stdout is not a failure: the files are written.
-        let _ = stdout().write_all(table::results(&trained.summary).as_bytes());
+        super::print(table::results(&trained.summary).as_bytes());
         for run in &trained.runs {
             if let Some(divergence) = &run.divergence {
                 say!("{}: {divergence}; try a smaller --eta", run.setting.name());

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::files::folder::Folder;
 use crate::hyperparameters::{Origin, Schedule, Setting};
 use crate::replicate::table::ReplicationRow;
-use crate::shard::{Shard, ShardTable, Sharded};
+use crate::shard::{MAX_RUNS, Shard, ShardTable, Sharded};
 use crate::statistics::percent;
 use crate::train::{Data, Observer, Start, Trainer, scores_of};
 
@@ -48,12 +48,15 @@ impl ReplicationPlan {
     ///
     /// # Errors
     ///
-    /// Those of [`Schedule::validate`]; [`Error::InvalidValue`] for no seeds, seeds above the largest `u64`, a start that is
+    /// Those of [`Schedule::validate`]; [`Error::InvalidValue`] for no seeds, more than a million, seeds above the largest `u64`, a start that is
     /// not drawn with a seed, no settings or a setting that is there twice, and more shards than
     /// seeds.
     pub fn validate(&self, examples: usize) -> Result<()> {
         if self.seeds == 0 {
             return Err(Error::invalid("seeds", "at least 1", "0"));
+        }
+        if self.seeds > MAX_RUNS {
+            return Err(Error::invalid("seeds", format!("at most {MAX_RUNS}"), self.seeds));
         }
         if self.first_seed.checked_add(self.seeds as u64 - 1).is_none() {
             let expected = format!("at most {} from seed {} on", u64::MAX - self.first_seed + 1, self.first_seed);

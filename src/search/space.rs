@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::error::{Error, Result};
 use crate::hyperparameters::{Decay, Loss, Setting};
+use crate::shard::MAX_RUNS;
 
 /// The values to try of each hyperparameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,11 +88,14 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// Those of [`Space::grid`]; [`Error::InvalidValue`] if a value of λ is 0, which has no logarithm.
+    /// Those of [`Space::grid`]; [`Error::InvalidValue`] for no trials, more than a million, and if a value of λ is 0, which has no logarithm.
     pub fn random(&self, count: usize, seed: u64) -> Result<Vec<Trial>> {
         self.grid()?;
         if count == 0 {
             return Err(Error::invalid("random", "at least 1", 0));
+        }
+        if count > MAX_RUNS {
+            return Err(Error::invalid("random", format!("at most {MAX_RUNS}"), count));
         }
         if self.lambdas.contains(&0.0) {
             return Err(Error::invalid("lambda", "above 0 to be drawn log-uniformly", "0"));
@@ -173,6 +177,8 @@ mod tests {
         let nothing = Space { flips: Vec::new(), ..space() };
         assert!(message(nothing).starts_with("trials must be at least one"));
         assert_eq!(space().random(0, 1).unwrap_err().to_string(), "random must be at least 1, but is 0");
+        let message = space().random(1_000_001, 1).unwrap_err().to_string();
+        assert_eq!(message, "random must be at most 1000000, but is 1000001");
         let twice = |space: Space| space.grid().unwrap_err().to_string();
         for (space, expected) in [
             (Space { lambdas: vec![0.1, 0.0, -0.0], ..space() }, "--lambda -0 is listed twice; list each once"),

@@ -145,7 +145,7 @@ impl Sharded for SearchRow {
 
     fn difference(column: &str, found: &str, expected: &str) -> String {
         match column {
-            "trials" => format!("{found} trials (--random {found} or other values), not {expected}"),
+            "trials" => format!("{found} trials, not {expected} (another --random or other values)"),
             "setting" | Self::JOB => "other trials (another --random or other values)".into(),
             _ => difference(column, found, expected),
         }
@@ -255,7 +255,7 @@ mod tests {
         };
         let message = with(|plan| plan.trials.truncate(2));
         assert!(
-            message.contains("it was made with 3 trials (--random 3 or other values), not 2 (trial 1)"),
+            message.contains("it was made with 3 trials, not 2 (another --random or other values) (trial 1)"),
             "{message}"
         );
         // Another seed of a random search draws other settings.

@@ -111,7 +111,7 @@ impl Checkpoints {
         };
         let most = self.most_bytes();
         let mut bytes = Vec::new();
-        file.take(most + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
         if bytes.len() as u64 > most {
             let reason = format!("a checkpoint of this training has at most {most} bytes, but it has more; {ADVICE}");
             return Err(Error::format(path, reason));
@@ -373,6 +373,9 @@ mod tests {
         assert!(checkpoints.read(&path).unwrap().is_none());
         std::fs::write(&path, checkpoints.to_bytes(&states[3])).unwrap();
         assert!(checkpoints.read(&path).unwrap().is_some());
+        // That of a training of any length is.
+        let longest = Checkpoints { epochs: usize::MAX, ..self::checkpoints().0 };
+        assert!(longest.read(&path).unwrap().is_some());
         // A file with a hole takes no room on the disk.
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
         let error = checkpoints.read(&path).unwrap_err().to_string();

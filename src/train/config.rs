@@ -152,6 +152,11 @@ fn syntax(text: &str, error: &toml::de::Error) -> String {
     if error.message().contains("duplicate key") {
         return format!("a key must be there once, but {:?} is a second one", shortened(line));
     }
+    let has_decimal_comma =
+        line.as_bytes().windows(3).any(|w| w[0].is_ascii_digit() && w[1] == b',' && w[2].is_ascii_digit());
+    if has_decimal_comma && !line.contains(['[', '"']) {
+        return format!("a number must have a decimal point, such as 0.1, but is {:?}", shortened(line));
+    }
     format!("must be `name = value`, such as eta = 0.001 or loss = \"bce\", but is {:?}", shortened(line))
 }
 
@@ -221,7 +226,7 @@ mod tests {
             ),
             ("eta 0.1", &format!("{syntax} \"eta 0.1\"")),
             ("eta = ", &format!("{syntax} \"eta = \"")),
-            ("eta = 0,1", &format!("{syntax} \"eta = 0,1\"")),
+            ("eta = 0,1", "a number must have a decimal point, such as 0.1, but is \"eta = 0,1\""),
             ("loss = softmax", &format!("{syntax} \"loss = softmax\"")),
             ("loss = \"softmax", &format!("{syntax} \"loss = \\\"softmax\"")),
             ("{\"eta\": 0.1}", &format!("{syntax} \"{{\\\"eta\\\": 0.1}}\"")),

@@ -270,6 +270,24 @@ fn options_without_effect_and_bad_output_paths_are_refused_before_a_download() {
             2,
             "--out has no effect, because the judgement of one file",
         ),
+        ("replicate --seeds 1000001", 1, "--seeds must be at most 1000000, but is 1000001"),
+        ("replicate --seeds 18446744073709551615", 1, "--seeds must be at most 1000000, but is 18446744073709551615"),
+        ("search --random 1000001", 1, "--random must be at most 1000000, but is 1000001"),
+        (
+            "search --lambda 0,01",
+            2,
+            "--lambda must be a number with a decimal point, such as 0.01 (commas separate values)",
+        ),
+        (
+            "search --flip 0,5,01",
+            2,
+            "--flip must be a number with a decimal point, such as 0.01 (commas separate values)",
+        ),
+        (
+            "replicate --setting 0,001",
+            2,
+            "--setting must be λ and η with decimal points, such as 0.1,0.001, but is 0,001",
+        ),
         ("search --shard 99/100", 1, "--shard must be I/N with N at most 64, the number of trials, but is 99/100"),
         ("replicate --shard 1/3 --seeds 2", 1, "--shard must be I/N with N at most 2, the number of seeds, but is 1/3"),
     ] {
@@ -446,5 +464,22 @@ fn files_of_another_kind_are_refused_by_what_they_look_like() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
         assert!(stderr.contains(&words), "{arguments:?}: {words:?} is not in {stderr:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_a_full_disk_does_not_take_is_an_error() {
+    for arguments in [&["generate", "man"][..], &["report", "--out", "results"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/search.csv");
+        fs::create_dir(folder.path().join("results")).unwrap();
+        fs::copy(results, folder.path().join("results/search.csv")).unwrap();
+        let mut command = Command::new(crate::program());
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = command.args(arguments).current_dir(folder.path()).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let expected = "error: cannot write to stdout: No space left on device\n";
+        assert_eq!((output.status.code(), &stderr[..]), (Some(1), expected), "{arguments:?}");
     }
 }

@@ -160,13 +160,29 @@ fn refused(name: &str, reason: &str, value: &str, is_list: bool) -> String {
     if is_list && as_list.len() > 1 && as_list.iter().all(|part| part.parse::<f64>().is_ok()) {
         return format!("{name} must have commas between its values, {}, but is '{value}'", as_list.join(","));
     }
-    match expected(name, reason, value) {
+    let expected = expected(name, reason, value).map(|expected| match &expected[..] {
+        "a number" if is_list => "numbers with commas between them".into(),
+        "a whole number" if is_list => "whole numbers with commas between them".into(),
+        _ => expected,
+    });
+    match expected {
         Some(expected) => format!("{name} must be {expected}, but is '{value}'"),
         // The library names some values as their options.
         None if reason.starts_with(&format!("{} must ", name.trim_start_matches('-'))) => format!("--{reason}"),
         None => format!("{name}: {reason}"),
     }
 }
+
+/// Parses a number of a list, in which a decimal comma would go unnoticed: `0,01` is 0 and 01.
+pub fn listed_number(text: &str) -> Result<f64, Box<dyn std::error::Error + Send + Sync>> {
+    match text.as_bytes() {
+        [b'0', b'0'..=b'9', ..] => Err(LEADING_ZERO.into()),
+        _ => Ok(text.parse::<f64>()?),
+    }
+}
+
+/// The reason of [`listed_number`].
+const LEADING_ZERO: &str = "a leading zero";
 
 /// What the number of the option `name` should be, from the words of the standard library and of clap; `None` for the reasons of
 /// the library, which say it.
@@ -179,6 +195,7 @@ fn expected(name: &str, reason: &str, value: &str) -> Option<String> {
         "invalid float literal" | "cannot parse float from empty string" => "a number".into(),
         "invalid digit found in string" if is_negative => format!("at least {}", u8::from(FROM_ONE.contains(&name))),
         "invalid digit found in string" | "cannot parse integer from empty string" => "a whole number".into(),
+        LEADING_ZERO => format!("a number with a decimal point, such as 0.{value} (commas separate values)"),
         "number would be zero for non-zero type" => "at least 1".into(),
         "number too large to fit in target type" => format!("at most {}", u64::MAX),
         // Batches of CIFAR-10.
@@ -220,12 +237,16 @@ mod tests {
             ),
             ("search --shard 5/4", "--shard must be I/N with I from 1 to N, such as 2/4, but is 5/4"),
             ("search --eta '0.1;0.2'", "--eta must have commas between its values, 0.1,0.2, but is '0.1;0.2'"),
-            ("search --eta '1;x'", "--eta must be a number, but is '1;x'"),
+            ("search --eta '1;x'", "--eta must be numbers with commas between them, but is '1;x'"),
+            (
+                "search --lambda 0,01",
+                "--lambda must be a number with a decimal point, such as 0.01 (commas separate values), but is '01'",
+            ),
             ("train --eta '1;2'", "--eta must be a number, but is '1;2'"),
             ("train --train-batches '1;2'", "--train-batches must have commas between its values, 1,2, but is '1;2'"),
             ("train --train-batches 300", "--train-batches must be 1 to 5, but is '300'"),
             ("train --validation-batches -1", "--validation-batches must be 1 to 5, but is '-1'"),
-            ("train --train-batches x", "--train-batches must be a whole number, but is 'x'"),
+            ("train --train-batches x", "--train-batches must be whole numbers with commas between them, but is 'x'"),
             ("gradcheck --examples x", "--examples must be a whole number, but is 'x'"),
             (
                 "train --decay-on-plateau 0",

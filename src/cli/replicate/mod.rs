@@ -16,6 +16,7 @@ use onelayer::shard::{Shard, Sharded};
 use onelayer::statistics::{count, p_text, percent, points, unbroken};
 use onelayer::train::Observer;
 
+use crate::cli::common::arguments::listed_number;
 use crate::cli::common::observer::Work;
 use crate::cli::common::table::or_dash;
 use crate::cli::common::{data, out, rng, signals};
@@ -80,8 +81,9 @@ pub struct Args {
 /// Parses a setting, `LAMBDA,ETA`.
 fn setting(text: &str) -> onelayer::Result<Setting> {
     let numbers = text.split_once(',');
-    let numbers = numbers.and_then(|(l, e)| Some((l.parse().ok()?, e.parse().ok()?)));
-    let (lambda, eta) = numbers.ok_or_else(|| Error::invalid("setting", "λ and η, such as 0.1,0.001", text))?;
+    let numbers = numbers.and_then(|(l, e)| Some((listed_number(l).ok()?, listed_number(e).ok()?)));
+    let (lambda, eta) =
+        numbers.ok_or_else(|| Error::invalid("setting", "λ and η with decimal points, such as 0.1,0.001", text))?;
     Setting::new(lambda, eta)
 }
 
