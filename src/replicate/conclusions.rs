@@ -157,7 +157,8 @@ fn seeds_needed(undecided: &[&Tested]) -> String {
     let needed: Option<Vec<usize>> = undecided.iter().map(|(claim, found)| claim.seeds_needed(found)).collect();
     match needed.and_then(|needed| needed.into_iter().max()) {
         None => format!("{start}; with differences like these, no feasible number of seeds would decide it"),
-        Some(MIN_SEEDS) if n < MIN_SEEDS => start,
+        // More are never undecided where these would do.
+        Some(MIN_SEEDS) => start,
         Some(needed) => format!("{start}; about {needed} seeds would"),
     }
 }
@@ -271,5 +272,54 @@ mod tests {
         let rows = verdicts(&replication(&[(&names[0], NONE), (&names[1], NONE)]));
         let words: Vec<_> = rows.iter().map(|row| row.conclusion.as_str()).collect();
         assert_eq!(words, ["λ = 0.1 is slightly better than 0"]);
+    }
+
+    const CLAIM: Claim = Claim { a: NO_PENALTY, b: SMALL_PENALTY, low: 0.02, high: 0.05 };
+
+    /// A difference over `n` seeds with this mean, standard deviation and interval.
+    fn difference(n: usize, mean: f64, sd: f64, interval: [f64; 2]) -> Difference {
+        Difference {
+            n,
+            mean_difference: Some(mean),
+            sd_difference: Some(sd),
+            difference_95_low: Some(interval[0]),
+            difference_95_high: Some(interval[1]),
+            wins: n,
+            ties: 0,
+            losses: 0,
+            sign_flip_p: Some(0.01),
+            sign_flip_p_holm: Some(0.01),
+        }
+    }
+
+    #[test]
+    fn an_interval_that_touches_a_bound_decides_nothing() {
+        let holds = |low, high| CLAIM.holds(&difference(9, 0.03, 0.01, [low, high]));
+        assert_eq!([holds(0.03, 0.04), holds(0.0, 0.01), holds(0.06, 0.07)], [Some(true), Some(false), Some(false)]);
+        for (low, high) in [(0.02, 0.04), (0.03, 0.05), (0.01, 0.02), (0.05, 0.06), (0.0, 0.1)] {
+            assert_eq!(holds(low, high), None, "{low} to {high}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_seeds_is_that_for_the_nearest_bound() {
+        let needed = |mean| CLAIM.seeds_needed(&difference(9, mean, 0.02, [0.0, 0.1])).unwrap();
+        for (mean, distance) in [(0.03, 0.01), (0.01, 0.01), (0.046, 0.004), (0.054, 0.004)] {
+            assert_eq!(needed(mean), pairs_needed(0.02, distance).unwrap(), "{mean}");
+        }
+        assert!(needed(0.046) > needed(0.03) && needed(0.03) > MIN_SEEDS);
+        assert_eq!(needed(9.0), MIN_SEEDS);
+    }
+
+    #[test]
+    fn too_few_seeds_are_told_what_they_lack() {
+        let text = |n, mean| seeds_needed(&[&(&CLAIM, difference(n, mean, 0.02, [0.0, 0.1]))]);
+        assert_eq!(text(1, 0.03), "1 seed cannot decide it: at least 6 are needed");
+        let few = "2 seeds cannot decide it, whatever the interval: the p-value of the sign-flip test cannot be below \
+                   2/2^2 = 0.500, so at least 6 are needed";
+        assert_eq!(text(2, 9.0), few);
+        let needed = pairs_needed(0.02, 0.01).unwrap();
+        assert_eq!(text(2, 0.03), format!("{few}; about {needed} seeds would"));
+        assert_eq!(text(6, 0.03), format!("6 seeds do not decide it; about {needed} seeds would"));
     }
 }
