@@ -58,7 +58,8 @@
 //! let trained = runs[0].parameters.clone();
 //! let problem = Problem::from_images(&splits.train, &normalizer, &batch, trained)?;
 //! let sample = None; // no central differences: they take two passes per weight; Some(Sample) chooses how many
-//! let checks = check(&problem, "the first batch", &[KERNELS], &[0.1], sample, 1);
+//! let (lambdas, seed) = ([0.1], 1); // the seed of the directions of Taylor's formula
+//! let checks = check(&problem, "the first batch", &[KERNELS], &lambdas, sample, seed);
 //! assert!(checks.iter().all(|check| check.passed()));
 //! # Ok::<(), onelayer::Error>(())
 //! ```

@@ -1,4 +1,4 @@
-//! The examples that the passes read: labelled images, or features that are already normalised.
+//! The examples that the passes read: labelled images, which a normalizer turns into features, or features, which are used as they are.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ pub enum Examples<'a> {
     /// As [`Chosen`](Self::Chosen), but an image is mirrored left to right if its element of the last array is true;
     /// the array has one element per image of the data set.
     Flipped(&'a Dataset, &'a Normalizer, &'a [usize], &'a [bool]),
-    /// Normalised features, (n,d) row-major, and their labels, (n).
+    /// Features, (n,d) row-major, which are used as they are, and their labels, (n).
     Rows(&'a [f32], &'a [u8]),
 }
 

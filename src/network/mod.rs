@@ -202,7 +202,7 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) if the examples don't have d features,
+    /// [`Error::Shape`](crate::Error::Shape) if the examples don't have d features, or d or k is 0,
     /// [`Error::InvalidValue`](crate::Error::InvalidValue) without examples, or if a label is k or more, or λ is negative or not
     /// finite,
     /// [`Error::NonFinite`](crate::Error::NonFinite) if a feature or a parameter is NaN or infinite.
