@@ -2,17 +2,13 @@
 
 /// Prints a line on stderr. A closed stderr is not a failure, unlike with `eprintln!`.
 macro_rules! say {
-    ($($text:tt)*) => {{
-        use std::io::Write;
-        let line = $crate::cli::printable(&format!($($text)*));
-        let _ = writeln!(std::io::stderr(), "{line}");
-    }};
+    ($($text:tt)*) => { $crate::cli::say_line(format_args!($($text)*)) };
 }
 
 /// Prints a line on stdout. A closed stdout is not a failure, unlike with `println!`.
 macro_rules! show {
     () => { $crate::cli::print(b"\n") };
-    ($($text:tt)*) => { $crate::cli::print((format!($($text)*) + "\n").as_bytes()) };
+    ($($text:tt)*) => { $crate::cli::show_line(format_args!($($text)*)) };
 }
 
 mod audit;
@@ -29,6 +25,7 @@ mod report;
 mod search;
 mod train;
 
+use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::process::{self, ExitCode};
 
@@ -98,6 +95,17 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     })
+}
+
+/// Prints a line on stderr.
+fn say_line(text: fmt::Arguments) {
+    let line = printable(&text.to_string());
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints a line on stdout.
+fn show_line(text: fmt::Arguments) {
+    print(format!("{text}\n").as_bytes());
 }
 
 /// Writes to stdout. That a reader has closed it is no error; otherwise, as on a full disk, the process ends.

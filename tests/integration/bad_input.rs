@@ -483,3 +483,17 @@ fn output_that_a_full_disk_does_not_take_is_an_error() {
         assert_eq!((output.status.code(), &stderr[..]), (Some(1), expected), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_folder_without_the_data_is_named_before_a_download_also_if_quiet() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(crate::program());
+    // Without npm and curl.
+    command.args(["train", "--quiet", "--data-dir", "typo"]).current_dir(folder.path()).env("PATH", "");
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let names =
+        "data_batch_1.bin, data_batch_2.bin, data_batch_3.bin, data_batch_4.bin, data_batch_5.bin, test_batch.bin";
+    assert!(!output.status.success());
+    assert!(stderr.starts_with(&format!("typo lacks {names}: fetching CIFAR-10 (139 to 170 MB)\nerror: ")), "{stderr}");
+}

@@ -324,6 +324,11 @@ fn fetch_missing(dir: &Path, files: &[BatchFile], quiet: bool) -> anyhow::Result
         fetch::tidy(dir);
     } else {
         let missing: Vec<_> = BatchFile::ALL.into_iter().filter(is_missing).collect();
+        // No progress, but a mistyped folder is to be noticed.
+        if quiet {
+            let names = missing.iter().map(|file| file.file_name()).collect::<Vec<_>>().join(", ");
+            say!("{} lacks {names}: fetching CIFAR-10 (139 to 170 MB)", dir.display());
+        }
         progress::fetch(dir, &Catalog::published(&missing), &Source::Auto, Trust::Remembered, quiet)?;
     }
     Ok(())
