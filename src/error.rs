@@ -25,6 +25,17 @@ pub enum Error {
     #[error("{0} is listed twice; list each once")]
     Repeated(String),
 
+    /// A configuration that shall be compared with the report's protocol is that protocol.
+    #[error(
+        "the configuration must differ from the report's protocol in λ, η, loss, decay, flips, batch size or training \
+         images, but is the same in all of them"
+    )]
+    NoImprovement,
+
+    /// A mistake of a quiz would not show in this problem.
+    #[error("a quiz needs a problem in which every mistake shows, but this one is {0}; leave out --lambda and --model")]
+    UnfitForQuiz(String),
+
     /// An array has the wrong shape.
     #[error("{what} must have the shape {expected}, but has {found}")]
     Shape {

@@ -176,17 +176,23 @@ impl<'a, R: Sharded> ShardTable<'a, R> {
         let mut table = Self { folder, shard, runs, rows: Vec::new() };
         let path = folder.path().join(table.name());
         let name = path.display();
+        let rows = || {
+            let bytes = files::read(&path).map_err(Error::io("read", &path))?;
+            let rows = table.resumed(from_csv(&bytes, &path)?, planned);
+            rows.map_err(|e| Error::format(&path, format!("cannot resume: {e}")))
+        };
         let remark = match (resume, path.exists()) {
             (true, true) => {
-                let bytes = files::read(&path).map_err(Error::io("read", &path))?;
-                let rows = table.resumed(from_csv(&bytes, &path)?, planned);
-                table.rows = rows.map_err(|e| Error::format(&path, format!("cannot resume: {e}")))?;
+                table.rows = rows()?;
                 Some(format!("{name}: {} done", table.progress()))
             }
             (true, false) => Some(format!("there is no {name}: starting over")),
-            (false, true) => {
-                Some(format!("{name} belongs to an earlier {}; --resume would continue it; starting over", R::JOB))
-            }
+            (false, true) => Some(match rows() {
+                Ok(_) => {
+                    format!("{name} belongs to an earlier {}, which --resume would continue: starting over", R::JOB)
+                }
+                Err(_) => format!("{name} belongs to another {}: starting over", R::JOB),
+            }),
             (false, false) => None,
         };
         Ok((table, remark))
@@ -292,16 +298,20 @@ pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
             format!("{a} is shard {first}, but {b} is shard {shard}: the job was split in two ways")
         })?;
         if let Some(twin) = paths.insert(shard, path) {
+            check(twin != path, || format!("{b} is named twice"))?;
             return Err(refused(format!("{} and {b} are both shard {shard}", twin.display())));
         }
     }
     let missing = first.siblings().filter(|shard| !paths.contains_key(shard));
-    let missing: Vec<String> = missing.map(|shard| shard.to_string()).take(NAMED).collect();
+    let missing: Vec<String> = missing.map(|shard| shard.index.to_string()).take(NAMED).collect();
     let and_more = match first.of - paths.len() - missing.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    check(missing.is_empty(), || format!("missing shards: {}{and_more}", missing.join(", ")))?;
+    check(missing.is_empty(), || {
+        let shards = if first.of - paths.len() == 1 { "shard" } else { "shards" };
+        format!("{shards} {}{and_more} of {} missing; name all tables", missing.join(", "), first.of)
+    })?;
     let mut rows: Vec<R> = tables.into_iter().flat_map(|(_, rows)| rows).collect();
     rows.sort_by_key(R::run);
     Ok(rows.into_iter().map(|row| row.in_shard(Shard::WHOLE)).collect())
@@ -452,11 +462,14 @@ mod tests {
 
     #[test]
     fn missing_shards_are_named() {
-        assert_eq!(refusal(vec![table("2/4", 10), table("4/4", 10)]), "cannot merge: missing shards: 1/4, 3/4");
-        assert_eq!(refusal(vec![table("1/2", 10)]), "cannot merge: missing shards: 2/2");
+        assert_eq!(
+            refusal(vec![table("2/4", 10), table("4/4", 10)]),
+            "cannot merge: shards 1, 3 of 4 missing; name all tables"
+        );
+        assert_eq!(refusal(vec![table("1/2", 10)]), "cannot merge: shard 2 of 2 missing; name all tables");
         assert_eq!(
             refusal(vec![table("1/100", 200)]),
-            "cannot merge: missing shards: 2/100, 3/100, 4/100, 5/100, 6/100, 7/100, 8/100, 9/100, 10/100, 11/100 and 89 more"
+            "cannot merge: shards 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 89 more of 100 missing; name all tables"
         );
         assert!(refusal(vec![]).contains("no table"));
     }
@@ -528,8 +541,11 @@ mod tests {
 
         let (table, remark) = open(&folder, false).unwrap();
         assert_eq!(table.left(), [0, 2, 4]);
-        let expected = "belongs to an earlier example; --resume would continue it; starting over";
+        let expected = "belongs to an earlier example, which --resume would continue: starting over";
         assert!(remark.unwrap().ends_with(expected));
+        let other = |run| rows(shard("1/2"), 6, run).into_iter().map(|row| ExampleRow { job: "b".into(), ..row });
+        let (_, remark) = ShardTable::open(&folder, shard("1/2"), 6, false, |run| other(run).collect()).unwrap();
+        assert!(remark.unwrap().ends_with("belongs to another example: starting over"));
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub struct Record {
     pub hyperparameters: Hyperparameters,
     /// The names of the hyperparameters that are defaults, since nothing gives them.
     pub defaults: Vec<&'static str>,
+    /// The names of the hyperparameters that the file has with other values, because they were given.
+    pub overridden: Vec<&'static str>,
     /// The names of the arrays that are not read, each with the name that was probably meant.
     pub unread: Vec<(String, Option<&'static str>)>,
 }
@@ -139,6 +141,7 @@ impl Record {
             is_transposed,
             hyperparameters: Hyperparameters::default(),
             defaults: Vec::new(),
+            overridden: Vec::new(),
             unread: names::unread(&npz.names(), &known_names()),
         };
         if record.parameters.is_none() && record.curves.is_empty() && record.test_accuracy.is_none() {
@@ -148,6 +151,8 @@ impl Record {
         }
         record.hyperparameters = record.read_hyperparameters(&npz, given)?;
         record.defaults = record.defaults(&npz, given);
+        let of_file = record.read_hyperparameters(&npz, &Given::default())?;
+        record.overridden = overridden(&npz, &record.hyperparameters, &of_file);
         record.set_first_epochs(&npz)?;
         Ok(record)
     }
@@ -224,6 +229,14 @@ impl Record {
 fn known_names() -> Vec<&'static str> {
     let curves = CURVES.iter().map(|(name, ..)| *name);
     ["W", "b", "W0", "b0", TEST_ACCURACY].into_iter().chain(curves).chain(HYPERPARAMETERS).collect()
+}
+
+/// The names of the hyperparameters that the file has, as `of_file`, with other values than `used`.
+fn overridden(npz: &Npz, used: &Hyperparameters, of_file: &Hyperparameters) -> Vec<&'static str> {
+    let values = |h: &Hyperparameters| [h.lambda, h.eta, h.batch_size as f64, h.epochs as f64, h.seed as f64];
+    let pairs = values(used).into_iter().zip(values(of_file));
+    let names = HYPERPARAMETERS.into_iter().zip(pairs);
+    names.filter(|(name, (used, of_file))| used != of_file && npz.contains(name)).map(|(name, _)| name).collect()
 }
 
 /// Refuses a problem that `gradcheck --export` wrote, which has parameters and no training.

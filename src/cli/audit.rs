@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onelayer::audit::{self, Audit, Difference, End, Explanation, Given, Record, SEEDS};
 use onelayer::dataset::cifar10::DIMS;
-use onelayer::hyperparameters::{Hyperparameters, Origin, Shuffle};
+use onelayer::hyperparameters::{Hyperparameters, Origin, Schedule, Setting, Shuffle};
 use onelayer::statistics::{count, grouped, percent, scientific, short, typographic};
 use onelayer::train::Observer;
 use onelayer::train::elsewhere::Pixels;
@@ -82,8 +82,7 @@ fn audit(args: &Args) -> anyhow::Result<ExitCode> {
     super::use_threads(args.threads)?;
     let path = &args.run;
     let bytes = onelayer::files::read(path).with_context(|| format!("cannot read RUN.npz {}", path.display()))?;
-    let Args { lambda, eta, batch_size, epochs, seed, .. } = *args;
-    let given = Given { lambda, eta, batch_size, epochs, seed };
+    let given = args.given()?;
     let record = Record::from_npz(&bytes, path, DIMS, &given)?;
     let splits = args.data.load(args.quiet)?.splits;
     let (origin, shuffle) = (args.rng.start(), args.shuffle());
@@ -102,6 +101,16 @@ fn audit(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    /// The hyperparameters that options give, if they are valid.
+    fn given(&self) -> onelayer::Result<Given> {
+        let Self { lambda, eta, batch_size, epochs, seed, .. } = *self;
+        let default = Schedule::REPORT;
+        Setting::new(lambda.unwrap_or(0.0), eta.unwrap_or(0.001))?;
+        let (epochs_or, batch_size_or) = (epochs.unwrap_or(default.epochs), batch_size.unwrap_or(default.batch_size));
+        Schedule { epochs: epochs_or, batch_size: batch_size_or, ..default }.validate(self.data.training_images())?;
+        Ok(Given { lambda, eta, batch_size, epochs, seed })
+    }
+
     fn shuffle(&self) -> Option<Shuffle> {
         match (self.rng, self.rng_order) {
             (_, Some(RngOrder::None)) => Some(Shuffle::None),
@@ -135,6 +144,9 @@ fn print_run(args: &Args, record: &Record, origin: &Origin, audit: &Audit) {
         args.run.display(),
         count(*epochs, "epoch")
     );
+    if !record.overridden.is_empty() {
+        show!("from options, not from the file: {}", record.overridden.join(", "));
+    }
     if !record.defaults.is_empty() {
         show!("not in the file, so the program's defaults: {}", record.defaults.join(", "));
     }

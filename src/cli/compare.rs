@@ -90,13 +90,15 @@ fn print(paths: [&Path; 2], counts: &Agreement) {
 
 fn conclusion(counts: &Agreement, p: f64) -> String {
     let images = count(counts.examples(), "image");
-    let difference = grouped(counts.only_a.abs_diff(counts.only_b));
-    if p < LEVEL {
-        let (better, worse) = if counts.only_a > counts.only_b { ("A", "B") } else { ("B", "A") };
-        format!("{better} is significantly better than {worse}: the difference is {difference} of {images}.")
-    } else if counts.only_a + counts.only_b == 0 {
+    let more = grouped(counts.only_a.abs_diff(counts.only_b));
+    let (better, worse) = if counts.only_a > counts.only_b { ("A", "B") } else { ("B", "A") };
+    if counts.only_a + counts.only_b == 0 {
         "No difference: both models classify the same images correctly.".into()
+    } else if counts.only_a == counts.only_b {
+        format!("No significant difference: both models classify equally many of {images} correctly.")
+    } else if p < LEVEL {
+        format!("{better} is significantly better than {worse}: it classifies {more} more of {images} correctly.")
     } else {
-        format!("No significant difference: {difference} of {images}.")
+        format!("No significant difference: {better} classifies {more} more of {images} correctly.")
     }
 }

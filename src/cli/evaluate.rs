@@ -110,6 +110,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             warn_of_training_images(&model.splits[0], source);
         }
     }
+    args.out.say_results(false, args.quiet);
     Ok(ExitCode::SUCCESS)
 }
 

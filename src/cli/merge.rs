@@ -57,8 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else if all(has_header_of::<SearchRow>) {
         merge_search(args, tables)?;
     } else {
-        let jobs = "all of `replicate` with the same options or all of `search`";
-        bail!("the tables must be from one job, {jobs}, but {}", describe(&tables));
+        bail!(describe(&tables));
     }
     args.out.say_results(false, args.quiet);
     Ok(ExitCode::SUCCESS)
@@ -86,7 +85,7 @@ fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The first table of no known type; without one, that several types are there.
+/// Why the tables cannot be merged: the first is of no known type or, if all are, several types are there.
 fn describe(tables: &[Table]) -> String {
     let known = [
         has_header_of::<ReplicationRow>,
@@ -95,8 +94,16 @@ fn describe(tables: &[Table]) -> String {
         has_header_of::<SearchRow>,
     ];
     match tables.iter().find(|(_, bytes)| !known.iter().any(|is_of| is_of(bytes))) {
-        Some((path, bytes)) => format!("{} {}", path.display(), kind::describe(bytes)),
-        None => "they are from several".into(),
+        Some((path, bytes)) => format!(
+            "{} must be the table of a shard, such as replication_shard1of4.csv, but {}",
+            path.display(),
+            kind::describe(bytes)
+        ),
+        None => {
+            "the tables must be from one job, all of `replicate` with the same options or all of `search`, but they are \
+             from several"
+                .into()
+        }
     }
 }
 

@@ -160,14 +160,25 @@ const THREADS_PER_PROCESSOR: usize = 4;
 /// Sets the number of threads; `None` for one per processor. This thread is one of them: otherwise it would sleep and
 /// wake for both passes of every mini-batch.
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    // At least 16, so that a small machine can show that the results do not depend on the number.
-    let most = THREADS_PER_PROCESSOR * processors.max(4);
-    if let Some(threads) = threads.filter(|threads| !(1..=most).contains(threads)) {
-        anyhow::bail!("--threads must be 1 to {most} on the {processors} processors here, but is {threads}");
+    if let Some(threads) = threads.filter(|threads| !(1..=most_threads()).contains(threads)) {
+        anyhow::bail!("--threads must be {}, but is {threads}", threads_expected());
     }
     rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread().build_global()?;
     Ok(())
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The largest number of threads: at least 16, so that a small machine can show that the results do not depend on it.
+fn most_threads() -> usize {
+    THREADS_PER_PROCESSOR * processors().max(4)
+}
+
+/// The valid numbers of threads, for messages.
+fn threads_expected() -> String {
+    format!("1 to {} on the {} processors here", most_threads(), processors())
 }
 
 /// A loss by its name.

@@ -266,6 +266,9 @@ impl Args {
         if self.quiet {
             return;
         }
+        if let Some(path) = &self.config {
+            input::advise_about_config(path, config, &self.data);
+        }
         if settings.iter().any(|setting| setting.check_decay(config.hyperparameters.epochs).is_err()) {
             let epochs = count(config.hyperparameters.epochs, "epoch");
             say!("note: the decay of --config has no effect within {epochs}");
@@ -284,7 +287,7 @@ impl Args {
         super::print(table::results(&trained.summary).as_bytes());
         for run in &trained.runs {
             if let Some(divergence) = &run.divergence {
-                say!("{}: {divergence}; try a smaller --eta", run.setting.name());
+                say!("{}: {divergence}; try a smaller --eta", run.setting.title());
             }
         }
         if let Some(phases) = phases {

@@ -9,8 +9,8 @@ use crate::statistics::percent;
 
 /// Width and height of a cell, in pixels.
 const CELL: (u32, u32) = (88, 48);
-/// Height of the title and of a map's name above it.
-const HEAD: u32 = 84;
+/// Height of the title, of the meaning of a frame and of a map's name above it.
+const HEAD: u32 = 108;
 /// Width of the values of λ left of a map.
 const LEFT: u32 = 112;
 /// Height of the values and the name of η below a map.
@@ -46,6 +46,8 @@ pub fn search_figure(maps: &[(&str, Vec<HeatMapTrial>)]) -> Vec<u8> {
     let height = HEAD + CELL.1 * maps.lambdas.len() as u32 + FOOT;
     figure((width, height), 1, |canvas| {
         canvas.text("Validation accuracy in %, the best of each λ and η", (width / 2, 24), 24, HPos::Center)?;
+        let frame = "A frame marks the highest of all, also where several are equal";
+        canvas.text(frame, (width / 2, 52), 18, HPos::Center)?;
         (0..).zip(&maps.maps).try_for_each(|(i, (name, cells))| {
             let map = HeatMap { maps: &maps, left: LEFT + map_width * i };
             map.draw(canvas, name, cells)

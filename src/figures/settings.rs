@@ -32,7 +32,7 @@ const COLORS: [RGBColor; 8] = [
 pub type SettingCurves = (String, Curves);
 
 /// `settings.png`: one line per setting, for its accuracy on the validation split or, if no setting was validated, on the
-/// training split. From the ninth setting on the colours begin again, with thinner lines.
+/// training split; those on validation are dashed. From the ninth setting on the colours begin again, with thinner lines.
 pub fn settings_figure(settings: &[SettingCurves]) -> Vec<u8> {
     let validated = settings.iter().any(|(_, curves)| curves.validation.iter().any(|point| point.1.is_some()));
     let split = if validated { "validation" } else { "training" };
@@ -75,8 +75,12 @@ impl<'a> Line<'a> {
     fn new(i: usize, (title, curves): &'a SettingCurves, validated: bool) -> Self {
         Self {
             meaning: titled(title, curves.first_missing()),
-            // Solid, as the chart has a single split: dashes would hide lines that cross.
-            stroke: Stroke::solid(COLORS[i % COLORS.len()], if i < COLORS.len() { 4 } else { 2 }),
+            stroke: Stroke {
+                color: COLORS[i % COLORS.len()],
+                width: if i < COLORS.len() { 4 } else { 2 },
+                // As in all figures.
+                dashed: validated,
+            },
             points: if validated { &curves.validation } else { &curves.training },
         }
     }

@@ -27,6 +27,8 @@ const SUFFIX: &str = ".npy";
 pub struct Npz<'a> {
     archive: Archive<'a>,
     path: &'a Path,
+    /// What the file must contain, for errors.
+    expected: Option<&'static str>,
 }
 
 impl<'a> Npz<'a> {
@@ -40,7 +42,12 @@ impl<'a> Npz<'a> {
             let found = if bytes.starts_with(zip::MAGIC) { reason } else { kind::describe(bytes) };
             Error::format(path, format!("must be an .npz file, as numpy.savez writes it, but {found}"))
         })?;
-        Ok(Self { archive, path })
+        Ok(Self { archive, path, expected: None })
+    }
+
+    /// The same archive, with a sentence that says what it must contain, for errors about missing arrays.
+    pub fn expecting(self, expected: &'static str) -> Self {
+        Self { expected: Some(expected), ..self }
     }
 
     /// The names of the arrays, sorted.
@@ -142,7 +149,8 @@ impl<'a> Npz<'a> {
 
     /// The error that there is no array `name`, which lists those there are.
     pub fn missing(&self, name: &str) -> Error {
-        Error::format(self.path, format!("there is no array {name:?}{}", but_only(&self.names())))
+        let advice = self.expected.map_or_else(String::new, |expected| format!("; {expected}"));
+        Error::format(self.path, format!("there is no array {name:?}{}{advice}", but_only(&self.names())))
     }
 
     /// An [`Error::Format`] about the array `name`.

@@ -108,8 +108,7 @@ pub fn files(exercise: &Exercise, seed: u64) -> Result<Vec<(String, Vec<u8>)>> {
         }
         let (case, is_right) = (Case { name, arrays }, chosen < RIGHT);
         if case.is_right() != is_right || (case.largest(largest_relative) <= TOLERANCE) != is_right {
-            let expected = "one in which every planted mistake shows, such as that of the start with λ = 0.1";
-            return Err(Error::invalid("problem of the quiz", expected, exercise.describe()));
+            return Err(Error::UnfitForQuiz(exercise.describe()));
         }
         Ok((case.name, content))
     };

@@ -18,6 +18,7 @@ pub use setting::{Loss, Setting, readable};
 use crate::error::{Error, Result};
 use crate::files::csv::{self, Cell, cells, row};
 use crate::files::safetensors::Texts;
+use crate::statistics::{count, short};
 
 row! {
     /// The hyperparameters of one run, as tables, models, checkpoints, `provenance.json` and TOML files store them.
@@ -139,13 +140,36 @@ impl Hyperparameters {
     /// The test accuracy, a fraction, that the report states for a run with these hyperparameters, whatever the seed, on
     /// these training, validation and test splits; `None` if the report has no such run.
     pub fn reported_test_accuracy(&self, splits: &[String; 3]) -> Option<f64> {
-        const SPLITS: [&str; 3] = ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"];
         const ACCURACIES: [f64; 4] = [0.2877, 0.3932, 0.3940, 0.3738];
-        let schedule = Schedule { seed: self.seed, ..Schedule::REPORT };
-        let is_run_of = |&setting: &Setting| *self == Self::new(setting, &schedule, &Origin::Random);
-        let place = Setting::REPORT.iter().position(is_run_of)?;
-        (splits == &SPLITS).then_some(ACCURACIES[place])
+        let setting = self.setting().ok()?;
+        let place = Setting::REPORT.iter().position(|&reported| reported == setting)?;
+        self.departures(splits).is_empty().then_some(ACCURACIES[place])
     }
+
+    /// How a run with these hyperparameters on these training, validation and test splits differs from the report's
+    /// protocol, whatever the setting and the seed, for readers: for example `2 epochs instead of 40`.
+    pub(crate) fn departures(&self, splits: &[String; 3]) -> Vec<String> {
+        let report = Self::default();
+        let [train, validation, test] = splits;
+        let [report_train, report_validation, report_test] = Self::REPORT_SPLITS;
+        let parts = [
+            (self.epochs != report.epochs, format!("{} instead of {}", count(self.epochs, "epoch"), report.epochs)),
+            (
+                self.batch_size != report.batch_size,
+                format!("batches of {} instead of {}", self.batch_size, report.batch_size),
+            ),
+            (self.flip != report.flip, format!("flips with probability {}", short(self.flip))),
+            (self.start != report.start, format!("start {} instead of {}", self.start, report.start)),
+            (self.shuffle != report.shuffle, format!("shuffling {} instead of {}", self.shuffle, report.shuffle)),
+            (train != report_train, format!("trained on {train} instead of {report_train}")),
+            (validation != report_validation, format!("validated on {validation} instead of {report_validation}")),
+            (test != report_test, format!("tested on {test} instead of {report_test}")),
+        ];
+        parts.into_iter().filter(|(differs, _)| *differs).map(|(_, words)| words).collect()
+    }
+
+    /// The report's training, validation and test split.
+    const REPORT_SPLITS: [&str; 3] = ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"];
 }
 
 /// The report's protocol with λ = 0 and η = 0.001.
@@ -303,7 +327,7 @@ mod tests {
     use super::*;
 
     fn report_splits() -> [String; 3] {
-        ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from)
+        Hyperparameters::REPORT_SPLITS.map(String::from)
     }
 
     #[test]
@@ -326,6 +350,10 @@ mod tests {
         ] {
             assert_eq!(reported(&other), None, "{other:?}");
         }
+        assert_eq!(run.departures(&report_splits()), [String::new(); 0]);
+        let other = Hyperparameters { epochs: 1, batch_size: 50, flip: 0.5, ..run.clone() };
+        let words = ["1 epoch instead of 40", "batches of 50 instead of 100", "flips with probability 0.5"];
+        assert_eq!(other.departures(&report_splits()), words);
         for i in 0..3 {
             let mut splits = report_splits();
             splits[i] = "data_batch_3.bin".into();

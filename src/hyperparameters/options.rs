@@ -27,6 +27,9 @@ pub(crate) fn difference(column: &str, found: &str, expected: &str) -> String {
         let words = |value| if value == "none" { "--no-shuffle" } else { "shuffled images" };
         return format!("{}, not {}", words(found), words(expected));
     }
+    if column == "start" && [found, expected].iter().all(|start| start.starts_with("file:")) {
+        return "another --init file".into();
+    }
     if let Some((kind, options)) = images(column) {
         let options = match [found, expected].map(|split| split.contains("sample/")) {
             [true, false] => "--dataset sample",
@@ -97,6 +100,7 @@ mod tests {
             ("shuffle", "numpy-permutation", "numpy-shuffle", "--rng numpy, not numpy --rng-order shuffle"),
             ("start", "random", "numpy", "--rng chacha8, not numpy"),
             ("start", "random", "file:0123456789", "--rng chacha8, not an --init file with the parameters 01234567"),
+            ("start", "file:0123456789", "file:1123456789", "another --init file"),
             ("decay_every", "none", "5", "no decay of the learning rate, not --decay-every 5"),
             ("decay_patience", "5", "", "--decay-on-plateau 5, not no decay of the learning rate"),
             ("setting", "lambda0_eta1", "lambda1_eta1", "the setting λ = 0, η = 1, not λ = 1, η = 1"),

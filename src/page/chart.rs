@@ -7,9 +7,9 @@ use crate::figures::{Curves, Point, Unit, axis_range};
 use crate::page::axes::{LEFT, RIGHT, Scale, Tick, tenths};
 use crate::page::filters::nats;
 
-/// Number of colours, and of dashes, that tell the settings apart.
+/// Number of colours, and of widths, that tell the settings apart.
 const COLORS: usize = 6;
-const DASHES: usize = 3;
+const WIDTHS: usize = 3;
 
 /// The lines of one quantity over the epochs.
 pub struct Chart {
@@ -26,7 +26,7 @@ pub struct Chart {
 }
 
 pub struct Line {
-    /// The classes that give it its colour and its dashes.
+    /// The classes that give it its colour, its width and its dashes.
     pub class: String,
     /// What it shows: a split or a setting.
     pub name: String,
@@ -57,10 +57,10 @@ impl<'a> Series<'a> {
         Self { class: name.into(), name: name.into(), points }
     }
 
-    /// The line of setting number `i`.
-    pub fn of_setting(i: usize, title: String, points: &'a [Point]) -> Self {
-        let dash = i / COLORS % DASHES;
-        Self { class: format!("c{} d{dash}", i % COLORS), name: title, points }
+    /// The line of setting number `i`; as everywhere it is dashed on the validation split.
+    pub fn of_setting(i: usize, title: String, points: &'a [Point], validated: bool) -> Self {
+        let dashed = if validated { " dashed" } else { "" };
+        Self { class: format!("c{} w{}{dashed}", i % COLORS, i / COLORS % WIDTHS), name: title, points }
     }
 
     fn values(&self) -> impl DoubleEndedIterator<Item = (i32, f64)> {
@@ -339,10 +339,13 @@ mod tests {
         let (first, other) = (points(&[20.0, 30.0, 25.0]), points(&[35.0, 36.0]));
         let title = |i: usize| format!("λ = {i}, η = 0.1");
         let series: Vec<_> =
-            (0..14).map(|i| Series::of_setting(i, title(i), if i == 0 { &first } else { &other })).collect();
+            (0..14).map(|i| Series::of_setting(i, title(i), if i == 0 { &first } else { &other }, true)).collect();
         let chart = Chart::of_settings("validation accuracy", Unit::Percent, &series);
         let classes: Vec<_> = chart.lines.iter().map(|line| line.class.as_str()).collect();
-        assert_eq!(classes[..7], ["c0 d0", "c1 d0", "c2 d0", "c3 d0", "c4 d0", "c5 d0", "c0 d1"]);
+        assert_eq!(
+            classes[..7],
+            ["c0 w0", "c1 w0", "c2 w0", "c3 w0", "c4 w0", "c5 w0", "c0 w1"].map(|class| format!("{class} dashed"))
+        );
         assert!((0..14).all(|i| !classes[..i].contains(&classes[i])), "{classes:?}");
         assert!(
             chart.description.contains("λ = 0, η = 0.1: 20.00 in epoch 1, 25.00 in epoch 3, highest 30.00 in epoch 2.")

@@ -27,8 +27,8 @@ use crate::page::histogram::Histogram;
 use crate::page::strips::StripChart;
 use crate::page::together::together;
 use crate::replicate::Replication;
-use crate::replicate::ablation::table::{ImprovementRow, gains};
-use crate::replicate::overfitting::table::ComparisonRow;
+use crate::replicate::ablation::table::{AblationRow, ImprovementRow, gains};
+use crate::replicate::overfitting::table::{ComparisonRow, OverfittingRow};
 use crate::replicate::table::{ReplicationRow, SettingRow, VerdictRow, strips};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, heat_map_trials};
 use crate::statistics::{count, unbroken};
@@ -47,8 +47,7 @@ pub struct Contents {
     pub gradcheck: Option<Vec<GradcheckRow>>,
     pub replication: Option<ReplicationPart>,
     pub ablation: Option<AblationPart>,
-    /// `overfitting_summary.csv`: one row per pair of a softmax and sigmoids.
-    pub overfitting: Option<Vec<ComparisonRow>>,
+    pub overfitting: Option<OverfittingPart>,
     pub search: Option<SearchPart>,
     /// `provenance.json`.
     pub provenance: Option<Provenance>,
@@ -102,6 +101,15 @@ pub struct ReplicationPart {
     pub verdicts: Option<Vec<VerdictRow>>,
     /// The runs of each setting, from `replication.csv`.
     pub charts: Vec<StripChart>,
+    /// From the same file.
+    pub protocol: Option<Protocol>,
+}
+
+/// What all runs of a job have in common, from the first row of its table.
+pub struct Protocol {
+    epochs: usize,
+    test_images: usize,
+    of_sample: bool,
 }
 
 /// What each improvement of a configuration brings.
@@ -109,6 +117,16 @@ pub struct AblationPart {
     /// `ablation_summary.csv`: one row per improvement.
     pub improvements: Vec<ImprovementRow>,
     pub chart: GainsChart,
+    /// From `ablation.csv`.
+    pub protocol: Option<Protocol>,
+}
+
+/// The over-fitting of the two losses.
+pub struct OverfittingPart {
+    /// `overfitting_summary.csv`: one row per pair of a softmax and sigmoids.
+    pub comparisons: Vec<ComparisonRow>,
+    /// From `overfitting.csv`.
+    pub protocol: Option<Protocol>,
 }
 
 /// A search of hyperparameters.
@@ -141,7 +159,7 @@ impl Contents {
             gradcheck: table(path, "gradcheck.csv")?,
             replication: ReplicationPart::read(path)?,
             ablation: AblationPart::read(path)?,
-            overfitting: table(path, "overfitting_summary.csv")?,
+            overfitting: OverfittingPart::read(path)?,
             search: SearchPart::read(path)?,
             provenance: file(path, provenance::FILE, Provenance::from_json)?,
         };
@@ -185,16 +203,18 @@ impl Contents {
         }
     }
 
-    /// True if the images are those of the sample.
+    /// True if the images are those of the sample, as far as the files say it.
     pub fn is_of_sample(&self) -> bool {
-        let is_part = |name: &str| sample::PARTS.iter().any(|(part, ..)| part.name == name);
-        let data = self.provenance.iter().flat_map(|provenance| &provenance.data);
-        data.into_iter().any(|file| is_part(&file.name))
-    }
-
-    /// The seeds of the comparison of the losses, such as `20 seeds`.
-    pub fn seeds_of_overfitting(&self) -> String {
-        seeds(self.overfitting.iter().flatten().map(|row| row.n))
+        let files = self.provenance.iter().flat_map(|provenance| &provenance.data);
+        let protocols = [
+            self.replication.as_ref().and_then(|part| part.protocol.as_ref()),
+            self.ablation.as_ref().and_then(|part| part.protocol.as_ref()),
+            self.overfitting.as_ref().and_then(|part| part.protocol.as_ref()),
+        ];
+        let searched = self.search.iter().flat_map(|search| search.trials.first());
+        files.into_iter().any(|file| sample::has_part(&file.name))
+            || protocols.into_iter().flatten().any(|protocol| protocol.of_sample)
+            || searched.into_iter().any(|trial| sample::has_part(&trial.validation_split))
     }
 
     /// True if a setting was evaluated on a validation split.
@@ -346,7 +366,8 @@ impl ReplicationPart {
             Replication::new(&rows).map_err(|error| Error::format(path, error.to_string()))
         })?;
         let charts = runs.iter().flat_map(strips).map(|strip| StripChart::new(&strip)).collect();
-        Ok(Some(Self { settings, verdicts: table(folder, "replication_verdicts.csv")?, charts }))
+        let protocol = Protocol::read::<ReplicationRow>(folder, "replication.csv")?;
+        Ok(Some(Self { settings, verdicts: table(folder, "replication_verdicts.csv")?, charts, protocol }))
     }
 
     /// True if the course report states an accuracy for a setting, trained as here.
@@ -362,13 +383,47 @@ impl AblationPart {
     }
 
     fn read(folder: &Path) -> Result<Option<Self>> {
-        let improvements: Option<Vec<_>> = table(folder, "ablation_summary.csv")?;
-        Ok(improvements.map(|improvements| Self { chart: GainsChart::new(&gains(&improvements)), improvements }))
+        let Some(improvements) = table(folder, "ablation_summary.csv")? else {
+            return Ok(None);
+        };
+        let protocol = Protocol::read::<AblationRow>(folder, "ablation.csv")?;
+        Ok(Some(Self { chart: GainsChart::new(&gains(&improvements)), improvements, protocol }))
     }
 
     /// The mean test accuracy of the configuration.
     pub fn mean(&self) -> Option<f64> {
         self.improvements.first()?.mean_with
+    }
+}
+
+impl OverfittingPart {
+    /// The seeds of the comparison, such as `20 seeds`.
+    pub fn seeds(&self) -> String {
+        seeds(self.comparisons.iter().map(|row| row.n))
+    }
+
+    fn read(folder: &Path) -> Result<Option<Self>> {
+        let Some(comparisons) = table(folder, "overfitting_summary.csv")? else {
+            return Ok(None);
+        };
+        Ok(Some(Self { comparisons, protocol: Protocol::read::<OverfittingRow>(folder, "overfitting.csv")? }))
+    }
+}
+
+impl Protocol {
+    fn read<R: Row + AsRef<ReplicationRow>>(folder: &Path, name: &str) -> Result<Option<Self>> {
+        let rows: Vec<R> = table(folder, name)?.unwrap_or_default();
+        let of_run = |run: &ReplicationRow| Self {
+            epochs: run.hyperparameters.epochs,
+            test_images: run.test_images,
+            of_sample: sample::has_part(&run.train_split),
+        };
+        Ok(rows.first().map(|row| of_run(row.as_ref())))
+    }
+
+    /// In words, such as `40 epochs each, tested on 10,000 images`.
+    pub fn words(&self) -> String {
+        format!("{} each, tested on {}", count(self.epochs, "epoch"), count(self.test_images, "image"))
     }
 }
 

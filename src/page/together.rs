@@ -20,7 +20,7 @@ pub fn together(settings: &[SettingPart]) -> Option<Chart> {
     let title = |setting: &SettingPart| titled(&setting.title(), diverged(setting));
     let series = settings.iter().zip(&points).enumerate();
     let series: Vec<_> =
-        series.map(|(i, ((setting, _), points))| Series::of_setting(i, title(setting), points)).collect();
+        series.map(|(i, ((setting, _), points))| Series::of_setting(i, title(setting), points, validated)).collect();
     let name = if validated { "validation accuracy" } else { "training accuracy" };
     (series.len() > 1).then(|| Chart::of_settings(name, Unit::Percent, &series))
 }

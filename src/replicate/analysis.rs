@@ -131,9 +131,14 @@ impl Replication {
         self.settings.first().map_or(0, |(_, runs)| runs.len())
     }
 
-    /// True if the report states an accuracy for every setting, trained as here.
-    pub(super) fn is_as_reported(&self) -> bool {
-        self.settings.iter().all(|(_, runs)| runs[0].reported_test_accuracy.is_some())
+    /// How the runs differ from the report's protocol, for readers.
+    pub(super) fn departures(&self) -> Vec<String> {
+        let of_run = |row: &ReplicationRow| {
+            let splits = [&row.train_split, &row.validation_split, &row.test_split].map(String::clone);
+            row.hyperparameters.departures(&splits)
+        };
+        // The runs of a replication share their schedule and their splits.
+        self.settings.first().map_or(vec![], |(_, runs)| of_run(&runs[0]))
     }
 
     fn fraction(&self, images: f64) -> f64 {

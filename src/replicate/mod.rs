@@ -70,7 +70,7 @@ impl ReplicationPlan {
         }
         for (i, setting) in self.settings.iter().enumerate() {
             if self.settings[..i].contains(setting) {
-                return Err(Error::Repeated(format!("setting {}", setting.name())));
+                return Err(Error::Repeated(format!("setting {}", setting.title())));
             }
         }
         self.shard.validate(self.seeds, ReplicationRow::RUN)?;

@@ -103,7 +103,7 @@ fn invalid_seeds_and_settings_are_refused() {
     );
     assert_eq!(refusal(ReplicationPlan { seeds: 0, ..good.clone() }), "seeds must be at least 1, but is 0");
     let twice = ReplicationPlan { settings: vec![SETTINGS[0]; 2], ..good.clone() };
-    assert_eq!(refusal(twice), "setting lambda0_eta0.001 is listed twice; list each once");
+    assert_eq!(refusal(twice), "setting λ = 0, η = 0.001 is listed twice; list each once");
     assert!(refusal(ReplicationPlan { settings: Vec::new(), ..good.clone() }).contains("at least one"));
     let from_file = ReplicationPlan { start: Origin::File("0a".into()), ..good.clone() };
     assert_eq!(refusal(from_file), "start must be random or numpy, to be drawn with each seed, but is file:0a");

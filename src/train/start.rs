@@ -88,7 +88,8 @@ pub fn random_start(dims: Dims, seed: u64) -> Parameters {
 ///
 /// `Error::Format` if `bytes` is not a readable `.npz` file; those of [`parameters_from_npz`].
 pub fn start_from_npz(bytes: &[u8], path: &Path, dims: Dims) -> Result<Parameters> {
-    parameters_from_npz(&Npz::open(bytes, path)?, ["W", "b"], dims)
+    let npz = Npz::open(bytes, path)?.expecting("a start has W and optionally b");
+    parameters_from_npz(&npz, ["W", "b"], dims)
 }
 
 /// Parameters from two arrays with these names: the weight (k, d) or (d, k), and optionally the bias (k), (k, 1) or (1, k), by
@@ -155,7 +156,10 @@ mod tests {
 
     #[test]
     fn arrays_of_another_shape_or_name_are_refused() {
-        assert_eq!(refusal(fixture!("other_names")), r#"start.npz: there is no array "W", only "bias", "weight""#);
+        assert_eq!(
+            refusal(fixture!("other_names")),
+            r#"start.npz: there is no array "W", only "bias", "weight"; a start has W and optionally b"#
+        );
         let dims = Dims { features: 4, classes: 3 };
         let error = start_from_npz(fixture!("f64"), Path::new(PATH), dims).unwrap_err();
         assert_eq!(error.to_string(), r#"start.npz: array "W" must have the shape (3, 4) or (4, 3), but has (2, 3)"#);

@@ -225,7 +225,7 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
         let tables: Vec<PathBuf> = tables.iter().map(|path| (*path).clone()).collect();
         fail(&words(&merge(&tables, merged.path())))
     };
-    assert!(refusal(&[&first]).contains("missing shards: 2/2"));
+    assert!(refusal(&[&first]).contains("shard 2 of 2 missing"));
     assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
     assert!(refusal(&[&first, &other_job]).contains(" are from different jobs: batches of 100, not batches of 50"));

@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Parser};
 
 use super::rules;
+use crate::cli::threads_expected;
 
 /// The arguments of the program; the exit code if it has nothing to do but to print.
 pub fn parse<T: Parser>() -> Result<T, ExitCode> {
@@ -165,6 +166,9 @@ fn refused(name: &str, reason: &str, value: &str, is_list: bool) -> String {
         "a whole number" if is_list => "whole numbers with commas between them".into(),
         _ => expected,
     });
+    if is_list && value.trim() != value {
+        return format!("{name} must have no spaces between its values, but has one in '{value}'");
+    }
     match expected {
         Some(expected) => format!("{name} must be {expected}, but is '{value}'"),
         // The library names some values as their options.
@@ -197,7 +201,11 @@ fn expected(name: &str, reason: &str, value: &str) -> Option<String> {
         "invalid digit found in string" | "cannot parse integer from empty string" => "a whole number".into(),
         LEADING_ZERO => format!("a number with a decimal point, such as 0.{value} (commas separate values)"),
         "number would be zero for non-zero type" => "at least 1".into(),
-        "number too large to fit in target type" => format!("at most {}", u64::MAX),
+        "number too large to fit in target type" => match name {
+            "--threads" => threads_expected(),
+            "--batch-size" | "--examples" => "at most the number of training images".into(),
+            _ => format!("at most {}", u64::MAX),
+        },
         // Batches of CIFAR-10.
         _ if reason.ends_with("is not in 0..=255") => "1 to 5".into(),
         _ => return None,

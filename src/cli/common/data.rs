@@ -102,12 +102,13 @@ impl Loaded {
 impl DataArgs {
     /// Checks the arguments, before anything is downloaded and before the results folder is created.
     pub fn check(&self) -> anyhow::Result<()> {
-        let has_batches = self.train_batches.is_some() || self.validation_batches.is_some();
-        ensure!(
-            self.dataset() == DatasetName::Cifar10 || !has_batches,
-            "--train-batches and --validation-batches name files of CIFAR-10, but --dataset sample has splits of its own: leave \
-             them out"
-        );
+        let batches = [("--train-batches", &self.train_batches), ("--validation-batches", &self.validation_batches)];
+        for (option, list) in batches {
+            ensure!(
+                self.dataset() == DatasetName::Cifar10 || list.is_none(),
+                "{option} names files of CIFAR-10, but --dataset sample has splits of its own; leave it out"
+            );
+        }
         match self.dataset() {
             DatasetName::Cifar10 => self.batches().map(drop),
             DatasetName::Sample => Ok(()),
@@ -272,6 +273,12 @@ impl DataArgs {
             validation_batches: if split { self.validation_batches } else { batches(&config.validation_batches) },
             ..self
         }
+    }
+
+    /// True if the batches of a configuration file are of another data set.
+    pub fn drops_batches_of(&self, config: &Images) -> bool {
+        let has_batches = config.train_batches.is_some() || config.validation_batches.is_some();
+        self.dataset() == DatasetName::Sample && has_batches
     }
 
     /// Fills in the defaults of `search`: all training batches, of which a part is held out.

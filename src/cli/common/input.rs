@@ -11,10 +11,12 @@ use onelayer::dataset::{Dataset, Splits};
 use onelayer::files::{kind, read, safetensors, zip};
 use onelayer::hyperparameters::{Hyperparameters, Loss, Origin, Shuffle};
 use onelayer::network::Parameters;
+use onelayer::train::config::{Config, Images};
 use onelayer::train::elsewhere::{Elsewhere, Pixels, accuracy_of, shows_pixels, suspicion};
 use onelayer::train::model::ModelFile;
 use onelayer::train::start_from_npz;
 
+use super::data::DataArgs;
 use super::rules;
 
 /// A model of this program, in messages.
@@ -30,6 +32,20 @@ pub fn read_text(path: &Path, argument: &str) -> anyhow::Result<String> {
         let found = kind::describe(e.as_bytes());
         anyhow!("{argument} {} must be a text file in UTF-8, but {found}", path.display())
     })
+}
+
+/// Says what of the configuration file `path` is not used: nothing is in it, or its batches are of another data set than that
+/// of the arguments `data`.
+pub fn advise_about_config(path: &Path, config: &Config, data: &DataArgs) {
+    let Config { keys, images, .. } = config;
+    if keys.is_empty() && *images == Images::default() {
+        say!("note: {} sets nothing, so every value is the default", path.display());
+    } else if data.clone().or(images).drops_batches_of(images) {
+        say!(
+            "note: the batches in {} are of CIFAR-10: the sample has splits of its own, which are used",
+            path.display()
+        );
+    }
 }
 
 /// A model file.

@@ -49,7 +49,7 @@ const RULES: &[Rule] = &[
     (&["--overfitting"], Not(&["--ablate"]), "each is an experiment of its own"),
     (&["--csv-dialect"], Needs(&["--csv"]), "the charts have no separators"),
     (&["--source npm", "--source official"], Not(&["--dataset sample"]), "the sample is inside the program, not there"),
-    (&["--export", "--quiz"], Not(&["--grads"]), "they write problems, and --grads judges solutions of one"),
+    (&["--export", "--quiz"], Not(&["--grads"]), "--grads judges solutions of a problem that is written already"),
     (&["--export"], Not(&["--quiz"]), "one command writes either a problem or a quiz"),
     (
         &["--differences"],
@@ -97,11 +97,8 @@ const RULES: &[Rule] = &[
         Not(&["--export", "--quiz"]),
         "it is for the check of this program's own gradients or for --grads",
     ),
-    (
-        &["--lambda", "--loss", "--layout", "--features"],
-        Needs(&["--export", "--quiz"]),
-        "it describes the problem to write",
-    ),
+    (&["--features"], Needs(&["--export"]), "it describes the problem to write"),
+    (&["--lambda", "--loss", "--layout"], Needs(&["--export", "--quiz"]), "it describes the problem to write"),
     (&["--problem", "--tolerance", "--eps", "--format"], Needs(&["--grads"]), "it says how to judge those gradients"),
     (&["--quiet"], Not(&["--format json"]), "the JSON text is always complete"),
 ];

@@ -79,13 +79,12 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let bytes = problem_to_npz(&exercise).with_context(|| format!("cannot write the problem to {}", path.display()))?;
     atomic::write(path, &bytes)?;
     for (quantity, Hidden { mistakes, advice, .. }) in hidden(&Referee::new(&exercise, Tolerance::default())?, false) {
-        let others = match mistakes.len() - 1 {
-            0 => String::new(),
-            1 => " and 1 other".into(),
-            others => format!(" and {others} others"),
+        let could_hide = match mistakes.len() {
+            1 => "a mistake could hide:".into(),
+            several => format!("{several} mistakes could hide, such as"),
         };
         let first = typographic(&mistakes[0]);
-        say!("{}: a mistake could hide ({first}{others}): export with {advice}", quantity.name());
+        say!("{}: {could_hide} \"{first}\"; export with {advice}", quantity.name());
     }
     if !args.quiet {
         show!("{}: {}", path.display(), exercise.describe());

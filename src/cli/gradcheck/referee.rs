@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use onelayer::files::csv::to_csv;
-use onelayer::gradcheck::referee::files::{read_problem, read_submission};
+use onelayer::gradcheck::referee::files::{read_problem, read_submission, unread_arrays};
 use onelayer::gradcheck::referee::table::{self, Judged};
 use onelayer::gradcheck::referee::{Diagnosis, Exercise, Finding, Hidden, Quantity, Referee, Tolerance, Verdict};
 use onelayer::gradcheck::{EPS, TOLERANCE};
@@ -74,6 +74,12 @@ fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
     if let ([Judged { outcome: Err(error), .. }], false, Format::Text) = (&judged[..], several, options.format) {
         anyhow::bail!("{error}");
     }
+    if !args.quiet {
+        for Judged { file, unread, outcome } in judged.iter().filter(|judged| !judged.unread.is_empty()) {
+            let known = if outcome.is_ok() { "; a solution has grad_W, grad_b, loss and cost" } else { "" };
+            say!("note: {file}: not read: {}{known}", unread.join(", "));
+        }
+    }
     let mut written = None;
     if several {
         let folder = args.out.open()?;
@@ -108,10 +114,16 @@ fn submissions(paths: &[PathBuf], problem: &Path) -> anyhow::Result<(Vec<PathBuf
         }
         let is_submission = |file: &Path| {
             let is = |extension| file.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
-            (is("npz") || is("npy")) && fs::canonicalize(file).ok() != fs::canonicalize(problem).ok()
+            (is("npz") || is("npy")) && !file.is_dir() && !is_same(file, problem)
         };
         let mut found = input::files_in(path, "--grads", is_submission)?;
         ensure!(!found.is_empty(), "the folder {} of --grads contains no .npz or .npy file", path.display());
+        let is_other = |file: &Path| !is_submission(file) && !is_same(file, problem);
+        let others = input::files_in(path, "--grads", is_other)?;
+        if let [first, ..] = &others[..] {
+            let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
+            say!("note: not judged, as only .npz and .npy files in the folder itself are: {}{more}", first.display());
+        }
         files.append(&mut found);
     }
     input::check_listed_once(&files, "--grads")?;
@@ -119,12 +131,20 @@ fn submissions(paths: &[PathBuf], problem: &Path) -> anyhow::Result<(Vec<PathBuf
     Ok((files, several))
 }
 
+/// True if both paths lead to the same file.
+fn is_same(a: &Path, b: &Path) -> bool {
+    fs::canonicalize(a).ok() == fs::canonicalize(b).ok()
+}
+
 fn judge(referee: &Referee, file: &Path) -> Judged {
-    let outcome = || -> anyhow::Result<Vec<Finding>> {
+    let mut unread = Vec::new();
+    let mut outcome = || -> anyhow::Result<Vec<Finding>> {
         let bytes = onelayer::files::read(file).with_context(|| format!("cannot read --grads {}", file.display()))?;
+        unread = unread_arrays(&bytes, file);
         Ok(referee.judge(&read_submission(&bytes, file, referee.exercise())?)?)
     };
-    Judged { file: file.display().to_string(), outcome: outcome().map_err(|error| format!("{error:#}")) }
+    let outcome = outcome().map_err(|error| format!("{error:#}"));
+    Judged { file: file.display().to_string(), unread, outcome }
 }
 
 fn print_all(args: &Args, judged: &[Judged], exercise: &Exercise, problem: &Path, several: bool) {
@@ -142,7 +162,7 @@ fn print_all(args: &Args, judged: &[Judged], exercise: &Exercise, problem: &Path
         show!("     or |a − b| / max({eps}, |a| + |b|) ≤ {tolerance} everywhere");
     }
     match judged {
-        [Judged { outcome: Ok(findings), file }] if !several => {
+        [Judged { outcome: Ok(findings), file, .. }] if !several => {
             if !args.quiet {
                 show!("{file}:");
                 findings.iter().for_each(|finding| print_finding(finding, exercise));
@@ -292,9 +312,11 @@ fn print_explanations(finding: &Finding) {
             "and besides"
         };
         show!("    {rest}:");
-        let (elements, of) = (grouped(remainder.elements), count(remainder.of, "element"));
-        let differ = if remainder.elements == 1 { "differs" } else { "differ" };
-        show!("      {elements} of {of} {differ}, by up to {}:", scientific(remainder.largest, 1));
+        if remainder.elements > 0 {
+            let (elements, of) = (grouped(remainder.elements), count(remainder.of, "element"));
+            let differ = if remainder.elements == 1 { "differs" } else { "differ" };
+            show!("      {elements} of {of} {differ}, by up to {}:", scientific(remainder.largest, 1));
+        }
         show_wrapped(6, &remainder.place);
     }
     if finding.explanations.is_empty() && finding.is_rounding {

@@ -24,6 +24,9 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::from_toml(&input::read_text(path, "--ablate")?, path)?;
     let refusal = || format!("cannot use --ablate {}", path.display());
     let data = args.data.clone().or(&config.images);
+    if !args.quiet {
+        input::advise_about_config(path, &config, &args.data);
+    }
     data.check()?;
     let plan = args.ablation(&config.hyperparameters, &data).with_context(refusal)?;
     use_threads(args.threads)?;
@@ -81,11 +84,5 @@ pub fn print(improvements: &[ImprovementRow]) {
         show!("{description:name$} {:>3} {without:>7} {gain:>7} {range:16} {p}", row.difference.n);
     }
     show!();
-    print_wrapped(
-        "p is the p-value of the exact sign-flip test, adjusted for the number of lines by Holm's method; before that, \
-         with n seeds, it cannot be below 2/2^n, so fewer than 6 seeds decide nothing. Each improvement is \
-         left out alone: the report's choice stands in its place. Runs with the same seed are paired. What two \
-         improvements bring together need not be the sum of what each brings. All of this is about the variation \
-         between seeds; other training or test images would add to it.",
-    );
+    print_wrapped(&format!("{}. {}", ablation::P_VALUES, ablation::SCOPE));
 }

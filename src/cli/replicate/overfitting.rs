@@ -54,10 +54,5 @@ pub fn print(comparisons: &[ComparisonRow]) {
         show!("{:name$} {difference:>6}  {range:18} {verdict}", readable(&row.softmax));
     }
     show!();
-    print_wrapped(
-        "The sigmoids have λ / 10 and 10 η because their loss is a mean over the ten classes; so both take the same \
-         steps. The losses have different units, so only the accuracies are compared. Fewer than 6 seeds decide \
-         nothing. Runs with the same seed are paired. All of this is about the variation between seeds, and about \
-         these settings: a smaller gap is no gain by itself if both accuracies are lower.",
-    );
+    print_wrapped(&format!("{} {}", overfitting::COUNTERPARTS, overfitting::SCOPE));
 }

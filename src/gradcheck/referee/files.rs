@@ -90,7 +90,9 @@ fn arranged(exercise: &Exercise, quantity: Quantity, values: &[f64]) -> (Vec<usi
 /// `Error::Format` if `bytes` are not a valid `.npz` file, an array is missing, a label is not a class, the shapes fit
 /// several layouts, a number is NaN or infinite, or λ is negative. `Error::Shape` if an array has the wrong shape.
 pub fn read_problem(bytes: &[u8], path: &Path) -> Result<Exercise> {
-    let npz = Npz::open(bytes, path)?;
+    let npz = Npz::open(bytes, path)?.expecting(
+        "a problem has x, y, W, b and lambda, as `gradcheck --export` writes them, and is named by --problem",
+    );
     let name = if npz.contains("X") && !npz.contains("x") { "X" } else { "x" };
     let [x, weight] = [matrix(&npz, name)?, matrix(&npz, "W")?];
     let y = npz.numbers("y")?;
@@ -185,7 +187,7 @@ pub fn read_submission(bytes: &[u8], path: &Path, exercise: &Exercise) -> Result
     if bytes.starts_with(npy::MAGIC) || path.extension().is_some_and(|extension| extension == "npy") {
         return Ok(vec![lone_gradient(bytes, path, exercise)?]);
     }
-    let npz = Npz::open(bytes, path)?;
+    let npz = Npz::open(bytes, path)?.expecting(SOLUTION);
     let mut submission: Submission = Vec::new();
     for quantity in Quantity::ALL {
         let is_optional = matches!(quantity, Quantity::Loss | Quantity::Cost);
@@ -213,6 +215,18 @@ pub fn read_submission(bytes: &[u8], path: &Path, exercise: &Exercise) -> Result
     }
     Ok(submission)
 }
+
+/// The names of the arrays in the submission `bytes` that [`read_submission`] does not read, unless they are those of a
+/// problem, which may be saved with its solution.
+pub fn unread_arrays(bytes: &[u8], path: &Path) -> Vec<String> {
+    const READ: [&str; 13] =
+        ["grad_W", "dW", "W", "grad_b", "db", "b", "loss", "cost", "x", "X", "y", "lambda", "layout"];
+    let names = Npz::open(bytes, path).map_or_else(|_| Vec::new(), |npz| npz.names());
+    names.into_iter().filter(|name| !READ.contains(&name.as_str())).collect()
+}
+
+/// What a submission must contain.
+const SOLUTION: &str = "a solution has grad_W and grad_b, or dW and db, and optionally loss and cost";
 
 /// The name under which the array `quantity` is found. Parameters with the name of a gradient may lie beside it.
 fn found_name<'a>(npz: &Npz, quantity: Quantity) -> Result<Option<&'a str>> {

@@ -28,9 +28,10 @@ pub use remainder::Remainder;
 use crate::error::Error;
 use crate::error::Result;
 use crate::gradcheck::linear::{distance, largest};
-use crate::gradcheck::{Comparison, Derivatives, Terms, reference};
+use crate::gradcheck::{Comparison, Derivatives, EPS, TOLERANCE, Terms, reference};
 use crate::network::Parameters;
 use crate::shape::{Dims, check_finite, check_shape};
+use crate::statistics::{count as counted, grouped};
 use crate::train::random_start;
 use explain::{Explanation, Submitted};
 use mistake::{Mistake, known};
@@ -38,6 +39,9 @@ use recipe::Parts;
 
 /// The largest difference, relative to the largest value, that `f32` rounding may explain.
 const ROUNDING: f64 = 1e-5;
+
+/// A larger tolerance hides mistakes at any λ.
+const LARGE_TOLERANCE: f64 = 1e-3;
 
 /// Random parameters for a problem: the weights of [`random_start`], and biases drawn in the same way instead of zeros,
 /// at which a penalty on the bias would go unnoticed.
@@ -142,8 +146,15 @@ impl<'a> Referee<'a> {
         let (first, ..) = hidden.first()?;
         let smallest = hidden.iter().filter(|(m, ..)| m.is_of_the_penalty()).map(|(_, trace, _)| *trace);
         let threshold = rounding.max(self.tolerance.tolerance);
+        let mut mistakes: Vec<String> = Vec::new();
+        for name in hidden.iter().map(|(mistake, ..)| mistake.name(self.exercise())) {
+            // Mistakes that differ only in their cause have one name.
+            if !mistakes.contains(&name) {
+                mistakes.push(name);
+            }
+        }
         Some(Hidden {
-            mistakes: hidden.iter().map(|(m, ..)| m.name(self.exercise())).collect(),
+            mistakes,
             trace: hidden.iter().fold(0.0, |most: f64, (_, trace, _)| most.max(*trace)),
             advice: self.advice(first, smallest.fold(f64::INFINITY, f64::min), threshold),
         })
@@ -153,6 +164,12 @@ impl<'a> Referee<'a> {
     fn advice(&self, mistake: &Mistake, trace: f64, threshold: f64) -> String {
         let exercise = self.exercise();
         let parameters = exercise.parameters();
+        if self.tolerance.tolerance > LARGE_TOLERANCE {
+            return format!("a smaller --tolerance, such as {TOLERANCE:e}");
+        }
+        if self.tolerance.eps > 1.0 {
+            return format!("a smaller --eps, such as {EPS:e}");
+        }
         if exercise.examples() == 1 && !mistake.is_of_the_penalty() {
             return "--examples 2 or more".into();
         }
@@ -185,10 +202,11 @@ impl<'a> Referee<'a> {
     /// How many values are NaN or infinite, and where the first is.
     fn not_finite_in_words(&self, Answer { quantity, values, .. }: &Answer) -> String {
         let bad: Vec<usize> = (0..values.len()).filter(|&i| !values[i].is_finite()).collect();
-        let (count, of, verb) = (bad.len(), values.len(), if bad.len() == 1 { "is" } else { "are" });
+        let (count, of, verb) =
+            (grouped(bad.len()), counted(values.len(), "value"), if bad.len() == 1 { "is" } else { "are" });
         let (place, name) = (remainder::place(&self.parts, *quantity, &bad[..1], &[]), quantity.name());
         format!(
-            "not finite: {count} of {of} values {verb} NaN or infinite; the first of {name}, {place}, is {}",
+            "not finite: {count} of {of} {verb} NaN or infinite; the first of {name}, {place}, is {}",
             values[bad[0]]
         )
     }

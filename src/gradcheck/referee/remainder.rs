@@ -13,7 +13,7 @@ const FEW: usize = 4;
 /// The part of a difference that the named mistakes leave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remainder {
-    /// Number of elements that differ.
+    /// Number of elements that differ by more than rounding errors.
     pub elements: usize,
     /// Number of elements of the quantity.
     pub of: usize,
@@ -53,7 +53,10 @@ pub(super) fn locate(parts: &Parts, submitted: Submitted) -> (Option<Mistake>, R
         elements: elements.len(),
         of: values.len(),
         largest: distance(values, &expected),
-        place: place(parts, quantity, &elements, &differences),
+        place: match elements.is_empty() {
+            true => "rounding errors alone; a larger --tolerance accepts them".into(),
+            false => place(parts, quantity, &elements, &differences),
+        },
     };
     (mistake, remainder)
 }

@@ -33,6 +33,8 @@ pub const SCHEMA: u32 = 1;
 pub struct Judged {
     /// The file.
     pub file: String,
+    /// The names of its arrays that are not read.
+    pub unread: Vec<String>,
     /// The findings of its quantities, or an error.
     pub outcome: Result<Vec<Finding>, String>,
 }

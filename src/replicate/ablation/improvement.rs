@@ -143,7 +143,7 @@ impl Variant {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] if the configuration has no improvement.
+    /// [`Error::NoImprovement`] if the configuration has none.
     pub(super) fn of_configuration(full: Recipe) -> Result<Vec<(Self, Recipe)>> {
         let mut variants: Vec<(Self, Recipe)> = Vec::new();
         for variant in Self::all() {
@@ -153,9 +153,7 @@ impl Variant {
             }
         }
         if variants.len() < 2 {
-            let expected =
-                "different from the report's protocol in λ, η, loss, decay, flip, batch size or training images";
-            return Err(Error::invalid("configuration", expected, "the same in all of them"));
+            return Err(Error::NoImprovement);
         }
         Ok(variants)
     }

@@ -23,6 +23,15 @@ use crate::hyperparameters::{Origin, Schedule};
 use crate::shard::{Shard, digest};
 use crate::train::{Data, Observer};
 
+/// Explains the p-values of the closing table, for readers.
+pub const P_VALUES: &str = "p is the p-value of the exact sign-flip test, adjusted for the number of rows by Holm's method; \
+                            before that, with n seeds, it cannot be below 2/2^n, so fewer than 6 seeds decide nothing";
+
+/// What an ablation can say, for readers.
+pub const SCOPE: &str = "Each improvement is left out alone: the report's choice stands in its place. Runs with the same seed \
+                         are paired. What two improvements bring together need not be the sum of what each brings. All of \
+                         this is about the variation between seeds; other training or test images would add to it.";
+
 /// The seeds of an ablation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seeds {

@@ -2,7 +2,7 @@
 
 use crate::figures::{Gain, gains_figure};
 use crate::files::csv::{Dialect, row, to_csv};
-use crate::hyperparameters::readable;
+use crate::hyperparameters::{difference, readable};
 use crate::replicate::ablation::Variant;
 use crate::replicate::table::{Difference, ReplicationRow};
 use crate::shard::{Shard, Sharded};
@@ -78,6 +78,16 @@ impl Sharded for AblationRow {
 
     fn shard(&self) -> Shard {
         self.run.shard
+    }
+
+    fn difference(column: &str, found: &str, expected: &str) -> String {
+        let words = difference(column, found, expected);
+        match column {
+            // These have options of `replicate`.
+            "seed" | "first_seed" | "seeds" | "shard" | "start" | "shuffle" => words,
+            Self::JOB => "another configuration".into(),
+            _ => format!("another configuration, with {words}"),
+        }
     }
 
     fn in_shard(self, shard: Shard) -> Self {

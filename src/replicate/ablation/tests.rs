@@ -68,7 +68,7 @@ fn a_choice_of_the_report_is_no_improvement_and_a_single_improvement_is_left_out
     let one = Recipe { report_images: false, ..reports() };
     assert_eq!(names(one), ["full", "without_images"]);
     let message = AblationPlan::new(reports(), &seeds(3, "1/1")).unwrap_err().to_string();
-    assert!(message.starts_with("configuration must be different from the report's protocol in λ, η, "), "{message}");
+    assert!(message.starts_with("the configuration must differ from the report's protocol in λ, η, "), "{message}");
     assert_eq!(message.lines().count(), 1);
     // Epochs, shuffling and seed are no improvements.
     let schedule = Schedule { epochs: 3, seed: 1, shuffle: crate::hyperparameters::Shuffle::None, ..Schedule::REPORT };
@@ -267,7 +267,12 @@ fn an_ablation_is_resumed_with_more_seeds_but_not_another_one_and_only_shards_of
     assert_eq!(resume(other_seed, &names).unwrap(), [1, 2, 3, 4]);
     let other = Recipe { setting: Setting { lambda: 0.1, ..best().setting }, ..best() };
     let message = resume(other, &names).unwrap_err().to_string();
-    assert!(message.contains("ablation.csv: cannot resume: it was made with the setting λ = 0.003"), "{message}");
+    assert!(
+        message.contains(
+            "ablation.csv: cannot resume: it was made with another configuration, with the setting λ = 0.003"
+        ),
+        "{message}"
+    );
     let other_images = ["others.bin", "none", "test.bin"].map(String::from);
     assert!(resume(best(), &other_images).is_err());
 

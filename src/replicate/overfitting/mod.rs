@@ -20,6 +20,16 @@ use crate::shard::Shard;
 use crate::statistics::{Interval, SampleSummary};
 use crate::train::{Data, Observer};
 
+/// Explains the pairs, for readers.
+pub const COUNTERPARTS: &str = "The sigmoids have λ / 10 and 10 η because their loss is a mean over the ten classes; so both \
+                                take the same steps. The losses have different units, so only the accuracies are compared.";
+
+/// Which loss is said to over-fit less, and what that can mean, for readers.
+pub const SCOPE: &str = "A loss over-fits less if the 95 % confidence interval of the difference lies on one side of 0; \
+                         otherwise, and with fewer than 6 seeds, it is undecided. Runs with the same seed are paired. All \
+                         of this is about the variation between seeds, and about these settings: a smaller gap is no gain \
+                         by itself if both accuracies are lower.";
+
 /// The sigmoids that take the same steps as `softmax`, with `classes` classes.
 ///
 /// The binary cross-entropy is a mean over the classes, and the cross-entropy of a softmax is not. With η · k instead of η, and
