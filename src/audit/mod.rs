@@ -15,6 +15,8 @@ mod names;
 mod rates;
 mod reading;
 mod record;
+#[cfg(test)]
+mod tests;
 mod training;
 
 pub use end::{End, SEEDS};
@@ -242,56 +244,5 @@ impl Audit {
             tried: 0,
             end: None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The audit of a run with these curves, each with the difference at which it departs, and with this distance of W and b.
-    fn audit(curves: &[(&'static str, Option<f64>)], parameters: Option<f64>) -> Audit {
-        let difference = |departs: Option<f64>| {
-            let by = departs.unwrap_or(0.0);
-            Difference { largest: by, absolute: by, departs: departs.map(|by| (1, 2.0 + by, 2.0)) }
-        };
-        Audit {
-            tolerance: TOLERANCE,
-            shuffle: Shuffle::NumpyPermutation,
-            start_is_given: false,
-            drawn_transposed: false,
-            curves: curves.iter().map(|&(name, departs)| (name, difference(departs))).collect(),
-            parameters,
-            test_accuracy: None,
-            explanations: Vec::new(),
-            tried: 0,
-            end: None,
-        }
-    }
-
-    #[test]
-    fn a_run_is_partly_right_if_a_loss_or_the_parameters_agree_and_something_departs() {
-        let [right, wrong] = [("train_loss", None), ("validation_loss", Some(0.1))];
-        let names = audit(&[right, wrong], None).partly_right().unwrap();
-        assert_eq!(names, [vec!["train_loss"], vec!["validation_loss"]]);
-        assert_eq!(audit(&[wrong], Some(0.0)).partly_right().unwrap(), [vec!["W and b"], vec!["validation_loss"]]);
-        assert_eq!(audit(&[right], Some(0.1)).partly_right().unwrap(), [vec!["train_loss"], vec!["W and b"]]);
-        for (curves, parameters) in [
-            (&[right][..], Some(0.0)),
-            (&[wrong], Some(0.1)),
-            // An accuracy can agree by chance.
-            (&[("train_accuracy", None), wrong], None),
-        ] {
-            assert_eq!(audit(curves, parameters).partly_right(), None, "{curves:?}");
-        }
-    }
-
-    #[test]
-    fn parameters_may_differ_by_more_than_a_loss() {
-        let agree = |distance| audit(&[], distance).parameters_agree();
-        assert_eq!(
-            [None, Some(0.0), Some(20.0 * TOLERANCE), Some(40.0 * TOLERANCE)].map(agree),
-            [None, Some(true), Some(true), Some(false)]
-        );
     }
 }

@@ -24,15 +24,18 @@ pub(super) fn candidates(plan: &Plan, right: &Trace, record: &Record, tolerance:
     let Some((epoch @ 1.., found, _)) = Readings::RIGHT.difference(plan, right, curve, tolerance).departs else {
         return Ok(Vec::new());
     };
-    let rates = |factor: f64| match epoch {
-        1 => vec![Rate::Times(factor), Rate::EachEpoch { factor }],
-        // A second step would come after the end.
-        _ if 2 * (epoch - 1) >= plan.schedule.epochs => vec![Rate::Once { epoch, factor }],
-        _ => vec![
-            Rate::Steps { every: epoch - 1, factor },
-            Rate::Once { epoch, factor },
-            Rate::Inverse { slope: (1.0 / factor - 1.0) / (epoch - 1) as f64 },
-        ],
+    let rates = |found: f64| {
+        let factor = rounded(found);
+        match epoch {
+            1 => vec![Rate::Times(factor), Rate::EachEpoch { factor }],
+            // A second step would come after the end.
+            _ if 2 * (epoch - 1) >= plan.schedule.epochs => vec![Rate::Once { epoch, factor }],
+            _ => vec![
+                Rate::Steps { every: epoch - 1, factor },
+                Rate::Once { epoch, factor },
+                Rate::Inverse { slope: rounded((1.0 / found - 1.0) / (epoch - 1) as f64) },
+            ],
+        }
     };
     let factors = factors(plan, &right.states[epoch - 1], epoch, found)?;
     Ok(factors.into_iter().flat_map(rates).map(Mistake::Rate).collect())
@@ -58,15 +61,15 @@ fn factors(plan: &Plan, state: &Parameters, epoch: usize, found: f64) -> Result<
             let narrower = [a, (middle - width).max(a), middle, (middle + width).min(b), b];
             bracket = brackets(&misses(&narrower)?).first().copied().unwrap_or(bracket);
         }
-        factors.push(rounded(crossing(bracket)));
+        factors.push(crossing(bracket));
     }
     Ok(factors)
 }
 
-/// `factor` with four significant digits, if that is what it is to its uncertainty.
-fn rounded(factor: f64) -> f64 {
-    let rounded: f64 = format!("{factor:.3e}").parse().unwrap_or(factor);
-    if (rounded - factor).abs() <= 1e-4 * factor { rounded } else { factor }
+/// `number`, a factor or a slope, with four significant digits, if that is what it is to its uncertainty.
+fn rounded(number: f64) -> f64 {
+    let rounded: f64 = format!("{number:.3e}").parse().unwrap_or(number);
+    if (rounded - number).abs() <= 1e-4 * number.abs() { rounded } else { number }
 }
 
 /// The training losses after one epoch from `state`, for each of the `factors` of η.

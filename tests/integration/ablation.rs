@@ -229,7 +229,7 @@ fn another_ablation_is_not_resumed_and_its_table_stays() {
 fn configurations_that_cannot_be_ablated_are_refused_in_one_line_before_anything_is_written() {
     let reports = "dataset = \"sample\"\nepochs = 3\nseed = 9\n";
     for (text, expected) in [
-        (reports.to_owned(), "best.toml: configuration must be different from the report's protocol in λ, η, loss, "),
+        (reports.to_owned(), "best.toml: the configuration must differ from the report's protocol in λ, η, loss, "),
         (BEST.replace("lambda", "lamda"), "there is no key \"lamda\""),
         (BEST.replace("eta = 0.01", "eta = -1"), "eta must be"),
         (BEST.replace("epochs = 2", "epochs = 0"), "epochs must be at least 1"),

@@ -450,11 +450,19 @@ fn files_of_another_kind_are_refused_by_what_they_look_like() {
         ),
         ("compare --dataset sample a.npz large.npz", 1, "limit of float32, but W[1, 5] is 1e300: check how".into()),
         ("gradcheck --export nodir/x.npz --dataset sample", 1, "there is no folder nodir; create it first\n".into()),
-        ("gradcheck --problem a.npz --grads x.png", 2, "there is no array \"x\", only \"W\"\n".into()),
+        (
+            "gradcheck --problem a.npz --grads x.png",
+            2,
+            "there is no array \"x\", only \"W\"; a problem has x, y, W, b and lambda".into(),
+        ),
         ("audit --dataset sample nan.npz", 2, "must be finite, but train_loss[5] is NaN: check how it was".into()),
         ("audit --dataset sample problem.npz", 2, "this is a problem of gradcheck (x, y and W), not a training".into()),
         ("audit --dataset sample x.png", 2, "as numpy.savez writes it, but looks like a PNG image\n".into()),
-        ("merge x.png", 1, "all of `search`, but x.png looks like a PNG image\n".into()),
+        (
+            "merge x.png",
+            1,
+            "x.png must be the table of a shard, such as replication_shard1of4.csv, but looks like a PNG".into(),
+        ),
         ("train --dataset sample --config x.png", 1, "be a text file in UTF-8, but looks like a PNG image\n".into()),
         ("train --dataset sample --config .", 1, "cannot read --config .: it is a folder; name a file\n".into()),
     ] {

@@ -99,7 +99,11 @@ fn a_warning_names_training_images_unless_the_training_split_is_asked_for() {
     let trained = Trained::new(&[]);
     let stderr = |split| {
         let output = trained.evaluate(&["--split", split]);
-        String::from_utf8(output.stderr).unwrap()
+        // Without the last line, which says how to see the results.
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let (warnings, results) = stderr.rsplit_once("the results are in ").unwrap();
+        assert!(results.contains("`onelayer report --out "), "{results}");
+        warnings.to_owned()
     };
     assert_eq!(stderr("test"), "");
     assert_eq!(stderr("train"), "");

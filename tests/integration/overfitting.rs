@@ -103,7 +103,7 @@ fn a_comparison_that_cannot_be_made_is_refused_and_nothing_is_written() {
             "--validation-size must be above 0 for a comparison of over-fitting, but is 0",
         ),
         (&["--setting", "0,1e38"], "eta must be above 0 and below 3.4e38"),
-        (&["--setting", "0,0.1", "--setting", "0,0.1"], "setting lambda0_eta0.1 is listed twice"),
+        (&["--setting", "0,0.1", "--setting", "0,0.1"], "setting λ = 0, η = 0.1 is listed twice"),
     ] {
         let message = fail(&[&base[..], more].concat());
         assert!(message.contains(expected), "{message}");

@@ -226,7 +226,7 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
         fail(&words(&merge(&tables, merged.path())))
     };
     assert!(refusal(&[&first]).contains("shard 2 of 2 missing"));
-    assert!(refusal(&[&first, &second, &first]).contains("both shard 1/2"));
+    assert!(refusal(&[&first, &second, &first]).contains("shard1of2.csv is named twice"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
     assert!(refusal(&[&first, &other_job]).contains(" are from different jobs: batches of 100, not batches of 50"));
     let numpy = ["--seeds", "3", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
@@ -348,7 +348,7 @@ fn invalid_jobs_are_refused_before_anything_is_written() {
     let base = ["replicate", "--dataset", "sample", "--out", folder.to_str().unwrap()];
     for (more, expected) in [
         (&["--seeds", "0"][..], "--seeds must be at least 1, but is 0"),
-        (&["--setting", "0,0.1", "--setting", "0,0.1"], "setting lambda0_eta0.1 is listed twice"),
+        (&["--setting", "0,0.1", "--setting", "0,0.1"], "setting λ = 0, η = 0.1 is listed twice"),
         (&["--epochs", "0"], "--epochs must be at least 1"),
         (&["--first-seed", "18446744073709551615"], "--seeds must be at most 1 from seed 18446744073709551615 on"),
     ] {
