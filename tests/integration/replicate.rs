@@ -232,7 +232,7 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
     let numpy = ["--seeds", "3", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
     replicate(other.path(), &numpy);
     assert!(refusal(&[&first, &other_job]).contains("shuffling chacha8, not start numpy; shuffling numpy-permutation"));
-    assert!(refusal(&[&first, &strange]).contains("summary.csv looks like text that begins with \"a,b\""));
+    assert!(refusal(&[&first, &strange]).contains("shard1of4.csv, but looks like text that begins with \"a,b\""));
     assert!(refusal(&[&first, &other.path().join("none.csv")]).contains("none.csv"));
     assert!(names(merged.path()).is_empty());
 }
