@@ -4,23 +4,14 @@
 use rayon::prelude::*;
 
 use super::*;
+use crate::dataset::Dataset;
 use crate::dataset::cifar10::{DIMS, PLANE, SIDE};
-use crate::dataset::{Dataset, sample};
+use crate::dataset::tests::few;
 use crate::hyperparameters::{Hyperparameters, Setting};
 use crate::train::Orders;
 
 const K: usize = DIMS.classes;
 const D: usize = DIMS.features;
-
-/// The first images of the sample: few, so that a training takes milliseconds.
-fn splits() -> Splits {
-    let first = |split: &Dataset, n: usize| {
-        let pixels = (0..n).flat_map(|i| split.image(i).to_vec()).collect();
-        Dataset::new(DIMS, pixels, split.labels()[..n].to_vec()).unwrap()
-    };
-    let all = sample::built_in().unwrap();
-    Splits { train: first(&all.train, 110), validation: first(&all.validation, 60), test: first(&all.test, 60) }
-}
 
 /// Images as a script holds them.
 struct Images {
@@ -305,7 +296,7 @@ fn named(audit: &Audit) -> Option<Vec<Vec<Mistake>>> {
 
 #[test]
 fn a_right_training_is_right_in_any_order_and_layout() {
-    let splits = splits();
+    let splits = few();
     for shuffle in [Shuffle::NumpyPermutation, Shuffle::NumpyShuffle, Shuffle::None] {
         for drawn_transposed in [false, true] {
             let audit = audit_of(Script { shuffle, drawn_transposed, ..RIGHT }, &splits);
@@ -319,7 +310,7 @@ fn a_right_training_is_right_in_any_order_and_layout() {
 
 #[test]
 fn each_mistake_is_named_and_no_other() {
-    let splits = splits();
+    let splits = few();
     let setting = Setting::new(RIGHT.lambda, RIGHT.eta).unwrap();
     let mut mistakes = Mistake::of_the_stream(setting, false);
     mistakes.extend(Mistake::of_other_streams(true));
@@ -342,7 +333,7 @@ fn each_mistake_is_named_and_no_other() {
 
 #[test]
 fn a_mistake_is_named_whatever_the_order_of_the_images_and_the_layout_of_the_weights() {
-    let splits = splits();
+    let splits = few();
     let mistake = Mistake::Penalty(0.5);
     for (shuffle, drawn_transposed) in
         [(Shuffle::NumpyShuffle, false), (Shuffle::None, false), (Shuffle::NumpyPermutation, true)]
@@ -356,7 +347,7 @@ fn a_mistake_is_named_whatever_the_order_of_the_images_and_the_layout_of_the_wei
 
 #[test]
 fn a_training_with_another_mistake_is_not_explained() {
-    let splits = splits();
+    let splits = few();
     let mut record = RIGHT.run(&splits);
     let audit = |record: &Record| audit(record, &splits, &Origin::Numpy, None, &mut ()).unwrap();
     record.curves[0].values[2] *= 1.0 + 1e-5;

@@ -129,8 +129,19 @@ pub struct Splits {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use super::cifar10::DIMS;
     use super::*;
+
+    /// The first images of the sample: few, so that a training takes milliseconds.
+    pub fn few() -> Splits {
+        let first = |split: &Dataset, n: usize| {
+            let pixels = (0..n).flat_map(|i| split.image(i).to_vec()).collect();
+            Dataset::new(DIMS, pixels, split.labels()[..n].to_vec()).unwrap()
+        };
+        let all = sample::built_in().unwrap();
+        Splits { train: first(&all.train, 110), validation: first(&all.validation, 60), test: first(&all.test, 60) }
+    }
 
     /// Twelve examples of three classes; the only feature of each is its number.
     fn dataset() -> Dataset {

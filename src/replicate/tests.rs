@@ -1,6 +1,8 @@
 use super::*;
-use crate::files::csv::to_csv;
+use crate::dataset::tests::few;
+use crate::files::csv::{Dialect, Row, from_csv, to_csv};
 use crate::hyperparameters::Hyperparameters;
+use crate::train::random_start;
 
 /// A run that classifies `correct` of 1,000 test images correctly.
 pub fn row(setting: &str, seed: u64, correct: usize) -> ReplicationRow {
@@ -159,4 +161,121 @@ fn another_replication_is_not_resumed() {
     );
     assert!(refusal(&earlier(&[1], "1/2")).contains("it was made with --shard 1/2, not 1/1 ("));
     assert!(refusal(&earlier(&[1, 1], "1/1")).contains("seed 1 of lambda0_eta0.001 is there twice; drop --resume to"));
+}
+
+/// A plan of trainings that take milliseconds.
+fn small(seeds: usize, shard: &str) -> ReplicationPlan {
+    let schedule = Schedule { epochs: 2, batch_size: 25, ..Schedule::REPORT };
+    ReplicationPlan { schedule, ..plan(seeds, shard) }
+}
+
+/// The names of the splits of [`few`].
+fn names() -> [String; 3] {
+    ["train.bin", "validation.bin", "test.bin"].map(String::from)
+}
+
+/// The rows of a table in `folder`.
+pub fn rows_in<R: Row>(folder: &Folder, name: &str) -> Vec<R> {
+    let path = folder.path().join(name);
+    from_csv(&std::fs::read(&path).unwrap(), &path).unwrap()
+}
+
+/// Stops a job after so many messages, and keeps these.
+#[derive(Default)]
+pub struct Stopping {
+    /// The number of messages.
+    pub after: Option<usize>,
+    /// The messages.
+    pub messages: Vec<String>,
+    /// The batches that were said to be left at each training.
+    pub batches: Vec<usize>,
+}
+
+impl Observer for Stopping {
+    fn message(&mut self, text: &str) {
+        self.messages.push(text.into());
+    }
+
+    fn training(&mut self, _: usize, batches: usize) {
+        self.batches.push(batches);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.after.is_some_and(|after| self.messages.len() >= after)
+    }
+}
+
+/// Checks that `row` has the scores of a training with its seed and its setting alone.
+pub fn check_scores(row: &ReplicationRow, train: &Dataset, splits: &Splits) {
+    let normalizer = Normalizer::fit(train).unwrap();
+    let data = Data { train, validation: &splits.validation, normalizer: &normalizer };
+    let (setting, schedule) = (row.hyperparameters.setting().unwrap(), row.hyperparameters.schedule());
+    let start = random_start(train.dims(), schedule.seed);
+    let (runs, _) = crate::train::train(data, &[setting], &schedule, &start, &mut ()).unwrap();
+    let scores = |split: &Dataset| scores_of(&runs, split, &normalizer, &()).unwrap()[0].unwrap();
+    let (of_train, of_test) = (scores(train), scores(&splits.test));
+    assert_eq!((row.train_loss, row.train_accuracy), (Some(of_train.loss), Some(of_train.accuracy)));
+    assert_eq!((row.test_loss, row.test_accuracy), (Some(of_test.loss), Some(of_test.accuracy)));
+    assert_eq!(row.correct_test_images, Some((of_test.accuracy * splits.test.len() as f64).round() as usize));
+    let of_validation = (!splits.validation.is_empty()).then(|| scores(&splits.validation));
+    assert_eq!(
+        (row.validation_loss, row.validation_accuracy),
+        (of_validation.map(|scores| scores.loss), of_validation.map(|scores| scores.accuracy))
+    );
+    assert_eq!((row.test_images, row.diverged_in_epoch), (splits.test.len(), None));
+}
+
+#[test]
+fn each_row_has_the_scores_of_a_training_with_its_seed_alone() {
+    let (path, splits) = (tempfile::tempdir().unwrap(), few());
+    let folder = Folder::open(path.path()).unwrap().with_dialect(Dialect::Semicolon);
+    let mut observer = Stopping::default();
+    let replication = run(&small(2, "1/1"), &splits, &names(), &folder, false, &mut observer).unwrap().unwrap();
+    let rows: Vec<ReplicationRow> = rows_in(&folder, "replication.csv");
+    assert_eq!(rows.iter().map(|row| row.hyperparameters.seed).collect::<Vec<_>>(), [1, 1, 2, 2]);
+    rows.iter().for_each(|row| check_scores(row, &splits.train, &splits));
+    assert_eq!(replication, Replication::new(&rows).unwrap());
+    assert_eq!(rows_in::<table::SettingRow>(&folder, "replication_summary.csv"), replication.settings());
+    assert!(std::fs::read_to_string(folder.path().join("replication_pairs.csv")).unwrap().contains(';'));
+    // Two settings, two epochs of five batches.
+    assert_eq!(observer.batches, [40, 20]);
+    assert!(observer.messages[1].starts_with("2 of 2 seeds: test accuracy "), "{:?}", observer.messages);
+}
+
+#[test]
+fn a_replication_in_shards_or_resumed_is_the_whole_one() {
+    let splits = few();
+    let run_in = |folder: &Folder, shard: &str, observer: &mut Stopping| {
+        run(&small(3, shard), &splits, &names(), folder, true, observer)
+    };
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let [whole, shards, resumed] = [0, 1, 2].map(|i| Folder::open(folders[i].path()).unwrap());
+    let expected = run_in(&whole, "1/1", &mut Stopping::default()).unwrap().unwrap();
+    let rows: Vec<ReplicationRow> = rows_in(&whole, "replication.csv");
+    for shard in ["1/2", "2/2"] {
+        assert_eq!(run_in(&shards, shard, &mut Stopping::default()).unwrap(), None);
+    }
+    let tables = [1, 2].map(|i| format!("replication_shard{i}of2.csv"));
+    let tables = tables.map(|name| (name.clone().into(), rows_in::<ReplicationRow>(&shards, &name)));
+    assert_eq!(crate::shard::merge(tables.to_vec()).unwrap(), rows);
+    assert!(!shards.path().join("replication_summary.csv").exists());
+    // The first message says that there is no table.
+    let stopped = run_in(&resumed, "1/1", &mut Stopping { after: Some(2), ..Stopping::default() }).unwrap_err();
+    assert_eq!(stopped.to_string(), "stopped after 1 of 3 seeds");
+    assert_eq!(rows_in::<table::SettingRow>(&resumed, "replication_summary.csv")[0].n, 1);
+    assert_eq!(run_in(&resumed, "1/1", &mut Stopping::default()).unwrap().unwrap(), expected);
+    assert_eq!(rows_in::<ReplicationRow>(&resumed, "replication.csv"), rows);
+}
+
+#[test]
+fn a_run_that_diverges_has_no_scores() {
+    let (path, splits) = (tempfile::tempdir().unwrap(), few());
+    let folder = Folder::open(path.path()).unwrap();
+    let plan = ReplicationPlan { settings: vec![SETTINGS[0], Setting::new(0.0, 1e38).unwrap()], ..small(1, "1/1") };
+    let replication = run(&plan, &splits, &names(), &folder, false, &mut ()).unwrap().unwrap();
+    let rows: Vec<ReplicationRow> = rows_in(&folder, "replication.csv");
+    check_scores(&rows[0], &splits.train, &splits);
+    assert_eq!((rows[1].test_loss, rows[1].correct_test_images), (None, None));
+    assert_eq!(rows[1].diverged_in_epoch, Some(1));
+    assert_eq!((replication.settings()[1].n, replication.settings()[1].diverged), (0, 1));
 }

@@ -269,8 +269,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::dataset::tests::few;
     use crate::files::csv::from_csv;
     use crate::hyperparameters::{Decay, Loss, Setting};
+    use crate::replicate::tests::{Stopping, rows_in};
 
     /// 64 trials, two values of each hyperparameter.
     pub(super) fn space() -> Space {
@@ -353,5 +355,84 @@ mod tests {
         let schedule = Schedule { epochs, seed, ..Schedule::REPORT };
         let plan = SearchPlan { trials: trials.collect(), schedule, shard: Shard::WHOLE };
         assert_eq!((plan.digest(), plan.trials.len()), (rows[0].search.clone(), rows[0].trials));
+    }
+
+    /// A search of trainings that take milliseconds, in two streams.
+    fn small(shard: &str) -> SearchPlan {
+        let trial = |lambda, batch_size| Trial { setting: Setting::new(lambda, 0.002).unwrap(), batch_size, flip: 0.0 };
+        let trials = vec![trial(0.1, 25), trial(0.0, 50), trial(1.0, 25)];
+        SearchPlan { trials, schedule: Schedule { epochs: 2, ..Schedule::REPORT }, shard: shard.parse().unwrap() }
+    }
+
+    #[test]
+    fn each_row_has_the_scores_of_a_training_with_its_trial_alone_and_the_best_is_retrained_and_tested() {
+        let (path, splits) = (tempfile::tempdir().unwrap(), few());
+        let folder = Folder::open(path.path()).unwrap();
+        let names = ["train.bin", "validation.bin", "test.bin"].map(String::from);
+        let mut observer = Stopping::default();
+        let searched = run(&small("1/1"), &splits, &names, &folder, false, &mut observer).unwrap();
+        assert_eq!(rows_in::<SearchRow>(&folder, "search.csv"), searched.rows);
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+        for (i, row) in searched.rows.iter().enumerate() {
+            let (setting, schedule) = (row.hyperparameters.setting().unwrap(), row.hyperparameters.schedule());
+            let start = random_start(splits.train.dims(), schedule.seed);
+            let (runs, _) = crate::train::train(data, &[setting], &schedule, &start, &mut ()).unwrap();
+            let scores = scores_of(&runs, &splits.validation, &normalizer, &()).unwrap()[0].unwrap();
+            assert_eq!(
+                (row.trial, row.validation_split.as_str(), row.validation_images),
+                (i + 1, "validation.bin", 60)
+            );
+            assert_eq!(
+                (row.validation_loss, row.validation_cost, row.validation_accuracy),
+                (Some(scores.loss), Some(scores.cost), Some(scores.accuracy))
+            );
+            assert_eq!(row.validation_standard_error, Some(standard_error(scores.accuracy, 60)));
+        }
+        let png = std::fs::read(folder.path().join("search.png")).unwrap();
+        assert_eq!(png, search_png(&searched.rows).1);
+        assert!(png.starts_with(b"\x89PNG"));
+        // Batches of 25 and of 50 images, two epochs; then the retraining on 110 + 60 images in batches of 25.
+        assert_eq!(observer.batches, [2 * 2 * 5 + 2 * 3 + 2 * 7, 2 * 3 + 2 * 7]);
+
+        let row = best(&searched.rows).unwrap();
+        let words = searched.retrain(row, &splits, &names, Images::default(), &folder, &mut ()).unwrap();
+        assert!(words[0].starts_with("3 trials were trained for 2 epochs on 110 images and scored on 60 others."));
+        let tested = &rows_in::<table::BestRow>(&folder, BEST_FILE)[0];
+        let path = folder.path().join("model_best.safetensors");
+        let model = ModelFile::from_bytes(&std::fs::read(&path).unwrap(), &path).unwrap();
+        let outcomes = crate::evaluate::outcomes(&[(&model.parameters, Loss::Softmax)], &splits.test, &normalizer);
+        let scores = outcomes.unwrap()[0].scores(0.0);
+        assert_eq!((tested.test_accuracy, tested.test_images), (Some(scores.accuracy), 60));
+        assert!((tested.test_loss.unwrap() - scores.loss).abs() < 1e-12);
+        assert_eq!((tested.train_images, tested.train_split.as_str()), (110, "train.bin"));
+        let toml = std::fs::read_to_string(folder.path().join("best.toml")).unwrap();
+        let config = Config::from_toml(&toml, Path::new("best.toml")).unwrap();
+        assert_eq!(config.hyperparameters, row.hyperparameters);
+    }
+
+    #[test]
+    fn a_search_in_shards_or_resumed_is_the_whole_one() {
+        let splits = few();
+        let names = ["train.bin", "validation.bin", "test.bin"].map(String::from);
+        // The seconds differ.
+        let timeless = |rows: Vec<SearchRow>| -> Vec<SearchRow> {
+            rows.into_iter().map(|row| SearchRow { train_seconds: 0.0, ..row }).collect()
+        };
+        let run_in = |folder: &Folder, shard: &str, observer: &mut Stopping| {
+            run(&small(shard), &splits, &names, folder, true, observer).map(|searched| timeless(searched.rows))
+        };
+        let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+        let [whole, shards, resumed] = [0, 1, 2].map(|i| Folder::open(folders[i].path()).unwrap());
+        let expected = run_in(&whole, "1/1", &mut Stopping::default()).unwrap();
+        let tables = ["1/2", "2/2"].map(|shard| {
+            let rows = run_in(&shards, shard, &mut Stopping::default()).unwrap();
+            (format!("{}.csv", shard.replace('/', "of")).into(), rows)
+        });
+        assert_eq!(crate::shard::merge(tables.to_vec()).unwrap(), expected);
+        assert!(!shards.path().join("search.png").exists());
+        let stopped = run_in(&resumed, "1/1", &mut Stopping { after: Some(2), ..Stopping::default() }).unwrap_err();
+        assert_eq!(stopped.to_string(), "stopped after 2 of 3 trials");
+        assert_eq!(run_in(&resumed, "1/1", &mut Stopping::default()).unwrap(), expected);
     }
 }

@@ -1,9 +1,10 @@
 use std::path::Path;
 
 use super::*;
+use crate::dataset::tests::few;
 use crate::files::csv::{Dialect, Row, from_csv, to_csv};
 use crate::hyperparameters::{Decay, Hyperparameters, Loss, Setting};
-use crate::replicate::tests::row;
+use crate::replicate::tests::{Stopping, check_scores, row, rows_in};
 use crate::shard::{ShardTable, Sharded, merge};
 
 /// A configuration that differs from the report's protocol in everything.
@@ -284,4 +285,34 @@ fn an_ablation_is_resumed_with_more_seeds_but_not_another_one_and_only_shards_of
     assert_eq!(merge(vec![shard(best(), "2/2"), shard(best(), "1/2")]).unwrap().len(), 18);
     let message = merge(vec![shard(other, "2/2"), shard(best(), "1/2")]).unwrap_err().to_string();
     assert!(message.contains("from different jobs"), "{message}");
+}
+
+#[test]
+fn each_row_has_the_scores_of_a_training_with_its_variant_and_its_images() {
+    let (path, splits) = (tempfile::tempdir().unwrap(), few());
+    let folder = Folder::open(path.path()).unwrap();
+    // The configuration trains on more images than the report.
+    let (report, _) = splits.train.hold_out(10).unwrap();
+    let schedule = Schedule { epochs: 2, batch_size: 25, flip: 0.5, ..Schedule::REPORT };
+    let setting = Setting::new(0.1, 0.002).unwrap();
+    let small =
+        |shard: &str| AblationPlan::new(Recipe { setting, schedule, report_images: false }, &seeds(2, shard)).unwrap();
+    let names = ["all.bin", "validation.bin", "test.bin"].map(String::from);
+    let images = AblationImages { splits: &splits, names: &names, report: &report, report_name: "one.bin" };
+    let mut observer = Stopping::default();
+    let found = run(&small("1/1"), &images, &folder, false, &mut observer).unwrap().unwrap();
+    let rows: Vec<AblationRow> = rows_in(&folder, "ablation.csv");
+    assert_eq!(rows.len(), 2 * 7, "the configuration, five improvements and the report");
+    for row in &rows {
+        let is_reports = row.run.train_split == "one.bin";
+        let train = if is_reports { &report } else { &splits.train };
+        assert_eq!(row.train_images, train.len());
+        check_scores(&row.run, train, &splits);
+    }
+    assert!(rows.iter().any(|row| row.run.train_split == "one.bin"));
+    assert_eq!(found, improvements(&rows).unwrap());
+    assert_eq!(rows_in::<ImprovementRow>(&folder, "ablation_summary.csv"), found);
+    let left = &observer.batches;
+    assert!(left.windows(2).all(|pair| pair[1] < pair[0]) && left.last() > Some(&0), "{left:?}");
+    assert_eq!(run(&small("1/2"), &images, &folder, false, &mut ()).unwrap(), None);
 }

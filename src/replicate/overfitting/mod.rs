@@ -164,7 +164,9 @@ fn overfits_less(seeds: usize, difference: Option<Interval>) -> &'static str {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::dataset::tests::few;
     use crate::hyperparameters::{Decay, Hyperparameters, Origin, Schedule};
+    use crate::replicate::tests::{Stopping, check_scores, rows_in};
 
     fn plan() -> ReplicationPlan {
         ReplicationPlan {
@@ -291,5 +293,34 @@ pub(crate) mod tests {
         let only: Vec<_> = rows().into_iter().filter(|row| row.run.hyperparameters.loss == Loss::Bce).collect();
         let message = comparisons(&only).unwrap_err().to_string();
         assert_eq!(message, "cannot merge: pair 1 must have a softmax and sigmoids for every seed");
+    }
+
+    #[test]
+    fn each_row_has_the_scores_of_a_training_with_its_seed_alone() {
+        let (path, splits) = (tempfile::tempdir().unwrap(), few());
+        let folder = Folder::open(path.path()).unwrap();
+        let schedule = Schedule { epochs: 2, batch_size: 25, ..Schedule::REPORT };
+        let small = |shard| {
+            let small = ReplicationPlan { schedule, seeds: 2, settings: vec![Setting::REPORT[2]], shard, ..plan() };
+            with_counterparts(&small, 10).unwrap()
+        };
+        let names = ["train.bin", "validation.bin", "test.bin"].map(String::from);
+        let mut observer = Stopping::default();
+        let found = run(&small(Shard::WHOLE), &splits, &names, &folder, false, &mut observer).unwrap().unwrap();
+        let rows: Vec<OverfittingRow> = rows_in(&folder, "overfitting.csv");
+        assert_eq!(
+            rows.iter().map(|row| (row.pair, row.run.hyperparameters.seed)).collect::<Vec<_>>(),
+            [(1, 1), (1, 1), (1, 2), (1, 2)]
+        );
+        rows.iter().for_each(|row| check_scores(&row.run, &splits.train, &splits));
+        assert_eq!(found, comparisons(&rows).unwrap());
+        assert_eq!(rows_in::<ComparisonRow>(&folder, "overfitting_summary.csv"), found);
+        assert_eq!(observer.batches, [40, 20], "two settings, two epochs of five batches");
+        let shard = run(&small("1/2".parse().unwrap()), &splits, &names, &folder, false, &mut ()).unwrap();
+        assert_eq!(shard, None);
+        let (_, validation) = splits.validation.hold_out(0).unwrap();
+        let without = Splits { validation, ..splits };
+        let message = run(&small(Shard::WHOLE), &without, &names, &folder, false, &mut ()).unwrap_err().to_string();
+        assert!(message.starts_with("validation-size must be above 0"), "{message}");
     }
 }
