@@ -298,7 +298,7 @@ pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
             format!("{a} is shard {first}, but {b} is shard {shard}: the job was split in two ways")
         })?;
         if let Some(twin) = paths.insert(shard, path) {
-            check(twin != path, || format!("{b} is named twice"))?;
+            check(twin != path, || format!("{b} is listed twice; list each once"))?;
             return Err(refused(format!("{} and {b} are both shard {shard}", twin.display())));
         }
     }
@@ -309,8 +309,8 @@ pub fn merge<R: Sharded>(tables: Vec<(PathBuf, Vec<R>)>) -> Result<Vec<R>> {
         more => format!(" and {more} more"),
     };
     check(missing.is_empty(), || {
-        let shards = if first.of - paths.len() == 1 { "shard" } else { "shards" };
-        format!("{shards} {}{and_more} of {} missing; name all tables", missing.join(", "), first.of)
+        let (shards, are) = if first.of - paths.len() == 1 { ("shard", "is") } else { ("shards", "are") };
+        format!("{shards} {}{and_more} of {} {are} missing; name all tables", missing.join(", "), first.of)
     })?;
     let mut rows: Vec<R> = tables.into_iter().flat_map(|(_, rows)| rows).collect();
     rows.sort_by_key(R::run);
@@ -464,12 +464,12 @@ mod tests {
     fn missing_shards_are_named() {
         assert_eq!(
             refusal(vec![table("2/4", 10), table("4/4", 10)]),
-            "cannot merge: shards 1, 3 of 4 missing; name all tables"
+            "cannot merge: shards 1, 3 of 4 are missing; name all tables"
         );
-        assert_eq!(refusal(vec![table("1/2", 10)]), "cannot merge: shard 2 of 2 missing; name all tables");
+        assert_eq!(refusal(vec![table("1/2", 10)]), "cannot merge: shard 2 of 2 is missing; name all tables");
         assert_eq!(
             refusal(vec![table("1/100", 200)]),
-            "cannot merge: shards 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 89 more of 100 missing; name all tables"
+            "cannot merge: shards 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 89 more of 100 are missing; name all tables"
         );
         assert!(refusal(vec![]).contains("no table"));
     }

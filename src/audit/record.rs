@@ -181,9 +181,9 @@ impl Record {
         Ok(Hyperparameters {
             lambda: given.lambda.or(npz.optional_number("lambda")?).unwrap_or(default.lambda),
             eta: given.eta.or(npz.optional_number("eta")?).unwrap_or(default.eta),
-            batch_size: given.batch_size.or(whole(npz, "batch_size")?).unwrap_or(default.batch_size),
-            epochs: given.epochs.or(whole(npz, "epochs")?).unwrap_or(epochs),
-            seed: given.seed.or(whole(npz, "seed")?).unwrap_or(default.seed),
+            batch_size: given.batch_size.or(whole(npz, "batch_size", 1)?).unwrap_or(default.batch_size),
+            epochs: given.epochs.or(whole(npz, "epochs", 1)?).unwrap_or(epochs),
+            seed: given.seed.or(whole(npz, "seed", 0)?).unwrap_or(default.seed),
             ..default
         })
     }
@@ -285,10 +285,11 @@ fn test_accuracy(npz: &Npz) -> Result<Option<f64>> {
     Ok(fractions(array.values).last().copied())
 }
 
-/// The whole number `name`; `None` if it is not there.
-fn whole<T: TryFrom<i64>>(npz: &Npz, name: &str) -> Result<Option<T>> {
+/// The whole number `name`, at least `least`; `None` if it is not there.
+fn whole<T: TryFrom<i64>>(npz: &Npz, name: &str, least: u8) -> Result<Option<T>> {
     let Some(value) = npz.optional_number(name)? else { return Ok(None) };
-    let whole = if value.fract() == 0.0 && value.abs() < 9e15 { T::try_from(value as i64).ok() } else { None };
-    let error = || npz.format_error(name, format!("must be a whole number of at least 0, but is {value}"));
+    let is_whole = value.fract() == 0.0 && (f64::from(least)..9e15).contains(&value);
+    let whole = if is_whole { T::try_from(value as i64).ok() } else { None };
+    let error = || npz.format_error(name, format!("must be a whole number of at least {least}, but is {value}"));
     whole.ok_or_else(error).map(Some)
 }

@@ -79,7 +79,7 @@ fn print(paths: [&Path; 2], counts: &Agreement) {
     let Interval { low, high } = counts.bootstrap_interval();
     let p = counts.mcnemar_p();
     show!("A minus B                 {} points", points(counts.difference()));
-    show!("95 % confidence interval  {} to {} points (paired bootstrap, all resamples)", points(low), points(high));
+    show!("95 % confidence interval  {} to {} points (paired bootstrap)", points(low), points(high));
     show!("McNemar's exact p         {}\n", p_text(p));
     show!("{}", conclusion(counts, p));
     show!(
@@ -97,7 +97,7 @@ fn conclusion(counts: &Agreement, p: f64) -> String {
     } else if counts.only_a == counts.only_b {
         format!("No significant difference: both models classify equally many of {images} correctly.")
     } else if p < LEVEL {
-        format!("{better} is significantly better than {worse}: it classifies {more} more of {images} correctly.")
+        format!("{better} is significantly better than {worse}: it classifies {more} more of\n{images} correctly.")
     } else {
         format!("No significant difference: {better} classifies {more} more of {images} correctly.")
     }

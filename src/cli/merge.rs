@@ -85,26 +85,32 @@ fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Why the tables cannot be merged: the first is of no known type or, if all are, several types are there.
+/// The tables that can be merged, each with the command that writes it.
+const KINDS: [(fn(&[u8]) -> bool, &str); 4] = [
+    (has_header_of::<ReplicationRow>, "replicate"),
+    (has_header_of::<AblationRow>, "replicate --ablate"),
+    (has_header_of::<OverfittingRow>, "replicate --overfitting"),
+    (has_header_of::<SearchRow>, "search"),
+];
+
+/// Why the tables cannot be merged: the first is of no known kind or, if all are, two are of different kinds.
 fn describe(tables: &[Table]) -> String {
-    let known = [
-        has_header_of::<ReplicationRow>,
-        has_header_of::<AblationRow>,
-        has_header_of::<OverfittingRow>,
-        has_header_of::<SearchRow>,
-    ];
-    match tables.iter().find(|(_, bytes)| !known.iter().any(|is_of| is_of(bytes))) {
-        Some((path, bytes)) => format!(
-            "{} must be the table of a shard, such as replication_shard1of4.csv, but {}",
-            path.display(),
-            kind::describe(bytes)
-        ),
-        None => {
-            "the tables must be from one job, all of `replicate` with the same options or all of `search`, but they are \
-             from several"
-                .into()
+    let kind = |bytes: &[u8]| KINDS.iter().find(|(is_of, _)| is_of(bytes)).map(|(_, command)| *command);
+    let mut first: Option<(&PathBuf, &str)> = None;
+    for (path, bytes) in tables {
+        match (kind(bytes), first) {
+            (None, _) => {
+                let (found, path) = (kind::describe(bytes), path.display());
+                return format!("{path} must be the table of a shard, such as replication_shard1of4.csv, but {found}");
+            }
+            (Some(other), Some((one, command))) if other != command => {
+                let (one, path) = (one.display(), path.display());
+                return format!("the tables must be from one job, but {one} is of `{command}` and {path} of `{other}`");
+            }
+            (Some(command), _) => first = Some((path, command)),
         }
     }
+    "the tables must be from one job".into()
 }
 
 /// The rows of the whole job.

@@ -23,7 +23,7 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 /// Printed after the charts of a model with sigmoids.
 const SIGMOIDS: &str =
-    "\nEach class has a sigmoid of its own, so the ten percentages of an image need not add up to 100 %.\n";
+    "\nEach class has a sigmoid of its own, so the ten percentages of an image\nneed not add up to 100 %.\n";
 
 const AFTER_HELP: &str = "\
 Examples:

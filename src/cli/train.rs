@@ -276,8 +276,8 @@ impl Args {
         let has_eta = self.eta.is_some() || config.keys.contains("eta");
         if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.resume {
             say!(
-                "note: the loss of the sigmoids is a mean over ten classes: 10 η and λ / 10 take the steps of a softmax, such as --eta 0.01 \
-                 --lambda 0.01 for 0.001 and 0.1"
+                "note: the loss of the sigmoids is a mean over ten classes: 10 η and λ / 10 take the\n\
+                 steps of a softmax, such as --eta 0.01 --lambda 0.01 for 0.001 and 0.1"
             );
         }
     }

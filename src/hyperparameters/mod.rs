@@ -162,7 +162,11 @@ impl Hyperparameters {
             (self.start != report.start, format!("start {} instead of {}", self.start, report.start)),
             (self.shuffle != report.shuffle, format!("shuffling {} instead of {}", self.shuffle, report.shuffle)),
             (train != report_train, format!("trained on {train} instead of {report_train}")),
-            (validation != report_validation, format!("validated on {validation} instead of {report_validation}")),
+            (validation == "none", "not validated".into()),
+            (
+                ![report_validation, "none"].contains(&validation.as_str()),
+                format!("validated on {validation} instead of {report_validation}"),
+            ),
             (test != report_test, format!("tested on {test} instead of {report_test}")),
         ];
         parts.into_iter().filter(|(differs, _)| *differs).map(|(_, words)| words).collect()

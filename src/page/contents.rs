@@ -164,6 +164,9 @@ impl Contents {
             provenance: file(path, provenance::FILE, Provenance::from_json)?,
         };
         if !contents.has_a_table() {
+            if has_shards(path)? {
+                return Err(Error::format(path, "has only tables of shards: join them with `onelayer merge` first"));
+            }
             let tables = "summary.csv (`train`), gradcheck.csv (`gradcheck`), replication_summary.csv (`replicate`), search.csv \
                           (`search`) or confusion_<model>.csv (`evaluate`)";
             return Err(Error::format(
@@ -211,9 +214,13 @@ impl Contents {
             self.ablation.as_ref().and_then(|part| part.protocol.as_ref()),
             self.overfitting.as_ref().and_then(|part| part.protocol.as_ref()),
         ];
+        // The test split is always evaluated whole.
+        let [.., (test, ..)] = sample::PARTS;
+        let is_of_test = |evaluation: &Evaluation| evaluation.split == "test" && evaluation.images() == test.records;
         let searched = self.search.iter().flat_map(|search| search.trials.first());
         files.into_iter().any(|file| sample::has_part(&file.name))
             || protocols.into_iter().flatten().any(|protocol| protocol.of_sample)
+            || self.evaluations.iter().any(is_of_test)
             || searched.into_iter().any(|trial| sample::has_part(&trial.validation_split))
     }
 
@@ -443,6 +450,13 @@ impl SearchPart {
         let best = bests.into_iter().find(|best| trials.iter().any(|row| is_of(best, row)));
         Ok(Some(Self { trials, maps, best }))
     }
+}
+
+/// True if `folder` has the table of a shard.
+fn has_shards(folder: &Path) -> Result<bool> {
+    let entries = fs::read_dir(folder).map_err(Error::io("read the folder", folder))?;
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+    Ok(names.into_iter().any(|name| name.contains("_shard") && name.ends_with(".csv")))
 }
 
 /// At most [`MAX_EPOCHS`] of `rows`, evenly spaced, including the last.

@@ -156,7 +156,7 @@ mod filters {
     /// A text from a table, for readers.
     #[filter_fn]
     pub fn readable(text: &str, _: &dyn Values) -> Result<String> {
-        Ok(statistics::unbroken(&hyperparameters::readable(text)))
+        Ok(statistics::unbroken(&hyperparameters::readable(text)).replace('\'', "’"))
     }
 
     /// A number of things.

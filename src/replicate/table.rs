@@ -235,7 +235,7 @@ impl Sharded for ReplicationRow {
     }
 
     fn name(&self) -> String {
-        format!("seed {} of {}", self.hyperparameters.seed, self.setting)
+        format!("seed {} of {}", self.hyperparameters.seed, readable(&self.setting))
     }
 
     fn shard(&self) -> Shard {

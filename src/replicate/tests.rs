@@ -138,7 +138,7 @@ fn another_replication_is_not_resumed() {
         refusal(&rows)
     };
     let message = with(|row| row.hyperparameters.epochs = 39);
-    let expected = "it was made with --epochs 39, not 40 (seed 1 of lambda0.1_eta0.001); use the options";
+    let expected = "it was made with --epochs 39, not 40 (seed 1 of λ = 0.1, η = 0.001); use the options";
     assert!(message.contains(expected), "{message}");
     assert!(with(|row| row.hyperparameters.batch_size = 99).contains("--batch-size 99, not 100"));
     let message = with(|row| row.hyperparameters.start = Origin::Numpy);
@@ -157,10 +157,10 @@ fn another_replication_is_not_resumed() {
     assert!(with(|row| row.test_images = 999).contains("999"));
     assert!(
         refusal(&earlier(&[1, 4], "1/1"))
-            .contains("it has seed 4 of lambda0_eta0.001, which is not in --first-seed 1 --seeds 3")
+            .contains("it has seed 4 of λ = 0, η = 0.001, which is not in --first-seed 1 --seeds 3")
     );
     assert!(refusal(&earlier(&[1], "1/2")).contains("it was made with --shard 1/2, not 1/1 ("));
-    assert!(refusal(&earlier(&[1, 1], "1/1")).contains("seed 1 of lambda0_eta0.001 is there twice; drop --resume to"));
+    assert!(refusal(&earlier(&[1, 1], "1/1")).contains("seed 1 of λ = 0, η = 0.001 is there twice; drop --resume to"));
 }
 
 /// A plan of trainings that take milliseconds.

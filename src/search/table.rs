@@ -145,8 +145,8 @@ impl Sharded for SearchRow {
 
     fn difference(column: &str, found: &str, expected: &str) -> String {
         match column {
-            "trials" => format!("{found} trials, not {expected} (another --random or other values)"),
-            "setting" | Self::JOB => "other trials (another --random or other values)".into(),
+            "trials" => format!("{found} trials, not {expected}, so with another --random or other values"),
+            "setting" | Self::JOB => "other trials, so with another --random or other values".into(),
             _ => difference(column, found, expected),
         }
     }
@@ -255,7 +255,7 @@ mod tests {
         };
         let message = with(|plan| plan.trials.truncate(2));
         assert!(
-            message.contains("it was made with 3 trials, not 2 (another --random or other values) (trial 1)"),
+            message.contains("it was made with 3 trials, not 2, so with another --random or other values (trial 1)"),
             "{message}"
         );
         // Another seed of a random search draws other settings.
@@ -268,7 +268,7 @@ mod tests {
             [with(|plan| plan.trials[1].flip = 0.0), with(|plan| plan.trials[1].setting = Setting::REPORT[0])]
         {
             assert!(
-                message.contains("it was made with other trials (another --random or other values) (trial "),
+                message.contains("it was made with other trials, so with another --random or other values (trial "),
                 "{message}"
             );
         }

@@ -173,7 +173,7 @@ fn merged_shards_equal_the_whole_ablation_byte_for_byte() {
         ["replicate", "--dataset", "sample", "--quiet", "--epochs", "1", "--seeds", "1", "--setting", "0,0.001"];
     succeed(&[&replicate[..], &["--out", replication.to_str().unwrap()]].concat());
     let message = fail(&words(&merge(&[replication.join("replication.csv"), tables[1].clone()], &merged)));
-    assert!(message.contains("from one job") && message.contains("they are from several"), "{message}");
+    assert!(message.contains("from one job") && message.contains("is of `replicate` and "), "{message}");
 }
 
 #[cfg(unix)]

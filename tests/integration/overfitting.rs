@@ -89,7 +89,7 @@ fn a_resumed_comparison_and_merged_shards_have_the_same_bytes() {
     assert_eq!(succeed(&words(&merge(&tables, merged.path()))), printed);
     assert_same(merged.path(), whole.path());
     let message = fail(&words(&merge(&tables[..1], merged.path())));
-    assert!(message.contains("shard 1 of 2 missing"), "{message}");
+    assert!(message.contains("shard 1 of 2 is missing"), "{message}");
 }
 
 #[test]

@@ -268,6 +268,6 @@ fn the_percentages_of_sigmoids_are_explained() {
     let model = pictures.write("model.safetensors", &model.to_bytes().unwrap());
     let output = Command::new(crate::program()).arg("predict").args([&model, &image]).output().unwrap();
     let sigmoids = String::from_utf8(output.stdout).unwrap();
-    let note = "percentages of an image need not add up to 100 %";
+    let note = "need not add up to 100 %";
     assert!(sigmoids.contains(note) && !softmax.contains(note), "{sigmoids}");
 }

@@ -225,8 +225,8 @@ fn shards_that_do_not_make_a_whole_job_are_refused_by_name_and_nothing_is_writte
         let tables: Vec<PathBuf> = tables.iter().map(|path| (*path).clone()).collect();
         fail(&words(&merge(&tables, merged.path())))
     };
-    assert!(refusal(&[&first]).contains("shard 2 of 2 missing"));
-    assert!(refusal(&[&first, &second, &first]).contains("shard1of2.csv is named twice"));
+    assert!(refusal(&[&first]).contains("shard 2 of 2 is missing"));
+    assert!(refusal(&[&first, &second, &first]).contains("shard1of2.csv is listed twice; list each once"));
     assert!(refusal(&[&first, &third]).contains("split in two ways"));
     assert!(refusal(&[&first, &other_job]).contains(" are from different jobs: batches of 100, not batches of 50"));
     let numpy = ["--seeds", "3", "--shard", "2/2", "--setting", "0,0.001", "--rng", "numpy"];
@@ -301,7 +301,7 @@ fn another_job_is_not_resumed_and_its_table_stays() {
         ),
         (
             &["--seeds", "1", "--epochs", "1", "--first-seed", "2", "--setting", "0,0.001"],
-            "it has seed 1 of lambda0_eta0.001, which is not in --first-seed 2 --seeds 1;",
+            "it has seed 1 of λ = 0, η = 0.001, which is not in --first-seed 2 --seeds 1;",
         ),
     ] {
         let message = fail(&[&sample[..], more].concat());

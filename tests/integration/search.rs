@@ -274,7 +274,7 @@ fn merged_shards_equal_one_process() {
         merge.output().unwrap()
     };
     let said = refusal(&merge(&tables[..2]));
-    assert!(said.contains("shard 3 of 3 missing"), "{said}");
+    assert!(said.contains("shard 3 of 3 is missing"), "{said}");
     let output = merge(&tables);
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();

@@ -106,7 +106,7 @@ impl DataArgs {
         for (option, list) in batches {
             ensure!(
                 self.dataset() == DatasetName::Cifar10 || list.is_none(),
-                "{option} names files of CIFAR-10, but --dataset sample has splits of its own; leave it out"
+                "{option} names files of CIFAR-10, but the sample has splits of its own; leave it out"
             );
         }
         match self.dataset() {
@@ -224,10 +224,10 @@ impl DataArgs {
         }
     }
 
-    /// The sample, unless an argument asks for other images.
+    /// The sample, unless an argument names another data set or a folder.
     pub fn or_sample(self) -> Self {
-        let is_free = self.data_dir.is_none() && self.train_batches.is_none();
-        Self { dataset: self.dataset.or(is_free.then_some(DatasetName::Sample)), ..self }
+        let default = self.data_dir.is_none().then_some(DatasetName::Sample);
+        Self { dataset: self.dataset.or(default), ..self }
     }
 
     /// True if the training images are those of the report: all of data_batch_1.bin or, in the sample, its part of them.

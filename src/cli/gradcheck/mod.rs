@@ -31,8 +31,8 @@ Examples:
   onelayer gradcheck --quiz quiz
   onelayer gradcheck --quiz quiz --answers answers.csv
 
-`passes` are the plain loops of the derivation, `kernels` the vector code that trains. A random problem
-has n examples, d features and k classes.
+`passes` are the plain loops of the derivation, `kernels` the vector code that trains.
+A random problem has n examples, d features and k classes.
 
 Exit code of --grads: 0 all agree, 1 one differs, 2 a file cannot be read, 3 none differs, but one can't be told";
 
