@@ -155,3 +155,220 @@ impl Saver<'_> {
         self.checkpoints.get_or_init(|| Checkpoints::of(self.job))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::dataset::Splits;
+    use crate::dataset::normalizer::Normalizer;
+    use crate::dataset::tests::few;
+    use crate::files::csv::{Dialect, Row, from_csv};
+    use crate::hyperparameters::{Schedule, Setting};
+    use crate::train::model::ModelFile;
+    use crate::train::table::CurveRow;
+    use crate::train::{Start, train};
+
+    const SCHEDULE: Schedule = Schedule { epochs: 3, batch_size: 25, ..Schedule::REPORT };
+
+    /// The second diverges.
+    fn settings() -> [Setting; 3] {
+        [Setting::REPORT[1], Setting::new(0.0, 1e38).unwrap(), Setting::REPORT[2]]
+    }
+
+    /// Runs a job of `settings` on [`few`] images.
+    fn run_in(
+        folder: &Folder,
+        settings: &[Setting],
+        schedule: &Schedule,
+        options: &Options,
+        observer: &mut dyn Observer,
+    ) -> Result<Trained> {
+        let splits = few();
+        let normalizer = Normalizer::fit(&splits.train)?;
+        let job = Job {
+            settings,
+            schedule,
+            start: &Start::random(splits.train.dims(), schedule.seed),
+            splits: &splits,
+            names: &["train.bin", "validation.bin", "test.bin"].map(String::from),
+            files: &[],
+            normalizer: &normalizer,
+        };
+        run(&job, folder, options, observer)
+    }
+
+    /// The same training without the runner.
+    fn trained_alone(splits: &Splits, normalizer: &Normalizer) -> Vec<Run> {
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer };
+        let start = Start::random(splits.train.dims(), SCHEDULE.seed).parameters;
+        train(data, &settings(), &SCHEDULE, &start, &mut ()).unwrap().0
+    }
+
+    fn rows<R: Row>(folder: &Path, name: &str) -> Vec<R> {
+        from_csv(&fs::read(folder.join(name)).unwrap(), Path::new(name)).unwrap()
+    }
+
+    fn names(folder: &Path) -> BTreeSet<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// Interrupts the training after so many batches; keeps the messages.
+    #[derive(Default)]
+    struct Stopping {
+        after: Option<usize>,
+        batches: usize,
+        messages: Vec<String>,
+    }
+
+    impl Observer for Stopping {
+        fn batch_done(&mut self, _: usize, _: usize, _: usize) {
+            self.batches += 1;
+        }
+
+        fn message(&mut self, text: &str) {
+            self.messages.push(text.into());
+        }
+
+        fn interrupted(&self) -> bool {
+            self.after.is_some_and(|after| self.batches >= after)
+        }
+    }
+
+    #[test]
+    fn the_files_hold_what_was_trained_and_nothing_of_a_setting_that_diverged() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap().with_dialect(Dialect::Semicolon);
+        fs::write(path.path().join("model_lambda0_eta1e38.safetensors"), "of an earlier training").unwrap();
+        let options = Options { npz: true, command: vec!["onelayer".into(), "train".into()], ..Options::default() };
+        let trained = run_in(&folder, &settings(), &SCHEDULE, &options, &mut ()).unwrap();
+        let splits = few();
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let expected = trained_alone(&splits, &normalizer);
+        let outcomes = outcomes_of(&expected, &splits.test, &normalizer).unwrap();
+        let summary: Vec<SummaryRow> = rows(path.path(), "summary.csv");
+        assert_eq!(summary, trained.summary);
+        assert_eq!(trained.runs.len(), 3);
+        for ((run, row), outcome) in expected.iter().zip(&summary).zip(&outcomes) {
+            let name = run.setting.name();
+            let curves: Vec<CurveRow> = rows(path.path(), &format!("curves_{name}.csv"));
+            let scores = |rows: &[CurveRow]| rows.iter().map(|row| row.scores.clone()).collect::<Vec<_>>();
+            assert_eq!(scores(&curves), scores(&run.epochs.iter().map(CurveRow::from).collect::<Vec<_>>()));
+            let test = outcome.as_ref().map(|outcome| outcome.scores(run.setting.lambda()));
+            assert_eq!((row.test_loss, row.test_accuracy), (test.map(|t| t.loss), test.map(|t| t.accuracy)));
+            let model = path.path().join(format!("model_{name}.safetensors"));
+            assert_eq!(model.exists(), run.divergence.is_none());
+            if let Ok(bytes) = fs::read(&model) {
+                assert_eq!(ModelFile::from_bytes(&bytes, &model).unwrap().parameters, run.parameters);
+            }
+        }
+        let name = settings()[0].name();
+        let of_one = ["confusion", "curves", "probabilities"].map(|kind| format!("{kind}_{name}.csv"));
+        let pictures = ["curves", "probabilities", "weights"].map(|kind| format!("{kind}_{name}.png"));
+        let others = ["settings.png".into(), "provenance.json".into(), format!("model_{name}.npz")];
+        for file in of_one.iter().chain(&pictures).chain(&others).chain([&format!("snapshots_{name}.jpg")]) {
+            assert!(names(path.path()).contains(file), "{file}");
+        }
+        assert!(!names(path.path()).contains(checkpoint::NAME));
+        // A training of one setting has no figure of all, and removes that of an earlier one.
+        run_in(&folder, &settings()[..1], &SCHEDULE, &Options::default(), &mut ()).unwrap();
+        assert!(!names(path.path()).contains("settings.png"));
+        assert!(!names(path.path()).contains(&format!("model_{name}.npz")), "the export of an earlier training");
+    }
+
+    #[test]
+    fn a_stopped_training_is_resumed_to_the_same_results() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let resume = Options { resume: true, ..Options::default() };
+        // Five batches an epoch.
+        for (after, place) in
+            [(3, "batch 3 of epoch 1 of 3"), (4, "batch 2 of epoch 2 of 3"), (3, "batch 5 of epoch 2 of 3")]
+        {
+            let mut observer = Stopping { after: Some(after), ..Stopping::default() };
+            let stopped = run_in(&folder, &settings(), &SCHEDULE, &resume, &mut observer).unwrap_err();
+            assert_eq!(stopped.to_string(), format!("stopped after {place}"));
+        }
+        let mut observer = Stopping::default();
+        let trained = run_in(&folder, &settings(), &SCHEDULE, &resume, &mut observer).unwrap();
+        assert!(
+            observer.messages[0].ends_with("train.checkpoint: resuming after batch 5 of epoch 2 of 3"),
+            "{:?}",
+            observer.messages
+        );
+        let splits = few();
+        let expected = trained_alone(&splits, &Normalizer::fit(&splits.train).unwrap());
+        for (run, expected) in trained.runs.iter().zip(&expected) {
+            assert_eq!((&run.parameters, &run.snapshots), (&expected.parameters, &expected.snapshots));
+        }
+        let mut observer = Stopping::default();
+        run_in(&folder, &settings(), &SCHEDULE, &resume, &mut observer).unwrap();
+        assert!(observer.messages[0].ends_with("train.checkpoint: training from the beginning"), "the end removes it");
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_settings_is_refused_by_what_differs_and_without_resume_one_starts_over() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let mut observer = Stopping { after: Some(2), ..Stopping::default() };
+        run_in(&folder, &settings(), &SCHEDULE, &Options::default(), &mut observer).unwrap_err();
+        let refusal = |settings: &[Setting], schedule: &Schedule| {
+            let resume = Options { resume: true, ..Options::default() };
+            run_in(&folder, settings, schedule, &resume, &mut ()).unwrap_err().to_string()
+        };
+        let longer = Schedule { epochs: 4, ..SCHEDULE };
+        assert!(
+            refusal(&settings(), &longer).contains("was made with --epochs 3, not 4;"),
+            "{}",
+            refusal(&settings(), &longer)
+        );
+        let other = [settings()[0], settings()[1], Setting::REPORT[3]];
+        assert!(refusal(&other, &SCHEDULE).contains("λ = 0.1"), "{}", refusal(&other, &SCHEDULE));
+        let mut observer = Stopping::default();
+        run_in(&folder, &settings(), &SCHEDULE, &Options::default(), &mut observer).unwrap();
+        assert!(observer.messages[0].contains("an unfinished training, which --resume continues"));
+    }
+
+    #[test]
+    fn checkpoints_are_written_as_often_as_asked_for_and_after_the_last_epoch() {
+        struct Watching<'a> {
+            path: &'a Path,
+            /// True after each epoch if a checkpoint was there in its first batch.
+            seen: Vec<bool>,
+        }
+        impl Observer for Watching<'_> {
+            fn batch_done(&mut self, _: usize, done: usize, _: usize) {
+                if done == 1 {
+                    self.seen.push(self.path.exists());
+                    let _ = fs::remove_file(self.path);
+                }
+            }
+        }
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let checkpoint = path.path().join(checkpoint::NAME);
+        let seen = |checkpoint_every| {
+            let schedule = Schedule { epochs: 5, ..SCHEDULE };
+            let mut observer = Watching { path: &checkpoint, seen: Vec::new() };
+            let options = Options { checkpoint_every, ..Options::default() };
+            run_in(&folder, &settings()[..1], &schedule, &options, &mut observer).unwrap();
+            observer.seen
+        };
+        assert_eq!(seen(Some(1)), [false, true, true, true, true]);
+        assert_eq!(seen(Some(2)), [false, false, true, false, true]);
+        assert_eq!(seen(None), [false; 5], "a short training");
+    }
+
+    #[test]
+    fn many_epochs_have_no_snapshots() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let schedule = Schedule { epochs: snapshots::MAX_EPOCHS + 1, batch_size: 110, ..SCHEDULE };
+        let trained = run_in(&folder, &settings()[..1], &schedule, &Options::default(), &mut ()).unwrap();
+        assert!(trained.runs[0].snapshots.is_empty());
+        assert!(!names(path.path()).iter().any(|name| name.starts_with("snapshots_")));
+    }
+}
