@@ -18,6 +18,8 @@ pub mod reference;
 mod suite;
 pub mod table;
 mod taylor;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "autograd-check")]
 pub mod trajectory;
 

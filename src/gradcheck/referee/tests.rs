@@ -2,6 +2,7 @@
 
 use super::mistake::{Features, Mistake, known};
 use super::recipe::Parts;
+use super::table::Judged;
 use super::*;
 use crate::gradcheck::Problem;
 use crate::hyperparameters::Loss;
@@ -288,5 +289,189 @@ fn features_in_the_wrong_order_are_named() {
             let named = &findings(&exercise, |d| d.dweight = derivatives.dweight.clone())[0].explanations[0];
             assert_eq!((named.len(), &named[0].mistake), (1, &mistake.name(&exercise)));
         }
+    }
+}
+
+/// The judgements of submissions for an exercise: right, without 1/n, with one wrong element, in `float32`, and unreadable.
+fn judgements(exercise: &Exercise) -> Vec<Judged> {
+    let referee = Referee::new(exercise, Tolerance::default()).unwrap();
+    let right = submission(&referee.parts, &[]);
+    let sum = known(exercise).into_iter().find(|m| m.name(exercise).contains("missing 1/n")).unwrap();
+    let with_sum = submission(&referee.parts, &[sum]);
+    let mut one_wrong = right.clone();
+    one_wrong[0].values[7] += 0.5;
+    let mut rounded = right.clone();
+    rounded[0].values.iter_mut().enumerate().for_each(|(i, v)| *v *= 1.0 + if i % 2 == 0 { 4e-6 } else { -3e-6 });
+    let judged = |file: &str, submission: &Submission| Judged {
+        file: file.into(),
+        unread: Vec::new(),
+        outcome: Ok(referee.judge(submission).unwrap()),
+    };
+    vec![
+        judged("right", &right),
+        judged("sum", &with_sum),
+        judged("one", &one_wrong),
+        judged("rounded", &rounded),
+        Judged { file: "broken".into(), unread: Vec::new(), outcome: Err("broken is no .npz file".into()) },
+    ]
+}
+
+#[test]
+fn the_table_has_a_row_per_quantity_and_says_what_is_wrong_where() {
+    let exercise = exercise(0.1);
+    let judged = judgements(&exercise);
+    let verdicts: Vec<_> = judged.iter().map(Judged::verdict_name).collect();
+    assert_eq!(verdicts, ["agrees", "differs", "differs", "differs", "unreadable"]);
+    let rows = table::rows(&judged, &exercise);
+    assert_eq!(rows.len(), 4 * 4 + 1);
+    let row = |file: &str, quantity: &str| rows.iter().find(|r| r.file == file && r.quantity == quantity).unwrap();
+    let right = row("right", "grad_W");
+    assert_eq!((right.verdict.as_str(), right.elements, right.mistakes.as_str()), ("agrees", 400, ""));
+    assert_eq!((right.unexplained_elements, right.unexplained_difference, right.remark.as_str()), (0, None, ""));
+    let sum = row("sum", "grad_W");
+    assert!(sum.verdict == "differs" && sum.mistakes.contains("missing 1/n"), "{sum:?}");
+    assert!(sum.max_absolute_difference > Some(0.1) && sum.submitted != sum.right);
+    assert_eq!(row("sum", "cost").elements, 1);
+    let one = row("one", "grad_W");
+    assert_eq!((one.location.class, one.location.feature), (Some(0), Some(7)));
+    assert_eq!((one.unexplained_elements, one.mistakes.as_str()), (1, ""));
+    assert!((one.unexplained_difference.unwrap() - 0.5).abs() < 1e-9 && one.remark.contains("feature 7"), "{one:?}");
+    assert!((one.submitted.unwrap() - one.right.unwrap() - 0.5).abs() < 1e-9);
+    assert_eq!(row("rounded", "grad_W").mistakes, "the rounding of float32");
+    let broken = row("broken", "");
+    assert_eq!((broken.verdict.as_str(), broken.remark.as_str()), ("unreadable", "broken is no .npz file"));
+    let csv = crate::files::csv::to_csv(&rows, crate::files::csv::Dialect::Comma);
+    let path = std::path::Path::new(table::FILE);
+    assert_eq!(crate::files::csv::from_csv::<table::RefereeRow>(&csv, path).unwrap(), rows);
+}
+
+#[test]
+fn a_summary_names_each_mistake_once_or_the_place() {
+    let summaries: Vec<_> = judgements(&exercise(0.1)).iter().map(Judged::summary).collect();
+    assert_eq!(summaries[0], "");
+    assert_eq!(summaries[1].matches("missing 1/n").count(), 1, "{}", summaries[1]);
+    assert_eq!(summaries[2], "grad_W differs: class 0, feature 7");
+    assert_eq!(summaries[3..], ["the rounding of float32", "broken is no .npz file"]);
+}
+
+#[test]
+fn what_cannot_be_told_is_advised_in_the_table_and_in_words() {
+    let exercise = exercise(1e-9);
+    let referee = Referee::new(&exercise, Tolerance::default()).unwrap();
+    let findings = referee.judge(&submission(&referee.parts, &[])).unwrap();
+    let judged = [Judged { file: "right".into(), unread: Vec::new(), outcome: Ok(findings) }];
+    assert_eq!((judged[0].verdict(), judged[0].verdict_name()), (Some(Verdict::CannotTell), "cannot_tell"));
+    let row = &table::rows(&judged, &exercise)[0];
+    assert!(row.mistakes.contains("missing penalty") && row.remark.starts_with("ask again with --lambda "), "{row:?}");
+    assert!(
+        judged[0].summary().contains("grad_W could hide: penalty × 0.05: 1/n on the penalty"),
+        "{}",
+        judged[0].summary()
+    );
+}
+
+#[test]
+fn the_json_has_the_same_facts() {
+    let exercise = exercise(0.1);
+    let judged = judgements(&exercise);
+    let text = table::to_json(&judged, &exercise, "problem.npz", Tolerance { tolerance: 1e-6, eps: 1e-7 });
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let expected = serde_json::json!({
+        "file": "problem.npz", "examples": 20, "features": 40, "classes": 10, "loss": "softmax", "lambda": 0.1,
+        "layout": "rows",
+    });
+    assert_eq!((&json["schema"], &json["problem"]), (&serde_json::json!(table::SCHEMA), &expected));
+    assert_eq!((&json["tolerance"], &json["eps"]), (&serde_json::json!(1e-6), &serde_json::json!(1e-7)));
+    let submissions = json["submissions"].as_array().unwrap();
+    assert_eq!(submissions.len(), 5);
+    assert_eq!(submissions[4]["error"], "broken is no .npz file");
+    assert!(submissions[0]["error"].is_null() && submissions[4]["quantities"].as_array().unwrap().is_empty());
+    let of_one = &submissions[2]["quantities"][0];
+    assert_eq!(
+        (&of_one["quantity"], &of_one["verdict"], &of_one["elements"]),
+        (&"grad_W".into(), &"differs".into(), &400.into())
+    );
+    assert_eq!((&of_one["worst"]["class"], &of_one["worst"]["feature"]), (&0.into(), &7.into()));
+    assert_eq!(
+        (&of_one["unexplained"]["elements"], &of_one["unexplained"]["place"]),
+        (&1.into(), &"class 0, feature 7".into())
+    );
+    let explained = &submissions[1]["quantities"][0]["explanations"][0][0];
+    assert!(explained["mistake"].as_str().unwrap().contains("missing 1/n"), "{explained}");
+    assert!(!explained["fix"].as_str().unwrap().is_empty());
+    assert_eq!(submissions[3]["quantities"][0]["rounding"], true);
+}
+
+#[test]
+fn a_value_that_is_not_finite_is_counted_and_the_first_is_named() {
+    let exercise = exercise(0.1);
+    let referee = Referee::new(&exercise, Tolerance::default()).unwrap();
+    let mut submission = submission(&referee.parts, &[]);
+    submission[0].values[43] = f64::NAN;
+    submission[0].values[50] = f64::INFINITY;
+    submission[1].values[2] = f64::NEG_INFINITY;
+    let findings = referee.judge(&submission).unwrap();
+    let mistake = |i: usize| findings[i].explanations[0][0].mistake.clone();
+    assert_eq!(
+        mistake(0),
+        "not finite: 2 of 400 values are NaN or infinite; the first of grad_W, class 1, feature 3, is NaN"
+    );
+    assert!(mistake(1).starts_with("not finite: 1 of 10 values is NaN or infinite; the first of grad_b, class 2"));
+    assert_eq!(findings[2].verdict, Verdict::Agrees);
+}
+
+#[test]
+fn a_wrong_loss_is_not_blamed_on_the_penalty_of_the_cost() {
+    let exercise = exercise(0.1);
+    let referee = Referee::new(&exercise, Tolerance::default()).unwrap();
+    let mut submission = submission(&referee.parts, &[]);
+    // A loss that no mistake explains, and the cost that follows from it.
+    submission[2].values[0] += 0.0371;
+    submission[3].values[0] += 0.0371;
+    let findings = referee.judge(&submission).unwrap();
+    assert_eq!(findings[2].verdict, Verdict::Differs);
+    let remainder = findings[3].remainder.as_ref().unwrap();
+    assert_eq!((remainder.place.as_str(), remainder.elements, remainder.of), ("the loss in it", 1, 1));
+    assert!((remainder.largest - 0.0371).abs() < 1e-12 && findings[3].explanations.is_empty());
+}
+
+#[test]
+fn advice_is_what_would_show_the_mistake() {
+    let of = |exercise: &Exercise, tolerance: Tolerance, quantity| {
+        Referee::new(exercise, tolerance).unwrap().hidden(quantity, false).map(|hidden| hidden.advice)
+    };
+    let default = Tolerance::default();
+    let loose = |tolerance, eps| Tolerance { tolerance, eps };
+    assert_eq!(of(&exercise(0.1), default, Quantity::Weight), None);
+    assert_eq!(of(&exercise(0.1), loose(2.0, 1e-6), Quantity::Weight).unwrap(), "a smaller --tolerance, such as 1e-6");
+    assert_eq!(of(&exercise(0.1), loose(1e-6, 1e9), Quantity::Weight).unwrap(), "a smaller --eps, such as 1e-6");
+    let random = Problem::random(Dims { features: 40, classes: 10 }, 20, 5);
+    let with = |change: &dyn Fn(&mut crate::network::Parameters)| {
+        let mut parameters = random.parameters().clone();
+        change(&mut parameters);
+        let problem = Problem::new(random.x().to_vec(), random.labels().to_vec(), parameters).unwrap();
+        Exercise::of(&problem, 0.1, Layout::Rows).unwrap()
+    };
+    let no_bias = with(&|p| p.bias.fill(0.0));
+    assert_eq!(of(&no_bias, default, Quantity::Bias).unwrap(), "a bias that is not 0");
+    let no_weight = with(&|p| p.weight.fill(0.0));
+    assert_eq!(of(&no_weight, default, Quantity::Weight).unwrap(), "weights that are not 0");
+    assert_eq!(of(&exercise(0.0), default, Quantity::Weight).unwrap(), "--lambda 0.1");
+}
+
+#[test]
+fn advice_rounds_up_to_1_2_or_5() {
+    for (value, expected) in [
+        (0.1, 0.1),
+        (0.11, 0.2),
+        (0.2, 0.2),
+        (0.21, 0.5),
+        (0.51, 1.0),
+        (3.0, 5.0),
+        (5.1, 10.0),
+        (120.0, 200.0),
+        (0.003, 0.005),
+    ] {
+        assert_eq!(round_up(value), expected, "{value}");
     }
 }
