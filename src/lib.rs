@@ -99,6 +99,13 @@ pub use hyperparameters::{Loss, Schedule, Setting};
 pub use network::{CostAndGradients, Examples, Gradients, Parameters};
 pub use shape::Dims;
 
+// The catalogue and the server of the tests, which are outside the library, name it.
+#[cfg(all(test, feature = "cli"))]
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[cfg(all(test, feature = "cli"))]
+extern crate self as onelayer;
+
 /// The Rust code in README.md is compiled and run as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

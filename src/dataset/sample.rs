@@ -38,11 +38,6 @@ pub const PARTS: [(RecordFile, BatchFile, usize); 3] = [
     (part("test.bin", 500, "6fc53f55aebe522d5b1a105c0044983a34f86c60436887ec8a0c4a68c093078a"), BatchFile::Test, 50),
 ];
 
-/// True if `split`, the description of a split, names one of the parts.
-pub(crate) fn has_part(split: &str) -> bool {
-    PARTS.iter().any(|(file, ..)| split.split(['/', ' ']).any(|word| word == file.name))
-}
-
 const fn part(name: &'static str, records: usize, sha256: &'static str) -> RecordFile {
     RecordFile { name, records, sha256, advice: ADVICE }
 }

@@ -218,10 +218,10 @@ impl Contents {
         let [.., (test, ..)] = sample::PARTS;
         let is_of_test = |evaluation: &Evaluation| evaluation.split == "test" && evaluation.images() == test.records;
         let searched = self.search.iter().flat_map(|search| search.trials.first());
-        files.into_iter().any(|file| sample::has_part(&file.name))
+        files.into_iter().any(|file| is_of_sample(&file.name))
             || protocols.into_iter().flatten().any(|protocol| protocol.of_sample)
             || self.evaluations.iter().any(is_of_test)
-            || searched.into_iter().any(|trial| sample::has_part(&trial.validation_split))
+            || searched.into_iter().any(|trial| is_of_sample(&trial.validation_split))
     }
 
     /// True if a setting was evaluated on a validation split.
@@ -423,7 +423,7 @@ impl Protocol {
         let of_run = |run: &ReplicationRow| Self {
             epochs: run.hyperparameters.epochs,
             test_images: run.test_images,
-            of_sample: sample::has_part(&run.train_split),
+            of_sample: is_of_sample(&run.train_split),
         };
         Ok(rows.first().map(|row| of_run(row.as_ref())))
     }
@@ -450,6 +450,11 @@ impl SearchPart {
         let best = bests.into_iter().find(|best| trials.iter().any(|row| is_of(best, row)));
         Ok(Some(Self { trials, maps, best }))
     }
+}
+
+/// True if `split`, the description of a split, names a part of the sample.
+fn is_of_sample(split: &str) -> bool {
+    sample::PARTS.iter().any(|(file, ..)| split.split(['/', ' ']).any(|word| word == file.name))
 }
 
 /// True if `folder` has the table of a shard.

@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_pixels_of_a_model_are_recognised_by_its_loss() {
         let images = sample::load(sample::DEFAULT_DIR.as_ref()).unwrap().train;
-        let schedule = Schedule { epochs: 150, ..Schedule::REPORT };
+        let schedule = Schedule { epochs: 60, ..Schedule::REPORT };
         let unit = 0.003;
         for (pixels, eta) in [(Pixels::Normalised, 0.003), (Pixels::Unit, unit), (Pixels::Bytes, unit / 255.0 / 255.0)]
         {

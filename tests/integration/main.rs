@@ -12,7 +12,6 @@ mod ablation;
 mod audit;
 mod bad_input;
 mod compare;
-mod dataset;
 mod elsewhere;
 mod evaluate;
 mod fetch;

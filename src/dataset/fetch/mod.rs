@@ -10,6 +10,8 @@ mod curl;
 mod head;
 mod http;
 mod npm;
+#[cfg(test)]
+mod tests;
 
 use std::env;
 use std::fs::{self, File};

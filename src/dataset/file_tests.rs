@@ -7,11 +7,10 @@ mod cut_sample;
 use std::fs;
 use std::path::Path;
 
+use super::cifar10::{self, BatchFile, CLASS_NAMES, PLANE, RECORD_BYTES, SIDE};
+use super::store::{self, Trust};
+use super::*;
 use crate::common::{sample_bytes, sample_dir};
-use onelayer::Error;
-use onelayer::dataset::cifar10::{self, BatchFile, CLASS_NAMES, PLANE, RECORD_BYTES, SIDE};
-use onelayer::dataset::store::{self, Trust};
-use onelayer::dataset::{Dataset, sample};
 
 /// Red, green and blue of the pixel at `row`, `column` of image `i`.
 fn pixel(dataset: &Dataset, i: usize, (row, column): (usize, usize)) -> [u8; 3] {
