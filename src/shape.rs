@@ -60,4 +60,9 @@ mod tests {
         assert_eq!(element_text("W", 6221, &[10, 3072]), "W[2, 77]");
         assert_eq!(element_text("x", 23, &[2, 3, 4]), "x[1, 2, 3]");
     }
+
+    #[test]
+    fn dimensions_are_written_for_readers() {
+        assert_eq!(Dims { features: 3072, classes: 10 }.to_string(), "3072 features, 10 classes");
+    }
 }

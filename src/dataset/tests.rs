@@ -48,3 +48,33 @@ fn a_size_that_makes_classes_unequal_or_empty_is_refused() {
         assert!(message.starts_with(expected), "{message}");
     }
 }
+
+#[test]
+fn records_must_be_whole_and_at_least_one() {
+    use super::cifar10::{RECORD_BYTES, from_records, to_records};
+    let path = std::path::Path::new("a.bin");
+    let two = to_records(&few().test)[..2 * RECORD_BYTES].to_vec();
+    assert_eq!(to_records(&from_records(&two, path).unwrap()), two);
+    for bytes in [&two[..0], &two[..1], &two[..RECORD_BYTES + 1], &two[1..]] {
+        let message = from_records(bytes, path).unwrap_err().to_string();
+        let expected = format!("data file a.bin must have a positive multiple of 3073 bytes, but has {}", bytes.len());
+        assert_eq!(message, expected);
+    }
+    let mut wrong = two;
+    wrong[RECORD_BYTES] = 10;
+    let message = from_records(&wrong, path).unwrap_err().to_string();
+    assert_eq!(message, "data file a.bin: the label at byte 3073 must be 0 to 9, but is 10");
+}
+
+#[test]
+fn a_pickle_that_is_too_long_is_refused_before_it_is_read() {
+    let (file, ..) = sample::PARTS[2];
+    let limit = pickle::max_bytes(file.bytes());
+    let refusal = |bytes: u64| {
+        let reader = std::io::Read::take(std::io::repeat(b'x'), bytes);
+        store::unpickled(reader, std::path::Path::new("test"), &file).unwrap_err().to_string()
+    };
+    assert!(refusal(limit + 1).contains(&format!("must have at most {limit} bytes")), "{}", refusal(limit + 1));
+    assert!(refusal(10 * limit).contains(&format!("must have at most {limit} bytes")));
+    assert!(refusal(limit).contains("is no instruction of a data set"), "{}", refusal(limit));
+}

@@ -547,4 +547,24 @@ mod tests {
             let _ = floats(&bytes);
         }
     }
+
+    #[test]
+    fn another_type_is_named_as_numpy_names_it() {
+        for (descr, name) in [
+            ("<i8", "int64"),
+            ("|u1", "uint8"),
+            (">u4", "uint32"),
+            ("<f2", "float16"),
+            ("<c16", "complex128"),
+            ("|b1", "bool"),
+            ("|O", "object"),
+            ("<U5", "text"),
+            ("|S3", "bytes"),
+            ("<M8[s]", "a date or time"),
+            ("<i9", "'<i9'"),
+            ("=i8", "'=i8'"),
+        ] {
+            assert_eq!(type_name(descr), name);
+        }
+    }
 }

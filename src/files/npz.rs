@@ -434,4 +434,22 @@ mod tests {
             prop_assert_eq!(bits(&array.values), bits(values));
         }
     }
+
+    #[test]
+    fn a_number_that_may_be_missing_is_read_if_it_is_there() {
+        let bytes = write(&[
+            ("eta", &[], Elements::F64(&[0.25])),
+            ("two", &[2], Elements::F64(&[1.0, 2.0])),
+            ("nan", &[], Elements::F64(&[f64::NAN])),
+        ])
+        .unwrap();
+        let npz = Npz::open(&bytes, Path::new(PATH)).unwrap().expecting("a run has eta");
+        assert_eq!(npz.optional_number("eta").unwrap(), Some(0.25));
+        assert_eq!(npz.optional_number("lambda").unwrap(), None);
+        let refusal = |name: &str| npz.optional_number(name).unwrap_err().to_string();
+        assert_eq!(refusal("two"), r#"start.npz: array "two" must have the shape (), one number, but has (2)"#);
+        assert!(refusal("nan").contains("must be finite"), "{}", refusal("nan"));
+        let missing = npz.array("W").unwrap_err().to_string();
+        assert_eq!(missing, r#"start.npz: there is no array "W", only "eta", "nan", "two"; a run has eta"#);
+    }
 }

@@ -262,4 +262,13 @@ mod tests {
         let long = to_bytes(&[("x".repeat(1 << 16), Vec::new())]);
         assert!(matches!(long, Err(Error::InvalidValue { .. })));
     }
+
+    #[test]
+    fn a_file_is_a_regular_one_that_its_owner_may_write() {
+        let bytes = archive();
+        // The field of the directory's first entry, as in section 4.3.12 of the ZIP specification.
+        let entry = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        let attributes = u32::from_le_bytes(bytes[entry + 38..entry + 42].try_into().unwrap());
+        assert_eq!(attributes >> 16, 0o100_644);
+    }
 }

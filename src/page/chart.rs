@@ -306,6 +306,16 @@ mod tests {
     }
 
     #[test]
+    fn of_equal_values_the_first_is_the_best() {
+        let values = [20.0, 41.0, 41.0].map(|value| [Some(value), None]);
+        let chart = Chart::new(&Curves::new("accuracy", Unit::Percent, (1..).zip(values)));
+        assert!(chart.description.ends_with("highest 41.00 in epoch 2."), "{}", chart.description);
+        let values = [2.0, 1.0, 1.0].map(|value| [Some(value), None]);
+        let chart = Chart::new(&Curves::new("loss", Unit::Nats, (1..).zip(values)));
+        assert!(chart.description.ends_with("lowest 1.0000 in epoch 2."), "{}", chart.description);
+    }
+
+    #[test]
     fn an_axis_of_epochs_has_few_round_numbers() {
         for (epochs, expected) in [(1, "0 1 2"), (8, "0 1 2 3 4 5 6 7 8"), (40, "0 5 10 15 20 25 30 35 40")] {
             let chart = chart(&vec![Some(1.0); epochs]);

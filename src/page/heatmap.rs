@@ -145,6 +145,8 @@ mod tests {
         // A larger λ is higher up, a larger η further right.
         assert!(cells[2].top < cells[1].top && cells[0].left < cells[1].left);
         assert!(cells.iter().all(|cell| cell.left + maps[0].width <= WIDTH && cell.top + CELL <= maps[0].bottom));
+        // The rows lie below each other without a gap: the lower edge of one is the upper edge of the next.
+        assert_eq!(cells[2].top + maps[0].cell(), cells[1].top);
         assert!(maps[0].description.contains("softmax. λ = 0.1, η = 0.001: 40.00 %; "));
     }
 

@@ -219,4 +219,17 @@ mod tests {
         let error = Elsewhere::from_npz(&file(&three[..2], &[2]), path, dims).unwrap_err().to_string();
         assert_eq!(error, "model.npz: array \"mean\" must have the shape (3) or (1, 3) or (3, 1), but has (2)");
     }
+
+    #[test]
+    fn the_accuracy_is_the_share_of_the_images_that_get_their_label() {
+        let images = sample::load(sample::DEFAULT_DIR.as_ref()).unwrap().test;
+        let normalizer = Pixels::Unit.normalizer(&images).unwrap();
+        // Always class 3.
+        let mut parameters = Parameters::zeros(images.dims());
+        parameters.bias[3] = 1.0;
+        let threes = images.labels().iter().filter(|&&label| label == 3).count();
+        let expected = threes as f64 / images.len() as f64;
+        assert_eq!(accuracy_of(&parameters, &images, &normalizer).unwrap(), expected);
+        assert!(0.0 < expected && expected < 1.0);
+    }
 }

@@ -257,4 +257,12 @@ mod tests {
         assert_eq!((&provenance.command[..], provenance.seed), (&command[..], 42));
         assert!(!provenance.processor.is_empty() && provenance.threads > 0);
     }
+
+    #[test]
+    fn the_output_of_a_program_is_text_and_that_of_a_failure_none() {
+        let cargo = || Command::new(env!("CARGO"));
+        assert!(output(cargo().arg("--version")).unwrap().starts_with("cargo "));
+        assert_eq!(output(cargo().arg("no-such-command")), None);
+        assert_eq!(output(&mut Command::new("/nowhere/a-program")), None);
+    }
 }

@@ -366,6 +366,49 @@ mod tests {
     }
 
     #[test]
+    fn a_training_that_takes_longer_than_half_a_minute_is_saved_after_every_epoch() {
+        let (path, splits) = (tempfile::tempdir().unwrap(), few());
+        let folder = Folder::open(path.path()).unwrap();
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let schedule = Schedule { epochs: 40, ..SCHEDULE };
+        let job = Job {
+            settings: &settings(),
+            schedule: &schedule,
+            start: &Start::random(splits.train.dims(), 1),
+            splits: &splits,
+            names: &["a", "b", "c"].map(String::from),
+            files: &[],
+            normalizer: &normalizer,
+        };
+        let is_due = |seconds: f64| {
+            let saver = Saver { job: &job, folder: &folder, every: None, checkpoints: OnceCell::new() };
+            let mut state = State::new(job.settings, &job.start.parameters);
+            for run in &mut state.runs {
+                run.epochs.push(crate::train::Epoch { number: 1, learning_rate: 0.1, scores: None, seconds });
+            }
+            saver.is_due(&state)
+        };
+        // Three settings, forty epochs.
+        assert_eq!([0.24, 0.26].map(is_due), [false, true]);
+    }
+
+    #[test]
+    fn the_time_of_batches_and_of_evaluation_is_added_up() {
+        let splits = few();
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+        let start = Start::random(splits.train.dims(), 1).parameters;
+        let mut trainer = Trainer::new(data, &settings()[..1], &SCHEDULE, &start).unwrap();
+        let began = Instant::now();
+        trainer.epoch(&mut ()).unwrap();
+        let epoch = trainer.state().runs[0].epochs[0].seconds;
+        assert!(epoch > 0.0 && epoch <= began.elapsed().as_secs_f64());
+        let (_, timings) = trainer.finish();
+        assert!((timings.train + timings.evaluate).as_secs_f64() <= epoch * 1.01, "{timings:?} {epoch}");
+        assert!(timings.train > Duration::ZERO && timings.evaluate > Duration::ZERO);
+    }
+
+    #[test]
     fn many_epochs_have_no_snapshots() {
         let path = tempfile::tempdir().unwrap();
         let folder = Folder::open(path.path()).unwrap();

@@ -475,3 +475,46 @@ fn advice_rounds_up_to_1_2_or_5() {
         assert_eq!(round_up(value), expected, "{value}");
     }
 }
+
+#[test]
+fn a_place_of_an_image_has_its_channel_row_and_column() {
+    let problem = Problem::random(Dims { features: 3072, classes: 10 }, 2, 1);
+    for layout in [Layout::Rows, Layout::Cs231n] {
+        let exercise = Exercise::of(&problem, 0.1, layout).unwrap();
+        let d = exercise.dims().features;
+        let location = exercise.location(Quantity::Weight, 3 * d + 1024 + 32 * 5 + 7);
+        assert_eq!((location.class, location.row, location.column), (Some(3), Some(5), Some(7)), "{layout:?}");
+        assert_eq!(location.channel.as_deref(), Some("green"));
+        assert_eq!(exercise.location(Quantity::Bias, 4).class, Some(4));
+        assert_eq!(exercise.location(Quantity::Cost, 0).class, None);
+    }
+}
+
+#[test]
+fn rows_in_another_order_are_named_with_their_order() {
+    let exercise = exercise(0.1);
+    let d = exercise.dims().features;
+    let permuted = findings(&exercise, |derivatives| {
+        let rows: Vec<Vec<f64>> = derivatives.dweight.chunks(d).map(<[f64]>::to_vec).collect();
+        derivatives.dweight = [2, 0, 1, 3, 4, 5, 6, 7, 9, 8].map(|row: usize| rows[row].clone()).concat();
+        derivatives.dbias = [2, 0, 1, 3, 4, 5, 6, 7, 9, 8].map(|row: usize| derivatives.dbias[row]).to_vec();
+    });
+    for finding in &permuted[..2] {
+        let named = &finding.explanations[0];
+        assert_eq!(named.len(), 1);
+        assert!(named[0].mistake.contains("2, 0, 1, 3, 4, 5, 6, 7, 9, 8"), "{}", named[0].mistake);
+    }
+}
+
+#[test]
+fn a_bias_alone_shows_labels_that_are_off_by_one() {
+    let exercise = exercise(0.1);
+    let referee = Referee::new(&exercise, Tolerance::default()).unwrap();
+    let labels = known(&exercise).into_iter().filter(|m| m.name(&exercise).starts_with("labels off by one"));
+    for mistake in labels {
+        let all = submission(&referee.parts, std::slice::from_ref(&mistake));
+        let bias: Submission = all.into_iter().filter(|answer| answer.quantity == Quantity::Bias).collect();
+        let found = referee.judge(&bias).unwrap();
+        assert_eq!(found[0].explanations[0][0].mistake, mistake.name(&exercise));
+    }
+}

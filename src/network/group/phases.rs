@@ -62,3 +62,32 @@ impl<'a> Stopwatch<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_percentages_of_the_time_of_all_threads() {
+        let phases = Phases::default();
+        let second = 1_000_000_000;
+        phases.0[Phase::Forward as usize].store(second, Ordering::Relaxed);
+        let threads = rayon::current_num_threads() as u32;
+        let shares = phases.shares(Duration::from_secs(4) / threads);
+        assert!((shares[Phase::Forward as usize] - 25.0).abs() < 1e-6, "{shares:?}");
+        assert_eq!(shares[Phase::Backward as usize], 0.0);
+        assert_eq!(phases.time(Phase::Forward), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_lap_belongs_to_the_phase_that_it_ends() {
+        let phases = Phases::default();
+        let mut stopwatch = Stopwatch::start(Some(&phases));
+        std::thread::sleep(Duration::from_millis(20));
+        stopwatch.lap(Phase::Normalise);
+        stopwatch.lap(Phase::Update);
+        assert!(phases.time(Phase::Normalise) >= Duration::from_millis(20));
+        assert!(phases.time(Phase::Update) < Duration::from_millis(20));
+        Stopwatch::start(None).lap(Phase::Update);
+    }
+}
