@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use pulp::Arch;
+
 use super::phases::{Phase, Stopwatch};
 use super::stack::{Stack, groups};
 use crate::network::Examples;
@@ -72,14 +74,7 @@ impl Scratch {
             let block = first..groups.min(first + BLOCK);
             let x = &mut self.x[..block.len()];
             examples.features(arch, range.clone(), &images[..n], first, x);
-            // While this block is multiplied, memory delivers the pixels of the next.
-            if block.end < groups {
-                let next = block.end..groups.min(block.end + BLOCK);
-                images[..n].iter().for_each(|image| image.prefetch(arch, &next));
-            } else {
-                let next = range.end..examples.len().min(range.end + n);
-                next.for_each(|i| examples.image(i).prefetch(arch, &(0..groups.min(BLOCK))));
-            }
+            prefetch_next(arch, examples, &range, &images[..n], &block, groups);
             stopwatch.lap(Phase::Normalise);
             let mut sums = &mut self.sums[..];
             for stack in stacks {
@@ -89,5 +84,24 @@ impl Scratch {
             stopwatch.lap(Phase::Forward);
         }
         labels
+    }
+}
+
+/// Asks memory for the pixels that follow those of the feature groups `block` of `images`, the examples of `range`: while this
+/// block is multiplied, they arrive.
+fn prefetch_next(
+    arch: Arch,
+    examples: Examples,
+    range: &Range<usize>,
+    images: &[Image],
+    block: &Range<usize>,
+    groups: usize,
+) {
+    if block.end < groups {
+        let next = block.end..groups.min(block.end + BLOCK);
+        images.iter().for_each(|image| image.prefetch(arch, &next));
+    } else {
+        let next = range.end..examples.len().min(range.end + images.len());
+        next.for_each(|i| examples.image(i).prefetch(arch, &(0..groups.min(BLOCK))));
     }
 }
