@@ -293,3 +293,135 @@ fn whole<T: TryFrom<i64>>(npz: &Npz, name: &str, least: u8) -> Result<Option<T>>
     let error = || npz.format_error(name, format!("must be a whole number of at least {least}, but is {value}"));
     whole.ok_or_else(error).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::npz::{self, Elements};
+
+    const DIMS: Dims = Dims { features: 3, classes: 2 };
+    const W: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+
+    /// The record of a file with these arrays, all of `float64`.
+    fn record(arrays: &[(&str, &[usize], &[f64])], given: &Given) -> Result<Record> {
+        let arrays: Vec<_> =
+            arrays.iter().map(|(name, shape, values)| (*name, *shape, Elements::F64(values))).collect();
+        Record::from_npz(&npz::write(&arrays).unwrap(), Path::new("run.npz"), DIMS, given)
+    }
+
+    fn refusal(arrays: &[(&str, &[usize], &[f64])]) -> String {
+        record(arrays, &Given::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_there_is_read_and_the_rest_is_the_default() {
+        let arrays: [(&str, &[usize], &[f64]); 6] = [
+            ("W", &[2, 3], &W),
+            ("b", &[2], &[7.0, 8.0]),
+            ("train_loss", &[3], &[2.0, 1.5, 1.0]),
+            ("validation_accuracy", &[1, 2], &[0.25, 0.5]),
+            ("lambda", &[], &[0.5]),
+            ("momentum", &[], &[0.9]),
+        ];
+        let read = record(&arrays, &Given { epochs: Some(2), ..Given::default() }).unwrap();
+        let parameters = read.parameters.as_ref().unwrap();
+        assert_eq!((&parameters.weight[..], &parameters.bias[..]), (&W.map(|w| w as f32)[..], &[7.0, 8.0][..]));
+        let curves: Vec<_> = read.curves.iter().map(|c| (c.name, c.split, c.kind, c.first_epoch)).collect();
+        assert_eq!(
+            curves,
+            [
+                ("train_loss", Split::Train, Kind::Loss, 0),
+                ("validation_accuracy", Split::Validation, Kind::Accuracy, 1)
+            ]
+        );
+        assert_eq!(read.curves[0].values, [2.0, 1.5, 1.0]);
+        let Hyperparameters { lambda, eta, batch_size, epochs, seed, .. } = read.hyperparameters;
+        assert_eq!((lambda, eta, batch_size, epochs, seed), (0.5, 0.001, 100, 2, 42));
+        assert_eq!(read.defaults, ["eta", "batch_size", "seed"]);
+        assert_eq!(read.unread, [("momentum".into(), None)]);
+        assert!(read.overridden.is_empty() && read.start.is_none() && read.test_accuracy.is_none());
+        assert!(!read.is_f32 && !read.is_transposed && read.tolerance() == TOLERANCE);
+        assert!(read.has_losses() && read.can_be_followed());
+    }
+
+    #[test]
+    fn options_precede_the_file_and_are_said_where_they_differ() {
+        let arrays: [(&str, &[usize], &[f64]); 6] = [
+            ("train_loss", &[2], &[2.0, 1.5]),
+            ("eta", &[], &[0.01]),
+            ("batch_size", &[], &[10.0]),
+            ("epochs", &[], &[2.0]),
+            ("seed", &[], &[7.0]),
+            ("lambda", &[], &[0.25]),
+        ];
+        let given = Given { eta: Some(0.02), batch_size: Some(10), seed: Some(8), ..Given::default() };
+        let read = record(&arrays, &given).unwrap();
+        let Hyperparameters { lambda, eta, batch_size, epochs, seed, .. } = read.hyperparameters;
+        assert_eq!((lambda, eta, batch_size, epochs, seed), (0.25, 0.02, 10, 2, 8));
+        assert_eq!(read.overridden, ["eta", "seed"]);
+        assert!(read.defaults.is_empty());
+        // The protocol's epochs with the score of the start.
+        let long = record(&[("train_loss", &[41], &[1.0; 41])], &Given::default()).unwrap();
+        assert_eq!((long.hyperparameters.epochs, long.curves[0].first_epoch), (40, 0));
+        let other = record(&[("train_loss", &[5], &[1.0; 5])], &Given::default()).unwrap();
+        assert_eq!((other.hyperparameters.epochs, other.curves[0].first_epoch), (5, 1));
+    }
+
+    #[test]
+    fn accuracies_in_percent_are_fractions_and_the_last_test_accuracy_counts() {
+        let read = record(
+            &[("train_accuracy", &[2], &[10.0, 0.5]), ("test_accuracy", &[3], &[0.1, 0.2, 0.375])],
+            &Given::default(),
+        )
+        .unwrap();
+        assert_eq!((&read.curves[0].values[..], read.test_accuracy), (&[0.1, 0.005][..], Some(0.375)));
+        assert!(!read.has_losses() && !read.can_be_followed(), "two accuracies agree by chance");
+        let ten = record(&[("train_accuracy", &[10], &[0.5; 10])], &Given::default()).unwrap();
+        assert!(ten.can_be_followed() && !ten.has_losses());
+        let alone = record(&[("W", &[3, 2], &W), ("b", &[2], &[0.0; 2])], &Given::default()).unwrap();
+        assert!(alone.can_be_followed() && alone.is_transposed && !alone.has_losses());
+        // A row per feature is turned.
+        assert_eq!(alone.parameters.unwrap().weight, [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+    }
+
+    #[test]
+    fn single_precision_has_a_wider_tolerance() {
+        let bytes = npz::write(&[("train_loss", &[2], Elements::F32(&[2.0, 1.5]))]).unwrap();
+        let read = Record::from_npz(&bytes, Path::new("run.npz"), DIMS, &Given::default()).unwrap();
+        assert!(read.is_f32 && read.tolerance() == TOLERANCE_F32);
+    }
+
+    #[test]
+    fn what_cannot_be_audited_is_refused() {
+        let nothing = refusal(&[("x", &[1], &[1.0])]);
+        assert!(
+            nothing.starts_with("run.npz: there is nothing to audit, such as W and b, or train_loss, "),
+            "{nothing}"
+        );
+        assert!(nothing.ends_with(", only \"x\""), "{nothing}");
+        let problem = refusal(&[("x", &[1, 3], &[1.0; 3]), ("y", &[1], &[0.0]), ("W", &[2, 3], &W)]);
+        assert!(problem.contains("this is a problem of gradcheck (x, y and W), not a training"), "{problem}");
+        let both: [(&str, &[usize], &[f64]); 3] =
+            [("x", &[1], &[1.0]), ("y", &[1], &[0.0]), ("train_loss", &[1], &[2.0])];
+        assert!(record(&both, &Given::default()).is_ok(), "a training that keeps its images");
+        let curve = |shape: &[usize], values: &[f64]| refusal(&[("train_loss", shape, values)]);
+        assert!(curve(&[2, 2], &[1.0; 4]).contains("must have the shape (epochs), but has (2, 2)"));
+        assert!(curve(&[0], &[]).contains("must have the shape (epochs), but has (0)"));
+        assert!(curve(&[2], &[1.0, f64::NAN]).contains("must be finite, but train_loss[1] is NaN"));
+        assert!(refusal(&[("test_accuracy", &[1], &[f64::INFINITY])]).contains("must be finite"));
+        let lengths = refusal(&[("train_loss", &[4], &[1.0; 4]), ("validation_loss", &[2], &[1.0; 2])]);
+        assert!(
+            lengths.contains("array \"validation_loss\" must have the shape (4), one value per epoch, or (5) with the start, but has (2)"),
+            "{lengths}"
+        );
+        for (name, value, expected) in [
+            ("epochs", 0.0, "array \"epochs\": must be a whole number of at least 1, but is 0"),
+            ("epochs", 2.5, "array \"epochs\": must be a whole number of at least 1, but is 2.5"),
+            ("batch_size", -1.0, "array \"batch_size\": must be a whole number of at least 1, but is -1"),
+            ("seed", 1e16, "array \"seed\": must be a whole number of at least 0, but is 10000000000000000"),
+        ] {
+            let message = refusal(&[("train_loss", &[2], &[1.0; 2]), (name, &[], &[value])]);
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

@@ -408,3 +408,96 @@ fn parameters_may_differ_by_more_than_a_loss() {
         [None, Some(true), Some(true), Some(false)]
     );
 }
+
+#[test]
+fn each_mistake_and_each_way_of_recording_has_a_sentence_of_its_own() {
+    let setting = Setting::new(0.1, 0.001).unwrap();
+    let mut all = Mistake::of_the_stream(setting, false);
+    all.extend(Mistake::of_other_streams(true));
+    all.extend(Reading::ALL.map(Mistake::Recorded));
+    let sentences: std::collections::BTreeSet<String> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(sentences.len(), all.len());
+    for (mistake, expected) in [
+        (Mistake::Penalty(0.0), "the gradient lacks the penalty's part, 2λW"),
+        (Mistake::Penalty(0.5), "the gradient of the penalty is λW instead of 2λW"),
+        (Mistake::Penalty(2.0), "the gradient of the penalty is 4λW instead of 2λW"),
+        (Mistake::Penalty(-1.0), "the gradient of the penalty is −2λW instead of 2λW"),
+        (Mistake::Width(0.0255155), "the weights start with a standard deviation of 0.02552 instead of 0.01"),
+        (Mistake::Rate(Rate::Times(0.1)), "the learning rate is 0.1 times as large"),
+        (
+            Mistake::Rate(Rate::Steps { every: 1, factor: 0.5 }),
+            "the learning rate is multiplied by 0.5 after every epoch",
+        ),
+        (
+            Mistake::Rate(Rate::Steps { every: 10, factor: 0.5 }),
+            "the learning rate is multiplied by 0.5 after every 10 epochs",
+        ),
+        (
+            Mistake::Rate(Rate::EachEpoch { factor: 0.95 }),
+            "the learning rate is multiplied by 0.95 at the start of every epoch, the first one too",
+        ),
+        (
+            Mistake::Rate(Rate::Once { epoch: 3, factor: 0.1 }),
+            "the learning rate is multiplied by 0.1 once, from epoch 3 on",
+        ),
+        (Mistake::Rate(Rate::Inverse { slope: 0.25 }), "the learning rate is divided by 1 + 0.25 · (epoch − 1)"),
+        (
+            Mistake::TrainedOn(OtherSplit { test: true, own_statistics: false }),
+            "the training is on the test split, normalised by the statistics of the training split",
+        ),
+        (
+            Mistake::TrainedOn(OtherSplit { test: false, own_statistics: true }),
+            "the training is on the validation split, normalised by its own statistics",
+        ),
+    ] {
+        assert_eq!(mistake.to_string(), expected);
+    }
+}
+
+#[test]
+fn mistakes_that_would_change_nothing_are_not_tried() {
+    let without_penalty = Mistake::of_the_stream(Setting::new(0.0, 0.001).unwrap(), false);
+    let is_of_penalty = |m: &Mistake| matches!(m, Mistake::Penalty(_) | Mistake::BiasPenalty);
+    assert!(!without_penalty.iter().any(is_of_penalty));
+    let given_start = Mistake::of_the_stream(Setting::new(0.1, 0.001).unwrap(), true);
+    assert!(!given_start.iter().any(|m| matches!(m, Mistake::Width(_))));
+    assert!(given_start.iter().any(is_of_penalty));
+    let is_of_validation = |m: &Mistake| matches!(m, Mistake::TrainedOn(OtherSplit { test: false, .. }));
+    assert!(!Mistake::of_other_streams(false).iter().any(is_of_validation));
+    assert_eq!(Mistake::of_other_streams(true).iter().filter(|m| is_of_validation(m)).count(), 2);
+}
+
+#[test]
+fn the_end_is_compared_with_right_trainings_unless_the_training_is_followed() {
+    let splits = few();
+    let right = audit_of(RIGHT, &splits);
+    let end = right.end.unwrap();
+    let test = RIGHT.run(&splits).test_accuracy.unwrap();
+    assert!((end.test_accuracy - test).abs() <= 1.0 / 60.0 && end.right.is_none());
+    assert_eq!(end.pixels, Some(crate::train::elsewhere::Pixels::Normalised));
+    // A test accuracy alone.
+    let record = Record { parameters: None, curves: Vec::new(), ..RIGHT.run(&splits) };
+    let alone = audit(&record, &splits, &Origin::Numpy, None, &mut ()).unwrap();
+    assert!(alone.explained().is_none() && alone.explanations.is_empty());
+    let end = alone.end.unwrap();
+    let interval = end.right.unwrap();
+    assert!((end.test_accuracy, end.pixels) == (test, None) && interval.low < interval.high && interval.contains(test));
+    // Trained on the test split.
+    let script = RIGHT.with(Mistake::TrainedOn(OtherSplit { test: true, own_statistics: false }));
+    let record = Script { eta: 0.01, ..script }.run(&splits);
+    let found = audit(&Record { curves: Vec::new(), ..record }, &splits, &Origin::Numpy, None, &mut ()).unwrap();
+    assert!(found.end.unwrap().suspicion.unwrap().contains("it looks trained on"), "the test accuracy is too high");
+}
+
+#[test]
+fn an_audit_can_be_interrupted() {
+    struct Interrupting;
+    impl Observer for Interrupting {
+        fn interrupted(&self) -> bool {
+            true
+        }
+    }
+    let splits = few();
+    let error = audit(&RIGHT.run(&splits), &splits, &Origin::Numpy, None, &mut Interrupting).unwrap_err();
+    assert!(matches!(error, crate::Error::Interrupted), "{error}");
+}
