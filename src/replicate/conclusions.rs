@@ -14,6 +14,10 @@ pub const VERDICTS: &str = "A conclusion holds if the 95 % confidence interval o
                             range that its words claim; it does not hold if one of these intervals lies outside; \
                             otherwise, and with fewer than 6 seeds, it is undecided.";
 
+/// Explains the p-value of a difference, for readers.
+pub const P_VALUES: &str = "p is the p-value of the exact sign-flip test: with n seeds it cannot be below 2/2^n, so fewer than 6 \
+                            seeds decide nothing";
+
 /// A conclusion of the report, which holds if all its claims hold.
 struct Conclusion {
     words: &'static str,

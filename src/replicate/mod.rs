@@ -14,7 +14,7 @@ pub mod table;
 pub(crate) mod tests;
 
 pub use analysis::Replication;
-pub use conclusions::{VERDICTS, verdicts};
+pub use conclusions::{P_VALUES, VERDICTS, verdicts};
 
 use crate::dataset::normalizer::Normalizer;
 use crate::dataset::{Dataset, Splits};

@@ -11,7 +11,7 @@ use onelayer::dataset::Splits;
 use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Origin, Schedule, Setting, readable};
 use onelayer::replicate::table::{Difference, PairRow, ReplicationRow, SettingRow};
-use onelayer::replicate::{self, Replication, ReplicationPlan, VERDICTS, verdicts};
+use onelayer::replicate::{self, P_VALUES, Replication, ReplicationPlan, VERDICTS, verdicts};
 use onelayer::shard::{Shard, Sharded};
 use onelayer::statistics::{count, p_text, percent, points, unbroken};
 use onelayer::train::Observer;
@@ -150,10 +150,9 @@ impl Args {
     }
 }
 
-/// Explains the p-values.
-const TEST_NOTE: &str = "p is the p-value of the exact sign-flip test: with n seeds it cannot be below 2/2^n, so fewer than 6 \
-                         seeds decide nothing. p (Holm) is adjusted for the number of pairs by Holm's method; the p-values \
-                         of the conclusions are not.";
+/// Says which p-values are adjusted.
+const ADJUSTED: &str =
+    "p (Holm) is adjusted for the number of pairs by Holm's method; the p-values of the conclusions are not.";
 
 /// Prints the settings, the pairs and the conclusions.
 pub fn print(replication: &Replication) {
@@ -189,7 +188,7 @@ pub fn print(replication: &Replication) {
     }
     show!();
     if has_pairs {
-        print_wrapped(TEST_NOTE);
+        print_wrapped(&format!("{P_VALUES}. {ADJUSTED}"));
     }
     print_wrapped("All of this is about the variation between seeds; other training or test images would add to it.");
 }
