@@ -252,6 +252,28 @@ mod tests {
         let summary: Vec<SummaryRow> = rows(path.path(), "summary.csv");
         assert_eq!(summary, trained.summary);
         assert_eq!(trained.runs.len(), 3);
+        let scores = |split: &crate::dataset::Dataset| {
+            crate::train::scores_of(&expected[..1], split, &normalizer, &()).unwrap()[0].unwrap()
+        };
+        let (of_train, of_validation) = (scores(&splits.train), scores(&splits.validation));
+        let columns = crate::train::table::ScoreColumns {
+            train_loss: Some(of_train.loss),
+            train_cost: Some(of_train.cost),
+            train_accuracy: Some(of_train.accuracy),
+            validation_loss: Some(of_validation.loss),
+            validation_cost: Some(of_validation.cost),
+            validation_accuracy: Some(of_validation.accuracy),
+        };
+        let curves: Vec<CurveRow> = rows(path.path(), &format!("curves_{}.csv", settings()[0].name()));
+        assert_eq!(curves[2].scores, columns);
+        assert_eq!(
+            curves.iter().map(|row| (row.epoch, row.learning_rate)).collect::<Vec<_>>(),
+            [(1, 0.001), (2, 0.001), (3, 0.001)]
+        );
+        assert_eq!((&summary[0].scores, summary[0].setting.as_str()), (&columns, "lambda0_eta0.001"));
+        assert_eq!((summary[0].hyperparameters.epochs, summary[0].reported_test_accuracy), (3, None));
+        let seconds: f64 = curves.iter().map(|row| row.epoch_seconds).sum();
+        assert!(seconds > 0.0 && (summary[0].train_seconds - seconds).abs() < 1e-9);
         for ((run, row), outcome) in expected.iter().zip(&summary).zip(&outcomes) {
             let name = run.setting.name();
             let curves: Vec<CurveRow> = rows(path.path(), &format!("curves_{name}.csv"));

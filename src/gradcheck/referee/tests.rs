@@ -5,6 +5,7 @@ use super::recipe::Parts;
 use super::table::Judged;
 use super::*;
 use crate::gradcheck::Problem;
+use crate::gradcheck::reference::Parameters64;
 use crate::hyperparameters::Loss;
 use rayon::prelude::*;
 
@@ -516,5 +517,96 @@ fn a_bias_alone_shows_labels_that_are_off_by_one() {
         let bias: Submission = all.into_iter().filter(|answer| answer.quantity == Quantity::Bias).collect();
         let found = referee.judge(&bias).unwrap();
         assert_eq!(found[0].explanations[0][0].mistake, mistake.name(&exercise));
+    }
+}
+
+#[test]
+fn an_exercise_must_fit_together_and_be_finite() {
+    let dims = Dims { features: 3, classes: 2 };
+    let parameters = |dims: Dims| Parameters64 {
+        dims,
+        weight: vec![0.5; dims.classes * dims.features],
+        bias: vec![0.25; dims.classes],
+    };
+    let make = |x: Vec<f64>, labels: Vec<u8>, parameters: Parameters64, lambda: f64| {
+        Exercise::new(x, labels, parameters, lambda, Loss::Softmax, Layout::Rows)
+    };
+    let right = make(vec![1.0; 6], vec![0, 1], parameters(dims), 0.5).unwrap();
+    assert_eq!((right.examples(), right.dims(), right.lambda(), right.labels()), (2, dims, 0.5, &[0, 1][..]));
+    assert_eq!(right.describe(), "2 examples, 3 features, 2 classes, softmax, λ = 0.5");
+    let refusal = |x: Vec<f64>, labels: Vec<u8>, parameters: Parameters64, lambda: f64| {
+        make(x, labels, parameters, lambda).unwrap_err().to_string()
+    };
+    let none = |features, classes| refusal(vec![], vec![0], parameters(Dims { features, classes }), 0.0);
+    assert_eq!(none(0, 2), "number of features must be 1 or more, but is 0");
+    assert_eq!(none(3, 0), "number of classes must be 1 or more, but is 0");
+    assert_eq!(refusal(vec![], vec![], parameters(dims), 0.0), "number of examples must be 1 or more, but is 0");
+    assert!(refusal(vec![1.0; 5], vec![0, 1], parameters(dims), 0.0).starts_with("x must have the shape (2, 3)"));
+    let mut short = parameters(dims);
+    short.weight.pop();
+    assert!(refusal(vec![1.0; 6], vec![0, 1], short, 0.0).starts_with("W must have the shape (2, 3)"));
+    let mut short = parameters(dims);
+    short.bias.pop();
+    assert!(refusal(vec![1.0; 6], vec![0, 1], short, 0.0).starts_with("b must have the shape (2)"));
+    assert_eq!(refusal(vec![1.0; 6], vec![0, 2], parameters(dims), 0.0), "label must be 0 to 1, but is 2");
+    let mut infinite = parameters(dims);
+    infinite.bias[1] = f64::INFINITY;
+    assert!(refusal(vec![1.0; 6], vec![0, 1], infinite, 0.0).starts_with("b must be finite, but element 1"));
+    assert!(refusal(vec![1.0; 6], vec![0, 1], parameters(dims), -1.0).starts_with("lambda must be at least 0"));
+}
+
+#[test]
+fn a_batch_has_an_image_of_each_class_where_they_fit_in_the_order_of_the_epoch() {
+    let images = crate::dataset::tests::few().train;
+    let order: Vec<usize> = (0..images.len()).rev().collect();
+    let classes =
+        |chosen: &[usize]| chosen.iter().map(|&i| images.labels()[i]).collect::<std::collections::BTreeSet<_>>().len();
+    for count in [1, 5, 9, 10, 11, 15, 50] {
+        let chosen = with_all_classes(&images, &order, count);
+        assert_eq!(chosen.len(), count);
+        assert!(chosen.windows(2).all(|pair| pair[0] > pair[1]), "the order of the epoch");
+        // With one image of each class, moved labels would have the same sums.
+        assert_eq!(classes(&chosen), if count == 10 { 9 } else { count.min(10) }, "{count}");
+    }
+    // The first image of each class comes first.
+    assert_eq!(with_all_classes(&images, &order, 1), [images.len() - 1]);
+}
+
+#[test]
+fn the_worst_verdict_counts_and_none_is_no_agreement() {
+    use Verdict::{Agrees, CannotTell, Differs};
+    assert_eq!(Verdict::of([Agrees, Agrees]), Agrees);
+    assert_eq!(Verdict::of([Agrees, CannotTell]), CannotTell);
+    assert_eq!(Verdict::of([Differs, CannotTell, Agrees]), Differs);
+    assert_eq!(Verdict::of([]), CannotTell);
+    assert_eq!([Agrees, CannotTell, Differs].map(Verdict::in_words), ["agrees", "can't be told", "DIFFERS"]);
+}
+
+#[test]
+fn each_mistake_has_a_name_and_a_correction() {
+    for loss in Loss::ALL {
+        let problem = Problem::random(Dims { features: 12, classes: 4 }, 7, 5).with_loss(loss);
+        let exercise = Exercise::of(&problem, 0.1, Layout::Rows).unwrap();
+        for mistake in known(&exercise) {
+            assert!(!mistake.name(&exercise).is_empty() && !mistake.fix(&exercise).is_empty(), "{mistake:?}");
+        }
+        let fix = |name: &str| {
+            let all = known(&exercise);
+            let mistake = all.iter().find(|m| m.name(&exercise).starts_with(name)).unwrap_or_else(|| panic!("{name}"));
+            mistake.fix(&exercise)
+        };
+        let divisor = if loss == Loss::Bce { "(k n)" } else { "n" };
+        assert_eq!(fix("data term × 7: missing 1/n"), format!("data term: (probabilities − onehot) / {divisor}"));
+        assert_eq!(fix("penalty × 0.5: λ instead of 2λ"), fix("missing penalty"));
+        assert_eq!(fix("penalty × -1"), "add λ Σ W² to the cost and 2λ W to its gradient, with no other factor");
+        assert_eq!(
+            fix("every term, also the penalty, × -1"),
+            "return the gradient itself; only the update subtracts it"
+        );
+        assert_eq!(fix("data term × -1"), "the loss is −ln p, its gradient probabilities − onehot");
+        assert_eq!(fix("only the penalty"), "add the mean loss and its gradient");
+        assert_eq!(fix("all zero"), "save the computed arrays, not freshly initialised ones");
+        let every = fix("every term, also the penalty, × 7");
+        assert_eq!(every, format!("divide the data term by {divisor}, once, and the penalty not at all"));
     }
 }
