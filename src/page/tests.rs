@@ -282,6 +282,60 @@ fn the_table_of_any_command_makes_a_page() {
 }
 
 #[test]
+fn a_job_on_the_sample_says_so_with_its_epochs_and_its_test_images() {
+    let full = folder(&REPORT[..1]);
+    let page_of = |file: &str, table: &str, text: String| {
+        let out = tempfile::tempdir().unwrap();
+        fs::copy(full.path().join(file), out.path().join(file)).unwrap();
+        fs::write(out.path().join(table), text).unwrap();
+        html(out.path())
+    };
+    let table = |split: &str| {
+        let rows = replication_rows().into_iter();
+        let rows: Vec<_> = rows.map(|row| ReplicationRow { train_split: split.into(), ..row }).collect();
+        String::from_utf8(to_csv(&rows, Dialect::Comma)).unwrap()
+    };
+    let of_sample = page_of("replication_summary.csv", "replication.csv", table("sample/train.bin"));
+    assert!(of_sample.contains("<h1>One layer on a sample of <span class=\"whole\">CIFAR-10</span></h1>"));
+    assert!(of_sample.contains("Each setting was trained with 2 seeds: 40 epochs each, tested on 1,000 images."));
+    let of_all = page_of("replication_summary.csv", "replication.csv", table("data_batch_1.bin"));
+    assert!(!of_all.contains("a sample of"));
+    let trial = SearchRow {
+        validation_split: "the last 3 images of each class of sample/train.bin".into(),
+        ..search_row(0.1, Some(0.3))
+    };
+    let search = String::from_utf8(to_csv(&[trial], Dialect::Comma)).unwrap();
+    assert!(page_of("gradcheck.csv", "search.csv", search).contains("a sample of <span"));
+    // The test split of the sample has 500 images.
+    let confusion = |images: usize| {
+        let counts = (0..100).map(|i| if i % 11 == 0 { images / 10 } else { 0 }).collect();
+        String::from_utf8(confusion_csv(&Confusion::from_counts(10, counts), Dialect::Comma)).unwrap()
+    };
+    assert!(page_of("gradcheck.csv", "confusion_a.csv", confusion(500)).contains("a sample of <span"));
+    assert!(!page_of("gradcheck.csv", "confusion_a.csv", confusion(10_000)).contains("a sample of <span"));
+}
+
+#[test]
+fn the_p_values_and_the_rule_of_six_seeds_are_explained_where_they_are() {
+    let html = html(folder(&REPORT[..1]).path());
+    for part in ["replication", "ablation", "overfitting"] {
+        let section =
+            html.split(&format!("<section id=\"{part}\"")).nth(1).unwrap().split("</section>").next().unwrap();
+        assert!(section.contains("fewer than 6"), "{part}");
+        assert_eq!(section.contains("2/2^n"), part != "overfitting", "{part}");
+    }
+}
+
+#[test]
+fn tables_of_shards_are_to_be_merged_first() {
+    let out = tempfile::tempdir().unwrap();
+    fs::write(out.path().join("replication_shard1of3.csv"), "").unwrap();
+    let expected =
+        format!("{}: has only tables of shards: join them with `onelayer merge` first", out.path().display());
+    assert_eq!(error(out.path()), expected);
+}
+
+#[test]
 fn the_page_says_what_was_trained() {
     let page_of = |losses: [Loss; 2]| {
         let out = folder(&REPORT[..2]);

@@ -301,6 +301,7 @@ fn the_command_prints_the_judgement_and_returns_its_exit_code() {
     // An option precedes the file.
     let (code, text) = run(&["right.npz", "--seed", "43"]);
     assert!(code == 1 && text.contains("none of the ") && text.contains("Is it another seed"), "{text}");
+    assert!(text.contains("\nfrom options, not from the file: seed\n"), "{text}");
     assert!(text.contains("data set (--dataset") && !text.contains("The file has no"), "{text}");
     assert!(text.contains("95 % prediction interval of right trainings"), "{text}");
     let bytes = std::fs::read(runs.path().join("right.npz")).unwrap();

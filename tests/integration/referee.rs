@@ -983,3 +983,35 @@ fn a_nan_and_gradients_of_another_shape_never_pass() {
     let error = verdicts(&problem, 0.1, &short).unwrap_err();
     assert_eq!(error.to_string(), "grad_W must have the shape (2, 3), but has 5 elements");
 }
+
+#[test]
+fn what_is_not_judged_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    export(folder.path(), &["--examples", "12", "--features", "5"]);
+    let write = |name: &str, arrays: &[(&str, &[usize], Elements)]| {
+        fs::write(folder.path().join(name), npz::write(arrays).unwrap()).unwrap();
+    };
+    fs::create_dir_all(folder.path().join("all/inner")).unwrap();
+    fs::write(folder.path().join("all/notes.txt"), "").unwrap();
+    let gradients: [(&str, &[usize], Elements); 3] = [
+        ("grad_W", &[10, 5], Elements::F64(&[0.0; 50])),
+        ("grad_b", &[10], Elements::F64(&[0.0; 10])),
+        ("Loss", &[], Elements::F64(&[1.0])),
+    ];
+    write("one.npz", &gradients);
+    write("all/clean.npz", &gradients[..2]);
+    let said = |arguments: &[&str]| String::from_utf8(gradcheck(folder.path(), arguments).stderr).unwrap();
+    let note = "note: one.npz: not read: Loss; a solution has grad_W, grad_b, loss and cost\n";
+    assert_eq!(said(&["--grads", "one.npz"]), note);
+    assert_eq!(said(&["--grads", "one.npz", "--quiet"]), "");
+    let all = said(&["--grads", "all"]);
+    let note = "note: not judged, as only .npz and .npy files in the folder itself are: all/inner and 1 more\n";
+    assert!(all.starts_with(note) && !all.contains("not read"), "{all}");
+    write("names.npz", &[("foo", &[], Elements::F64(&[1.0]))]);
+    let wrong = said(&["--grads", "names.npz"]);
+    assert_eq!(wrong.lines().count(), 2, "{wrong}");
+    assert!(
+        wrong.contains("there is no array \"grad_W\", only \"foo\"; a solution has grad_W and grad_b, or"),
+        "{wrong}"
+    );
+}

@@ -243,6 +243,14 @@ mod tests {
                 "train --epochs 99999999999999999999",
                 "--epochs must be at most 18446744073709551615, but is '99999999999999999999'",
             ),
+            (
+                "train --batch-size 99999999999999999999",
+                "--batch-size must be at most the number of training images, but is '99999999999999999999'",
+            ),
+            (
+                "train --train-batches '1, 2'",
+                "--train-batches must have no spaces between its values, but has one in ' 2'",
+            ),
             ("search --shard 5/4", "--shard must be I/N with I from 1 to N, such as 2/4, but is 5/4"),
             ("search --eta '0.1;0.2'", "--eta must have commas between its values, 0.1,0.2, but is '0.1;0.2'"),
             ("search --eta '1;x'", "--eta must be numbers with commas between them, but is '1;x'"),
