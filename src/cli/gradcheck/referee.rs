@@ -75,9 +75,9 @@ fn judge_all(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("{error}");
     }
     if !args.quiet {
-        for Judged { file, unread, outcome } in judged.iter().filter(|judged| !judged.unread.is_empty()) {
-            let known = if outcome.is_ok() { "; a solution has grad_W, grad_b, loss and cost" } else { "" };
-            say!("note: {file}: not read: {}{known}", unread.join(", "));
+        let is_partly_read = |judged: &&Judged| judged.outcome.is_ok() && !judged.unread.is_empty();
+        for Judged { file, unread, .. } in judged.iter().filter(is_partly_read) {
+            say!("note: {file}: not read: {}; a solution has grad_W, grad_b, loss and cost", unread.join(", "));
         }
     }
     let mut written = None;
