@@ -100,10 +100,12 @@ pub use network::{CostAndGradients, Examples, Gradients, Parameters};
 pub use shape::Dims;
 
 // The catalogue and the server of the tests, which are outside the library, name it.
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
+#[cfg(feature = "cli")]
 #[path = "../tests/common/mod.rs"]
 mod common;
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
+#[cfg(feature = "cli")]
 extern crate self as onelayer;
 
 /// The Rust code in README.md is compiled and run as a test.

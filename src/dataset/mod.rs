@@ -128,7 +128,8 @@ pub struct Splits {
     pub test: Dataset,
 }
 
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
+#[cfg(feature = "cli")]
 mod file_tests;
 #[cfg(test)]
 pub(crate) mod tests;
