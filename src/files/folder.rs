@@ -9,10 +9,13 @@ use crate::files::atomic;
 use crate::files::csv::Dialect;
 use crate::files::lock::Lock;
 
-/// A folder that exists, can be written to, and is locked against every other process.
+/// A folder that exists, can be written to, and is locked against every other process. If it was created and nothing was
+/// written, it is removed when it is dropped.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// The folder and those above it that did not exist, the innermost first.
+    created: Vec<PathBuf>,
     lock: Mutex<Lock>,
     dialect: Dialect,
 }
@@ -25,15 +28,20 @@ impl Folder {
     ///
     /// [`Error::InUse`] while another process has it open, otherwise [`Error::Io`] with the operating system's reason.
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = Self { path: path.to_owned(), lock: Mutex::new(lock(path)?), dialect: Dialect::default() };
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let created = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+        let (path, lock, dialect) = (path.to_owned(), Mutex::new(lock(path)?), Dialect::default());
+        let folder = Self { path, created, lock, dialect };
+        let path = &folder.path;
         tempfile::tempfile_in(path).map_err(|e| Error::io("write in the folder", path)(atomic::without_path(e)))?;
         atomic::remove_leftovers(path)?;
         Ok(folder)
     }
 
     /// The same folder, with tables in `dialect`.
-    pub fn with_dialect(self, dialect: Dialect) -> Self {
-        Self { dialect, ..self }
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// The dialect that tables in this folder are to have.
@@ -70,6 +78,13 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Only an empty folder can be removed so.
+        let _ = self.created.iter().try_for_each(fs::remove_dir);
+    }
+}
+
 /// Creates the folder `path`, if necessary.
 ///
 /// # Errors
@@ -87,4 +102,43 @@ fn lock(path: &Path) -> Result<Lock> {
     create(path)?;
     let locked = if cfg!(unix) { path.to_owned() } else { path.join(".lock") };
     Lock::acquire(&locked)?.ok_or_else(|| Error::InUse(path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_folder_in_which_nothing_is_written_is_removed_with_those_above_it() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("a/b");
+        drop(Folder::open(&path).unwrap());
+        assert!(!outer.path().join("a").exists() && outer.path().exists());
+        let folder = Folder::open(&path).unwrap();
+        folder.write(&[("table.csv".into(), b"1".to_vec())]).unwrap();
+        drop(folder);
+        assert!(path.join("table.csv").exists());
+        // One that was there stays.
+        let empty = outer.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        drop(Folder::open(&empty).unwrap());
+        assert!(empty.exists());
+    }
+
+    #[test]
+    fn a_folder_is_open_for_one_at_a_time_and_keeps_its_dialect() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = Folder::open(outer.path()).unwrap().with_dialect(Dialect::Semicolon);
+        assert_eq!((folder.dialect(), folder.path()), (Dialect::Semicolon, outer.path()));
+        assert!(matches!(Folder::open(outer.path()), Err(Error::InUse(_))));
+        folder.write(&[("a".into(), b"1".to_vec())]).unwrap();
+        folder.remove("a").unwrap();
+        folder.remove("a").unwrap();
+        assert!(!outer.path().join("a").exists());
+        let file = outer.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("below")] {
+            assert!(matches!(Folder::open(&path), Err(Error::NoFolder(found)) if found == file));
+        }
+    }
 }

@@ -505,3 +505,20 @@ fn a_folder_without_the_data_is_named_before_a_download_also_if_quiet() {
     assert!(!output.status.success());
     assert!(stderr.starts_with(&format!("typo lacks {names}: fetching CIFAR-10 (139 to 170 MB)\nerror: ")), "{stderr}");
 }
+
+#[test]
+fn a_command_that_is_refused_leaves_no_folder_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        "train --dataset sample --data-dir nowhere",
+        "train --dataset sample --validation-size 15",
+        "search --dataset sample --validation-size 15",
+        "replicate --dataset sample --data-dir nowhere --out deep/down",
+        "gradcheck --dataset sample --data-dir nowhere",
+    ] {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let output = Command::new(crate::program()).args(&arguments).current_dir(folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+}
