@@ -147,7 +147,9 @@ impl Record {
         if record.parameters.is_none() && record.curves.is_empty() && record.test_accuracy.is_none() {
             let expected = format!("W and b, or {}", CURVES.map(|(name, ..)| name).join(", "));
             let found = but_only(&npz.names());
-            return Err(Error::format(path, format!("there is nothing to audit, such as {expected}{found}")));
+            let meant = record.unread.iter().find_map(|(name, meant)| Some((name, (*meant)?)));
+            let meant = meant.map_or_else(String::new, |(name, meant)| format!("; is {name:?} the {meant}?"));
+            return Err(Error::format(path, format!("there is nothing to audit, such as {expected}{found}{meant}")));
         }
         record.hyperparameters = record.read_hyperparameters(&npz, given)?;
         record.defaults = record.defaults(&npz, given);
@@ -399,6 +401,8 @@ mod tests {
             "{nothing}"
         );
         assert!(nothing.ends_with(", only \"x\""), "{nothing}");
+        let near = refusal(&[("trainloss", &[1], &[1.0])]);
+        assert!(near.ends_with("; is \"trainloss\" the train_loss?"), "{near}");
         let problem = refusal(&[("x", &[1, 3], &[1.0; 3]), ("y", &[1], &[0.0]), ("W", &[2, 3], &W)]);
         assert!(problem.contains("this is a problem of gradcheck (x, y and W), not a training"), "{problem}");
         let both: [(&str, &[usize], &[f64]); 3] =

@@ -19,8 +19,9 @@ Examples:
   onelayer fetch --source cifar-10-python.tar.gz
   onelayer fetch --dataset sample --data-dir sample
 
-Addresses are downloaded by the curl program, with the system's certificates and the proxies of curl's variables
-(HTTPS_PROXY, http_proxy, ALL_PROXY, NO_PROXY; CURL_CA_BUNDLE names other certificates).";
+Addresses are downloaded by the curl program, with the system's certificates
+and the proxies of curl's variables (HTTPS_PROXY, http_proxy, ALL_PROXY,
+NO_PROXY; CURL_CA_BUNDLE names other certificates).";
 
 /// The arguments of `fetch`.
 #[derive(clap::Args)]

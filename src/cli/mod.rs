@@ -36,14 +36,14 @@ use onelayer::hyperparameters::Loss;
 
 const AFTER_HELP: &str = "\
 Examples:
-  onelayer train                            Train the report's four settings on CIFAR-10
-  onelayer train --dataset sample           The same on 2,000 images, without network access
-  onelayer gradcheck --dataset sample       Check the gradients
-  onelayer train --help                     Show the options of a command, with examples";
+  onelayer train                       Train the report's four settings
+  onelayer train --dataset sample      The same on 2,000 images, without network
+  onelayer gradcheck --dataset sample  Check the gradients
+  onelayer train --help                Show a command's options, with examples";
 
 /// Trains a one-layer softmax classifier on CIFAR-10 with hand-derived, checked gradients.
 #[derive(Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(version, after_help = AFTER_HELP, term_width = 80)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

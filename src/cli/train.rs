@@ -12,10 +12,12 @@ use clap::ValueEnum;
 use onelayer::Error;
 use onelayer::dataset::cifar10::DIMS;
 use onelayer::dataset::normalizer::Normalizer;
+use onelayer::files::folder::Folder;
 use onelayer::hyperparameters::{Decay, Hyperparameters, Loss, Origin, Schedule, Setting, Shuffle};
 use onelayer::network::Phases;
 use onelayer::page;
 use onelayer::statistics::count;
+use onelayer::train::checkpoint;
 use onelayer::train::config::Config;
 use onelayer::train::{self, Job, Options, Start, Trained};
 
@@ -142,7 +144,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.check(&schedule, &settings, &images)?;
     signals::listen()?;
     let folder = args.out.open()?;
-    args.advise(&config, &settings);
+    args.advise(&config, &settings, &folder);
 
     let began = Instant::now();
     let loaded = images.load(args.quiet)?;
@@ -262,7 +264,7 @@ impl Args {
 
     /// Says how η and the loss belong together, if only the loss is chosen, and that a decay of the file is without effect in a
     /// training that --epochs makes shorter.
-    fn advise(&self, config: &Config, settings: &[Setting]) {
+    fn advise(&self, config: &Config, settings: &[Setting], folder: &Folder) {
         if self.quiet {
             return;
         }
@@ -274,7 +276,8 @@ impl Args {
             say!("note: the decay of --config has no effect within {epochs}");
         }
         let has_eta = self.eta.is_some() || config.keys.contains("eta");
-        if config.hyperparameters.loss == Loss::Bce && !has_eta && !self.resume {
+        let is_resumed = self.resume && folder.path().join(checkpoint::NAME).exists();
+        if config.hyperparameters.loss == Loss::Bce && !has_eta && !is_resumed {
             say!(
                 "note: the loss of the sigmoids is a mean over ten classes: 10 η and λ / 10 take the\n\
                  steps of a softmax, such as --eta 0.01 --lambda 0.01 for 0.001 and 0.1"
@@ -287,7 +290,10 @@ impl Args {
         super::print(table::results(&trained.summary).as_bytes());
         for run in &trained.runs {
             if let Some(divergence) = &run.divergence {
-                say!("{}: {divergence}; try a smaller --eta", run.setting.title());
+                // The penalty alone multiplies the weights by 1 − 2 η λ in each step.
+                let is_of_penalty = run.setting.eta() * run.setting.lambda() > 1.0;
+                let option = if is_of_penalty { "--lambda" } else { "--eta" };
+                say!("{}: {divergence}; try a smaller {option}", run.setting.title());
             }
         }
         if let Some(phases) = phases {

@@ -226,6 +226,7 @@ fn examine(dir: &Path, file: &RecordFile) -> Result<Found> {
             }
             _ => Err(Error::MissingFile(path)),
         },
+        Err(_) if dir.is_file() => return Err(Error::NoFolder(dir.to_owned())),
         Err(e) => Err(Error::io("read", &path)(e)),
     }
     .map_err(|e| advise(e, file))

@@ -25,6 +25,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord, WriterBuilder};
 
 use super::kind;
 use crate::error::{Error, Result};
+use crate::statistics::count;
 
 /// Columns that tables of earlier versions lack; their fields are empty there.
 const ADDED: [&str; 1] = ["decay_patience"];
@@ -200,7 +201,10 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
         let fields = record.map_err(not_text)?;
         let line = fields.position().map_or(0, |p| p.line());
         if fields.len() != header.len() {
-            return Err(format(format!("line {line} must have {} fields, but has {}", header.len(), fields.len())));
+            let (expected, found) = (count(header.len(), "column"), fields.len());
+            return Err(format(format!(
+                "line {line} must have {expected}, but has {found}: make or copy the file again"
+            )));
         }
         let fields = places.iter().map(|place| place.map_or("", |place| &fields[place])).collect();
         R::read(&mut RecordReader { dialect, names: &names, fields: &fields, next: 0 })
@@ -422,8 +426,8 @@ mod tests {
         assert!(with("a,1.0,,0.5,").ends_with("line 2: count must be a whole number, but is \"1.0\""));
         assert!(with("a,1,,,").ends_with("line 2: share must be a finite number, but is \"\""));
         assert!(with("a,1,,0.5,yes").ends_with("line 2: holds must be true or false, but is \"yes\""));
-        assert!(with("a,1,,0.5").ends_with("line 2 must have 5 fields, but has 4"));
-        assert!(with("a,1,,0.5,,").ends_with("line 2 must have 5 fields, but has 6"));
+        assert!(with("a,1,,0.5").ends_with("line 2 must have 5 columns, but has 4: make or copy the file again"));
+        assert!(with("a,1,,0.5,,").ends_with("line 2 must have 5 columns, but has 6: make or copy the file again"));
     }
 
     #[test]
@@ -446,7 +450,7 @@ mod tests {
             assert!(read(other).is_err(), "{other}");
         }
         let message = read("first,last\n1,,0.5\n").unwrap_err().to_string();
-        assert_eq!(message, "table.csv: line 2 must have 2 fields, but has 3");
+        assert_eq!(message, "table.csv: line 2 must have 2 columns, but has 3: make or copy the file again");
     }
 
     #[test]

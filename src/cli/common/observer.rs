@@ -17,7 +17,7 @@ pub fn for_terminal(settings: &[Setting], epochs: usize, quiet: bool) -> Box<dyn
     } else if stderr().is_terminal() {
         Box::new(Bars::new(settings, epochs))
     } else {
-        Box::new(Lines { names: settings.iter().map(|s| s.name()).collect(), epochs, done: Vec::new() })
+        Box::new(Lines { titles: settings.iter().map(|s| s.title()).collect(), epochs, done: Vec::new() })
     }
 }
 
@@ -40,7 +40,7 @@ fn scores(epoch: &Epoch) -> String {
 
 /// A line per epoch, with the scores of all settings.
 struct Lines {
-    names: Vec<String>,
+    titles: Vec<String>,
     epochs: usize,
     /// The settings that have completed the epoch.
     done: Vec<String>,
@@ -48,8 +48,8 @@ struct Lines {
 
 impl Observer for Lines {
     fn epoch_done(&mut self, member: usize, epoch: &Epoch) {
-        self.done.push(format!("{} {}", self.names[member], scores(epoch)));
-        if self.done.len() == self.names.len() {
+        self.done.push(format!("{}: {}", self.titles[member], scores(epoch)));
+        if self.done.len() == self.titles.len() {
             say!("epoch {}/{}: {}", epoch.number, self.epochs, self.done.join("; "));
             self.done.clear();
         }
@@ -64,9 +64,9 @@ impl Observer for Lines {
     }
 }
 
-/// A setting's name in 18 columns, the width of the report's; a longer one is cut.
-fn prefix(name: &str) -> String {
-    if name.len() <= 18 { format!("{name:18}") } else { format!("{name:.17}…") }
+/// A setting's title in 18 columns, the width of the report's; a longer one is cut.
+fn prefix(title: &str) -> String {
+    if title.chars().count() <= 18 { format!("{title:18}") } else { format!("{title:.17}…") }
 }
 
 struct Bars {
@@ -82,7 +82,7 @@ impl Bars {
         let all = MultiProgress::new();
         let bars = settings.iter().map(|setting| {
             let bar = all.add(ProgressBar::new(epochs as u64).with_style(style.clone()));
-            bar.set_prefix(prefix(&setting.name()));
+            bar.set_prefix(prefix(&setting.title()));
             bar.set_message(format!("0/{epochs}"));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar

@@ -26,15 +26,16 @@ Examples:
   onelayer gradcheck --model results/model_lambda0.1_eta0.001.safetensors
   onelayer gradcheck --export problem.npz
   onelayer gradcheck --problem problem.npz --grads student.npz
-  onelayer gradcheck --export small.npz --layout columns --features 10 --examples 3
+  onelayer gradcheck --export p.npz --layout columns --features 10 --examples 3
   onelayer gradcheck --grads submissions/ --out judged
   onelayer gradcheck --quiz quiz
   onelayer gradcheck --quiz quiz --answers answers.csv
 
-`passes` are the plain loops of the derivation, `kernels` the vector code that trains.
-A random problem has n examples, d features and k classes.
+`passes` are the plain loops of the derivation, `kernels` the vector code that
+trains. A random problem has n examples, d features and k classes.
 
-Exit code of --grads: 0 all agree, 1 one differs, 2 a file cannot be read, 3 none differs, but one can't be told";
+Exit code of --grads: 0 all agree, 1 one differs, 2 a file cannot be read,
+3 none differs, but one can't be told";
 
 /// The arguments of `gradcheck`.
 #[derive(clap::Args)]

@@ -15,7 +15,7 @@ use onelayer::statistics::{count, grouped, scientific, typographic};
 use rayon::prelude::*;
 
 use super::super::common::exit::{CANNOT_TELL, UNREADABLE, or_unreadable};
-use super::super::common::input;
+use super::super::common::{errors, input};
 use super::Args;
 
 /// The arguments for gradients that were computed elsewhere.
@@ -143,7 +143,7 @@ fn judge(referee: &Referee, file: &Path) -> Judged {
         unread = unread_arrays(&bytes, file);
         Ok(referee.judge(&read_submission(&bytes, file, referee.exercise())?)?)
     };
-    let outcome = outcome().map_err(|error| format!("{error:#}"));
+    let outcome = outcome().map_err(|error| errors::line(&error));
     Judged { file: file.display().to_string(), unread, outcome }
 }
 

@@ -143,7 +143,24 @@ pub fn fetch(
     {
         return Err(unavailable(&lacking, dir, source, chain(&Error::io("read", path)(error))));
     }
+    let is_new = !dir.exists();
     folder::create(dir)?;
+    let fetched = fetch_into(dir, catalog, source, trust, progress);
+    if fetched.is_err() && is_new {
+        // Fails, as it should, if a part of a download is there.
+        let _ = fs::remove_file(dir.join(LOCK)).and_then(|()| fs::remove_dir(dir));
+    }
+    fetched
+}
+
+/// [`fetch`], into a folder that exists.
+fn fetch_into(
+    dir: &Path,
+    catalog: &Catalog,
+    source: &Source,
+    trust: Trust,
+    progress: &mut dyn Progress,
+) -> Result<Fetched> {
     let _lock = lock(dir, progress)?;
     atomic::remove_leftovers(dir)?;
 

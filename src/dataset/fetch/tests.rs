@@ -981,3 +981,17 @@ fn two_at_once_download_once() {
     assert_eq!(server.requests().len(), 1);
     assert_complete(dir.path());
 }
+
+#[test]
+fn a_failure_leaves_no_new_folder_but_one_that_was_there() {
+    let outer = tempdir().unwrap();
+    let new = outer.path().join("new");
+    let archive = outer.path().join("archive");
+    fs::write(&archive, "no archive").unwrap();
+    let source = Source::Path(archive);
+    get(&new, "http://127.0.0.1:1/", b"", &source).0.unwrap_err();
+    assert!(!new.exists());
+    fs::create_dir(&new).unwrap();
+    get(&new, "http://127.0.0.1:1/", b"", &source).0.unwrap_err();
+    assert!(new.exists());
+}
