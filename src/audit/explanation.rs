@@ -36,9 +36,11 @@ impl Explanation {
 
     /// The unexplained difference, made comparable between explanations with more and with fewer mistakes.
     fn cost(&self) -> f64 {
+        if self.unexplained.is_nan() {
+            return f64::INFINITY;
+        }
         let mistakes = i32::try_from(self.mistakes.len()).unwrap_or(i32::MAX);
-        let cost = self.unexplained.max(TOLERANCE / WORTH_A_MISTAKE) * WORTH_A_MISTAKE.powi(mistakes);
-        if cost.is_nan() { f64::INFINITY } else { cost }
+        self.unexplained.max(TOLERANCE / WORTH_A_MISTAKE) * WORTH_A_MISTAKE.powi(mistakes)
     }
 }
 
@@ -115,4 +117,39 @@ pub(super) fn readings_of(plan: &Plan, trace: &Trace) -> Vec<Readings> {
         }
     }
     readings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explanation(mistakes: usize, unexplained: f64) -> Explanation {
+        Explanation { mistakes: vec![Mistake::Sum; mistakes], unexplained, drifts: false }
+    }
+
+    #[test]
+    fn one_more_mistake_must_explain_four_times_as_much() {
+        let cost = |mistakes, unexplained| explanation(mistakes, unexplained).cost();
+        assert_eq!(cost(1, 0.5), 2.0);
+        assert!(cost(1, 0.5) < cost(2, 0.2) && cost(2, 0.1) < cost(1, 0.5));
+        // Differences below those of `float64` are none.
+        assert_eq!(cost(1, 0.0), cost(1, TOLERANCE / 8.0));
+        assert_eq!(cost(0, f64::NAN), f64::INFINITY);
+    }
+
+    #[test]
+    fn the_best_explanations_have_as_few_mistakes_and_leave_about_as_little() {
+        let mut other = explanation(1, 3e-7);
+        other.mistakes = vec![Mistake::LastBatch];
+        let far = Explanation { mistakes: vec![Mistake::BiasPenalty], ..explanation(1, 9e-6) };
+        let all = [explanation(1, 2.5e-7), explanation(1, 2.6e-7), other.clone(), far, explanation(2, 1e-9)];
+        let best = as_good_as_the_best(&all, 1e-6).unwrap();
+        assert_eq!(best, [&all[0], &other], "each mistake once, and neither what leaves more nor more mistakes");
+        assert_eq!(as_good_as_the_best(&all[3..4], 1e-6), None);
+        assert_eq!(as_good_as_the_best(&[], 1e-6), None);
+        let drifting = [Explanation { drifts: true, ..explanation(1, 0.5) }];
+        assert_eq!(as_good_as_the_best(&drifting, 1e-6).unwrap().len(), 1);
+        let of_sum = explanation(1, 0.0).may_be_another_eta();
+        assert!(of_sum && !other.may_be_another_eta());
+    }
 }

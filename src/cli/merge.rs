@@ -85,8 +85,11 @@ fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The tables that can be merged, each with the command that writes it.
-const KINDS: [(fn(&[u8]) -> bool, &str); 4] = [
+/// Tells the tables of a kind by their header, and the command that writes them.
+type Kind = (fn(&[u8]) -> bool, &'static str);
+
+/// The tables that can be merged.
+const KINDS: [Kind; 4] = [
     (has_header_of::<ReplicationRow>, "replicate"),
     (has_header_of::<AblationRow>, "replicate --ablate"),
     (has_header_of::<OverfittingRow>, "replicate --overfitting"),

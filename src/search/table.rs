@@ -287,4 +287,12 @@ mod tests {
         assert!(with(|row| row.hyperparameters.lambda = 0.2).contains("it was made with --lambda 0.2, not 0.1 ("));
         assert!(SearchRow::MEASURED.iter().all(|name| SearchRow::columns().contains(name)));
     }
+
+    #[test]
+    fn a_job_is_named_by_its_trials_its_epochs_its_seed_and_its_images() {
+        let rows = SearchRow::planned(&plan(), SPLIT, 500);
+        let digest = plan().digest();
+        let expected = format!("search {digest}; {} trials; 40 epochs; seed 42; validated on {SPLIT}", rows.len());
+        assert_eq!(rows[0].job(), expected);
+    }
 }

@@ -77,7 +77,8 @@ fn bars_and_tables_fit_into_80_columns_on_a_terminal() {
         assert!(lines.iter().any(|line| line.starts_with("setting ")), "{lines:?}");
         // The rest of a line that is too long would be a line of its own.
         for line in lines {
-            let begins = ["lambda", "setting ", "    ", "the results are in "].map(|start| line.starts_with(start));
+            let begins =
+                ["λ = ", "lambda", "setting ", "    ", "the results are in "].map(|start| line.starts_with(start));
             assert!(line.is_empty() || begins.contains(&true), "{line:?}");
             assert!(!line.contains("left") || line.ends_with(" left"), "{line:?}");
         }

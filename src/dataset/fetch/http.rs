@@ -1,5 +1,6 @@
 //! Downloads an archive into a `.part` file, at whose end a later attempt resumes.
 
+use std::cmp::Ordering;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -128,12 +129,14 @@ struct Download<'a> {
 impl Download<'_> {
     /// Requests the bytes after the first `start`, and appends them.
     fn attempt(&self, start: u64, fetching: &mut Fetching) -> Result<(), Failure> {
-        match self.expected {
-            Some(expected) if start == expected => return Ok(()),
-            Some(expected) if start > expected => {
-                return Err(Failure::Restart(format!("must have {expected} bytes, but {start} are on disk")));
+        if let Some(expected) = self.expected {
+            match start.cmp(&expected) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(()),
+                Ordering::Greater => {
+                    return Err(Failure::Restart(format!("must have {expected} bytes, but {start} are on disk")));
+                }
             }
-            _ => {}
         }
         // Nothing else may reach curl, which would also take the name of a file or an option.
         if !["http://", "https://"].iter().any(|scheme| self.url.starts_with(scheme)) {

@@ -162,3 +162,16 @@ fn other_formats_are_named() {
     }
     assert!(Format::of(b"RIFF").unwrap_err().ends_with("looks like text that begins with \"RIFF\""));
 }
+
+#[test]
+fn the_end_mark_of_a_thumbnail_is_not_that_of_the_picture() {
+    // Two segments with a length each, the second with the end mark in it; a scan; the end.
+    let segments = [&[0xff, 0xe0, 0, 4, 1, 2][..], &[0xff, 0xe1, 0, 8, 0xff, 0xd9, 0, 0, 0, 0]].concat();
+    let scan = [0xff, 0xda, 0, 2, 5, 0xff, 0, 6, 0xff, 0xd0, 7];
+    let start = [0xff, 0xd8];
+    let whole = [&start[..], &segments, &scan, &[0xff, 0xd9]].concat();
+    assert!(!is_cut_short(&whole));
+    for length in 0..whole.len() {
+        assert!(is_cut_short(&whole[..length]), "{length}");
+    }
+}

@@ -230,7 +230,7 @@ impl<'a> Referee<'a> {
         };
         let place = "the loss in it".into();
         let remainder = Remainder { elements: 1, of: 1, largest: comparison.max_absolute, place };
-        (Finding { remainder: Some(remainder), is_rounding: false, ..finding }, explanations)
+        (Finding { remainder: Some(remainder), ..finding }, explanations)
     }
 
     /// Explains a difference, preferably by the mistakes that explain the `earlier` quantities.

@@ -610,3 +610,18 @@ fn each_mistake_has_a_name_and_a_correction() {
         assert_eq!(every, format!("divide the data term by {divisor}, once, and the penalty not at all"));
     }
 }
+
+#[test]
+fn the_rounding_of_f32_is_small_and_widespread_at_any_size() {
+    for size in [1e-3, 1.0, 1e3] {
+        let right: Vec<f64> = (1..=10).map(|i| size * f64::from(i) / 10.0).collect();
+        let with = |relative: f64, count: usize| {
+            let wrong = |(i, r): (usize, &f64)| r + if i < count { relative * size } else { 0.0 };
+            is_rounding(&right.iter().enumerate().map(wrong).collect::<Vec<_>>(), &right)
+        };
+        assert!(with(1e-6, 10) && with(1e-6, 5), "{size}");
+        assert!(!with(1e-6, 4), "in too few elements");
+        assert!(!with(1e-4, 10), "too large");
+        assert!(!with(5e-11, 10), "the rounding of f64");
+    }
+}
