@@ -327,6 +327,31 @@ fn the_p_values_and_the_rule_of_six_seeds_are_explained_where_they_are() {
 }
 
 #[test]
+fn intervals_and_reported_accuracies_are_shown_where_there_are_some() {
+    let part = |seeds: usize, reported: Option<f64>| {
+        let out = tempfile::tempdir().unwrap();
+        let counts = [390, 392, 391];
+        let mut rows = rows(&[("lambda0_eta0.001", &counts[..seeds])]);
+        rows.iter_mut().for_each(|row| row.reported_test_accuracy = reported);
+        for (name, bytes) in crate::replicate::table::files(&Replication::new(&rows).unwrap(), Dialect::Comma) {
+            fs::write(out.path().join(name), bytes).unwrap();
+        }
+        fs::write(out.path().join("replication.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
+        let html = html(out.path());
+        let part =
+            html.split("<section id=\"replication\"").nth(1).unwrap().split("</section>").next().unwrap().to_owned();
+        part
+    };
+    let has = |html: &str| {
+        ["mean (tick) and its 95 %", "with a probability of 95 %", ">Reported<", ">the report<"]
+            .map(|w| html.contains(w))
+    };
+    assert_eq!(has(&part(3, Some(0.3932))), [true; 4]);
+    assert_eq!(has(&part(3, None)), [true, true, false, false]);
+    assert_eq!(has(&part(1, None)), [false; 4]);
+}
+
+#[test]
 fn tables_of_shards_are_to_be_merged_first() {
     let out = tempfile::tempdir().unwrap();
     fs::write(out.path().join("replication_shard1of3.csv"), "").unwrap();

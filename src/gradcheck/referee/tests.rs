@@ -625,3 +625,29 @@ fn the_rounding_of_f32_is_small_and_widespread_at_any_size() {
         assert!(!with(5e-11, 10), "the rounding of f64");
     }
 }
+
+#[test]
+fn a_problem_without_examples_or_features_is_refused() {
+    use crate::files::npz::{self, Elements};
+    let refusal = |x: &[usize], w: &[usize]| {
+        let zeros = vec![0.0; 6];
+        let of = |shape: &[usize]| Elements::F64(&zeros[..shape.iter().product()]);
+        let arrays = [
+            ("x", x, of(x)),
+            ("y", &[2][..], Elements::I64(&[0, 1])),
+            ("W", w, of(w)),
+            ("b", &[2][..], Elements::F64(&[0.0, 0.0])),
+            ("lambda", &[][..], Elements::F64(&[0.5])),
+        ];
+        let bytes = npz::write(&arrays).unwrap();
+        files::read_problem(&bytes, std::path::Path::new("problem.npz")).map_err(|error| error.to_string())
+    };
+    assert!(refusal(&[2, 3], &[2, 3]).is_ok());
+    for (x, w, name) in
+        [(&[0, 3], &[2, 3], "x"), (&[2, 0], &[2, 3], "x"), (&[2, 3], &[2, 0], "W"), (&[2, 3], &[0, 3], "W")]
+    {
+        let message = refusal(x, w).unwrap_err();
+        assert!(message.contains(&format!("array {name:?} must have the shape (1 or more, 1 or more)")), "{message}");
+    }
+    assert!(refusal(&[6], &[2, 3]).unwrap_err().contains("array \"x\" must have the shape (1 or more, 1 or more)"));
+}
