@@ -58,10 +58,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         let images = names.iter().zip(&outcomes.predicted).zip(outcomes.probabilities.as_chunks().0);
         let charts: Vec<_> = images.map(|((name, &class), probabilities)| chart(name, class, probabilities)).collect();
-        let note = match model.hyperparameters.loss {
-            Loss::Softmax => "",
-            Loss::Bce => SIGMOIDS,
-        };
+        let is_of_sigmoids = model.hyperparameters.loss == Loss::Bce && !charts.is_empty();
+        let note = if is_of_sigmoids { SIGMOIDS } else { "" };
         (charts.join("\n") + note).into_bytes()
     };
     super::print(&text);

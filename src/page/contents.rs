@@ -220,6 +220,7 @@ impl Contents {
         let searched = self.search.iter().flat_map(|search| search.trials.first());
         files.into_iter().any(|file| is_of_sample(&file.name))
             || protocols.into_iter().flatten().any(|protocol| protocol.of_sample)
+            || self.gradcheck.as_deref().is_some_and(checks_sample)
             || self.evaluations.iter().any(is_of_test)
             || searched.into_iter().any(|trial| is_of_sample(&trial.validation_split))
     }
@@ -450,6 +451,13 @@ impl SearchPart {
         let best = bests.into_iter().find(|best| trials.iter().any(|row| is_of(best, row)));
         Ok(Some(Self { trials, maps, best }))
     }
+}
+
+/// True if the largest problem of a gradient check, all training images, has as many as the sample.
+fn checks_sample(rows: &[GradcheckRow]) -> bool {
+    let [(train, ..), ..] = sample::PARTS;
+    let images = |row: &GradcheckRow| row.problem.split_once(" images, ")?.0.parse::<usize>().ok();
+    rows.iter().filter_map(images).max() == Some(train.records)
 }
 
 /// True if `split`, the description of a split, names a part of the sample.

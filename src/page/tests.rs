@@ -306,6 +306,13 @@ fn a_job_on_the_sample_says_so_with_its_epochs_and_its_test_images() {
     };
     let search = String::from_utf8(to_csv(&[trial], Dialect::Comma)).unwrap();
     assert!(page_of("gradcheck.csv", "search.csv", search).contains("a sample of <span"));
+    // A gradient check ends with all training images.
+    let check = |images: usize| {
+        let row = |n| gradcheck_row(&format!("{n} images, the start, softmax"), "f64 reference", Some(1e-9), "PASS");
+        String::from_utf8(to_csv(&[row(100), row(images)], Dialect::Comma)).unwrap()
+    };
+    assert!(page_of("search.csv", "gradcheck.csv", check(1000)).contains("a sample of <span"));
+    assert!(!page_of("search.csv", "gradcheck.csv", check(10_000)).contains("a sample of <span"));
     // The test split of the sample has 500 images.
     let confusion = |images: usize| {
         let counts = (0..100).map(|i| if i % 11 == 0 { images / 10 } else { 0 }).collect();

@@ -6,7 +6,7 @@ use onelayer::train::table::SummaryRow;
 
 /// `text` of `value`; a dash if it is missing.
 pub fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
-    value.map_or("-".into(), text)
+    value.map_or("–".into(), text)
 }
 
 /// The results of training, one line per setting: losses in nats, accuracies in percent, their difference to the reported
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_setting_of_the_report_is_one_line() {
         let table = results(&[row()]);
-        let line = "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 39.40 −0.05 3.1";
+        let line = "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     – 39.35 39.40 −0.05 3.1";
         assert_eq!(table.lines().nth(2), Some(line));
         assert_eq!(table.lines().count(), 3);
         assert!(table.lines().next().unwrap().ends_with("  test         the report"), "{table}");
@@ -155,10 +155,10 @@ mod tests {
         let mut bare = row();
         bare.reported_test_accuracy = None;
         let last = |rows: &[SummaryRow]| results(rows).lines().last().unwrap().to_owned();
-        assert_eq!(last(&[bare.clone()]), "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35 3.1");
+        assert_eq!(last(&[bare.clone()]), "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     – 39.35 3.1");
         assert_eq!(
             last(&[row(), bare.clone()]),
-            "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     - 39.35     -     - 3.1"
+            "lambda0.1_eta0.001 0.1 0.001 1.654 43.21 12.35 100.0     – 39.35     –     – 3.1"
         );
         (bare.scores.validation_loss, bare.scores.validation_accuracy) = (None, None);
         let table = results(&[bare]);
@@ -199,7 +199,7 @@ mod tests {
         let texts = [-0.0004, -0.0016, -0.38, 0.268].map(|value| loss_difference(Some(value)));
         assert_eq!(texts, ["0.000", "−0.002", "−0.380", "0.268"]);
         assert_eq!(loss(Some(-0.0004)), "0.000");
-        assert_eq!(loss_difference(None), "-");
+        assert_eq!(loss_difference(None), "–");
     }
 
     #[test]

@@ -225,7 +225,7 @@ fn print_table(judged: &[Judged]) {
         let cell = |name: &str| match &judged.outcome {
             Ok(findings) => {
                 let finding = findings.iter().find(|f| f.quantity.name() == name);
-                finding.map_or("-", |f| f.verdict.in_words())
+                finding.map_or("–", |f| f.verdict.in_words())
             }
             Err(_) => "unreadable",
         };
