@@ -163,7 +163,7 @@ mod tests {
         (bare.scores.validation_loss, bare.scores.validation_accuracy) = (None, None);
         let table = results(&[bare]);
         assert!(!table.contains("valid") && !table.contains("report"), "{table}");
-        assert!(table.ends_with("\nlambda0.1_eta0.001 0.1 0.001 1.654 43.21     - 39.35 3.1\n"), "{table}");
+        assert!(table.ends_with("\nlambda0.1_eta0.001 0.1 0.001 1.654 43.21     – 39.35 3.1\n"), "{table}");
     }
 
     #[test]
