@@ -345,9 +345,7 @@ fn intervals_and_reported_accuracies_are_shown_where_there_are_some() {
         }
         fs::write(out.path().join("replication.csv"), to_csv(&rows, Dialect::Comma)).unwrap();
         let html = html(out.path());
-        let part =
-            html.split("<section id=\"replication\"").nth(1).unwrap().split("</section>").next().unwrap().to_owned();
-        part
+        html.split("<section id=\"replication\"").nth(1).unwrap().split("</section>").next().unwrap().to_owned()
     };
     let has = |html: &str| {
         ["mean (tick) and its 95 %", "with a probability of 95 %", ">Reported<", ">the report<"]

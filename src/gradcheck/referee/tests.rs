@@ -630,7 +630,7 @@ fn the_rounding_of_f32_is_small_and_widespread_at_any_size() {
 fn a_problem_without_examples_or_features_is_refused() {
     use crate::files::npz::{self, Elements};
     let refusal = |x: &[usize], w: &[usize]| {
-        let zeros = vec![0.0; 6];
+        let zeros = [0.0; 6];
         let of = |shape: &[usize]| Elements::F64(&zeros[..shape.iter().product()]);
         let arrays = [
             ("x", x, of(x)),
