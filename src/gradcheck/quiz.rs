@@ -423,4 +423,36 @@ mod tests {
         }
         assert!(grade(&files, &all, Path::new(ANSWERS)).is_ok());
     }
+
+    #[test]
+    fn a_wrong_answer_is_told_how_many_elements_differ_and_by_how_much() {
+        let error_of = |given: Vec<f64>, right: Vec<f64>| {
+            let bias = vec![0.25, -0.5];
+            error(&Case { name: "case_01".into(), arrays: vec![(given, right), (bias.clone(), bias)] })
+        };
+        let right = vec![1.0, -2.0, 3.0, 4.0];
+        assert_eq!(
+            error_of(right.clone(), right.clone()),
+            "case_01 is right: rounding alone is left of its differences"
+        );
+        let one = vec![1.0, -2.5, 3.0, 4.0];
+        assert_eq!(error_of(one, right.clone()), "case_01 is wrong: 1 of 6 elements is, by up to 5.0e-1");
+        let two = vec![1.25, -2.5, 3.0, 4.0];
+        assert_eq!(error_of(two, right.clone()), "case_01 is wrong: 2 of 6 elements are, by up to 5.0e-1");
+        let none = vec![1.0, f64::NAN, 3.0, 4.0];
+        assert_eq!(error_of(none, right), "case_01 is wrong: 1 of 6 elements is NaN");
+    }
+
+    #[test]
+    fn one_wrong_gradient_has_differences_whose_mean_is_zero() {
+        let is_noise = |(given, right): &(Vec<f64>, Vec<f64>)| {
+            let differences: Vec<f64> = given.iter().zip(right).map(|(a, b)| a - b).collect();
+            let all_differ = differences.iter().all(|d| d.abs() > 1e-9 && d.abs() < 0.02);
+            let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+            all_differ && mean.abs() < 1e-12
+        };
+        let files = quiz(Layout::Rows);
+        let cases: Vec<Case> = files.iter().map(|file| case(file).unwrap()).collect();
+        assert_eq!(cases.iter().filter(|case| is_noise(&case.arrays[0])).count(), 1);
+    }
 }

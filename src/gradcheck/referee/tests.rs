@@ -651,3 +651,132 @@ fn a_problem_without_examples_or_features_is_refused() {
     }
     assert!(refusal(&[6], &[2, 3]).unwrap_err().contains("array \"x\" must have the shape (1 or more, 1 or more)"));
 }
+
+/// Gradients by plain loops, as a student would write them: `dlogit` of example i and class c, which is averaged over the
+/// examples, and the derivative of the penalty for each weight, with their loss and penalty.
+struct Student<'a> {
+    exercise: &'a Exercise,
+}
+
+impl Student<'_> {
+    fn logits(&self, with_bias: bool) -> Vec<Vec<f64>> {
+        let Parameters64 { dims: Dims { features, classes }, weight, bias } = self.exercise.parameters();
+        let logit = |x: &[f64], c: usize| {
+            let products = weight[c * features..][..*features].iter().zip(x).map(|(w, x)| w * x);
+            products.sum::<f64>() + if with_bias { bias[c] } else { 0.0 }
+        };
+        self.exercise.x().chunks(*features).map(|x| (0..*classes).map(|c| logit(x, c)).collect()).collect()
+    }
+
+    fn softmax(&self, with_bias: bool) -> Vec<Vec<f64>> {
+        let of = |z: Vec<f64>| {
+            let sum: f64 = z.iter().map(|z| z.exp()).sum();
+            z.iter().map(|z| z.exp() / sum).collect()
+        };
+        self.logits(with_bias).into_iter().map(of).collect()
+    }
+
+    fn label(&self, i: usize) -> usize {
+        self.exercise.labels()[i].into()
+    }
+
+    fn onehot(&self, i: usize, c: usize) -> f64 {
+        f64::from(u8::from(self.label(i) == c))
+    }
+
+    /// grad_W and grad_b.
+    fn gradients(&self, dlogit: impl Fn(usize, usize) -> f64, dpenalty: impl Fn(f64) -> f64) -> [Vec<f64>; 2] {
+        let Parameters64 { dims: Dims { features, classes }, weight, .. } = self.exercise.parameters();
+        let n = self.exercise.examples();
+        let mut dweight: Vec<f64> = weight.iter().map(|&w| dpenalty(w)).collect();
+        let mut dbias = vec![0.0; *classes];
+        for i in 0..n {
+            for c in 0..*classes {
+                let g = dlogit(i, c) / n as f64;
+                dbias[c] += g;
+                for f in 0..*features {
+                    dweight[c * features + f] += g * self.exercise.x()[i * features + f];
+                }
+            }
+        }
+        [dweight, dbias]
+    }
+
+    /// The mean of −ln of the probability of the label.
+    fn loss(&self, p: &[Vec<f64>]) -> f64 {
+        let n = self.exercise.examples();
+        (0..n).map(|i| -p[i][self.label(i)].ln()).sum::<f64>() / n as f64
+    }
+}
+
+#[test]
+fn mistakes_in_plain_loops_are_named() {
+    let exercise = exercise(0.1);
+    let student = Student { exercise: &exercise };
+    let lambda = exercise.lambda();
+    let weight = &exercise.parameters().weight;
+    let (p, z) = (student.softmax(true), student.logits(true));
+    let without_bias = student.softmax(false);
+    let squares: f64 = weight.iter().map(|w| w * w).sum();
+    let right_penalty = |w: f64| 2.0 * lambda * w;
+    let right = |i: usize, c: usize| p[i][c] - student.onehot(i, c);
+    let column = |c: usize| z.iter().map(|row| row[c].exp()).sum::<f64>();
+    let next = |i: usize, c: usize| f64::from(u8::from((student.label(i) + 1) % exercise.dims().classes == c));
+    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+    // The names of what explains grad_W, grad_b, and of loss and cost.
+    let named = |[dweight, dbias]: [Vec<f64>; 2], loss: f64, penalty: f64| -> Vec<Option<String>> {
+        let answer = |quantity, values| Answer { quantity, values, is_f32: false };
+        let submission = vec![
+            answer(Quantity::Weight, dweight),
+            answer(Quantity::Bias, dbias),
+            answer(Quantity::Loss, vec![loss]),
+            answer(Quantity::Cost, vec![loss + penalty]),
+        ];
+        let findings = Referee::new(&exercise, Tolerance::default()).unwrap().judge(&submission).unwrap();
+        let name = |f: &Finding| {
+            let names =
+                f.explanations.first().map(|e| e.iter().map(|d| d.mistake.clone()).collect::<Vec<_>>().join("; "));
+            (f.verdict == Verdict::Differs).then(|| names.unwrap_or_default())
+        };
+        findings.iter().map(name).collect()
+    };
+    let (loss, penalty) = (student.loss(&p), lambda * squares);
+    assert_eq!(named(student.gradients(right, right_penalty), loss, penalty), [None, None, None, None]);
+    let starts = |found: Vec<Option<String>>, expected: [Option<&str>; 4]| {
+        let is = |(found, expected): (&Option<String>, Option<&str>)| match (found, expected) {
+            (None, None) => true,
+            (Some(found), Some(expected)) => found.contains(expected),
+            _ => false,
+        };
+        assert!(found.iter().zip(expected).all(is), "{found:?} {expected:?}");
+    };
+    let norm = squares.sqrt();
+    let name = Some("λ ‖W‖ instead of λ ‖W‖²");
+    starts(named(student.gradients(right, |w| lambda * w / norm), loss, lambda * norm), [name, None, None, name]);
+    let name = Some("λ Σ |W| instead of λ Σ W²");
+    let sum: f64 = weight.iter().map(|w| w.abs()).sum();
+    starts(named(student.gradients(right, |w| lambda * w.signum()), loss, lambda * sum), [name, None, None, name]);
+    let name = Some("the onehot labels are not subtracted");
+    starts(named(student.gradients(|i, c| p[i][c], right_penalty), loss, penalty), [name, name, None, None]);
+    let name = Some("softmax over the examples");
+    let over_examples = |i: usize, c: usize| z[i][c].exp() / column(c) - student.onehot(i, c);
+    starts(named(student.gradients(over_examples, right_penalty), loss, penalty), [name, name, None, None]);
+    let name = Some("the bias is missing from the logits");
+    let of_weight = |i: usize, c: usize| without_bias[i][c] - student.onehot(i, c);
+    let found = named(student.gradients(of_weight, right_penalty), student.loss(&without_bias), penalty);
+    starts(found, [name, name, name, name]);
+    let name = Some("logits instead of probabilities");
+    let of_logits = |i: usize, c: usize| z[i][c] - student.onehot(i, c);
+    starts(named(student.gradients(of_logits, right_penalty), loss, penalty), [name, name, None, None]);
+    let name = Some("exp(logits) instead of probabilities");
+    let of_exp = |i: usize, c: usize| z[i][c].exp() - student.onehot(i, c);
+    starts(named(student.gradients(of_exp, right_penalty), loss, penalty), [name, name, None, None]);
+    let name = Some("sigmoids instead of a softmax");
+    let of_sigmoids = |i: usize, c: usize| sigmoid(z[i][c]) - student.onehot(i, c);
+    starts(named(student.gradients(of_sigmoids, right_penalty), loss, penalty), [name, name, None, None]);
+    let name = Some("labels off by one: each is taken for the next higher class");
+    let of_next = |i: usize, c: usize| p[i][c] - next(i, c);
+    starts(named(student.gradients(of_next, right_penalty), loss, penalty), [name, name, None, None]);
+    let name = Some("logarithm to base 2");
+    starts(named(student.gradients(right, right_penalty), loss / 2f64.ln(), penalty), [None, None, name, name]);
+}
