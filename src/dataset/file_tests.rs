@@ -224,3 +224,32 @@ fn the_published_files_are_known_by_name_length_and_digest() {
     assert_eq!(BatchFile::train(3).unwrap().file_name(), "data_batch_3.bin");
     assert!(BatchFile::train(0).is_err() && BatchFile::train(6).is_err());
 }
+
+#[test]
+fn a_file_that_was_checked_is_remembered_until_it_changes_whatever_is_checked_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [train, _, test] = sample::PARTS.map(|(file, ..)| file);
+    let memory = || -> Vec<String> {
+        let text = fs::read_to_string(folder.path().join(store::MEMORY)).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    for file in [train, test] {
+        fs::write(folder.path().join(file.name), sample_bytes(file.name)).unwrap();
+        store::check(folder.path(), file, Trust::Remembered).unwrap();
+    }
+    let both = memory();
+    assert_eq!(both.iter().map(|line| line.split(' ').next().unwrap()).collect::<Vec<_>>(), [test.name, train.name]);
+    store::check(folder.path(), train, Trust::Remembered).unwrap();
+    assert_eq!(memory(), both);
+    // The same bytes, written again.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(folder.path().join(test.name), sample_bytes(test.name)).unwrap();
+    store::check(folder.path(), test, Trust::Remembered).unwrap();
+    let again = memory();
+    assert_eq!(again.len(), 2);
+    assert!(again[0] != both[0] && again[1] == both[1], "{again:?}");
+    // What is trusted with nothing remembers nothing.
+    fs::remove_file(folder.path().join(store::MEMORY)).unwrap();
+    store::check(folder.path(), test, Trust::Nothing).unwrap();
+    assert!(!folder.path().join(store::MEMORY).exists());
+}

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::files::atomic;
 
 /// The file, beside the data, that remembers the verified files.
-const MEMORY: &str = ".verified";
+pub(super) const MEMORY: &str = ".verified";
 /// Maximum size of this file. A longer one was not written by this program.
 const MAX_MEMORY_BYTES: u64 = 64 * 1024;
 /// Number of bytes that are read at once: whole records, few enough to stay in the processor's cache.
