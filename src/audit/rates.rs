@@ -50,7 +50,7 @@ fn factors(plan: &Plan, state: &Parameters, epoch: usize, found: f64) -> Result<
     };
     let brackets = |points: &[(f64, f64)]| -> Vec<[(f64, f64); 2]> {
         let pairs = points.windows(2).map(|pair| [pair[0], pair[1]]);
-        pairs.filter(|[a, b]| a.1 * b.1 <= 0.0 && a.1 != b.1).collect()
+        pairs.filter(|[a, b]| (a.1 <= 0.0) != (b.1 <= 0.0)).collect()
     };
     let mut factors = Vec::new();
     for mut bracket in brackets(&misses(&FACTORS)?) {

@@ -458,6 +458,9 @@ fn advice_is_what_would_show_the_mistake() {
     let no_weight = with(&|p| p.weight.fill(0.0));
     assert_eq!(of(&no_weight, default, Quantity::Weight).unwrap(), "weights that are not 0");
     assert_eq!(of(&exercise(0.0), default, Quantity::Weight).unwrap(), "--lambda 0.1");
+    // Σ |W| is Σ W² at any λ.
+    let ones = with(&|p| p.weight.fill(1.0));
+    assert_eq!(of(&ones, default, Quantity::Cost).unwrap(), "other weights");
 }
 
 #[test]
@@ -779,4 +782,17 @@ fn mistakes_in_plain_loops_are_named() {
     starts(named(student.gradients(of_next, right_penalty), loss, penalty), [name, name, None, None]);
     let name = Some("logarithm to base 2");
     starts(named(student.gradients(right, right_penalty), loss / 2f64.ln(), penalty), [None, None, name, name]);
+}
+
+#[test]
+fn arrays_that_are_not_read_are_listed_but_not_those_of_a_problem() {
+    use crate::files::npz::{self, Elements};
+    let of = |names: &[&str]| {
+        let arrays: Vec<_> = names.iter().map(|name| (*name, &[][..], Elements::F64(&[0.0]))).collect();
+        files::unread_arrays(&npz::write(&arrays).unwrap(), std::path::Path::new("a.npz"))
+    };
+    let read = ["grad_W", "grad_b", "dW", "db", "loss", "cost", "x", "X", "y", "W", "b", "lambda", "layout"];
+    assert!(of(&read).is_empty());
+    assert_eq!(of(&["grad_W", "grad_w", "Loss", "cost"]), ["Loss", "grad_w"]);
+    assert!(files::unread_arrays(b"no archive", std::path::Path::new("a.npz")).is_empty());
 }
