@@ -501,3 +501,24 @@ fn an_audit_can_be_interrupted() {
     let error = audit(&RIGHT.run(&splits), &splits, &Origin::Numpy, None, &mut Interrupting).unwrap_err();
     assert!(matches!(error, crate::Error::Interrupted), "{error}");
 }
+
+#[test]
+fn a_training_that_drifts_is_compared_roughly_and_its_end_exactly() {
+    let splits = few();
+    let order = Some(Shuffle::NumpyPermutation);
+    let audit = |record: &Record| audit(record, &splits, &Origin::Numpy, order, &mut ()).unwrap();
+    // So large a rate that each step multiplies the rounding errors.
+    let script = Script { eta: 0.2, ..RIGHT };
+    let right = script.run(&splits);
+    let found = audit(&right);
+    let best = &found.explained().unwrap()[0];
+    assert!(best.drifts && best.mistakes.is_empty() && best.unexplained > TOLERANCE, "{best:?}");
+    assert!(found.end.unwrap().right.is_some(), "the end is compared with other right trainings");
+    // The last scores are not those of these parameters.
+    let mut other = right.clone();
+    other.parameters.as_mut().unwrap().bias[3] += 5.0;
+    assert!(named(&audit(&other)).is_none());
+    // Without parameters, rough curves are all there is.
+    let curves = Record { parameters: None, ..right };
+    assert!(audit(&curves).explained().unwrap()[0].drifts);
+}

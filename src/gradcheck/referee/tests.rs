@@ -796,3 +796,33 @@ fn arrays_that_are_not_read_are_listed_but_not_those_of_a_problem() {
     assert_eq!(of(&["grad_W", "grad_w", "Loss", "cost"]), ["Loss", "grad_w"]);
     assert!(files::unread_arrays(b"no archive", std::path::Path::new("a.npz")).is_empty());
 }
+
+#[test]
+fn the_place_of_a_difference_is_as_narrow_as_it_can_be_said() {
+    let problem = Problem::random(Dims { features: 3072, classes: 10 }, 3, 1);
+    let images = Exercise::of(&problem, 0.1, Layout::Rows).unwrap();
+    let small = exercise(0.1);
+    let place = |exercise: &Exercise, quantity: Quantity, elements: &[usize]| {
+        let parts = Parts::new(exercise);
+        let length = if quantity == Quantity::Weight { exercise.parameters().weight.len() } else { 10 };
+        let mut differences = vec![0.0; length];
+        // No combination of the examples.
+        elements.iter().for_each(|&i| differences[i] = 1.0 + i as f64 % 7.0);
+        remainder::place(&parts, quantity, elements, &differences)
+    };
+    let few = place(&images, Quantity::Weight, &[3072 + 1024 + 33, 5]);
+    assert_eq!(few, "class 1 automobile, green, row 1, column 1; class 0 airplane, red, row 0, column 5");
+    assert_eq!(place(&small, Quantity::Weight, &[40 * 3 + 7]), "class 3, feature 7");
+    let class: Vec<usize> = (3 * 3072..4 * 3072).collect();
+    assert_eq!(place(&images, Quantity::Weight, &class), "all of class 3 cat");
+    let half: Vec<usize> = (3 * 3072..3 * 3072 + 1024).collect();
+    assert_eq!(place(&images, Quantity::Weight, &half), "class 3 cat, channel red");
+    let row: Vec<usize> = (0..10).flat_map(|c| (0..32).map(move |x| c * 3072 + 2048 + 32 * 4 + x)).collect();
+    assert_eq!(place(&images, Quantity::Weight, &row), "channel blue, row 4");
+    let features: Vec<usize> = (0..10).flat_map(|c| (0..3).map(move |f| c * 40 + f)).collect();
+    assert_eq!(place(&small, Quantity::Weight, &features), "feature 0–2");
+    let all: Vec<usize> = (0..400).collect();
+    assert_eq!(place(&small, Quantity::Weight, &all), "in every part");
+    assert_eq!(place(&small, Quantity::Bias, &[0, 1, 2, 3, 4, 5]), "class 0, 1, 2, 3, 4, 5");
+    assert_eq!(place(&small, Quantity::Loss, &[0]), "the number itself");
+}
