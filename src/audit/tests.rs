@@ -522,3 +522,14 @@ fn a_training_that_drifts_is_compared_roughly_and_its_end_exactly() {
     let curves = Record { parameters: None, ..right };
     assert!(audit(&curves).explained().unwrap()[0].drifts);
 }
+
+#[test]
+fn parameters_alone_show_a_right_training_in_any_order() {
+    let splits = few();
+    for shuffle in [Shuffle::NumpyPermutation, Shuffle::NumpyShuffle, Shuffle::None] {
+        let record = Record { curves: Vec::new(), test_accuracy: None, ..Script { shuffle, ..RIGHT }.run(&splits) };
+        let found = audit(&record, &splits, &Origin::Numpy, None, &mut ()).unwrap();
+        assert_eq!((named(&found), found.shuffle), (Some(vec![vec![]]), shuffle));
+        assert_eq!((found.parameters_agree(), found.curves.len(), found.test_accuracy), (Some(true), 0, None));
+    }
+}

@@ -314,5 +314,10 @@ fn each_row_has_the_scores_of_a_training_with_its_variant_and_its_images() {
     assert_eq!(rows_in::<ImprovementRow>(&folder, "ablation_summary.csv"), found);
     let left = &observer.batches;
     assert!(left.windows(2).all(|pair| pair[1] < pair[0]) && left.last() > Some(&0), "{left:?}");
-    assert_eq!(run(&small("1/2"), &images, &folder, false, &mut ()).unwrap(), None);
+    let tables = ["1/2", "2/2"].map(|shard| {
+        assert_eq!(run(&small(shard), &images, &folder, false, &mut ()).unwrap(), None);
+        let name = shard.parse::<Shard>().unwrap().table(AblationRow::JOB);
+        (name.clone().into(), rows_in::<AblationRow>(&folder, &name))
+    });
+    assert_eq!(merge(tables.to_vec()).unwrap(), rows);
 }

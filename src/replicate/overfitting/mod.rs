@@ -316,8 +316,13 @@ pub(crate) mod tests {
         assert_eq!(found, comparisons(&rows).unwrap());
         assert_eq!(rows_in::<ComparisonRow>(&folder, "overfitting_summary.csv"), found);
         assert_eq!(observer.batches, [40, 20], "two settings, two epochs of five batches");
-        let shard = run(&small("1/2".parse().unwrap()), &splits, &names, &folder, false, &mut ()).unwrap();
-        assert_eq!(shard, None);
+        let tables = [1, 2].map(|i| {
+            let shard: Shard = format!("{i}/2").parse().unwrap();
+            assert_eq!(run(&small(shard), &splits, &names, &folder, false, &mut ()).unwrap(), None);
+            let name = shard.table("overfitting");
+            (name.clone().into(), rows_in::<OverfittingRow>(&folder, &name))
+        });
+        assert_eq!(crate::shard::merge(tables.to_vec()).unwrap(), rows);
         let (_, validation) = splits.validation.hold_out(0).unwrap();
         let without = Splits { validation, ..splits };
         let message = run(&small(Shard::WHOLE), &without, &names, &folder, false, &mut ()).unwrap_err().to_string();
