@@ -25,7 +25,7 @@ pub enum Error {
     #[error("{0} is listed twice; list each once")]
     Repeated(String),
 
-    /// A configuration that shall be compared with the report's protocol is that protocol.
+    /// The configuration to compare with the report's protocol is that protocol.
     #[error(
         "the configuration must differ from the report's protocol in λ, η, loss, decay, flips, batch size or training \
          images, but is the same in all of them"

@@ -51,6 +51,11 @@ impl Shard {
         }
     }
 
+    /// True if `name` is that of the table of a shard of some job.
+    pub fn names_table(name: &str) -> bool {
+        name.contains("_shard") && name.ends_with(".csv")
+    }
+
     /// The number of runs of this shard in a job of `runs` runs.
     pub fn share(self, runs: usize) -> usize {
         runs.saturating_add(self.of - self.index) / self.of

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onelayer::audit::{self, Audit, Difference, End, Explanation, Given, Record, SEEDS};
 use onelayer::dataset::cifar10::DIMS;
-use onelayer::hyperparameters::{Hyperparameters, Origin, Schedule, Setting, Shuffle};
+use onelayer::hyperparameters::{Hyperparameters, Origin, Shuffle};
 use onelayer::statistics::{count, grouped, percent, scientific, short, typographic};
 use onelayer::train::Observer;
 use onelayer::train::elsewhere::Pixels;
@@ -104,10 +104,16 @@ impl Args {
     /// The hyperparameters that options give, if they are valid.
     fn given(&self) -> onelayer::Result<Given> {
         let Self { lambda, eta, batch_size, epochs, seed, .. } = *self;
-        let default = Schedule::REPORT;
-        Setting::new(lambda.unwrap_or(0.0), eta.unwrap_or(0.001))?;
-        let (epochs_or, batch_size_or) = (epochs.unwrap_or(default.epochs), batch_size.unwrap_or(default.batch_size));
-        Schedule { epochs: epochs_or, batch_size: batch_size_or, ..default }.validate(self.data.training_images())?;
+        let default = Hyperparameters::default();
+        let checked = Hyperparameters {
+            lambda: lambda.unwrap_or(default.lambda),
+            eta: eta.unwrap_or(default.eta),
+            batch_size: batch_size.unwrap_or(default.batch_size),
+            epochs: epochs.unwrap_or(default.epochs),
+            ..default
+        };
+        checked.setting()?;
+        checked.schedule().validate(self.data.training_images())?;
         Ok(Given { lambda, eta, batch_size, epochs, seed })
     }
 

@@ -73,10 +73,8 @@ fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
         let entries = fs::read_dir(path).with_context(|| format!("cannot read the folder {}", path.display()))?;
         let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
-        let is_table = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.contains("_shard") && name.ends_with(".csv")
-        };
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_table = |path: &PathBuf| Shard::names_table(&name(path));
         let mut found: Vec<_> = paths.into_iter().filter(is_table).collect();
         found.sort();
         ensure!(!found.is_empty(), "{} has no table of a shard, such as replication_shard1of4.csv", path.display());

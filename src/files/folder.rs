@@ -9,15 +9,18 @@ use crate::files::atomic;
 use crate::files::csv::Dialect;
 use crate::files::lock::Lock;
 
+/// Name of the file that locks a folder, where the folder itself cannot be locked.
+pub(crate) const LOCK: &str = ".lock";
+
 /// A folder that exists, can be written to, and is locked against every other process. If it was created and nothing was
 /// written, it is removed when it is dropped.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// The folder and those above it that did not exist, the innermost first.
-    created: Vec<PathBuf>,
     lock: Mutex<Lock>,
     dialect: Dialect,
+    /// Dropped after the lock.
+    _created: Created,
 }
 
 impl Folder {
@@ -28,20 +31,17 @@ impl Folder {
     ///
     /// [`Error::InUse`] while another process has it open, otherwise [`Error::Io`] with the operating system's reason.
     pub fn open(path: &Path) -> Result<Self> {
-        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-        let created = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
-        let (path, lock, dialect) = (path.to_owned(), Mutex::new(lock(path)?), Dialect::default());
-        let folder = Self { path, created, lock, dialect };
-        let path = &folder.path;
+        let created = create(path)?;
+        let lock = Mutex::new(lock(path)?);
+        let folder = Self { path: path.to_owned(), lock, dialect: Dialect::default(), _created: created };
         tempfile::tempfile_in(path).map_err(|e| Error::io("write in the folder", path)(atomic::without_path(e)))?;
         atomic::remove_leftovers(path)?;
         Ok(folder)
     }
 
     /// The same folder, with tables in `dialect`.
-    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
-        self
+    pub fn with_dialect(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
     }
 
     /// The dialect that tables in this folder are to have.
@@ -58,6 +58,7 @@ impl Folder {
     pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
         let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if !held.is_on(&self.path) {
+            create(&self.path)?.keep();
             *held = lock(&self.path)?;
         }
         files.iter().try_for_each(|(name, bytes)| atomic::write(&self.path.join(name), bytes))
@@ -78,29 +79,47 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Only an empty folder can be removed so.
-        let _ = self.created.iter().try_for_each(fs::remove_dir);
+/// The folders that [`create`] created, the innermost first. Those in which nothing but a lock is are removed when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Created(Vec<PathBuf>);
+
+impl Created {
+    /// Keeps the folders, also if they are empty.
+    fn keep(mut self) {
+        self.0.clear();
     }
 }
 
-/// Creates the folder `path`, if necessary.
+impl Drop for Created {
+    fn drop(&mut self) {
+        let Some(innermost) = self.0.first() else { return };
+        let has_only_lock = |mut entries: fs::ReadDir| entries.all(|entry| entry.is_ok_and(|e| e.file_name() == LOCK));
+        if fs::read_dir(innermost).is_ok_and(has_only_lock) {
+            let _ = fs::remove_file(innermost.join(LOCK));
+            let _ = self.0.iter().try_for_each(fs::remove_dir);
+        }
+    }
+}
+
+/// Creates the folder `path`, and those above it, if necessary.
 ///
 /// # Errors
 ///
 /// [`Error::NoFolder`] if it or a folder above it is a file, otherwise [`Error::Io`].
-pub fn create(path: &Path) -> Result<()> {
+pub fn create(path: &Path) -> Result<Created> {
     if let Some(file) = path.ancestors().find(|path| path.is_file()) {
         return Err(Error::NoFolder(file.to_owned()));
     }
-    fs::create_dir_all(path).map_err(Error::io("create the folder", path))
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let created = Created(path.ancestors().take_while(is_missing).map(Path::to_owned).collect());
+    fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
+    Ok(created)
 }
 
-/// Creates the folder `path` if necessary, and locks it: the folder itself, where the system can open it as a file.
+/// Locks the folder `path`: the folder itself, where the system can open it as a file.
 fn lock(path: &Path) -> Result<Lock> {
-    create(path)?;
-    let locked = if cfg!(unix) { path.to_owned() } else { path.join(".lock") };
+    let locked = if cfg!(unix) { path.to_owned() } else { path.join(LOCK) };
     Lock::acquire(&locked)?.ok_or_else(|| Error::InUse(path.to_owned()))
 }
 

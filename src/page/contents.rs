@@ -31,6 +31,7 @@ use crate::replicate::ablation::table::{AblationRow, ImprovementRow, gains};
 use crate::replicate::overfitting::table::{ComparisonRow, OverfittingRow};
 use crate::replicate::table::{ReplicationRow, SettingRow, VerdictRow, strips};
 use crate::search::table::{BEST_FILE, BestRow, SearchRow, heat_map_trials};
+use crate::shard::Shard;
 use crate::statistics::{count, unbroken};
 use crate::train::provenance::{self, Provenance};
 use crate::train::table::{CurveRow, SummaryRow};
@@ -371,10 +372,11 @@ impl ReplicationPart {
         };
         let runs = file(folder, "replication.csv", |bytes, path| {
             let rows: Vec<ReplicationRow> = from_csv(bytes, path)?;
-            Replication::new(&rows).map_err(|error| Error::format(path, error.to_string()))
+            let replication = Replication::new(&rows).map_err(|error| Error::format(path, error.to_string()))?;
+            Ok((strips(&replication), rows.first().map(Protocol::of_run)))
         })?;
-        let charts = runs.iter().flat_map(strips).map(|strip| StripChart::new(&strip)).collect();
-        let protocol = Protocol::read::<ReplicationRow>(folder, "replication.csv")?;
+        let (strips, protocol) = runs.unwrap_or_default();
+        let charts = strips.iter().map(StripChart::new).collect();
         Ok(Some(Self { settings, verdicts: table(folder, "replication_verdicts.csv")?, charts, protocol }))
     }
 
@@ -421,12 +423,15 @@ impl OverfittingPart {
 impl Protocol {
     fn read<R: Row + AsRef<ReplicationRow>>(folder: &Path, name: &str) -> Result<Option<Self>> {
         let rows: Vec<R> = table(folder, name)?.unwrap_or_default();
-        let of_run = |run: &ReplicationRow| Self {
+        Ok(rows.first().map(|row| Self::of_run(row.as_ref())))
+    }
+
+    fn of_run(run: &ReplicationRow) -> Self {
+        Self {
             epochs: run.hyperparameters.epochs,
             test_images: run.test_images,
             of_sample: is_of_sample(&run.train_split),
-        };
-        Ok(rows.first().map(|row| of_run(row.as_ref())))
+        }
     }
 
     /// In words, such as `40 epochs each, tested on 10,000 images`.
@@ -469,7 +474,7 @@ fn is_of_sample(split: &str) -> bool {
 fn has_shards(folder: &Path) -> Result<bool> {
     let entries = fs::read_dir(folder).map_err(Error::io("read the folder", folder))?;
     let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
-    Ok(names.into_iter().any(|name| name.contains("_shard") && name.ends_with(".csv")))
+    Ok(names.into_iter().any(|name| Shard::names_table(&name)))
 }
 
 /// At most [`MAX_EPOCHS`] of `rows`, evenly spaced, including the last.

@@ -28,7 +28,7 @@ pub fn run(args: &Args, folder: &Path) -> anyhow::Result<ExitCode> {
 
 fn write(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     // Before images are downloaded, if --dataset asks for them.
-    folder::create(path).context("--quiz")?;
+    let _created = folder::create(path).context("--quiz")?;
     let is_other = |file: &Path| !is_case(file) && !file_name(file).starts_with('.');
     if let Some(other) = input::files_in(path, "--quiz", is_other)?.first() {
         bail!("--quiz needs a folder for the quiz alone, but {} is in it; name a new folder", other.display());

@@ -27,16 +27,15 @@ pub use head::Head;
 use super::sample;
 use super::store::{self, RecordFile, Trust};
 use crate::error::{Error, Result};
+use crate::files::atomic;
+use crate::files::folder::{self, LOCK};
 use crate::files::lock::Lock;
-use crate::files::{atomic, folder};
 
 /// Interval at which a wait checks whether to stop.
 const POLL: Duration = Duration::from_millis(100);
 /// Advice if no download succeeded.
 const DOWNLOAD_AGAIN: &str = "run `onelayer fetch` again (it resumes a download), give a copy of the archive as \
                               `--source PATH`, or train with `--dataset sample`, which works offline";
-/// Name of the lock file in the folder.
-const LOCK: &str = ".lock";
 
 /// A source of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,24 +142,7 @@ pub fn fetch(
     {
         return Err(unavailable(&lacking, dir, source, chain(&Error::io("read", path)(error))));
     }
-    let is_new = !dir.exists();
-    folder::create(dir)?;
-    let fetched = fetch_into(dir, catalog, source, trust, progress);
-    if fetched.is_err() && is_new {
-        // Fails, as it should, if a part of a download is there.
-        let _ = fs::remove_file(dir.join(LOCK)).and_then(|()| fs::remove_dir(dir));
-    }
-    fetched
-}
-
-/// [`fetch`], into a folder that exists.
-fn fetch_into(
-    dir: &Path,
-    catalog: &Catalog,
-    source: &Source,
-    trust: Trust,
-    progress: &mut dyn Progress,
-) -> Result<Fetched> {
+    let _created = folder::create(dir)?;
     let _lock = lock(dir, progress)?;
     atomic::remove_leftovers(dir)?;
 
