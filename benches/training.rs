@@ -7,7 +7,6 @@
 mod cifar10;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -100,5 +99,5 @@ fn epochs_on(bencher: Bencher, arch: Arch, settings: &[Setting], epochs: usize, 
     let pool = pool(threads);
     bencher
         .counter(ItemsCount::new(settings.len() * epochs))
-        .bench_local(|| pool.install(|| data.train(arch, &Arc::default(), black_box(settings), epochs, &mut ())));
+        .bench_local(|| pool.install(|| data.train(arch, None, black_box(settings), epochs, &mut ())));
 }

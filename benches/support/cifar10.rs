@@ -33,7 +33,7 @@ impl Cifar10 {
     pub fn train(
         &self,
         arch: Arch,
-        phases: &Arc<Phases>,
+        phases: Option<&Arc<Phases>>,
         settings: &[Setting],
         epochs: usize,
         observer: &mut dyn Observer,
@@ -42,7 +42,11 @@ impl Cifar10 {
         let data =
             Data { train: &self.splits.train, validation: &self.splits.validation, normalizer: &self.normalizer };
         let trainer = Trainer::new(data, settings, &schedule, &self.start()).expect("the schedule fits the data");
-        let (runs, _) = trainer.with_arch(arch).with_phases(phases).train(observer).expect("nothing interrupts it");
+        let mut trainer = trainer.with_arch(arch);
+        if let Some(phases) = phases {
+            trainer = trainer.with_phases(phases);
+        }
+        let (runs, _) = trainer.train(observer).expect("nothing interrupts it");
         runs
     }
 }
