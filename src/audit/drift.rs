@@ -160,3 +160,126 @@ fn perturbed<'a>(plan: &Plan<'a>, start: &Parameters, twin: u32) -> Result<(Plan
     let eta = plan.setting.eta() * (1.0 + (f64::from(twin) - 1.5) * f64::from(f32::EPSILON));
     Ok((Plan { setting: Setting::new(plan.setting.lambda(), eta)?.with_loss(plan.setting.loss()), ..*plan }, start))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::reading::Place;
+    use crate::audit::reading::tests::{curve, record, score, trace, with_plan};
+    use crate::audit::record::{Split, TOLERANCE};
+    use crate::audit::training::Moment;
+    use crate::dataset::cifar10::DIMS;
+    use crate::hyperparameters::Loss;
+    use crate::train::random_start;
+
+    /// The same training with another loss and accuracy on the training split after epoch 2.
+    fn with_last(trace: &Trace, loss: f64, accuracy: f64) -> Trace {
+        let mut other = trace.clone();
+        let last = other.moments[2][Place::Train as usize].as_mut().unwrap();
+        (last.loss, last.accuracy) = (loss, Some(accuracy));
+        other
+    }
+
+    fn losses(values: &[f64]) -> Record {
+        record(vec![curve(Split::Train, Kind::Loss, 1, values)])
+    }
+
+    #[test]
+    fn a_run_departs_where_no_way_of_recording_it_is_near() {
+        with_plan(|plan| {
+            let of = |values: &[f64]| departure(plan, &trace(), &losses(values));
+            assert_eq!(of(&[1.01, 1.02]), usize::MAX);
+            assert_eq!(of(&[1.01, 1.02 + 50.0 * TOLERANCE]), usize::MAX, "not hopelessly far");
+            assert_eq!(of(&[1.01, 1.02 + 200.0 * TOLERANCE]), 2);
+            assert_eq!(of(&[5.0, 5.0]), 1);
+            let batch = |epoch| score(Place::BatchBefore, epoch).loss;
+            assert_eq!(of(&[batch(1), batch(2)]), usize::MAX, "the scores of the last batch");
+            let mut both = losses(&[1.01, 1.02]);
+            both.curves.push(curve(Split::Validation, Kind::Loss, 1, &[7.0, 7.0]));
+            assert_eq!(departure(plan, &trace(), &both), 1, "the first of its curves");
+            assert_eq!(departure(plan, &trace(), &record(Vec::new())), usize::MAX);
+        });
+    }
+
+    #[test]
+    fn a_twin_drifts_if_a_curve_differs_by_more_than_rounding() {
+        with_plan(|plan| {
+            let (trace, run) = (trace(), losses(&[1.01, 1.02]));
+            let drifts = |loss| drifts_from(plan, &trace, &with_last(&trace, loss, 0.32), &run);
+            assert!(!drifts(1.02) && !drifts(1.02 * (1.0 + 0.5 * TOLERANCE)));
+            assert!(drifts(1.02 * (1.0 + 2.0 * TOLERANCE)) && drifts(f64::NAN));
+        });
+    }
+
+    #[test]
+    fn a_run_may_be_three_times_as_rough_as_the_twins() {
+        with_plan(|plan| {
+            let trace = trace();
+            let mut run = losses(&[1.01, 1.02]);
+            run.curves.push(curve(Split::Train, Kind::Accuracy, 1, &[0.31, 0.32]));
+            let of = |twins: &[Trace]| allowed(plan, &trace, twins, &Readings::RIGHT, &run);
+            let near = |found: Vec<f64>, expected: [f64; 2]| {
+                assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?} {expected:?}");
+            };
+            // Without drift, what rounding and images between two classes make.
+            near(of(&[]), [TOLERANCE, 3.0 / 110.0]);
+            near(of(std::slice::from_ref(&trace)), [TOLERANCE, 3.0 / 110.0]);
+            let twin = with_last(&trace, 1.02 * 2.0, 0.42);
+            let rough = [3.0 * std::f64::consts::LN_2 / 2.0, 3.0 * 0.1 / 2.0];
+            near(of(std::slice::from_ref(&twin)), rough);
+            near(of(&[twin, trace.clone()]), rough);
+        });
+    }
+
+    #[test]
+    fn twins_differ_from_the_training_and_from_one_another_in_the_last_digits_alone() {
+        with_plan(|plan| {
+            let plan = Plan { setting: plan.setting.with_loss(Loss::Bce), ..*plan };
+            let start = random_start(DIMS, 1);
+            let twins: Vec<_> = (1..=TWINS).map(|twin| perturbed(&plan, &start, twin).unwrap()).collect();
+            let up = |parameters: &Parameters| -> Vec<bool> {
+                let pairs = parameters.weight.iter().zip(&start.weight);
+                pairs.map(|(other, weight)| other.abs() > weight.abs()).collect()
+            };
+            for (other, parameters) in &twins {
+                let step = |(other, weight): (&f32, &f32)| f64::from((other - weight).abs() / weight.abs());
+                let steps: Vec<_> = parameters.weight.iter().zip(&start.weight).map(step).collect();
+                assert!(steps.iter().all(|&step| step > 0.0 && step < 2.5e-7), "each weight, by its last digit");
+                assert_eq!(parameters.bias, start.bias);
+                let share = up(parameters).iter().filter(|&&up| up).count() as f64 / start.weight.len() as f64;
+                assert!((share - 0.5).abs() < 0.02, "{share}");
+                let eta = other.setting.eta() / plan.setting.eta() - 1.0;
+                assert!(eta != 0.0 && eta.abs() < 2.5e-7, "{eta}");
+                assert_eq!((other.setting.lambda(), other.setting.loss()), (plan.setting.lambda(), Loss::Bce));
+            }
+            for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+                let same = up(&twins[a].1).into_iter().zip(up(&twins[b].1)).filter(|(a, b)| a == b).count();
+                let share = same as f64 / start.weight.len() as f64;
+                assert!((share - 0.5).abs() < 0.2, "{share}");
+                assert_ne!(twins[a].0.setting.eta(), twins[b].0.setting.eta());
+            }
+        });
+    }
+
+    #[test]
+    fn the_parameters_of_a_run_have_its_last_scores() {
+        with_plan(|plan| {
+            let end = Trace { moments: trace().moments[2..].to_vec(), ..trace() };
+            let of = |readings: Readings, last: f64| has_last_scores(plan, &end, &readings, &losses(&[9.0, last]));
+            let right = |last| of(Readings::RIGHT, last);
+            assert_eq!(right(1.02), Some(true), "whatever the earlier ones are");
+            assert_eq!(right(1.02 + 50.0 * TOLERANCE), Some(true));
+            assert_eq!(right(1.02 + 200.0 * TOLERANCE), Some(false));
+            let reads = |mistake| Readings { mistake: Some(mistake), ..Readings::RIGHT };
+            assert_eq!(of(reads(Reading::BeforeEpoch), 1.02), None, "they are older");
+            let left = Trace { mistake: Some(Mistake::Labels(Labels::LeftBehind)), ..end.clone() };
+            assert_eq!(has_last_scores(plan, &left, &Readings::RIGHT, &losses(&[9.0, 1.02])), None);
+            // Nothing is known of the last batch.
+            let nothing = Trace { moments: vec![Moment::default()], ..end.clone() };
+            assert_eq!(has_last_scores(plan, &nothing, &Readings::RIGHT, &losses(&[9.0, 1.02])), None);
+            let mut both = losses(&[9.0, 1.02]);
+            both.curves.push(curve(Split::Train, Kind::Accuracy, 1, &[0.9, 0.9]));
+            assert_eq!(has_last_scores(plan, &end, &Readings::RIGHT, &both), Some(false), "each curve");
+        });
+    }
+}

@@ -85,3 +85,83 @@ fn losses_after(plan: &Plan, state: &Parameters, epoch: usize, factors: &[f64]) 
     let scores = evaluate_group(&group, &vec![0.0; factors.len()], train, plan.normalizer, &|| false)?;
     Ok(scores.into_iter().map(|scores| scores.loss).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::reading::Place;
+    use crate::audit::reading::tests::{curve, record, with_plan};
+    use crate::audit::record::{Kind, Split};
+    use crate::audit::training;
+    use crate::hyperparameters::{Schedule, Setting};
+    use crate::train::random_start;
+
+    /// The candidates for a run with this course of the learning rate, of which the curve `kind` of the training split is kept.
+    fn found(rate: Option<Rate>, kind: Kind, lambda: f64) -> Vec<Mistake> {
+        with_plan(|plan| {
+            let setting = Setting::new(lambda, 0.002).unwrap();
+            let plan = Plan { setting, schedule: Schedule { epochs: 4, ..plan.schedule }, ..*plan };
+            let start = random_start(plan.splits.train.dims(), 1);
+            let train = |rate: Option<Rate>| {
+                training::train(&plan, &start, &[rate.map(Mistake::Rate)], &|_| true, &mut ()).unwrap().remove(0)
+            };
+            let (right, run) = (train(None), train(rate));
+            let losses: Vec<_> =
+                run.moments[1..].iter().map(|moment| moment[Place::Train as usize].unwrap().loss).collect();
+            let mut kept = curve(Split::Train, kind, 1, &losses);
+            kept.name = if kind == Kind::Cost { "train_cost" } else { "train_loss" };
+            candidates(&plan, &right, &record(vec![kept]), 1e-6).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_learning_rate_is_found_to_four_digits() {
+        for factor in [0.005, 0.02, 0.37, 0.9512, 1.1, 3.0, 10.0] {
+            let rates = found(Some(Rate::Times(factor)), Kind::Loss, 0.1);
+            assert!(rates.contains(&Mistake::Rate(Rate::Times(factor))), "{factor} {rates:?}");
+            assert!(rates.contains(&Mistake::Rate(Rate::EachEpoch { factor })), "{factor} {rates:?}");
+        }
+    }
+
+    #[test]
+    fn from_a_later_epoch_on_it_may_be_multiplied_once_or_again_or_divided() {
+        let once = |epoch| Rate::Once { epoch, factor: 0.5 };
+        let second = [Rate::Steps { every: 1, factor: 0.5 }, once(2), Rate::Inverse { slope: 1.0 }];
+        // A rate that is too large can lead to the same loss, so more may follow.
+        assert_eq!(found(Some(once(2)), Kind::Loss, 0.1)[..3], second.map(Mistake::Rate));
+        // A second change would come in epoch 5, and the next in 7.
+        for epoch in [3, 4] {
+            let found = found(Some(once(epoch)), Kind::Loss, 0.1);
+            assert_eq!(found[0], Mistake::Rate(once(epoch)));
+            let is_once =
+                |mistake: &Mistake| matches!(mistake, Mistake::Rate(Rate::Once { epoch: e, .. }) if *e == epoch);
+            assert!(found.iter().all(is_once), "{found:?}");
+        }
+        let slope = Rate::Inverse { slope: 0.25 };
+        let inverse = found(Some(slope), Kind::Loss, 0.1);
+        assert_eq!(inverse[2], Mistake::Rate(slope), "{inverse:?}");
+    }
+
+    #[test]
+    fn a_cost_shows_a_learning_rate_only_where_it_is_the_loss() {
+        let rate = Some(Rate::Times(3.0));
+        assert!(found(rate, Kind::Cost, 0.1).is_empty());
+        assert_eq!(found(rate, Kind::Cost, 0.0)[0], Mistake::Rate(Rate::Times(3.0)));
+        assert!(found(None, Kind::Loss, 0.1).is_empty(), "nothing departs");
+    }
+
+    #[test]
+    fn a_number_is_rounded_if_that_is_within_its_uncertainty() {
+        for (number, expected) in [
+            (0.500003, 0.5),
+            (1.00009, 1.0),
+            (1.00011, 1.00011),
+            (-0.25001, -0.25),
+            (12.345, 12.345),
+            (12.3401, 12.34),
+            (0.0, 0.0),
+        ] {
+            assert_eq!(rounded(number), expected, "{number}");
+        }
+    }
+}

@@ -251,7 +251,9 @@ fn distance(kind: Kind, found: f64, expected: f64, n: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::dataset::Splits;
     use crate::dataset::normalizer::Normalizer;
@@ -259,7 +261,7 @@ mod tests {
     use crate::hyperparameters::{Hyperparameters, Schedule, Setting};
 
     /// The score of a place at a moment: no two are alike.
-    fn score(place: Place, epoch: usize) -> Score {
+    pub fn score(place: Place, epoch: usize) -> Score {
         let (p, t) = (place as usize as f64, epoch as f64);
         let accuracy = Some(0.3 + 0.05 * p + 0.01 * t);
         Score { loss: 1.0 + 0.1 * p + 0.01 * t, accuracy, squared_weight: 2.0 + t, squared_bias: 0.5 + p }
@@ -276,25 +278,31 @@ mod tests {
     ];
 
     /// A training of two epochs that was scored at all places.
-    fn trace() -> Trace {
+    pub fn trace() -> Trace {
         let moments = (0..3).map(|epoch| PLACES.map(|place| Some(score(place, epoch)))).collect();
         Trace { mistake: None, moments, states: Vec::new(), test: [0.4, 0.7], is_complete: true }
     }
 
     const LAMBDA: f64 = 0.25;
 
-    fn with_plan<R>(of: impl FnOnce(&Plan) -> R) -> R {
-        let splits: Splits = few();
-        let normalizer = Normalizer::fit(&splits.train).unwrap();
+    /// A plan of two epochs.
+    pub fn with_plan<R>(of: impl FnOnce(&Plan) -> R) -> R {
+        static DATA: LazyLock<(Splits, Normalizer)> = LazyLock::new(|| {
+            let splits = few();
+            let normalizer = Normalizer::fit(&splits.train).unwrap();
+            (splits, normalizer)
+        });
+        let (splits, normalizer) = &*DATA;
         let (setting, schedule) = (Setting::new(LAMBDA, 0.1).unwrap(), Schedule { epochs: 2, ..Schedule::REPORT });
-        of(&Plan { setting, schedule, splits: &splits, normalizer: &normalizer, has_curves: true })
+        of(&Plan { setting, schedule, splits, normalizer, has_curves: true })
     }
 
-    fn curve(split: Split, kind: Kind, first_epoch: usize, values: &[f64]) -> Curve {
+    pub fn curve(split: Split, kind: Kind, first_epoch: usize, values: &[f64]) -> Curve {
         Curve { name: "train_loss", split, kind, first_epoch, values: values.to_vec() }
     }
 
-    fn record(curves: Vec<Curve>) -> Record {
+    /// A record of these curves alone.
+    pub fn record(curves: Vec<Curve>) -> Record {
         Record {
             parameters: None,
             start: None,

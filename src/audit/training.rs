@@ -358,3 +358,81 @@ impl Training<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::mistake::Rate;
+    use crate::audit::reading::tests::{trace, with_plan};
+    use crate::train::random_start;
+
+    /// A training with these losses on the training split, before the first epoch and after each.
+    fn with_losses(losses: &[f64], mistake: Option<Mistake>) -> Trace {
+        let mut trace = Trace { mistake, ..trace() };
+        for (moment, &loss) in trace.moments.iter_mut().zip(losses) {
+            moment[Place::Train as usize].as_mut().unwrap().loss = loss;
+        }
+        trace
+    }
+
+    #[test]
+    fn a_training_may_drift_if_its_loss_rises_far_above_the_start_or_its_steps_are_larger() {
+        let of = |losses: &[f64], mistake| with_losses(losses, mistake).may_drift();
+        assert!(!of(&[2.0, 1.5, 1.0], None) && !of(&[2.0, 3.0, 3.0], None));
+        assert!(of(&[2.0, 3.01, 1.0], None) && of(&[2.0, 1.0, f64::NAN], None) && of(&[2.0, f64::INFINITY, 1.0], None));
+        let calm = [2.0, 1.5, 1.0];
+        assert!(of(&calm, Some(Mistake::Sum)) && of(&calm, Some(Mistake::Rate(Rate::Times(1.5)))));
+        assert!(!of(&calm, Some(Mistake::Rate(Rate::Times(0.5)))) && !of(&calm, Some(Mistake::LastBatch)));
+        let mut unknown = with_losses(&calm, None);
+        unknown.moments[1] = Moment::default();
+        assert!(unknown.may_drift(), "what is not known is not ruled out");
+    }
+
+    #[test]
+    fn a_member_that_is_given_up_leaves_the_others_as_they_are() {
+        with_plan(|plan| {
+            let start = random_start(plan.splits.train.dims(), 1);
+            let members = [None, Some(Mistake::BiasPenalty), Some(Mistake::LastBatch)];
+            let all = |_: &Trace| true;
+            let together = train(plan, &start, &members, &all, &mut ()).unwrap();
+            let but_one = |trace: &Trace| trace.mistake != Some(Mistake::BiasPenalty);
+            let without = train(plan, &start, &members, &but_one, &mut ()).unwrap();
+            let losses = |trace: &Trace| {
+                let loss = |moment: &Moment| moment[Place::Train as usize].unwrap().loss;
+                trace.moments.iter().map(loss).collect::<Vec<_>>()
+            };
+            for (i, (whole, trace)) in together.iter().zip(&without).enumerate() {
+                assert_eq!((whole.moments.len(), whole.is_complete), (3, true));
+                if i == 1 {
+                    assert_eq!((trace.moments.len(), trace.is_complete), (2, false), "before it was given up");
+                    assert!(trace.test[0].is_nan());
+                } else {
+                    assert_eq!((losses(trace), trace.test[0]), (losses(whole), whole.test[0]), "{i}");
+                    assert_eq!(trace.states, whole.states);
+                }
+            }
+            assert_eq!(together.iter().map(|trace| trace.states.len()).collect::<Vec<_>>(), [3, 1, 1]);
+            let none = train(plan, &start, &members, &|_| false, &mut ()).unwrap();
+            assert!(none.iter().all(|trace| trace.moments.len() == 2 && !trace.is_complete));
+        });
+    }
+
+    #[test]
+    fn without_curves_and_without_validation_images_those_scores_are_left_out() {
+        with_plan(|plan| {
+            let start = random_start(plan.splits.train.dims(), 1);
+            let all = |_: &Trace| true;
+            let whole = train(plan, &start, &[None], &all, &mut ()).unwrap().remove(0);
+            let without = Plan { has_curves: false, ..*plan };
+            let trace = train(&without, &start, &[None], &all, &mut ()).unwrap().remove(0);
+            assert_eq!((trace.moments.len(), trace.is_complete), (1, true));
+            assert_eq!((&trace.states, trace.test), (&whole.states, whole.test));
+            let mut splits = plan.splits.clone();
+            splits.validation = splits.train.hold_out(0).unwrap().1;
+            let trace = train(&Plan { splits: &splits, ..*plan }, &start, &[None], &all, &mut ()).unwrap().remove(0);
+            assert!(trace.moments.iter().all(|moment| moment[Place::Validation as usize].is_none()));
+            assert!(trace.moments.iter().all(|moment| moment[Place::OwnValidation as usize].is_none()));
+            assert_eq!(trace.test[0], whole.test[0]);
+        });
+    }
+}
