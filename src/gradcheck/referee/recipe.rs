@@ -303,3 +303,6 @@ fn source(flat: usize, order: &Order, dims: Dims) -> usize {
         Order::Permuted(rows) => rows[flat / d] * d + flat % d,
     }
 }
+
+#[cfg(test)]
+mod tests;
