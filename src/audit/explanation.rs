@@ -122,6 +122,11 @@ pub(super) fn readings_of(plan: &Plan, trace: &Trace) -> Vec<Readings> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::mistake::OtherSplit;
+    use crate::audit::reading::Place;
+    use crate::audit::reading::tests::{curve, record, score, trace, with_plan};
+    use crate::audit::record::{Kind, Split};
+    use crate::hyperparameters::Setting;
 
     fn explanation(mistakes: usize, unexplained: f64) -> Explanation {
         Explanation { mistakes: vec![Mistake::Sum; mistakes], unexplained, drifts: false }
@@ -151,5 +156,56 @@ mod tests {
         assert_eq!(as_good_as_the_best(&drifting, 1e-6).unwrap().len(), 1);
         let of_sum = explanation(1, 0.0).may_be_another_eta();
         assert!(of_sum && !other.may_be_another_eta());
+    }
+
+    #[test]
+    fn a_training_can_be_recorded_in_each_way_that_would_be_seen() {
+        with_plan(|plan| {
+            let without_penalty = Plan { setting: Setting::new(0.0, 0.1).unwrap(), ..*plan };
+            let count = |plan: &Plan, mistake| readings_of(plan, &Trace { mistake, ..trace() }).len();
+            // The right way and nine others, four of which are of the penalty.
+            assert_eq!([count(plan, None), count(&without_penalty, None)], [10, 6]);
+            // Its own statistics are tried with the right training alone.
+            assert_eq!(count(plan, Some(Mistake::Sum)), 9);
+            // With the wrong penalty or the right one in the cost; with the scores of either split.
+            assert_eq!(count(plan, Some(Mistake::Penalty(0.5))), 18);
+            let other = OtherSplit { test: true, own_statistics: false };
+            assert_eq!(count(plan, Some(Mistake::TrainedOn(other))), 18);
+            let penalties = readings_of(plan, &Trace { mistake: Some(Mistake::Penalty(0.5)), ..trace() });
+            assert!(penalties.iter().any(|r| r.penalty == 0.5) && penalties.iter().any(|r| r.penalty == 1.0));
+        });
+    }
+
+    #[test]
+    fn a_training_is_possible_while_some_way_of_recording_it_is_near() {
+        with_plan(|plan| {
+            let possible = |mistake, values: [f64; 2]| {
+                let run = record(vec![curve(Split::Train, Kind::Loss, 1, &values)]);
+                is_possible(plan, &Trace { mistake, ..trace() }, &run)
+            };
+            let calm = Some(Mistake::LastBatch);
+            assert!(possible(calm, [1.01, 1.02]) && possible(calm, [1.01, 1.02 + 50.0 * TOLERANCE]));
+            assert!(!possible(calm, [1.01, 1.02 + 200.0 * TOLERANCE]));
+            let batch = |epoch| score(Place::BatchAfter, epoch).loss;
+            assert!(possible(calm, [batch(1), batch(2)]));
+            // One that may drift: within a factor of e on average.
+            let wild = Some(Mistake::Sum);
+            assert!(possible(wild, [1.01 * 2.0, 1.02 * 3.0]) && !possible(wild, [1.01 * 9.0, 1.02 * 9.0]));
+        });
+    }
+
+    #[test]
+    fn the_best_explanation_comes_first() {
+        with_plan(|plan| {
+            let cost = |epoch| score(Place::Train, epoch).loss + 0.25 * score(Place::Train, epoch).squared_weight;
+            let run = record(vec![curve(Split::Train, Kind::Loss, 1, &[cost(1), cost(2)])]);
+            let traces = [trace(), Trace { mistake: Some(Mistake::LastBatch), ..trace() }];
+            let found = all(plan, &traces, &run);
+            assert_eq!(found.len(), 10 + 9);
+            assert_eq!(found[0].mistakes, [Mistake::Recorded(Reading::CostForLoss)]);
+            assert!(found[0].unexplained < TOLERANCE && !found[0].drifts);
+            assert_eq!(found[1].mistakes, [Mistake::LastBatch, Mistake::Recorded(Reading::CostForLoss)]);
+            assert!(found[2..].iter().all(|e| e.unexplained > TOLERANCE && e.cost() >= found[2].cost()));
+        });
     }
 }

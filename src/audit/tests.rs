@@ -533,3 +533,30 @@ fn parameters_alone_show_a_right_training_in_any_order() {
         assert_eq!((found.parameters_agree(), found.curves.len(), found.test_accuracy), (Some(true), 0, None));
     }
 }
+
+#[test]
+fn what_is_tried_is_said_once_and_counted() {
+    struct Messages(Vec<String>);
+    impl Observer for Messages {
+        fn message(&mut self, text: &str) {
+            self.0.push(text.into());
+        }
+    }
+    let splits = few();
+    let audit_of = |script: Script| {
+        let mut record = script.run(&splits);
+        // Without the training losses no learning rate is looked for.
+        record.curves.retain(|curve| curve.split == Split::Validation);
+        let mut messages = Messages(Vec::new());
+        let audit = audit(&record, &splits, &Origin::Numpy, None, &mut messages).unwrap();
+        (audit, messages.0)
+    };
+    let (right, messages) = audit_of(RIGHT);
+    assert!(right.explained().is_some() && messages.is_empty() && right.tried == 0, "{messages:?}");
+    let setting = Setting::new(RIGHT.lambda, RIGHT.eta).unwrap();
+    let mistakes = Mistake::of_the_stream(setting, false).len() + Mistake::of_other_streams(true).len();
+    // Other orders of the images are tried too, but the mistakes are the same.
+    let (unexplained, messages) = audit_of(RIGHT.with(Mistake::Width(0.0123)));
+    assert!(unexplained.explained().is_none());
+    assert_eq!((messages.len(), unexplained.tried), (1, mistakes + Reading::ALL.len()), "{messages:?}");
+}
