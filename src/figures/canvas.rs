@@ -1,5 +1,6 @@
 //! Shared parts of the figures: colours, the font, text, axes, enlarged images and PNG.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use plotters::chart::{ChartContext, MeshStyle};
@@ -95,13 +96,20 @@ pub fn tile_corner(i: u32, top: u32, label: u32) -> (u32, u32) {
 
 /// The pixels (height, width, 3) of a figure, drawn on white.
 pub fn draw((width, height): (u32, u32), scale: u32, content: impl FnOnce(&Canvas) -> Drawn) -> Vec<u8> {
+    thread_local! {
+        // One per thread, for one figure after another: if each had its own, the allocator would keep what is freed.
+        static DRAWING: RefCell<Vec<u8>> = RefCell::default();
+    }
     let (width, height) = (width * scale, height * scale);
-    let mut pixels = vec![u8::MAX; (width * height * 3) as usize];
-    let area = Bitmap::new(&mut pixels, (width, height)).into_drawing_area();
-    let canvas = Canvas { area, scale };
-    content(&canvas).and_then(|()| canvas.area.present()).expect("drawing into memory cannot fail");
-    drop(canvas);
-    average_down(pixels, width as usize, scale as usize)
+    DRAWING.with_borrow_mut(|pixels| {
+        pixels.clear();
+        pixels.resize((width * height * 3) as usize, u8::MAX);
+        let area = Bitmap::new(pixels, (width, height)).into_drawing_area();
+        let canvas = Canvas { area, scale };
+        content(&canvas).and_then(|()| canvas.area.present()).expect("drawing into memory cannot fail");
+        drop(canvas);
+        average_down(pixels, width as usize, scale as usize)
+    })
 }
 
 impl<'a> Canvas<'a> {
@@ -265,9 +273,9 @@ pub fn format_tick(value: f64, decimals: usize) -> String {
 }
 
 /// Each pixel the mean of the `factor`² pixels of the larger drawing, `width` pixels wide, that it covers.
-fn average_down(pixels: Vec<u8>, width: usize, factor: usize) -> Vec<u8> {
+fn average_down(pixels: &[u8], width: usize, factor: usize) -> Vec<u8> {
     if factor == 1 {
-        return pixels;
+        return pixels.to_vec();
     }
     let mut means = Vec::with_capacity(pixels.len() / (factor * factor));
     let mut sums = vec![[0u16; 3]; width / factor];
