@@ -51,7 +51,7 @@ impl Case {
 }
 
 /// (n, d, k, m): widths around every number of lanes, with few and many examples, classes and members.
-const SHAPES: [(usize, usize, usize, usize); 13] = [
+const SHAPES: [(usize, usize, usize, usize); 14] = [
     (1, 1, 1, 1),
     (1, 7, 2, 1),
     (3, 33, 10, 2),
@@ -64,6 +64,7 @@ const SHAPES: [(usize, usize, usize, usize); 13] = [
     (100, 3072, 10, 1),
     (103, 3072, 10, 4),
     (300, 90, 10, 3),
+    (130, 800, 10, 3),
     (33, 3073, 2, 3),
 ];
 
