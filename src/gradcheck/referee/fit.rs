@@ -195,3 +195,6 @@ impl Fit {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;
