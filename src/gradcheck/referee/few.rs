@@ -102,3 +102,6 @@ fn pool(parts: &Parts, submitted: Submitted) -> Vec<Mistake> {
     }
     once
 }
+
+#[cfg(test)]
+mod tests;
