@@ -236,3 +236,6 @@ pub(super) fn is_permutation(rows: &[usize]) -> bool {
     sorted.sort_unstable();
     sorted.into_iter().eq(0..rows.len()) && !rows.is_sorted()
 }
+
+#[cfg(test)]
+mod tests;
