@@ -65,3 +65,39 @@ pub(super) fn one_line(text: &str) -> String {
         None => words,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_client_are_joined_on_one_line_and_cut_after_300_characters() {
+        assert_eq!(one_line("npm  error\r\n\tcode E404\n"), "npm error code E404");
+        assert_eq!(one_line(" \n\t"), "it wrote nothing to stderr");
+        let long = "é".repeat(300);
+        assert_eq!(one_line(&long), long);
+        assert_eq!(one_line(&format!("{long}!")), format!("{long}…"));
+        assert_eq!(one_line(&format!("{long} and more")), format!("{long}…"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_first_64_kib_of_the_errors_are_read_however_many_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        // `cat` ends at once, for there is no input.
+        let script = "cat; head -c 65535 /dev/zero | tr '\\0' a >&2; head -c 4465 /dev/zero | tr '\\0' b >&2; exit 3";
+        let mut client = Client::start(Command::new("sh").args(["-c", script]), folder.path()).unwrap();
+        let status = loop {
+            if let Some(status) = client.ended().unwrap() {
+                break status;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(client.error_bytes(), 70_000);
+        let expected = "a".repeat(65_535) + "b";
+        // Reading does not use it up.
+        assert!(client.error_output() == expected && client.error_output() == expected);
+        assert!(client.take_stdout().is_none());
+    }
+}

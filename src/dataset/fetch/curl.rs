@@ -166,6 +166,7 @@ fn message(stderr: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::fetch::Catalog;
 
     #[test]
     fn the_message_of_curl_is_shown_without_its_number_and_advice() {
@@ -176,6 +177,70 @@ mod tests {
         assert_eq!(message("curl: option --x: is unknown\ncurl: try 'curl --help'\n"), "option --x: is unknown");
         assert_eq!(message("/bin/curl: not\nfound\n"), "/bin/curl: not found");
         assert_eq!(message(""), "it wrote nothing to stderr");
+    }
+
+    #[test]
+    fn every_argument_of_curl_is_as_intended() {
+        let arguments = |start| arguments("http://a/x", start, Duration::from_millis(2500), Duration::from_secs(45));
+        let expected = concat!(
+            "--disable --silent --show-error --dump-header - --suppress-connect-headers --no-buffer --globoff --http1.1 ",
+            "--tlsv1.2 --location --max-redirs 5 --proto =http,https --proto-redir =http,https --connect-timeout 2.5 ",
+            "--speed-limit 1 --speed-time 105 --user-agent onelayer/",
+            env!("CARGO_PKG_VERSION"),
+            " --header|Accept-Encoding: identity|"
+        );
+        let words = expected.split('|').flat_map(|words| match words.starts_with("Accept") {
+            true => vec![words],
+            false => words.split(' ').filter(|word| !word.is_empty()).collect(),
+        });
+        let words: Vec<&str> = words.collect();
+        assert_eq!(arguments(0), [&words[..], &["--url", "http://a/x"]].concat());
+        assert_eq!(arguments(1), [&words[..], &["--range", "1-", "--url", "http://a/x"]].concat());
+    }
+
+    /// Runs `script` as curl, and reads one head and the body; returns the status, the body and how it ended.
+    #[cfg(unix)]
+    fn run(script: &str, patience: Duration) -> (u16, Vec<u8>, End) {
+        let folder = tempfile::tempdir().unwrap();
+        let client = folder.path().join("curl");
+        crate::common::write_script(&client, script);
+        let catalog = Catalog { curl_client: client, ..Catalog::published(&[]) };
+        let fetching = Fetching { dir: folder.path(), catalog: &catalog, wanted: &[], progress: &mut () };
+        let mut curl = Curl::start(&fetching, "http://a/x", 0).unwrap();
+        let Ok(head) = curl.head(&(), Instant::now() + Duration::from_secs(60)).unwrap() else {
+            panic!("the script writes a head")
+        };
+        let mut body = Vec::new();
+        loop {
+            match curl.body(&(), patience).unwrap() {
+                Ok(bytes) => body.extend(bytes),
+                Err(end) => return (head.status, body, end),
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_body_ends_when_curl_does_and_not_before() {
+        const HEAD: &str = r"printf 'HTTP/1.1 200 OK\r\n\r\nbo'; ";
+        let long = Duration::from_secs(60);
+        // It has closed its output, but may still fail.
+        let (status, body, end) = run(&format!("{HEAD} printf dy; exec >&-; sleep 0.05"), long);
+        assert!(matches!(end, End::Complete));
+        assert_eq!((status, &body[..]), (200, &b"body"[..]));
+        let script = format!("{HEAD} exec >&-; sleep 0.05; echo 'curl: (18) the rest is missing' >&2; exit 18");
+        let (_, body, end) = run(&script, long);
+        assert!(matches!(end, End::Failed(Some(18), words) if words == "the rest is missing"));
+        assert_eq!(body, b"bo");
+        let (_, body, end) = run(&format!("{HEAD} kill -9 $$"), long);
+        assert!(matches!(end, End::Failed(None, _)));
+        assert_eq!(body, b"bo");
+        // Silent with its output open, and with its output closed.
+        for silent in ["exec sleep 600", "exec >&-; exec sleep 600"] {
+            let (_, body, end) = run(&format!("{HEAD} {silent}"), Duration::from_millis(20));
+            assert!(matches!(end, End::Stalled), "{silent}");
+            assert_eq!(body, b"bo");
+        }
     }
 
     #[test]

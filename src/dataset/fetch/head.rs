@@ -167,11 +167,61 @@ mod tests {
     }
 
     #[test]
+    fn a_head_may_have_64_kib_and_not_a_byte_more() {
+        // A head of `length` bytes, which an empty line ends.
+        let head = |length: usize| {
+            let filler = "x".repeat(length - "HTTP/1.1 200 OK\r\nX: \r\n\r\n".len());
+            format!("HTTP/1.1 200 OK\r\nX: {filler}\r\n\r\n").into_bytes()
+        };
+        let (_, length) = Head::parse(&head(65_536)).unwrap().unwrap();
+        assert_eq!(length, 65_536);
+        let (_, length) = Head::parse(&[&head(65_536)[..], b"body"].concat()).unwrap().unwrap();
+        assert_eq!(length, 65_536);
+        let longer = head(65_537);
+        assert_eq!(Head::parse(&longer[..65_535]), Ok(None));
+        for length in [65_536, 65_537] {
+            assert_eq!(Head::parse(&longer[..length]), Err("its head is longer than 65536 bytes".into()));
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_headers_with_one_name_counts() {
+        let text = "HTTP/1.1 302 Found\nContent-Length: 1\nContent-Length: 2\nContent-Range: a\nContent-Range: b\n\
+                    Location: /c\nLocation: /d\nno header\n\n";
+        let (head, length) = Head::parse(text.as_bytes()).unwrap().unwrap();
+        let expected = Head {
+            status: 302,
+            reason: "Found".into(),
+            content_length: Some(1),
+            content_range: Some("a".into()),
+            location: Some("/c".into()),
+        };
+        assert_eq!((head, length), (expected, text.len()));
+        // One without a valid value does not count.
+        let text = "HTTP/1.1 302 Found\nContent-Length: -1\nContent-Length: 2\nLocation:\nLocation: /d\n\n";
+        let (head, _) = Head::parse(text.as_bytes()).unwrap().unwrap();
+        assert_eq!((head.content_length, head.location), (Some(2), Some("/d".into())));
+    }
+
+    #[test]
+    fn a_reason_is_kept_up_to_80_characters() {
+        for (length, kept) in [(79, 79), (80, 80), (81, 80), (5000, 80)] {
+            let line = format!("HTTP/1.1 404 {}\r\n\r\n", "é".repeat(length));
+            let (head, _) = Head::parse(line.as_bytes()).unwrap().unwrap();
+            assert_eq!(head.reason, "é".repeat(kept));
+        }
+    }
+
+    #[test]
     fn only_a_status_of_3xx_with_a_location_redirects() {
         let redirects = |head: &str| Head::parse(head.as_bytes()).unwrap().unwrap().0.redirects();
         assert!(redirects("HTTP/1.1 302 Found\r\nLOCATION: /x\r\n\r\n"));
         assert!(!redirects("HTTP/1.1 304 Not Modified\r\n\r\n"));
         assert!(!redirects("HTTP/1.1 302 Found\r\nLocation: \r\n\r\n"));
+        assert!(redirects("HTTP/1.1 300 \r\nLocation: /x\r\n\r\n"));
+        assert!(redirects("HTTP/1.1 399 \r\nLocation: /x\r\n\r\n"));
+        assert!(!redirects("HTTP/1.1 299 \r\nLocation: /x\r\n\r\n"));
+        assert!(!redirects("HTTP/1.1 400 \r\nLocation: /x\r\n\r\n"));
         assert!(!redirects("HTTP/1.1 201 Created\r\nLocation: /x\r\n\r\n"));
     }
 }

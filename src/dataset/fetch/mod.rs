@@ -11,6 +11,8 @@ mod head;
 mod http;
 mod npm;
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod tests;
 
 use std::env;

