@@ -253,3 +253,138 @@ fn a_file_that_was_checked_is_remembered_until_it_changes_whatever_is_checked_af
     store::check(folder.path(), test, Trust::Nothing).unwrap();
     assert!(!folder.path().join(store::MEMORY).exists());
 }
+
+/// A file of `count` records, its content, and its description.
+fn small(count: usize) -> (Vec<u8>, store::RecordFile) {
+    let record = |i: usize| std::iter::once((i % 10) as u8).chain((0..3072).map(move |j| ((i + j) % 251) as u8));
+    let bytes: Vec<u8> = (0..count).flat_map(record).collect();
+    let sha256 = String::leak(store::sha256(&bytes[..]).unwrap());
+    (bytes, store::RecordFile { name: "small.bin", records: count, sha256, advice: "make it again" })
+}
+
+#[test]
+fn a_scan_sees_every_byte_in_pieces_of_whole_records() {
+    let (bytes, file) = small(130);
+    let (mut pieces, mut seen) = (Vec::new(), Vec::new());
+    store::scan(&bytes[..], Path::new("a"), &file, true, |piece| {
+        pieces.push(piece.len());
+        seen.extend_from_slice(piece);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(pieces, [64, 64, 2].map(|records| records * 3073));
+    assert!(seen == bytes);
+}
+
+#[test]
+fn a_scan_notices_a_byte_too_few_or_too_many_and_a_wrong_digest() {
+    let (bytes, file) = small(2);
+    let scan = |bytes: &[u8], digest| store::scan(bytes, Path::new("a"), &file, digest, |_| Ok(()));
+    scan(&bytes, true).unwrap();
+    let longer = [&bytes[..], &[0; 5000]].concat();
+    // Only one byte more than there should be is read.
+    for (bytes, found) in [(&bytes[..6145], 6145), (&longer[..6147], 6147), (&longer, 6147), (&[], 0)] {
+        let message = scan(bytes, true).unwrap_err().to_string();
+        assert_eq!(message, format!("data file a must have 6146 bytes, but has {found}"));
+        assert!(scan(bytes, false).is_err());
+    }
+    let mut altered = bytes;
+    altered[6145] ^= 1;
+    scan(&altered, false).unwrap();
+    let message = scan(&altered, true).unwrap_err().to_string();
+    let found = store::sha256(&altered[..]).unwrap();
+    assert_eq!(message, format!("data file a must have the SHA-256 {}, but has {found}", file.sha256));
+}
+
+#[test]
+fn a_file_of_another_length_is_refused_with_its_length_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, file) = small(1);
+    let path = folder.path().join(file.name);
+    // A label above 9, which nothing reads.
+    fs::write(&path, [&[99], &bytes[1..], &[0; 5000]].concat()).unwrap();
+    let errors = [
+        store::load(folder.path(), &[file], Trust::Remembered).unwrap_err(),
+        store::check(folder.path(), file, Trust::Remembered).unwrap_err(),
+    ];
+    for error in errors {
+        let message = format!("data file {} must have 3073 bytes, but has 8073; make it again", path.display());
+        assert_eq!(error.to_string(), message);
+    }
+    fs::write(&path, &bytes).unwrap();
+    let dataset = store::load(folder.path(), &[file], Trust::Remembered).unwrap();
+    assert_eq!(cifar10::to_records(&dataset), bytes);
+}
+
+#[test]
+fn folders_in_the_place_of_files_and_files_in_that_of_folders_are_told() {
+    let outer = tempfile::tempdir().unwrap();
+    let (_, file) = small(1);
+    let missing = |path: &Path| {
+        let error = cause(store::check(path, file, Trust::Remembered).unwrap_err());
+        matches!(error, Error::MissingFile(found) if found == path.join("small.bin"))
+    };
+    assert!(missing(outer.path()) && missing(&outer.path().join("nowhere")));
+    // Not the Python version.
+    fs::create_dir(outer.path().join("small")).unwrap();
+    assert!(missing(outer.path()));
+    fs::create_dir(outer.path().join("small.bin")).unwrap();
+    let error = store::check(outer.path(), file, Trust::Remembered).unwrap_err();
+    assert!(matches!(cause(error), Error::FileLength { .. }));
+    let plain = outer.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    let error = store::check(&plain, file, Trust::Remembered).unwrap_err();
+    assert!(matches!(&error, Error::NoFolder(found) if *found == plain), "{error}");
+    // No system has names of this length.
+    let error = store::check(&outer.path().join("x".repeat(5000)), file, Trust::Remembered).unwrap_err();
+    assert!(matches!(error, Error::Io { action: "read", .. }), "{error}");
+}
+
+#[test]
+fn a_file_is_there_as_records_or_in_the_python_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let is_there = || store::is_there(folder.path(), BatchFile::Train(2));
+    assert!(!is_there());
+    fs::create_dir(folder.path().join("data_batch_2")).unwrap();
+    assert!(!is_there());
+    fs::write(folder.path().join("data_batch_2.bin"), "").unwrap();
+    assert!(is_there());
+    fs::remove_file(folder.path().join("data_batch_2.bin")).unwrap();
+    fs::remove_dir(folder.path().join("data_batch_2")).unwrap();
+    fs::write(folder.path().join("data_batch_2"), "").unwrap();
+    assert!(is_there());
+    assert!(!store::is_there(folder.path(), BatchFile::Train(1)) && !store::is_there(folder.path(), BatchFile::Test));
+}
+
+/// A longer memory was not written by this program.
+#[test]
+fn the_first_64_kib_of_the_memory_are_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut bytes, file) = small(1);
+    let (path, memory) = (folder.path().join(file.name), folder.path().join(store::MEMORY));
+    fs::write(&path, &bytes).unwrap();
+    store::check(folder.path(), file, Trust::Remembered).unwrap();
+    let line = fs::read_to_string(&memory).unwrap();
+    // An altered file that the memory takes for the right one.
+    bytes[77] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(store::check(folder.path(), file, Trust::Remembered).is_err());
+    let words: Vec<&str> = line.trim_end().split(' ').collect();
+    let [name, length, _, _, digest] = words[..] else { panic!("{line}") };
+    let metadata = fs::metadata(&path).unwrap();
+    let modified = metadata.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt;
+        format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let changed = "-";
+    let line = format!("{name} {length} {modified} {changed} {digest}");
+    for (others, is_believed) in [(0, true), (60_000, true), (65_536 - line.len(), true), (65_537 - line.len(), false)]
+    {
+        let others = if others == 0 { String::new() } else { format!("{}\n", "x".repeat(others - 1)) };
+        fs::write(&memory, others + &line).unwrap();
+        assert_eq!(store::check(folder.path(), file, Trust::Remembered).is_ok(), is_believed, "{line}");
+    }
+}

@@ -140,3 +140,125 @@ impl<'a> Instructions<'a> {
         Error::format(self.path, format!("expected a pickle of CIFAR-10's Python version, but {found}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A string of bytes whose length takes four bytes.
+    fn long(bytes: &[u8]) -> Vec<u8> {
+        [b"T", &(bytes.len() as u32).to_le_bytes()[..], bytes].concat()
+    }
+
+    fn pixels() -> Vec<u8> {
+        (0..3072).map(|i| (i % 251) as u8).collect()
+    }
+
+    /// A pickle of one image, with `labels` after their key and `noise` between labels and pixels.
+    fn pickle(labels: &[u8], noise: &[u8]) -> Vec<u8> {
+        [b"\x80\x02}(U\x06labels](", labels, b"eU\x04data", noise, &long(&pixels()), b"u."].concat()
+    }
+
+    fn read(pickle: &[u8]) -> Result<Vec<u8>> {
+        records(pickle, 1, Path::new("test"))
+    }
+
+    fn refusal(pickle: &[u8]) -> String {
+        read(pickle).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_label_is_an_integer_of_one_two_or_four_bytes() {
+        let expected = [&[7], &pixels()[..]].concat();
+        for label in [&b"K\x07"[..], b"M\x07\0", b"J\x07\0\0\0"] {
+            assert_eq!(read(&pickle(label, b"")).unwrap(), expected);
+        }
+        // The offset is that of the byte after it.
+        for (label, offset, found) in [(&b"K\x0a"[..], 16, 10), (b"M\0\x01", 17, 255), (b"J\xff\xff\xff\xff", 19, 255)]
+        {
+            let message = format!("data file test: the label at byte {offset} must be 0 to 9, but is {found}");
+            assert_eq!(refusal(&pickle(label, b"")), message);
+        }
+    }
+
+    /// The lengths of the arguments are those of Python's `pickletools`. None of them begins with the code of an instruction.
+    #[test]
+    fn each_instruction_is_passed_over_with_its_arguments() {
+        let arguments: [(&[u8], &[u8]); 14] = [
+            (b"K", b"\xff"),
+            (b"M", b"\xff\xff"),
+            (b"J", b"\xff\xff\xff\xff"),
+            (b"UC\x8c", b"\x02\xff\xff"),
+            (b"TBX", b"\x02\0\0\0\xff\xff"),
+            (b"\x8d\x8e\x96", b"\x02\0\0\0\0\0\0\0\xff\xff"),
+            (b"\x8a", b"\x03\xff\xff\xff"),
+            (b"c", b"\xff\n\xff\xff\n"),
+            (b"c", b"\n\n"),
+            (b"()]}NabeldRstu", b""),
+            (b"\x81\x85\x86\x87\x88\x89\x93\x94\x97\x98", b""),
+            (b"\x80hq", b"\xff"),
+            (b"jr", b"\xff\xff\xff\xff"),
+            (b"\x95", b"\xff\xff\xff\xff\xff\xff\xff\xff"),
+        ];
+        let expected = read(&pickle(b"K\x03", b"")).unwrap();
+        for (codes, arguments) in arguments {
+            for &code in codes {
+                let noise = [&[code], arguments].concat();
+                assert_eq!(read(&pickle(b"K\x03", &noise)).unwrap(), expected, "{noise:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_instructions_are_refused_with_their_place() {
+        for code in *b"iILSVPpg012FGOQ~\n\0\x82\x83\x84\x8b\x8f\x90\x91\x92\x99\xff" {
+            let found = format!(
+                "test: expected a pickle of CIFAR-10's Python version, but the byte {code:#04x} at offset 2 is no \
+                 instruction of a data set"
+            );
+            assert_eq!(refusal(&[0x80, 2, code, 0]), found);
+        }
+        let cut = "test: expected a pickle of CIFAR-10's Python version, but it is cut off";
+        let endless = [b"\x8e", &u64::MAX.to_le_bytes()[..]].concat();
+        for pickle in [&b""[..], b"(", b"M\x01", b"U\x03ab", b"cos\n", b"cos\nsystem", &endless] {
+            assert_eq!(refusal(pickle), cut, "{pickle:x?}");
+        }
+    }
+
+    #[test]
+    fn labels_are_the_integers_after_their_key_and_before_the_next() {
+        let expected = [&[4], &pixels()[..]].concat();
+        // Of integers elsewhere, of a long one and of a key with another name, none is a label.
+        let elsewhere = [b"K\x09U\x06label_K\x09", &pickle(b"\x8a\x01\x09K\x04", b"K\x09")[..]].concat();
+        assert_eq!(read(&elsewhere).unwrap(), expected);
+        // The pixels may come first.
+        let reversed = [&long(&pixels())[..], b"X\x06\0\0\0labelsK\x04."].concat();
+        assert_eq!(read(&reversed).unwrap(), expected);
+        // A long integer is no key, and one that spells the key is none either.
+        assert_eq!(read(&pickle(b"K\x04", b"\x8a\x06labelsK\x05")).unwrap(), expected);
+        // Bytes of another length are no pixels; of two arrays of the right one, the last counts.
+        let more = [&long(&[1; 3071])[..], &long(&[2; 3072]), &long(&[3; 3073])].concat();
+        assert_eq!(read(&pickle(b"K\x04", &more)).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_wrong_number_of_labels_or_pixels_is_refused_with_both() {
+        let wanted = "test: expected a pickled dictionary with `labels` with 1 integers and 3072 bytes of pixels, but";
+        assert_eq!(refusal(&pickle(b"", b"")), format!("{wanted} there are 0 labels"));
+        assert_eq!(refusal(&pickle(b"K\x01K\x02", b"")), format!("{wanted} there are 2 labels"));
+        assert_eq!(refusal(b"."), format!("{wanted} there are no such bytes"));
+        let two = [b"U\x06labelsK\x01K\x02", &long(&[pixels(), vec![9; 3072]].concat())[..], b"."].concat();
+        assert_eq!(refusal(&two), format!("{wanted} there are no such bytes"));
+        let expected = [&[1], &pixels()[..], &[2], &[9; 3072]].concat();
+        assert_eq!(records(&two, 2, Path::new("test")).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_pickle_may_be_a_quarter_longer_than_its_records() {
+        assert_eq!([0, 4, 3073, 30_730_000].map(max_bytes), [0, 5, 3841, 38_412_500]);
+        assert_eq!(
+            ["data_batch_1.bin", "test.bin", "test", "bin"].map(file_name),
+            ["data_batch_1", "test", "test", "bin"]
+        );
+    }
+}

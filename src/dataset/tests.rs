@@ -78,3 +78,53 @@ fn a_pickle_that_is_too_long_is_refused_before_it_is_read() {
     assert!(refusal(10 * limit).contains(&format!("must have at most {limit} bytes")));
     assert!(refusal(limit).contains("is no instruction of a data set"), "{}", refusal(limit));
 }
+
+#[test]
+fn a_data_set_gives_back_what_it_was_made_of() {
+    let dims = Dims { features: 2, classes: 3 };
+    let three = Dataset::new(dims, vec![10, 11, 20, 21, 30, 31], vec![2, 0, 1]).unwrap();
+    assert_eq!((three.dims(), three.len(), three.is_empty()), (dims, 3, false));
+    assert_eq!([0, 1, 2].map(|i| three.image(i)), [[10, 11], [20, 21], [30, 31]]);
+    assert_eq!(three.labels(), [2, 0, 1]);
+    let other = three.with_labels(vec![1, 1, 1]).unwrap();
+    assert_eq!((other.image(2), other.labels()), (&[30, 31][..], &[1, 1, 1][..]));
+    let none = Dataset::new(dims, vec![], vec![]).unwrap();
+    assert_eq!((none.len(), none.is_empty()), (0, true));
+
+    let refusal = |labels: Vec<u8>| three.with_labels(labels).unwrap_err().to_string();
+    assert_eq!(refusal(vec![0, 0, 3]), "label must be 0 to 2, but is 3");
+    assert_eq!(refusal(vec![0, 0]), "pixels must have the shape (2, 2), but has 6 elements");
+}
+
+#[test]
+fn the_digest_is_that_of_the_pixels_before_the_labels() {
+    let dims = Dims { features: 2, classes: 100 };
+    let dataset = Dataset::new(dims, b"ab".to_vec(), b"c".to_vec()).unwrap();
+    // The SHA-256 of "abc", from FIPS 180-2.
+    assert_eq!(dataset.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+#[test]
+fn nothing_can_be_held_out_where_a_class_has_no_example() {
+    let dims = Dims { features: 1, classes: 2 };
+    let dataset = Dataset::new(dims, vec![1, 2], vec![0, 0]).unwrap();
+    assert_eq!(dataset.hold_out(0).unwrap().0, dataset);
+    let message = dataset.hold_out(2).unwrap_err().to_string();
+    assert!(message.starts_with("validation-size must be a multiple of 2, the number of classes, and at most 0"));
+    // Two of each class: one of each can be held out.
+    let dataset = Dataset::new(dims, vec![1, 2, 3, 4], vec![0, 1, 1, 0]).unwrap();
+    let (train, held_out) = dataset.hold_out(2).unwrap();
+    assert_eq!((numbers(&train), numbers(&held_out)), (vec![1, 2], vec![3, 4]));
+    assert!(dataset.hold_out(4).is_err());
+}
+
+#[test]
+fn the_published_files_are_shown_by_their_names() {
+    use super::cifar10::BatchFile;
+    let names = BatchFile::ALL.map(|file| file.to_string());
+    let expected = ["1", "2", "3", "4", "5"].map(|number| format!("data_batch_{number}.bin"));
+    assert_eq!((&names[..5], &names[5][..]), (&expected[..], "test_batch.bin"));
+    assert_eq!(BatchFile::train(1).unwrap(), BatchFile::Train(1));
+    assert_eq!(BatchFile::train(5).unwrap(), BatchFile::Train(5));
+    assert_eq!(BatchFile::train(6).unwrap_err().to_string(), "training batch must be 1 to 5, but is 6");
+}
