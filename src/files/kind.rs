@@ -137,4 +137,59 @@ mod tests {
             assert_eq!(describe(bytes), expected);
         }
     }
+
+    #[test]
+    fn each_signature_has_its_name_and_must_be_whole() {
+        let expected: [(&[u8], &str); 18] = [
+            (b"\x93NUMPY", "an .npy file"),
+            (b"PK\x03\x04", "an .npz file or another ZIP archive"),
+            (b"PK\x05\x06", "an .npz file or another ZIP archive"),
+            (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+            (b"\xff\xd8\xff", "a JPEG image"),
+            (b"GIF87a", "a GIF image"),
+            (b"GIF89a", "a GIF image"),
+            (b"RIFF\0\0\0\0WEBP", "a WebP image"),
+            (b"II*\0", "a TIFF image"),
+            (b"MM\0*", "a TIFF image"),
+            (b"\0\0\0\x20ftypavif", "an AVIF image"),
+            (b"\0\0\0\x20ftypheic", "a HEIC image"),
+            (b"%PDF-", "a PDF document"),
+            (b"\x1f\x8b", "a gzip archive"),
+            (b"\x89HDF", "an HDF5 file"),
+            (b"MATLAB 5.0", "a MATLAB file"),
+            (b"\xff\xfe", "text in UTF-16"),
+            (b"\xfe\xff", "text in UTF-16"),
+        ];
+        let pickles = [2, 3, 4, 5].map(|version| [0x80, version]);
+        let pickles = pickles.iter().map(|bytes| (&bytes[..], "a pickle of Python"));
+        for (start, name) in expected.into_iter().chain(pickles) {
+            let expected = format!("looks like {name}");
+            assert_eq!(describe(start), expected);
+            assert_eq!(describe(&[start, b"\0more"].concat()), expected);
+            assert_ne!(describe(&start[..start.len() - 1]), expected);
+            assert_ne!(describe(&[b"x", start].concat()), expected);
+        }
+    }
+
+    #[test]
+    fn the_first_256_bytes_tell_whether_a_file_is_text() {
+        let (letters, unknown) = ("a".repeat(32), "is of an unknown kind");
+        let text = format!("looks like text that begins with \"{letters}\"");
+        let of = |length: usize, more: &[u8]| describe(&[&vec![b'a'; length], more].concat());
+        assert_eq!(of(256, b"\0"), text);
+        assert_eq!(of(255, b"\0"), unknown);
+        // A character that ends behind them, one that never ends, and one that is wrong.
+        assert_eq!(of(255, "é".as_bytes()), text);
+        assert_eq!(of(100, b"\xc3"), text);
+        assert_eq!(of(100, b"\xc3a"), unknown);
+        assert_eq!(of(100, b"\t\r\n\x0c "), text);
+        assert_eq!(of(100, b"\x0b"), unknown);
+        assert_eq!(of(100, "\u{85}".as_bytes()), unknown);
+        for (length, shown) in [(31, 31), (32, 32), (33, 32)] {
+            assert_eq!(of(length, b"\nb"), format!("looks like text that begins with \"{}\"", "a".repeat(shown)));
+        }
+        for json in ["{", "[1]", " \n{", "\u{feff}[", "\u{feff} {"] {
+            assert_eq!(describe(json.as_bytes()), "looks like JSON");
+        }
+    }
 }

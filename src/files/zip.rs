@@ -271,4 +271,56 @@ mod tests {
         let attributes = u32::from_le_bytes(bytes[entry + 38..entry + 42].try_into().unwrap());
         assert_eq!(attributes >> 16, 0o100_644);
     }
+
+    #[test]
+    fn an_archive_is_written_as_python_writes_it() {
+        // zipfile.ZipFile(…, "w", ZIP_STORED) and writestr(ZipInfo(name, (1980, 1, 1, 0, 0, 0)), …), with create_system 3,
+        // create_version and extract_version 10, and external_attr 0o100644 << 16.
+        let expected = [
+            &b"PK\x03\x04\n\0\0\0\0\0\0\0!\0mH\x83\x9e\x02\0\0\0\x02\0\0\0\x05\0\0\0a.npyab"[..],
+            b"PK\x03\x04\n\0\0\x08\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x06\0\0\0\xce\xbb.npy",
+            b"PK\x01\x02\n\x03\n\0\0\0\0\0\0\0!\0mH\x83\x9e\x02\0\0\0\x02\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0",
+            b"\xa4\x81\0\0\0\0a.npy",
+            b"PK\x01\x02\n\x03\n\0\0\x08\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0\0\0\0\0",
+            b"\xa4\x81%\0\0\0\xce\xbb.npy",
+            b"PK\x05\x06\0\0\0\0\x02\0\x02\0g\0\0\0I\0\0\0\0\0",
+        ];
+        let files = [("a.npy".into(), b"ab".to_vec()), ("λ.npy".into(), Vec::new())];
+        let bytes = to_bytes(&files).unwrap();
+        assert_eq!(bytes, expected.concat());
+        assert_eq!(Archive::open(&bytes).unwrap().names().collect::<Vec<_>>(), ["a.npy", "λ.npy"]);
+    }
+
+    #[test]
+    fn an_entry_may_have_as_many_bytes_as_the_limit() {
+        let bytes = to_bytes(&[("W.npy".into(), vec![7; 1000])]).unwrap();
+        let archive = Archive::open(&bytes).unwrap();
+        for limit in [1000, 1001] {
+            assert_eq!(*archive.read("W.npy", limit).unwrap().unwrap(), [7; 1000]);
+        }
+        assert_eq!(archive.read("W.npy", 999).unwrap_err(), "must have at most 999 bytes, but has 1000");
+        assert_eq!(*archive.read("W.npy", u64::MAX).unwrap().unwrap(), [7; 1000]);
+    }
+
+    #[test]
+    fn an_archive_has_at_most_65_535_files_and_names_of_as_many_bytes() {
+        let mut files = vec![(String::new(), Vec::new()); 65_535];
+        files[65_534].0 = "x".repeat(65_535);
+        let bytes = to_bytes(&files).unwrap();
+        assert_eq!(Archive::open(&bytes).unwrap().names().count(), 65_535);
+        files.push(Default::default());
+        let message = "archive must be small enough for 32-bit ZIP, but is 65536";
+        assert_eq!(to_bytes(&files).unwrap_err().to_string(), message);
+        assert_eq!(to_bytes(&[("x".repeat(65_536), Vec::new())]).unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn the_reason_of_a_refusal_tells_a_cut_from_other_damage() {
+        assert_eq!(refusal(b""), "it is incomplete: save or copy it again");
+        let bytes = archive();
+        // The first entry begins where no entry does.
+        assert_eq!(refusal(&patched(bytes.clone(), 42, &[1])), "it is damaged: save or copy it again");
+        // Its content reaches beyond the end.
+        assert_eq!(refusal(&patched(bytes, 20, &[0, 0, 1, 0, 7, 0, 0, 0])), "it is cut short: save or copy it again");
+    }
 }
