@@ -302,3 +302,6 @@ fn labels(npz: &Npz, y: &Array, k: usize) -> Result<Vec<u8>> {
     });
     labels.collect()
 }
+
+#[cfg(test)]
+mod tests;
