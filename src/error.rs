@@ -212,3 +212,37 @@ impl Error {
 
 /// The result type of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn an_interruption_becomes_a_stop_with_the_progress_and_no_other_error_changes() {
+        let stopped = Error::Interrupted.stopped(|| "epoch 3 of 40".into());
+        assert_eq!(stopped.to_string(), "stopped after epoch 3 of 40");
+        let other = Error::InUse("results".into()).stopped(|| panic!("its progress is not asked for"));
+        assert!(matches!(other, Error::InUse(path) if path == Path::new("results")));
+    }
+
+    #[test]
+    fn a_message_names_what_was_expected_and_what_was_found() {
+        let path = Path::new("a/b.bin");
+        for (error, message) in [
+            (Error::invalid("eta", "above 0", -1.5), "eta must be above 0, but is -1.5"),
+            (Error::shape("W", "(10, 3072)", "(3072, 10)"), "W must have the shape (10, 3072), but has (3072, 10)"),
+            (Error::file_length(path, 30, 29), "data file a/b.bin must have 30 bytes, but has 29"),
+            (Error::format(path, "it is odd"), "a/b.bin: it is odd"),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn the_reason_of_the_system_is_the_source_of_an_error_and_not_in_its_message() {
+        let error = Error::io("read", Path::new("a/b.bin"))(std::io::Error::other("the disk is gone"));
+        assert_eq!(error.to_string(), "cannot read a/b.bin");
+        assert_eq!(error.source().unwrap().to_string(), "the disk is gone");
+    }
+}

@@ -65,4 +65,31 @@ mod tests {
     fn dimensions_are_written_for_readers() {
         assert_eq!(Dims { features: 3072, classes: 10 }.to_string(), "3072 features, 10 classes");
     }
+
+    #[test]
+    fn the_number_of_elements_must_be_the_product_of_the_lengths() {
+        for (found, expected) in [(6, &[2, 3][..]), (0, &[0, 7]), (1, &[]), (5, &[5])] {
+            check_shape("x", found, expected).unwrap();
+        }
+        for (found, expected, text) in
+            [(5, &[2, 3][..], "(2, 3)"), (7, &[2, 3], "(2, 3)"), (0, &[], "()"), (1, &[0], "(0)")]
+        {
+            let message = check_shape("x", found, expected).unwrap_err().to_string();
+            assert_eq!(message, format!("x must have the shape {text}, but has {found} elements"));
+        }
+    }
+
+    #[test]
+    fn the_first_number_that_is_not_finite_is_named() {
+        check_finite("x", &[0.0, f64::MAX, f64::MIN, 5e-324]).unwrap();
+        check_finite::<f32>("x", &[]).unwrap();
+        for (values, message) in [
+            (&[f64::NAN][..], "x must be finite, but element 0 is NaN"),
+            (&[1.0, f64::INFINITY, f64::NAN], "x must be finite, but element 1 is inf"),
+            (&[1.0, 2.0, f64::NEG_INFINITY], "x must be finite, but element 2 is -inf"),
+        ] {
+            assert_eq!(check_finite("x", values).unwrap_err().to_string(), message);
+        }
+        assert!(check_finite("x", &[f32::MAX]).is_ok() && check_finite("x", &[f32::MAX * 2.0]).is_err());
+    }
 }

@@ -217,4 +217,80 @@ mod tests {
         let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&plain));
     }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_file_and_a_file_in_that_of_a_folder_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, inner) = (folder.path().join("file"), folder.path().join("inner"));
+        fs::write(&file, b"x").unwrap();
+        fs::create_dir(&inner).unwrap();
+        assert!(matches!(write(&inner, b"x"), Err(Error::NoFile(path)) if path == inner));
+        assert!(matches!(write(&file.join("a"), b"x"), Err(Error::NoFolder(path)) if path == file));
+        assert!(matches!(check(&file.join("a")), Err(Error::NoFolder(path)) if path == file));
+        let nowhere = folder.path().join("nowhere");
+        assert!(matches!(write(&nowhere.join("a"), b"x"), Err(Error::MissingFolder(path)) if path == nowhere));
+        assert_eq!(names(folder.path()), ["file", "inner"]);
+    }
+
+    #[test]
+    fn a_file_is_removed_if_it_exists_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, b"x").unwrap();
+        remove(&path).unwrap();
+        assert!(!path.exists());
+        remove(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(remove(&path), Err(Error::Io { action: "remove", path: found, .. }) if found == path));
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn what_is_written_is_complete_and_what_fill_returns_is_returned() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let long = vec![7; 100_000];
+        let value = write_with(&path, |file| {
+            file.write_all(&long).map_err(Error::io("write", &path))?;
+            // Not yet under its name.
+            assert!(!path.exists());
+            Ok(42)
+        });
+        assert_eq!(value.unwrap(), 42);
+        assert!(fs::read(&path).unwrap() == long);
+    }
+
+    #[test]
+    fn the_path_of_a_temporary_file_is_not_in_the_reason() {
+        let error = io::Error::new(ErrorKind::PermissionDenied, "denied at path \"/tmp/.onelayer-1.tmp\"");
+        let error = without_path(error);
+        assert_eq!((error.kind(), &error.to_string()[..]), (ErrorKind::PermissionDenied, "denied"));
+        assert_eq!(without_path(io::Error::other("no place")).to_string(), "no place");
+        let folder = Path::new("/nowhere at all");
+        let Err(Error::Io { action: "create a folder in", path, source }) = temporary_folder(folder) else {
+            panic!("there is no such folder")
+        };
+        assert!(path == folder && !source.to_string().contains("nowhere"), "{source}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_removed_without_what_it_points_to() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(other.path().join("kept"), b"x").unwrap();
+        std::os::unix::fs::symlink(other.path(), folder.path().join(".onelayer-2.tmp")).unwrap();
+        remove_leftovers(folder.path()).unwrap();
+        assert_eq!(names(folder.path()), [""; 0]);
+        assert_eq!(names(other.path()), ["kept"]);
+        let nowhere = folder.path().join("nowhere");
+        assert!(matches!(remove_leftovers(&nowhere), Err(Error::Io { action: "list", .. })));
+    }
+
+    #[test]
+    fn a_name_alone_is_in_the_current_folder() {
+        assert_eq!(
+            ["a", "./a", "b/a", "/a"].map(|path| folder_of(Path::new(path))),
+            [".", ".", "b", "/"].map(Path::new)
+        );
+    }
 }

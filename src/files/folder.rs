@@ -160,4 +160,58 @@ mod tests {
             assert!(matches!(Folder::open(&path), Err(Error::NoFolder(found)) if found == file));
         }
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_has_vanished_is_created_and_locked_again() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("a/b");
+        let folder = Folder::open(&path).unwrap();
+        fs::remove_dir_all(outer.path().join("a")).unwrap();
+        // Nothing is to be written, but the folder is there again, and stays.
+        folder.write(&[]).unwrap();
+        assert!(path.is_dir() && matches!(Folder::open(&path), Err(Error::InUse(_))));
+        fs::remove_dir_all(&path).unwrap();
+        folder.write(&[("x".into(), b"1".to_vec()), ("y".into(), b"2".to_vec())]).unwrap();
+        assert_eq!(
+            (fs::read(path.join("x")).unwrap(), fs::read(path.join("y")).unwrap()),
+            (b"1".to_vec(), b"2".to_vec())
+        );
+        // Another process has created it meanwhile.
+        fs::remove_dir_all(&path).unwrap();
+        let other = Folder::open(&path).unwrap();
+        let error = folder.write(&[("x".into(), b"1".to_vec())]).unwrap_err();
+        assert!(matches!(error, Error::InUse(found) if found == path));
+        assert!(!path.join("x").exists());
+        drop((other, folder));
+    }
+
+    #[test]
+    fn created_folders_are_removed_up_to_the_first_that_holds_more_than_a_lock() {
+        let outer = tempfile::tempdir().unwrap();
+        let (above, path) = (outer.path().join("a"), outer.path().join("a/b"));
+        let created = create(&path).unwrap();
+        fs::write(path.join(LOCK), "").unwrap();
+        fs::write(above.join("notes"), "").unwrap();
+        drop(created);
+        assert!(!path.exists() && above.join("notes").exists());
+        let created = create(&path).unwrap();
+        fs::write(path.join("table.csv"), "").unwrap();
+        fs::write(path.join(LOCK), "").unwrap();
+        drop(created);
+        assert!(path.join("table.csv").exists() && path.join(LOCK).exists());
+        let created = create(&path.join("c/d")).unwrap();
+        created.keep();
+        assert!(path.join("c/d").is_dir());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_when_a_folder_is_opened() {
+        let outer = tempfile::tempdir().unwrap();
+        fs::write(outer.path().join(".onelayer-1.tmp"), "").unwrap();
+        fs::write(outer.path().join("table.csv"), "").unwrap();
+        let folder = Folder::open(outer.path()).unwrap();
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["table.csv"]);
+    }
 }

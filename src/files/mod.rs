@@ -75,4 +75,34 @@ mod tests {
         assert_eq!(but_only(&names[..2]), r#", only "0", "1""#);
         assert!(but_only(&names).ends_with(r#""9" and 2 more"#));
     }
+
+    #[test]
+    fn a_file_is_read_whole_up_to_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"abc").unwrap();
+        assert_eq!(read(&path).unwrap(), b"abc");
+        assert_eq!(read_at_most(&path, 3).unwrap(), b"abc");
+        assert!(read_at_most(&path, 2).is_err());
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(read_at_most(&path, 0).unwrap(), b"");
+        assert_eq!(read(&folder.path().join("nowhere")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    /// It never ends.
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_read_no_further_than_the_limit() {
+        let error = read_at_most(Path::new("/dev/zero"), 3 << 20).unwrap_err().to_string();
+        assert_eq!(error, "it must have at most 3 MiB, but has more");
+    }
+
+    #[test]
+    fn ten_names_are_listed_and_the_others_counted() {
+        let names = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
+        let ten = r#", only "0", "1", "2", "3", "4", "5", "6", "7", "8", "9""#;
+        assert_eq!(but_only(&names(1)), r#", only "0""#);
+        assert_eq!(but_only(&names(10)), ten);
+        assert_eq!(but_only(&names(11)), format!("{ten} and 1 more"));
+    }
 }

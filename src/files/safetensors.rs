@@ -185,3 +185,6 @@ impl<'a> Reader<'a> {
         Error::shape(format!("{}: {name}", self.path.display()), expected, crate::shape::shape_text(found))
     }
 }
+
+#[cfg(test)]
+mod tests;
