@@ -215,4 +215,52 @@ mod tests {
         let images: Vec<u8> = sizes.iter().flat_map(|&(width, height)| read(&png_from(width, height, noise))).collect();
         assert_eq!(sha256(&*images).unwrap(), "cfa7e9aacb02226ce76b890863fd7dde4e09dc8489ef65ea46c64dec48fbce8b");
     }
+
+    #[test]
+    fn a_picture_is_read_from_its_file_or_refused_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a picture under any name");
+        let bytes = png_from(40, 32, |x, y| [x as u8, y as u8, 7]);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(super::read(&path).unwrap(), read(&bytes));
+        std::fs::write(&path, b"GIF89a").unwrap();
+        let found = format!("{}: must be a PNG or JPEG image, but looks like a GIF image", path.display());
+        assert_eq!(super::read(&path).unwrap_err().to_string(), found);
+        for other in [folder.path().to_owned(), folder.path().join("nowhere")] {
+            let error = super::read(&other).unwrap_err();
+            assert!(matches!(error, Error::Io { action: "read", path, .. } if path == other));
+        }
+        assert_eq!(MAX_BYTES, 67_108_864);
+    }
+
+    #[test]
+    fn the_square_in_the_middle_loses_the_odd_pixel_at_the_right_or_below() {
+        // Each pixel has its column and its row, in the two longer pictures those of the longer side.
+        let color = |x: u32, y: u32| [x as u8, y as u8, 0];
+        for (width, height, left, top) in
+            [(32, 32, 0, 0), (33, 32, 0, 0), (34, 32, 1, 0), (32, 33, 0, 0), (32, 35, 0, 1), (131, 32, 49, 0)]
+        {
+            let planes = read(&png_from(width, height, color));
+            assert_eq!(at(&planes, 0, 0), [left, top, 0], "{width}×{height}");
+            assert_eq!(at(&planes, 31, 31), [left + 31, top + 31, 0], "{width}×{height}");
+        }
+    }
+
+    #[test]
+    fn blending_with_white_rounds_to_the_nearest() {
+        for value in 0..=255u8 {
+            for opacity in 0..=255u8 {
+                let exact = (f64::from(value) * f64::from(opacity) + 255.0 * (255.0 - f64::from(opacity))) / 255.0;
+                assert_eq!(on_white([value, 7, 8, opacity])[0], exact.round() as u8, "{value}, {opacity}");
+            }
+        }
+        assert_eq!(on_white([1, 2, 3, 255]), [1, 2, 3]);
+        assert_eq!(on_white([1, 2, 3, 0]), [255; 3]);
+    }
+
+    #[test]
+    fn the_planes_follow_one_after_the_other() {
+        assert_eq!(planes(&[1, 2, 3, 4, 5, 6]).collect::<Vec<_>>(), [1, 4, 2, 5, 3, 6]);
+        assert_eq!(planes(&[]).count(), 0);
+    }
 }

@@ -89,4 +89,47 @@ mod tests {
             }
         }
     }
+
+    /// The triangle filter by its definition, in f64: the weight of each pixel falls with the distance of its centre.
+    fn triangle(i: usize, side: usize) -> Vec<f64> {
+        let ratio = side as f64 / 32.0;
+        let center = (i as f64 + 0.5) * ratio;
+        let weights = (0..side).map(|j| f64::max(0.0, 1.0 - (j as f64 + 0.5 - center).abs() / ratio.max(1.0)));
+        let weights: Vec<f64> = weights.collect();
+        let sum: f64 = weights.iter().sum();
+        weights.iter().map(|weight| weight / sum).collect()
+    }
+
+    #[test]
+    fn the_weights_are_those_of_the_triangle_filter_for_every_side() {
+        for side in (1..70).chain([96, 100, 127, 640]) {
+            for i in 0..SIDE {
+                let Window { start, weights } = window(i, side);
+                for (j, expected) in triangle(i, side).into_iter().enumerate() {
+                    let found = j.checked_sub(start).and_then(|at| weights.get(at)).copied().unwrap_or(0.0);
+                    assert!((f64::from(found) - expected).abs() < 1e-5, "{i}, {j} of {side}: {found}, not {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_pixel_is_the_weighted_mean_of_a_rectangle_in_each_channel() {
+        for side in [3, 32, 50] {
+            let pixels: Vec<u8> = (0..side * side * CHANNELS).map(|i| (i * i % 251) as u8).collect();
+            let scaled = resample(&pixels, side);
+            assert_eq!(scaled.len(), 3072);
+            for (row, column, channel) in [(0, 0, 0), (0, 31, 1), (31, 0, 2), (10, 20, 0), (20, 10, 1), (31, 31, 2)] {
+                let (down, right) = (triangle(row, side), triangle(column, side));
+                let mut mean = 0.0;
+                for y in 0..side {
+                    for x in 0..side {
+                        mean += down[y] * right[x] * f64::from(pixels[(y * side + x) * CHANNELS + channel]);
+                    }
+                }
+                let found = scaled[(row * SIDE + column) * CHANNELS + channel];
+                assert!((f64::from(found) - mean).abs() < 0.51, "({row}, {column}) of {side}: {found}, not {mean}");
+            }
+        }
+    }
 }

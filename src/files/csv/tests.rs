@@ -143,6 +143,59 @@ fn another_header_is_refused_in_one_line() {
     assert!(!has_header_of::<Outer>(b"name;count,loss;share;holds\n"));
 }
 
+#[test]
+fn a_file_that_is_no_table_is_told_by_its_kind_and_another_table_by_its_columns() {
+    let columns = "name,count,loss,share,holds";
+    for (text, kind) in [
+        ("hello\n", "looks like text that begins with \"hello\""),
+        ("a,b\n1,2\n", "looks like text that begins with \"a,b\""),
+        ("{\"name\": 1}", "looks like JSON"),
+    ] {
+        assert_eq!(refusal(text), format!("table.csv: must be a table with the columns {columns}, but {kind}"));
+        assert!(!has_header_of::<Outer>(text.as_bytes()));
+    }
+    for header in ["holds", "name;count;loss;share", "x,name,count,loss,share,holds", "count,name,loss,share,holds"] {
+        let found = header.replace(';', ",");
+        let advice = "if an earlier version wrote this table, write it again";
+        let message = format!("table.csv: the columns must be {columns}, but are {found:?}; {advice}");
+        assert_eq!(refusal(&format!("{header}\n1\n")), message);
+        assert!(!has_header_of::<Outer>(header.as_bytes()));
+    }
+}
+
+#[test]
+fn a_row_is_taken_apart_into_its_fields_and_put_together_again() {
+    let fields = to_fields(&example());
+    let expected = [("name", "a"), ("count", "42"), ("loss", "1.5"), ("share", "-1.5e-7"), ("holds", "")];
+    assert_eq!(fields, expected.map(|(name, text)| (name, text.to_owned())));
+    let text = |column: &str| fields.iter().find(|(name, _)| *name == column).unwrap().1.clone();
+    assert_eq!(from_fields::<Outer>(text).unwrap(), example());
+    let wrong = from_fields::<Outer>(|column| if column == "count" { "1,5".into() } else { text(column) });
+    assert_eq!(wrong.unwrap_err(), "count must be a whole number, but is \"1,5\"");
+}
+
+#[test]
+fn cells_are_their_texts() {
+    assert_eq!(
+        (true.to_text(), bool::from_text("false"), bool::from_text("False")),
+        ("true".into(), Some(false), None)
+    );
+    assert_eq!((7usize.to_text(), u64::from_text("18446744073709551615")), ("7".into(), Some(u64::MAX)));
+    assert_eq!((u64::from_text("18446744073709551616"), usize::from_text("")), (None, None));
+    assert_eq!((Some(7u64).to_text(), None::<u64>.to_text()), ("7".into(), String::new()));
+    assert_eq!(Option::<u64>::from_text(""), Some(None));
+    assert_eq!(Option::<u64>::from_text("7"), Some(Some(7)));
+    assert_eq!(Option::<u64>::from_text("x"), None);
+    // The shortest digits that give the same number, which differ between the types.
+    assert_eq!(
+        [0.1f32.to_text(), 0.1f64.to_text(), f64::from(0.1f32).to_text()],
+        ["0.1", "0.1", "0.10000000149011612"]
+    );
+    assert_eq!([1e21f64.to_text(), 5e-324.to_text(), (-0.0f64).to_text()], ["1e21", "5e-324", "-0.0"]);
+    assert_eq!((f32::from_text("3.5e38"), f64::from_text("3.5e38")), (None, Some(3.5e38)));
+    assert!(String::IS_NUMBER == bool::IS_NUMBER && !bool::IS_NUMBER && f32::IS_NUMBER && Option::<u64>::IS_NUMBER);
+}
+
 fn number() -> impl Strategy<Value = f64> {
     any::<f64>().prop_filter("finite", |v| v.is_finite())
 }

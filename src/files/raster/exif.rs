@@ -148,4 +148,34 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn only_the_entries_that_the_directory_counts_are_looked_at() {
+        let mut block = block(true, 6);
+        assert_eq!(number(&block), Some(6));
+        // The directory begins at byte 10 with the number of its entries; the orientation is the second.
+        for (count, found) in [(0, None), (1, None), (3, Some(6)), (0xff, Some(6))] {
+            block[11] = count;
+            assert_eq!(number(&block), found, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_place_beyond_the_block_is_not_looked_for() {
+        for place in [[0xff; 4], [0, 0, 0, 38], [0, 0, 0, 37], [0, 0, 0, 9]] {
+            let mut block = block(true, 6);
+            assert_eq!(block.len(), 36);
+            block[4..8].copy_from_slice(&place);
+            assert_eq!(number(&block), None, "{place:?}");
+        }
+        for short in [&b""[..], b"MM\0", b"MM\0*", b"MM\0*\0\0\0"] {
+            assert_eq!(number(short), None);
+        }
+    }
+
+    #[test]
+    fn each_number_turns_the_sides() {
+        let turned = [1, 2, 3, 4, 5, 6, 7, 8, 0, 9].map(|number| Orientation::of(&block(true, number)).upright((7, 3)));
+        assert_eq!(turned, [(7, 3), (7, 3), (7, 3), (7, 3), (3, 7), (3, 7), (3, 7), (3, 7), (7, 3), (7, 3)]);
+    }
 }

@@ -175,3 +175,117 @@ fn the_end_mark_of_a_thumbnail_is_not_that_of_the_picture() {
         assert!(is_cut_short(&whole[..length]), "{length}");
     }
 }
+
+/// The PNG of one grey pixel with another width and height in its header, whose checksum fits.
+fn with_size(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = png((1, 1), ColorType::Grayscale, BitDepth::One, &[0]);
+    bytes[16..24].copy_from_slice(&[width.to_be_bytes(), height.to_be_bytes()].concat());
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+    bytes
+}
+
+#[test]
+fn a_picture_may_have_as_many_pixels_as_8192_by_8192() {
+    let decode = |width, height| {
+        let bytes = with_size(width, height);
+        let decoder = Decoder::new(&bytes, Format::Png).unwrap();
+        assert_eq!(decoder.size(), (width as usize, height as usize));
+        decoder.decode().err().unwrap()
+    };
+    // The pixels are missing, which is noticed when they are decoded.
+    let missing = format!("the file is damaged, or no valid PNG: {SAVE_AGAIN}");
+    assert_eq!([decode(8192, 8192), decode(1 << 26, 1)], [missing.clone(), missing]);
+    for (width, height) in [((1 << 26) + 1, 1), (8192, 8193), (i32::MAX as u32, i32::MAX as u32)] {
+        let reason = format!("a picture must have at most 67108864 pixels, but this one has {width}×{height}");
+        assert_eq!(decode(width, height), reason);
+    }
+}
+
+#[test]
+fn the_size_is_known_before_the_pixels_are_decoded() {
+    let of_png = png((3, 2), ColorType::Grayscale, BitDepth::Eight, &[0; 6]);
+    let of_jpeg = jpeg((20, 12), jpeg_encoder::ColorType::Luma, &[0; 240]);
+    for (bytes, format, size) in [(of_png, Format::Png, (3, 2)), (of_jpeg, Format::Jpeg, (20, 12))] {
+        assert_eq!(Format::of(&bytes).unwrap(), format);
+        assert_eq!(Decoder::new(&bytes, format).unwrap().size(), size);
+    }
+}
+
+/// Three channels would take three times the memory.
+#[test]
+fn a_grey_jpeg_has_one_channel_and_a_coloured_one_three() {
+    let decode = |color, pixel: &[u8]| decode(&flat(color, pixel, SamplingFactor::R_4_4_4, false));
+    let grey = decode(jpeg_encoder::ColorType::Luma, &[100]);
+    assert_eq!((grey.channels, grey.sample_bytes, grey.samples.len()), (1, 1, 240));
+    let colour = decode(jpeg_encoder::ColorType::Rgb, &[100, 0, 0]);
+    assert_eq!((colour.channels, colour.sample_bytes, colour.samples.len()), (3, 1, 720));
+}
+
+#[test]
+fn a_damaged_file_and_a_rare_one_have_reasons_of_their_own() {
+    let reason = |bytes: &[u8]| {
+        let decoder = Decoder::new(bytes, Format::of(bytes).unwrap());
+        decoder.and_then(Decoder::decode).err().unwrap()
+    };
+    let mut bytes = png((4, 1), ColorType::Grayscale, BitDepth::Eight, &[1, 2, 3, 4]);
+    bytes[29] ^= 1;
+    assert_eq!(reason(&bytes), format!("the file is damaged, or no valid PNG: {SAVE_AGAIN}"));
+    assert_eq!(png_reason(png::DecodingError::LimitsExceeded), format!("it needs too much memory: {SAVE_AGAIN}"));
+    let whole = jpeg((20, 12), jpeg_encoder::ColorType::Luma, &[100; 240]);
+    let frame = whole.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    let lossless = DecodeErrors::Unsupported(zune_jpeg::errors::UnsupportedSchemes::LosslessHuffman);
+    assert_eq!(jpeg_reason(lossless), format!("it is of a rare kind of JPEG: {SAVE_AGAIN}"));
+    // No component.
+    let mut damaged = whole;
+    damaged[frame + 9] = 0;
+    assert_eq!(reason(&damaged), format!("the file is damaged, or no valid JPEG: {SAVE_AGAIN}"));
+}
+
+/// Only the panics of this thread are counted: other tests run at the same time.
+#[test]
+fn a_panic_of_a_decoder_is_not_reported_and_any_other_is() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let reported = Arc::new(AtomicUsize::new(0));
+    let (counter, this) = (Arc::clone(&reported), std::thread::current().id());
+    let before = Arc::new(panic::take_hook());
+    let report = Arc::clone(&before);
+    panic::set_hook(Box::new(move |info| match std::thread::current().id() == this {
+        true => drop(counter.fetch_add(1, Ordering::SeqCst)),
+        false => report(info),
+    }));
+    silence_caught_panics();
+    let palette = |encoder: &mut png::Encoder<&mut Vec<u8>>| encoder.set_palette(vec![0; 4]);
+    let bytes = encode((1, 1), ColorType::Indexed, BitDepth::One, &[0], palette);
+    let refused = Decoder::new(&bytes, Format::Png).unwrap().decode().is_err();
+    let of_decoder = reported.load(Ordering::SeqCst);
+    let caught = panic::catch_unwind(|| panic!("any other")).is_err();
+    let of_both = reported.load(Ordering::SeqCst);
+    panic::set_hook(Box::new(move |info| before(info)));
+    assert_eq!((refused, caught), (true, true));
+    assert_eq!((of_decoder, of_both), (0, 1));
+}
+
+#[test]
+fn each_pixel_has_its_place_with_any_number_of_channels() {
+    // The sample of channel c in column x and row y is 100·y + 10·x + c.
+    for (channels, expected) in [
+        (1, [[110, 110, 110, 255], [120, 120, 120, 255]]),
+        (2, [[110, 110, 110, 111], [120, 120, 120, 121]]),
+        (3, [[110, 111, 112, 255], [120, 121, 122, 255]]),
+        (4, [[110, 111, 112, 113], [120, 121, 122, 123]]),
+    ] {
+        for sample_bytes in [1, 2] {
+            let samples = (0..2u8).flat_map(|y| (0..3u8).map(move |x| 100 * y + 10 * x));
+            let samples =
+                samples.flat_map(|start| (start..start + channels).flat_map(|s| vec![s; sample_bytes])).collect();
+            let orientation = Orientation::default();
+            let picture = Raster { size: (3, 2), channels: channels.into(), sample_bytes, samples, orientation };
+            assert_eq!(picture.size(), (3, 2));
+            assert_eq!([picture.pixel(1, 1), picture.pixel(2, 1)], expected, "{channels} of {sample_bytes}");
+            assert_eq!(picture.pixel(0, 0)[0], 0);
+        }
+    }
+}
