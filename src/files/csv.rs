@@ -21,7 +21,7 @@
 
 use std::path::Path;
 
-use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord, WriterBuilder};
+use csv::{ByteRecord, Position, Reader, ReaderBuilder, StringRecord, WriterBuilder};
 
 use super::kind;
 use crate::error::{Error, Result};
@@ -195,11 +195,11 @@ pub fn from_csv<R: Row>(bytes: &[u8], path: &Path) -> Result<Vec<R>> {
     let row = |record: csv::Result<StringRecord>| {
         // Memory can be read, and rows of any length are: all that is left is text that is not UTF-8.
         let not_text = |e: csv::Error| {
-            let line = e.position().map_or(0, |place| place.line());
+            let line = line_of(bytes, e.position());
             format(format!("line {line} must be text in UTF-8, but has other bytes"))
         };
         let fields = record.map_err(not_text)?;
-        let line = fields.position().map_or(0, |p| p.line());
+        let line = line_of(bytes, fields.position());
         if fields.len() != header.len() {
             let (expected, found) = (count(header.len(), "column"), fields.len());
             return Err(format(format!(
@@ -242,6 +242,15 @@ fn open(table: &[u8]) -> (Reader<&[u8]>, ByteRecord, Dialect) {
     let mut reader = ReaderBuilder::new().delimiter(dialect.delimiter()).flexible(true).from_reader(table);
     let header = reader.byte_headers().cloned().unwrap_or_default();
     (reader, header, dialect)
+}
+
+/// The line, counted from 1, on which the record at `place` of `table` begins. To the reader, the empty lines before a record,
+/// and the second byte of a line end of Windows, are a part of it.
+fn line_of(table: &[u8], place: Option<&Position>) -> u64 {
+    let Some(place) = place else { return 0 };
+    let start = usize::try_from(place.byte()).ok().and_then(|start| table.get(start..)).unwrap_or_default();
+    let skipped = start.iter().take_while(|byte| b"\r\n".contains(byte));
+    place.line() + skipped.filter(|&&byte| byte == b'\n').count() as u64
 }
 
 /// The reason why a table with this `header` is none with the columns `names`.

@@ -164,6 +164,29 @@ fn a_file_that_is_no_table_is_told_by_its_kind_and_another_table_by_its_columns(
 }
 
 #[test]
+fn the_first_row_that_is_wrong_is_refused_by_its_line_whatever_ends_the_lines() {
+    let table = "name,count,loss,share,holds\na,1,,0.5,\n\n\nb,2,,x,\nc,y,,0.5,\n";
+    let few = "name,count,loss,share,holds\n\na,1,,0.5,\nb,2\n";
+    let quoted = "name,count,loss,share,holds\n\"a\nb\",1,,0.5,\nb,2,,x,\n";
+    for table in [table.to_owned(), table.replace('\n', "\r\n"), format!("\u{feff}{}", table.replace('\n', "\r\n"))] {
+        assert_eq!(refusal(&table), "table.csv: line 5: share must be a finite number, but is \"x\"", "{table:?}");
+    }
+    for table in [few.to_owned(), few.replace('\n', "\r\n")] {
+        let message = "table.csv: line 4 must have 5 columns, but has 2: make or copy the file again";
+        assert_eq!(refusal(&table), message, "{table:?}");
+    }
+    for table in [quoted.to_owned(), quoted.replace('\n', "\r\n")] {
+        assert_eq!(refusal(&table), "table.csv: line 4: share must be a finite number, but is \"x\"", "{table:?}");
+    }
+    for table in
+        [&b"name,count,loss,share,holds\n\n\xff,1,,1,\n"[..], b"name,count,loss,share,holds\r\n\r\n\xff,1,,1,\r\n"]
+    {
+        let message = from_csv::<Outer>(table, Path::new(PATH)).unwrap_err().to_string();
+        assert_eq!(message, "table.csv: line 3 must be text in UTF-8, but has other bytes");
+    }
+}
+
+#[test]
 fn a_row_is_taken_apart_into_its_fields_and_put_together_again() {
     let fields = to_fields(&example());
     let expected = [("name", "a"), ("count", "42"), ("loss", "1.5"), ("share", "-1.5e-7"), ("holds", "")];
