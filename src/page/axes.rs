@@ -72,4 +72,25 @@ mod tests {
         let scale = Scale::vertical(0.0..1.0);
         assert_eq!((scale.at(0.0), scale.at(1.0)), (BOTTOM, TOP));
     }
+
+    #[test]
+    fn the_area_between_the_axes_has_room_for_the_numbers_on_the_left_and_below() {
+        assert_eq!((WIDTH, HEIGHT), (340.0, 216.0));
+        assert_eq!((LEFT, RIGHT), (46.0, 330.0));
+        assert_eq!((TOP, BOTTOM), (10.0, 180.0));
+    }
+
+    #[test]
+    fn a_place_has_one_decimal_and_grows_with_the_share_of_the_range() {
+        for (value, expected) in [(0.0, 0.0), (0.04, 0.0), (0.05, 0.1), (12.34, 12.3), (12.37, 12.4), (-2.26, -2.3)] {
+            assert_eq!(tenths(value), expected, "{value}");
+        }
+        let scale = Scale::horizontal(2.0..6.0, [10.0, 30.0]);
+        assert_eq!([2.0, 3.0, 5.0, 6.0, 8.0].map(|value| scale.at(value)), [10.0, 15.0, 25.0, 30.0, 40.0]);
+        let scale = Scale::vertical(-10.0..90.0);
+        assert_eq!([-10.0, 0.0, 40.0, 90.0].map(|value| scale.at(value)), [180.0, 163.0, 95.0, 10.0]);
+        for tick in scale.ticks() {
+            assert_eq!(tick.at, scale.at(tick.label.replace('−', "-").parse().unwrap()), "{}", tick.label);
+        }
+    }
 }

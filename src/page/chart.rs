@@ -317,7 +317,18 @@ mod tests {
 
     #[test]
     fn an_axis_of_epochs_has_few_round_numbers() {
-        for (epochs, expected) in [(1, "0 1 2"), (8, "0 1 2 3 4 5 6 7 8"), (40, "0 5 10 15 20 25 30 35 40")] {
+        for (epochs, expected) in [
+            (1, "0 1 2"),
+            (8, "0 1 2 3 4 5 6 7 8"),
+            (9, "0 2 4 6 8"),
+            (17, "0 2 4 6 8 10 12 14 16"),
+            (18, "0 5 10 15"),
+            (40, "0 5 10 15 20 25 30 35 40"),
+            (45, "0 10 20 30 40"),
+            (90, "0 20 40 60 80"),
+            (449, "0 50 100 150 200 250 300 350 400"),
+            (450, "0 100 200 300 400"),
+        ] {
             let chart = chart(&vec![Some(1.0); epochs]);
             let labels: Vec<_> = chart.epoch_ticks.iter().map(|t| t.label.as_str()).collect();
             assert_eq!(labels.join(" "), expected);
@@ -365,5 +376,64 @@ mod tests {
         );
         // The other settings end an epoch earlier.
         assert_eq!((chart.epochs.len(), chart.epochs[2].dots.len()), (3, 1));
+    }
+
+    /// The chart of one setting with these percentages from epoch 1 on.
+    fn of_setting(values: &[Option<f64>]) -> Chart {
+        let points: Vec<Point> = (1..).zip(values.iter().copied()).collect();
+        let series = [Series::of_setting(0, "λ = 0".into(), &points, false)];
+        Chart::of_settings("training accuracy", Unit::Percent, &series)
+    }
+
+    #[test]
+    fn a_line_goes_through_its_values_and_a_value_without_a_neighbour_is_a_dot() {
+        // From 0 to 4 epochs, and from −6 to 106 percent: a margin of 6 % of the values' range.
+        let chart = of_setting(&[Some(0.0), Some(100.0), None, Some(50.0)]);
+        assert_eq!(chart.lines[0].path, "M117 170.9L188 19.1M330 95h0");
+        assert_eq!((chart.lines[0].class.as_str(), chart.lines[0].name.as_str()), ("c0 w0", "λ = 0"));
+        assert_eq!(chart.title, "training accuracy in %");
+        let dots: Vec<_> = chart.epochs.iter().map(|mark| mark.dots.as_slice()).collect();
+        let dot = |y: f64| vec![("c0 w0".to_string(), y)];
+        assert_eq!(dots, [dot(170.9), dot(19.1), vec![], dot(95.0)]);
+        assert_eq!(chart.diverged, None);
+    }
+
+    #[test]
+    fn the_part_of_an_epoch_goes_halfway_to_its_neighbours() {
+        let parts = |epochs: usize| -> Vec<_> {
+            let chart = of_setting(&vec![Some(1.0); epochs]);
+            chart.epochs.iter().map(|mark| (mark.left, mark.middle, mark.width)).collect()
+        };
+        let expected = [(117.0, 117.0, 35.5), (152.5, 188.0, 71.0), (223.5, 259.0, 71.0), (294.5, 330.0, 35.5)];
+        assert_eq!(parts(4), expected);
+        assert_eq!(parts(1), [(188.0, 188.0, 1.0)], "one that can be pointed at");
+        assert_eq!(parts(0), []);
+    }
+
+    #[test]
+    fn a_value_that_is_missing_is_a_dash_unless_all_are() {
+        let chart = Chart::new(&Curves::new(
+            "accuracy",
+            Unit::Percent,
+            [(1, [Some(20.0), Some(10.0)]), (2, [Some(30.0), None]), (3, [None, None])],
+        ));
+        let texts: Vec<_> = chart.epochs.iter().map(|mark| mark.text.as_str()).collect();
+        let expected = [
+            "Epoch 1: training 20.00, validation 10.00\u{a0}%",
+            "Epoch 2: training 30.00, validation –\u{a0}%",
+            "Epoch 3: diverged",
+        ];
+        assert_eq!(texts, expected);
+        assert_eq!(chart.diverged, Some(2));
+        let never = self::chart(&[None, None]);
+        assert_eq!(never.description, "The loss in nats after each epoch. Training: no value.");
+        assert_eq!((never.lines[0].path.as_str(), never.diverged), ("", Some(1)));
+    }
+
+    #[test]
+    fn the_colours_and_then_the_widths_of_settings_take_turns() {
+        let class = |i: usize, validated: bool| Series::of_setting(i, String::new(), &[], validated).class;
+        assert_eq!([0, 5, 6, 17, 18].map(|i| class(i, false)), ["c0 w0", "c5 w0", "c0 w1", "c5 w2", "c0 w0"]);
+        assert_eq!(class(7, true), "c1 w1 dashed");
     }
 }

@@ -1,5 +1,8 @@
 //! Reads what the page shows from a results folder.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;

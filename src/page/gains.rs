@@ -123,4 +123,33 @@ mod tests {
         );
         assert!(GainsChart::new(&[]).lines.is_empty());
     }
+
+    #[test]
+    fn the_lines_are_below_each_other_and_their_gains_have_places_on_one_axis() {
+        let none = Gain { label: "λ = 1 instead of 0".into(), mean: None, interval: None };
+        let some = Gain { interval: Some(Interval { low: 0.01, high: 0.04 }), ..gain(0.02, 0.0) };
+        let chart = GainsChart::new(&[some, none]);
+        // From −0.24 to 4.24 points: 0 to 4, and a margin of 6 %.
+        let [first, second] = &chart.lines[..] else { panic!("two lines") };
+        assert_eq!((first.mean, first.interval, chart.zero), (Some(170.0), Some([99.5, 311.1]), 28.9));
+        assert_eq!((first.label.as_str(), first.value.as_str()), ("random flips", "+2.00"));
+        assert_eq!((second.mean, second.interval, second.value.as_str()), (None, None, "–"));
+        assert_eq!((first.text, first.bar, first.grid), (22.0, 37.0, [28.0, 46.0]));
+        assert_eq!((second.text, second.bar, second.grid), (62.0, 77.0, [68.0, 86.0]));
+        assert_eq!((chart.bottom, chart.height), (90.0, 128.0));
+        let zero = chart.ticks.iter().find(|tick| tick.label.parse() == Ok(0.0)).unwrap();
+        assert_eq!(zero.at, chart.zero);
+        assert_eq!(ENDS, [12.0, 328.0], "as far from the left edge as from the right one");
+    }
+
+    #[test]
+    fn a_chart_has_intervals_if_one_gain_has() {
+        let none = || Gain { interval: None, ..gain(0.01, 0.0) };
+        assert!(!GainsChart::new(&[]).has_intervals());
+        assert!(!GainsChart::new(&[none(), none()]).has_intervals());
+        assert!(GainsChart::new(&[none(), gain(0.01, 0.002)]).has_intervals());
+        let words = "Test accuracy gained in percentage points, with the 95 % confidence interval of the mean. random flips: \
+                     +1.00.";
+        assert_eq!(GainsChart::new(&[none()]).description, words);
+    }
 }

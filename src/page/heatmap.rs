@@ -161,4 +161,53 @@ mod tests {
         assert_eq!((many.turned, many.cells[0].label.as_deref()), (true, Some("40.0")));
         assert!(many.height > few.height);
     }
+
+    #[test]
+    fn the_cells_fill_the_width_and_their_values_are_in_the_middle_of_their_edges() {
+        let trials = [(0.1, 0.001, 0.3), (0.1, 0.01, 0.4), (1.0, 0.001, 0.35)];
+        let trials = trials.map(|(lambda, eta, accuracy)| trial(lambda, eta, Some(accuracy)));
+        let map = HeatMap::all(&HeatMaps::new(&[("softmax", trials.to_vec())])).remove(0);
+        assert_eq!((map.left(), map.middle(), map.left() + 2.0 * map.width), (68.0, 203.0, 338.0));
+        assert_eq!((map.width, map.cell(), map.bottom, map.height), (135.0, 30.0, 82.0, 122.0));
+        let corners: Vec<_> = map.cells.iter().map(|cell| (cell.left, cell.top)).collect();
+        assert_eq!(corners, [(68.0, 52.0), (203.0, 52.0), (68.0, 22.0)]);
+        let shares: Vec<_> = map.cells.iter().map(|cell| (cell.share.unwrap() * 1e6).round()).collect();
+        assert_eq!(shares, [0.0, 1e6, 5e5]);
+        let ticks = |ticks: &[Tick]| ticks.iter().map(|tick| (tick.label.clone(), tick.at)).collect::<Vec<_>>();
+        assert_eq!(ticks(&map.lambdas), [("0.1".into(), 67.0), ("1".into(), 37.0)]);
+        assert_eq!(ticks(&map.etas), [("0.001".into(), 135.5), ("0.01".into(), 270.5)]);
+        assert_eq!(map.loss, "softmax");
+        assert_eq!(
+            map.description,
+            "Heat map of the validation accuracy, softmax. λ = 0.1, η = 0.001: 30.00 %; λ = 0.1, η = 0.01: 40.00 %; λ = 1, \
+             η = 0.001: 35.00 %."
+        );
+    }
+
+    #[test]
+    fn values_and_accuracies_are_shortened_only_where_they_have_no_room() {
+        // Five letters are 32 units wide; eight columns have 33.75 each, nine have 30.
+        let grid = |columns: usize| {
+            let trials = (1..=columns).map(|i| trial(0.1, 0.001 * i as f64, Some(0.4)));
+            HeatMap::all(&HeatMaps::new(&[("softmax", trials.collect())])).remove(0)
+        };
+        let (eight, nine) = (grid(8), grid(9));
+        assert_eq!((eight.turned, eight.cells[0].label.as_deref(), eight.height), (false, Some("40.00"), 92.0));
+        assert_eq!((nine.turned, nine.cells[0].label.as_deref(), nine.height), (true, Some("40.0"), 126.0));
+        for (accuracy, width, expected) in [
+            (0.4, 32.0, "40.00"),
+            (0.4, 31.9, "40.0"),
+            (0.0512, 26.0, "5.12"),
+            (1.0, 38.0, "100.0"),
+            (1.0, 39.0, "100.00"),
+        ] {
+            assert_eq!(label(accuracy, width), expected, "{accuracy} in {width}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_axis_is_said_to_begin_at_its_value() {
+        assert_eq!(text("≥ 0.1", "0.2", Some(0.5)), "λ ≥ 0.1, η = 0.2: 50.00 %");
+        assert_eq!(text("0.1", "≥ 0.2", None), "λ = 0.1, η ≥ 0.2: diverged");
+    }
 }

@@ -135,4 +135,39 @@ mod tests {
         assert_eq!(histogram.bins[0].bars.each_ref().map(|bar| (bar.top, bar.height)), [(BOTTOM, 0.0); 2]);
         assert_eq!(Histogram::new(&[]).bins.len(), 0);
     }
+
+    #[test]
+    fn the_places_of_two_bins_are_those_of_their_counts() {
+        let row = |lower, upper, right, wrong| ProbabilityRow { lower, upper, right, wrong };
+        // The axis ends at 105, 5 % above the largest count.
+        let histogram = Histogram::new(&[row(0.0, 0.5, 1000, 500), row(0.5, 1.0, 0, 210)]);
+        let [first, second] = &histogram.bins[..] else { panic!("two bins") };
+        assert_eq!([first.left, first.width, first.bar_width], [46.0, 142.0, 56.8]);
+        assert_eq!([second.left, second.width, second.bar_width], [188.0, 142.0, 56.8]);
+        let bars = |bin: &Bin| bin.bars.each_ref().map(|bar| (bar.class, bar.left, bar.top, bar.height));
+        assert_eq!(bars(first), [("right", 60.2, 18.1, 161.9), ("wrong", 117.0, 99.0, 81.0)]);
+        assert_eq!(bars(second), [("right", 202.2, 180.0, 0.0), ("wrong", 259.0, 146.0, 34.0)]);
+        assert_eq!(first.text, "Probability 0.00 to 0.50: 1,000 correct, 500 wrong");
+        let ticks: Vec<_> = histogram.probability_ticks.iter().map(|tick| (tick.at, tick.label.as_str())).collect();
+        let expected = [(46.0, "0.0"), (102.8, "0.2"), (159.6, "0.4"), (216.4, "0.6"), (273.2, "0.8"), (330.0, "1.0")];
+        assert_eq!(ticks, expected);
+        let ticks = &histogram.count_ticks;
+        assert!(ticks.iter().any(|tick| (tick.at, tick.label.as_str()) == (18.1, "1,000")), "the largest count");
+        assert_eq!((ticks[0].at, ticks[0].label.as_str()), (180.0, "0"));
+    }
+
+    #[test]
+    fn only_bins_that_end_at_a_tenth_or_begin_at_one_half_are_summed() {
+        let row = |bin: usize| {
+            let (lower, upper) = (bin as f64 / 20.0, (bin + 1) as f64 / 20.0);
+            ProbabilityRow { lower, upper, right: 1, wrong: 2 }
+        };
+        let histogram = Histogram::new(&(0..20).map(row).collect::<Vec<_>>());
+        let expected = "Histogram of 60 test images. The probability of the true class is below 0.1 for 6 images and at \
+                        least 0.5 for 30.";
+        assert_eq!(histogram.description, expected);
+        let one = Histogram::new(&[ProbabilityRow { lower: 0.0, upper: 0.1, right: 1, wrong: 0 }]);
+        assert!(one.description.starts_with("Histogram of 1 test image. "), "{}", one.description);
+        assert!(one.description.ends_with(" for 1 image and at least 0.5 for 0."), "{}", one.description);
+    }
 }

@@ -189,4 +189,68 @@ mod filters {
     pub fn encoded(bytes: &[u8], _: &dyn Values) -> Result<String> {
         Ok(BASE64_STANDARD.encode(bytes))
     }
+
+    #[cfg(test)]
+    mod tests {
+        use askama::Template;
+
+        use crate::page::filters;
+
+        #[derive(Template)]
+        #[template(
+            ext = "txt",
+            source = "{{ value|loss }}; {{ value|percent }}; {{ value|points_of_error }}; {{ value|signed }}; \
+                      {{ value|p_value }}; {{ value|scientific }}; {{ value|share }}"
+        )]
+        struct Numbers {
+            value: Option<f64>,
+        }
+
+        #[test]
+        fn a_number_has_the_form_of_its_quantity_and_a_missing_one_is_a_dash() {
+            let texts = |value: Option<f64>| Numbers { value }.render().unwrap();
+            assert_eq!(texts(Some(0.0321)), "0.0321; 3.21\u{a0}%; 3.21; +3.21; 0.032; 3.2e−2; 0.032");
+            assert_eq!(texts(Some(1.0)), "1.0000; 100.00\u{a0}%; 100.00; +100.00; 1.000; 1.0e0; 1.000");
+            assert_eq!(texts(None), "–; –; –; –; –; not finite; 0.000");
+            assert!(texts(Some(-0.0321)).starts_with("−0.0321; −3.21\u{a0}%; −3.21; −3.21; "));
+        }
+
+        #[test]
+        fn a_loss_that_has_no_room_has_an_exponent() {
+            for (value, expected) in [
+                (99_999.99, "99999.9900"),
+                (100_000.0, "1.000e5"),
+                (-99_999.99, "−99999.9900"),
+                (-100_000.0, "−1.000e5"),
+                (0.0, "0.0000"),
+            ] {
+                assert_eq!(filters::nats(Some(value)), expected);
+            }
+        }
+
+        #[derive(Template)]
+        #[template(
+            ext = "txt",
+            source = "{{ name|readable }}; {{ images|grouped }}; {{ eta|short }}; {{ words[..]|shell }}; {{ bytes[..]|encoded }}; \
+                      {{ eta|scientific }}"
+        )]
+        struct Texts {
+            name: &'static str,
+            images: usize,
+            eta: f64,
+            words: Vec<String>,
+            bytes: Vec<u8>,
+        }
+
+        #[test]
+        fn names_counts_and_command_lines_are_written_for_readers() {
+            let words = ["onelayer", "it's", "a b"].map(String::from).to_vec();
+            let bytes = b"onelayer".to_vec();
+            let texts = Texts { name: "the report's λ = 0.1", images: 50_000, eta: 0.001, words, bytes };
+            assert_eq!(
+                texts.render().unwrap(),
+                "the report’s λ\u{a0}=\u{a0}0.1; 50,000; 0.001; onelayer \"it's\" 'a b'; b25lbGF5ZXI=; 1.0e−3"
+            );
+        }
+    }
 }

@@ -125,4 +125,36 @@ mod tests {
         assert!(chart.mean.is_none() && chart.mean_interval.is_none() && chart.run_interval.is_none());
         assert_eq!(chart.ticks[0].label, "1 run");
     }
+
+    #[test]
+    fn the_places_of_two_runs_and_their_intervals_are_symmetric_about_the_mean() {
+        // 40 ± 12.7062 · 1 and 40 ± 12.7062 · √2 · √(3/2), which ends at 6/112 of the height from both edges.
+        let chart = chart(&[0.39, 0.41], Some(0.4));
+        assert_eq!(chart.title, "λ = 0.1, η = 0.001");
+        let heights: Vec<_> = chart.runs.iter().map(|(text, [_, y])| (text.as_str(), *y)).collect();
+        assert_eq!(heights, [("39.00 %", 98.4), ("41.00 %", 91.6)]);
+        assert_eq!((chart.mean, chart.reported), (Some(95.0), Some(95.0)));
+        assert_eq!((chart.mean_interval, chart.run_interval), (Some([138.8, 51.2]), Some([170.9, 19.1])));
+        // At 36 and 78 percent of the width.
+        let ticks = chart.ticks.each_ref().map(|tick| (tick.at, tick.label.as_str()));
+        assert_eq!(ticks, [(148.2, "2 runs"), (267.5, "mean, intervals")]);
+        assert_eq!(chart.middle, 267.5);
+        for tick in &chart.value_ticks {
+            let above_mean: f64 = tick.label.parse::<f64>().unwrap() - 40.0;
+            assert!((tick.at - (95.0 - 3.448_4 * above_mean)).abs() < 0.06, "{} at {}", tick.label, tick.at);
+        }
+        assert!(chart.value_ticks.len() > 2);
+    }
+
+    #[test]
+    fn a_single_run_is_in_the_middle_of_the_height_and_has_no_name_for_intervals() {
+        let chart = chart(&[0.4], None);
+        let run = |share: f64| tenths(46.0 + 284.0 * share);
+        assert_eq!(chart.runs, [("40.00 %".to_string(), [run(run_at(0)), 95.0])]);
+        assert_eq!((chart.ticks[1].label.as_str(), chart.reported), ("", None));
+        assert_eq!(
+            chart.description,
+            "Test accuracies with λ = 0.1, η = 0.001: 1 run, from 40.00 to 40.00 %, mean 40.00 %."
+        );
+    }
 }

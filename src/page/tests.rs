@@ -574,6 +574,31 @@ fn a_failed_check_is_shown() {
 }
 
 #[test]
+fn the_verdict_of_the_checks_has_the_number_of_those_that_fail() {
+    for (checks, failed, expected) in [
+        (1, 0, "The only check passes."),
+        (1, 1, "The only check fails."),
+        (2, 0, "All 2 checks pass."),
+        (2, 1, "1 of 2 checks fails."),
+        (2, 2, "2 of 2 checks fail."),
+        (1200, 0, "All 1,200 checks pass."),
+        (1200, 1100, "1,100 of 1,200 checks fail."),
+    ] {
+        let verdict = |i: usize| if i < failed { "FAIL" } else { "PASS" };
+        let rows: Vec<_> = (0..checks).map(|i| gradcheck_row("a", "b", Some(1e-9), verdict(i))).collect();
+        assert_eq!(Gradients::new(&rows).verdict(), expected);
+    }
+}
+
+#[test]
+fn checks_are_summed_up_by_comparison_and_in_detail_by_problem() {
+    let row = |problem: &str, against: &str| gradcheck_row(problem, against, Some(1e-9), "PASS");
+    let rows = [row("a", "reference"), row("b", "reference"), row("a", "PyTorch"), row("a", "reference")];
+    let gradients = Gradients::new(&rows);
+    assert_eq!((gradients.by_comparison.len(), gradients.by_problem.len()), (2, 3));
+}
+
+#[test]
 fn snapshots_of_another_number_of_epochs_are_refused() {
     let out = folder(&REPORT[..1]);
     let path = out.path().join("curves_lambda0_eta0.1.csv");
