@@ -88,4 +88,36 @@ mod tests {
         assert!(found.iter().zip(solution).all(|(a, b)| (a - b).abs() < 1e-14), "{found:?}");
         assert_eq!(solve(vec![vec![1.0, 2.0], vec![2.0, 4.0]], vec![1.0, 2.0]), None);
     }
+
+    #[test]
+    fn a_matrix_is_singular_by_its_smallest_pivot_relative_to_its_diagonal() {
+        let of = |scale: f64, excess: f64| {
+            solve(vec![vec![scale, scale], vec![scale, scale * (1.0 + excess)]], vec![scale, scale])
+        };
+        for scale in [1e-20, 1.0, 1e20] {
+            let found = of(scale, 1e-10).unwrap();
+            assert!((found[0] - 1.0).abs() < 1e-5 && found[1].abs() < 1e-5, "{scale}: {found:?}");
+            assert_eq!(of(scale, 1e-14), None, "{scale}");
+        }
+        assert_eq!(solve(vec![vec![0.0]], vec![0.0]), None);
+        assert_eq!(solve(vec![vec![-1.0]], vec![1.0]), None);
+        assert_eq!(solve(vec![vec![f64::NAN]], vec![1.0]), None);
+        assert_eq!(solve(vec![vec![4.0]], vec![2.0]), Some(vec![0.5]));
+        assert_eq!(solve(Vec::new(), Vec::new()), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_product_is_the_sum_of_the_products_of_the_elements() {
+        assert_eq!(dot(&[1.0, -2.0, 3.0], &[4.0, 5.0, 0.5]), -4.5);
+        assert_eq!(dot(&[], &[]), 0.0);
+    }
+
+    #[test]
+    fn two_nans_are_infinitely_far_too() {
+        let with_nans = [f64::NAN, 1.0, f64::NAN, 2.0];
+        assert_eq!(distance(&with_nans, &[0.0; 4]), f64::INFINITY);
+        assert_eq!(distance(&[0.0; 4], &with_nans), f64::INFINITY);
+        assert_eq!((distance(&[], &[]), largest(&[])), (0.0, 0.0));
+        assert_eq!(largest(&with_nans), 2.0);
+    }
 }

@@ -116,4 +116,38 @@ mod tests {
         assert_eq!(refused(&[1.0, 2.0, 3.0, 4.0], &[0, 3]), "label must be 0 to 2, but is 3");
         assert_eq!(refused(&[], &[]), "number of examples must be 1 or more, but is 0");
     }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused() {
+        let dims = Dims { features: 2, classes: 3 };
+        let refused = |x: Vec<f32>, parameters| Problem::new(x, vec![0], parameters).unwrap_err().to_string();
+        assert_eq!(refused(vec![0.0, f32::NAN], Parameters::zeros(dims)), "x must be finite, but element 1 is NaN");
+        let mut parameters = Parameters::zeros(dims);
+        parameters.bias[2] = f32::INFINITY;
+        assert_eq!(refused(vec![0.0, 0.0], parameters), "bias must be finite, but element 2 is inf");
+    }
+
+    #[test]
+    fn a_random_problem_has_features_and_logits_of_the_order_of_1_and_every_label() {
+        let dims = Dims { features: 400, classes: 5 };
+        let problem = Problem::random(dims, 50, 1);
+        assert_eq!((problem.dims(), problem.x().len(), problem.labels().len()), (dims, 20_000, 50));
+        let mean_square =
+            |values: &[f32]| values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / values.len() as f64;
+        assert!((mean_square(problem.x()) - 1.0).abs() < 0.05);
+        let weight = &problem.parameters().weight;
+        assert_eq!(weight.len(), 2000);
+        // 1 / 400, with a standard error of 3 %.
+        assert!((mean_square(weight) * 400.0 - 1.0).abs() < 0.15);
+        assert!((0..5).all(|class| problem.labels().contains(&class)));
+        assert!(problem.labels().iter().all(|&label| label < 5));
+        assert_eq!(Problem::random(dims, 50, 1), problem);
+        assert_ne!(Problem::random(dims, 50, 2).x(), problem.x());
+        let other = problem.clone().with_loss(Loss::Bce);
+        assert_eq!((problem.loss, other.loss), (Loss::Softmax, Loss::Bce));
+        assert_eq!(
+            (other.x(), other.labels(), other.parameters()),
+            (problem.x(), problem.labels(), problem.parameters())
+        );
+    }
 }

@@ -144,3 +144,19 @@ impl Suite<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::normalizer::Normalizer;
+    use crate::dataset::tests::few;
+
+    #[test]
+    fn a_training_of_five_epochs_with_the_batches_and_the_seed_of_the_suite_is_compared() {
+        let splits = few();
+        let normalizer = Normalizer::fit(&splits.train).unwrap();
+        let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+        let suite = Suite { data, batch_size: 4, differences: 2, seed: 3, models: &[] };
+        assert_eq!(suite.schedule(), Schedule { epochs: 5, batch_size: 4, seed: 3, ..Schedule::REPORT });
+    }
+}

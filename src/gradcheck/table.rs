@@ -246,4 +246,49 @@ mod tests {
         let rows = [row("a", "reference", Some(0.0), "pass?")];
         assert_eq!(by_comparison(&rows)[0].failed, 1);
     }
+
+    #[test]
+    fn the_worst_difference_is_the_largest_relative_to_its_tolerance() {
+        let with = |problem: &str, difference: f64, tolerance: f64| GradcheckRow {
+            tolerance,
+            ..row(problem, "reference", Some(difference), "PASS")
+        };
+        // Half, a tenth and a fifth of the tolerance.
+        let rows = [with("a", 1e-4, 1e-3), with("b", 5e-7, 1e-6), with("c", 2.0, 10.0)];
+        assert_eq!(by_comparison(&rows)[0].worst.problem, "b");
+        let reversed: Vec<_> = rows.into_iter().rev().collect();
+        assert_eq!(by_comparison(&reversed)[0].worst.problem, "b");
+        assert!(by_comparison(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_row_has_the_numbers_of_its_comparison() {
+        let dims = Dims { features: 4, classes: 3 };
+        let comparison = Comparison::new([(2, 0.5, 0.5), (9, 1.0, 3.0), (11, 0.0, 1.0)], 0.25);
+        let location = Location { class: Some(2), feature: Some(1), ..Location::default() };
+        let weight = GradcheckRow {
+            quantity: "weight".into(),
+            elements: 3,
+            max_absolute_difference: Some(2.0),
+            max_relative_difference: Some(1.0),
+            location,
+            hand: Some(1.0),
+            other: Some(3.0),
+            tolerance: 0.25,
+            verdict: "FAIL".into(),
+            ..GradcheckRow::default()
+        };
+        assert_eq!(GradcheckRow::of("weight", dims, &comparison), weight);
+        let bias = GradcheckRow { quantity: "bias".into(), location: Location::of_bias(9), ..weight.clone() };
+        assert_eq!(GradcheckRow::of("bias", dims, &comparison), bias);
+        let slope = GradcheckRow { quantity: "slope".into(), location: Location::default(), ..weight };
+        assert_eq!(GradcheckRow::of("slope", dims, &comparison), slope);
+        let passed = GradcheckRow::of("loss", dims, &Comparison::new([(0, 1.0, 1.25)], 0.25));
+        assert!(passed.passed() && !slope.passed());
+        let nothing = GradcheckRow::of("weight", dims, &Comparison::new([], 0.25));
+        assert_eq!(
+            (nothing.hand, nothing.other, nothing.location, nothing.elements),
+            (None, None, Location::default(), 0)
+        );
+    }
 }

@@ -169,4 +169,89 @@ mod tests {
         assert_eq!(passes(Terms::Penalty, half_the_penalty), no);
         assert_eq!(passes(Terms::Both, half_the_penalty), no);
     }
+
+    #[test]
+    fn the_cost_along_a_line_is_that_at_the_moved_parameters() {
+        for loss in Loss::ALL {
+            let problem = Problem::random(Dims { features: 6, classes: 3 }, 4, 3).with_loss(loss);
+            let at = Parameters64::of(&problem);
+            let Lines(lines) = Lines::new(&problem, 1);
+            assert_eq!(lines.len(), 2);
+            assert_ne!(lines[0].direction.weight, lines[1].direction.weight);
+            for Line { direction, losses, penalties } in &lines {
+                assert_eq!((losses.len(), penalties.len()), (6, 6));
+                for (i, h) in [0.0, 0.02, 0.01, 0.005, 0.0025, 0.00125].into_iter().enumerate() {
+                    let moved = |from: &[f64], along: &[f64]| from.iter().zip(along).map(|(w, u)| w + h * u).collect();
+                    let moved = Parameters64 {
+                        dims: at.dims,
+                        weight: moved(&at.weight, &direction.weight),
+                        bias: moved(&at.bias, &direction.bias),
+                    };
+                    assert!((losses[i] - reference::loss(&moved, problem.batch())).abs() < 1e-13);
+                    assert!((penalties[i] - moved.weight.iter().map(|w| w * w).sum::<f64>()).abs() < 1e-12);
+                }
+                let changes = problem.x().chunks(6).flat_map(|x| reference::logits(direction, x));
+                assert!((changes.map(|v| v * v).sum::<f64>() / 12.0 - 1.0).abs() < 1e-12);
+            }
+        }
+    }
+
+    /// A line along (1.6, 1.2), of length 2, on which the loss and the penalty are these functions of h.
+    fn line(loss: impl Fn(f64) -> f64, penalty: impl Fn(f64) -> f64) -> Line {
+        let points = || std::iter::once(0.0).chain(STEPS);
+        let direction = Parameters64 { dims: Dims { features: 1, classes: 1 }, weight: vec![1.6], bias: vec![1.2] };
+        Line { direction, losses: points().map(loss).collect(), penalties: points().map(penalty).collect() }
+    }
+
+    fn gradients(weight: f64, bias: f64) -> Derivatives {
+        Derivatives { loss: 0.0, cost: 0.0, dweight: vec![weight], dbias: vec![bias] }
+    }
+
+    #[test]
+    fn a_parabola_has_the_slope_2_along_its_tangent_and_1_along_another_line() {
+        // Slopes at 0: 9.6 of the loss and 2 of half the penalty.
+        let line = line(|h| 7.0 + 9.6 * h + 3.0 * h * h, |h| 5.0 + 4.0 * h + 6.0 * h * h);
+        let slopes = |terms, weight, bias| line.slopes(&gradients(weight, bias), 0.5, terms);
+        let are_near = |found: Vec<f64>, expected: f64| {
+            assert_eq!(found.len(), 4);
+            assert!(found.iter().all(|slope| (slope - expected).abs() < 0.05), "{found:?} {expected}");
+        };
+        // 3 · 1.6 + 4 · 1.2, 0.5 · 1.6 + 1 · 1.2 and their sum.
+        are_near(slopes(Terms::Data, 3.0, 4.0), 2.0);
+        are_near(slopes(Terms::Penalty, 0.5, 1.0), 2.0);
+        are_near(slopes(Terms::Both, 3.5, 5.0), 2.0);
+        for (terms, weight, bias) in [
+            (Terms::Data, 3.5, 5.0),
+            (Terms::Data, 0.0, 0.0),
+            (Terms::Penalty, 3.0, 4.0),
+            (Terms::Penalty, 1.0, 2.0),
+            (Terms::Both, 3.0, 4.0),
+        ] {
+            are_near(slopes(terms, weight, bias), 1.0);
+        }
+    }
+
+    #[test]
+    fn a_remainder_is_rounding_relative_to_the_value_and_to_the_gradient() {
+        for value in [0.0_f64, -0.5, 1e6, -1e6] {
+            for scale in [0.0, 1e-4, 1.0] {
+                // The gradient has the length 5 and the slope 9.6, times the scale.
+                let hand = gradients(3.0 * scale, 4.0 * scale);
+                let rounding = |h: f64| 1e-12 * f64::max(1.0, value.abs()) + 1e-6 * h * 5.0 * scale * 2.0;
+                for sign in [1.0, -1.0] {
+                    let of = |factor: f64| {
+                        let loss = |h: f64| {
+                            let remainder = if h == 0.0 { 0.0 } else { sign * factor * rounding(h) };
+                            value + 9.6 * scale * h + remainder
+                        };
+                        line(loss, |_| f64::NAN).slopes(&hand, 0.5, Terms::Data)
+                    };
+                    assert_eq!(of(0.9), [2.0; 4], "{value} {scale}");
+                    let beyond = of(1.1);
+                    assert!(beyond.iter().all(|slope| *slope < 1.05), "{value} {scale} {beyond:?}");
+                }
+            }
+        }
+        assert_eq!(line(|h| 9.6 * h, |_| 0.0).slopes(&gradients(3.0, 4.0), 0.0, Terms::Both), [2.0; 4]);
+    }
 }

@@ -8,9 +8,9 @@ use crate::dataset::normalizer::Normalizer;
 use crate::dataset::tests::few;
 use crate::files::csv::from_csv;
 use crate::files::folder::Folder;
-use crate::hyperparameters::Loss;
+use crate::hyperparameters::{Loss, Schedule};
 use crate::shape::Dims;
-use crate::train::{Data, random_start};
+use crate::train::{Data, epoch_order, random_start};
 
 const DIMS: Dims = Dims { features: 4, classes: 3 };
 const SAMPLE: Option<Sample> = Some(Sample { weights: 100, seed: 1 });
@@ -135,6 +135,13 @@ fn the_suite_checks_small_problems_a_batch_and_all_images_at_the_start_and_at_ea
     assert!(of("10 images, a model, softmax").is_empty() && !of("10 images, a model, bce").is_empty());
     assert!(!of("110 images, a model, bce").is_empty());
 
+    // On logits of 0 to 900, the loss of class y is 900 − 100 · y, but for the start's small logits.
+    let saturated = of("10 images, logits of 0 to 900, softmax");
+    let loss = saturated.iter().find(|row| row.quantity == "loss").unwrap().hand.unwrap();
+    let order = epoch_order(&Schedule { seed: 3, ..Schedule::REPORT }, 1, 110);
+    let losses = order[..10].iter().map(|&i| 900.0 - 100.0 * f64::from(splits.train.labels()[i]));
+    assert!((loss - losses.sum::<f64>() / 10.0).abs() < 5.0, "{loss}");
+
     let too_large = Suite { batch_size: 111, ..suite };
     assert!(too_large.run(&folder, &mut |_| panic!("nothing is checked")).is_err());
     // Without weights to choose, the biases are still compared.
@@ -154,4 +161,30 @@ fn a_row_has_the_place_of_the_worst_element_and_no_number_that_is_not_finite() {
     let csv = crate::files::csv::to_csv(&rows, crate::files::csv::Dialect::Comma);
     assert!(!String::from_utf8(csv.clone()).unwrap().contains("NaN"));
     assert_eq!(from_csv::<GradcheckRow>(&csv, Path::new("rows")).unwrap(), rows);
+}
+
+#[test]
+fn the_batch_of_a_suite_is_the_first_of_a_training_with_its_seed() {
+    let splits = few();
+    let normalizer = Normalizer::fit(&splits.train).unwrap();
+    let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+    let suite = Suite { data, batch_size: 4, differences: 4, seed: 3, models: &[] };
+    let start = random_start(splits.train.dims(), 5);
+    let order = epoch_order(&Schedule { seed: 3, ..Schedule::REPORT }, 1, splits.train.len());
+    let labels: Vec<u8> = order.iter().map(|&i| splits.train.labels()[i]).collect();
+    let problem = suite.batch_problem(&start).unwrap();
+    assert_eq!((problem.labels().len(), problem.parameters(), problem.loss), (4, &start, Loss::Softmax));
+    // Four images of four classes, each the first of its class.
+    let mut classes: Vec<u8> = Vec::new();
+    for &label in &labels {
+        if !classes.contains(&label) {
+            classes.push(label);
+        }
+    }
+    assert_eq!(problem.labels(), &classes[..4]);
+    // All classes have room among 40 images, and the others are those that come first.
+    let forty = Suite { batch_size: 40, ..suite }.batch_problem(&start).unwrap();
+    assert_eq!(forty.labels().iter().collect::<BTreeSet<_>>().len(), 10);
+    assert_eq!(forty.labels()[..10], labels[..10]);
+    assert_ne!(Suite { seed: 4, ..suite }.batch_problem(&start).unwrap().x(), problem.x());
 }
