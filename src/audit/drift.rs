@@ -252,6 +252,8 @@ mod tests {
                 assert!(eta != 0.0 && eta.abs() < 2.5e-7, "{eta}");
                 assert_eq!((other.setting.lambda(), other.setting.loss()), (plan.setting.lambda(), Loss::Bce));
             }
+            let smaller = twins.iter().filter(|(other, _)| other.setting.eta() < plan.setting.eta());
+            assert_eq!(smaller.count(), 1, "on either side");
             for (a, b) in [(0, 1), (0, 2), (1, 2)] {
                 let same = up(&twins[a].1).into_iter().zip(up(&twins[b].1)).filter(|(a, b)| a == b).count();
                 let share = same as f64 / start.weight.len() as f64;
