@@ -239,3 +239,123 @@ fn reordered(exercise: &Exercise, features: Features) -> Vec<f64> {
     };
     (0..x.len()).map(|flat| x[element(flat)]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradcheck::Problem;
+    use crate::gradcheck::reference::Parameters64;
+
+    /// Two examples, (1, 2) of class 0 and (3, 1) of class 1, of two features and classes.
+    fn exercise(loss: Loss, layout: Layout, weight: [f64; 4]) -> Exercise {
+        let dims = Dims { features: 2, classes: 2 };
+        let parameters = Parameters64 { dims, weight: weight.to_vec(), bias: vec![0.0; 2] };
+        Exercise::new(vec![1.0, 2.0, 3.0, 1.0], vec![0, 1], parameters, 0.5, loss, layout).unwrap()
+    }
+
+    fn near(a: &[f64], b: &[f64]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12)
+    }
+
+    #[test]
+    fn the_sums_on_paper_are_means_of_probabilities_and_labels_times_features() {
+        // Without weights and biases, every probability is ½; the mean of sigmoids is over two classes too.
+        for (loss, scale) in [(Loss::Softmax, 1.0), (Loss::Bce, 0.5)] {
+            let exercise = exercise(loss, Layout::Rows, [0.0; 4]);
+            assert_eq!(averaged_over(&exercise), 2.0 / scale);
+            let sums = Sums::new(&exercise, Features::Right);
+            let p = sums.probabilities(Probabilities::Right);
+            assert!(near(&p.rows, &[0.5; 4]) && near(&p.bias, &[0.5 * scale; 2]));
+            assert!(near(&p.weight, &[1.0, 0.75, 1.0, 0.75].map(|v| v * scale)), "{:?}", p.weight);
+            let t = sums.onehot(Labels::Right);
+            assert!(near(&t.rows, &[1.0, 0.0, 0.0, 1.0]) && near(&t.bias, &[0.5 * scale; 2]));
+            assert!(near(&t.weight, &[0.5, 1.0, 1.5, 0.5].map(|v| v * scale)), "{:?}", t.weight);
+            let other = sums.onehot(Labels::Lower);
+            assert!(near(&other.weight, &[1.5, 0.5, 0.5, 1.0].map(|v| v * scale)), "{:?}", other.weight);
+            let logits = sums.probabilities(Probabilities::Logits);
+            assert!(near(&logits.weight, &[0.0; 4]));
+            let exponentials = sums.probabilities(Probabilities::Exponentials);
+            assert!(near(&exponentials.bias, &[scale; 2]));
+            // −ln ½ for each example.
+            for (kind, _, losses) in &sums.losses {
+                assert!(near(losses, &[std::f64::consts::LN_2; 2]), "{kind:?} {losses:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_products_are_those_of_the_basis_in_its_order() {
+        let exercise = exercise(Loss::Softmax, Layout::Rows, [1.0, -2.0, 0.0, 3.0]);
+        let sums = Sums::new(&exercise, Features::Right);
+        let basis: Vec<&[f64]> = sums.basis().collect();
+        let (of_p, of_t) = (sums.probabilities.len(), sums.onehot.len());
+        assert_eq!((of_p, of_t, basis.len()), (6, 2, 11));
+        assert_eq!(basis[0], sums.probabilities(Probabilities::Right).weight);
+        assert_eq!(basis[of_p + 1], sums.onehot(Labels::Lower).weight);
+        assert_eq!(basis[of_p + of_t], [2.0, -4.0, 0.0, 6.0]);
+        assert_eq!(basis[of_p + of_t + 1], [1.0, -1.0, 0.0, 1.0]);
+        for (i, a) in basis.iter().enumerate() {
+            for (j, b) in basis.iter().enumerate() {
+                let product: f64 = (0..4).map(|e| a[e] * b[e]).sum();
+                assert!((sums.product(i, j) - product).abs() < 1e-12, "{i} {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_penalty_has_the_values_and_slopes_worked_out_on_paper() {
+        let weight = [3.0, -4.0, 0.0, 12.0];
+        for (kind, values, slopes) in [
+            (Penalty::Squares, [9.0, 16.0, 0.0, 144.0], [6.0, -8.0, 0.0, 24.0]),
+            (Penalty::AbsoluteValues, [3.0, 4.0, 0.0, 12.0], [1.0, -1.0, 0.0, 1.0]),
+            // The last of the two features is the bias.
+            (Penalty::WithoutBias, [9.0, 0.0, 0.0, 0.0], [6.0, 0.0, 0.0, 0.0]),
+            (Penalty::AbsoluteValuesWithoutBias, [3.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]),
+            // ‖W‖ is 13.
+            (Penalty::Norm, [9.0 / 13.0, 16.0 / 13.0, 0.0, 144.0 / 13.0], [3.0 / 13.0, -4.0 / 13.0, 0.0, 12.0 / 13.0]),
+        ] {
+            let exercise = exercise(Loss::Softmax, Layout::Rows, weight);
+            let terms: Vec<[f64; 2]> = kind.terms(&exercise).collect();
+            let [found, found_slopes] = [0, 1].map(|i| terms.iter().map(|term| term[i]).collect::<Vec<_>>());
+            assert!(near(&found, &values) && near(&found_slopes, &slopes), "{kind:?} {terms:?}");
+            assert_eq!(kind.slope(&exercise), found_slopes);
+            // Without weights there is no penalty, and no slope.
+            let zero = self::exercise(Loss::Softmax, Layout::Rows, [0.0; 4]);
+            assert!(kind.terms(&zero).all(|term| term == [0.0, 0.0]), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn only_where_the_bias_is_a_row_of_the_weights_can_it_go_without_penalty() {
+        for layout in Layout::ALL {
+            let all = Penalty::all(&exercise(Loss::Softmax, layout, [0.0; 4]));
+            let of_bias = |kind: &&Penalty| kind.mistakes().contains(&Mistake::BiasUnpenalised);
+            assert_eq!(all.iter().filter(of_bias).count(), if layout == Layout::Cs231n { 2 } else { 0 });
+            assert_eq!((all[0], all[0].mistakes()), (Penalty::Squares, vec![]));
+            // No two kinds have the same mistakes.
+            for (i, kind) in all.iter().enumerate() {
+                assert!(!all[i + 1..].iter().any(|other| other.mistakes() == kind.mistakes()), "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_is_moved_to_the_next_class_and_from_the_last_to_the_first() {
+        let moved_to = |kind| (0..4).map(|y| moved(y, kind, 4)).collect::<Vec<u8>>();
+        assert_eq!(moved_to(Labels::Right), [0, 1, 2, 3]);
+        assert_eq!(moved_to(Labels::Lower), [3, 0, 1, 2]);
+        assert_eq!(moved_to(Labels::Higher), [1, 2, 3, 0]);
+        assert_eq!(onehot(2, 4).collect::<Vec<_>>(), [0.0, 0.0, 1.0, 0.0]);
+        assert_eq!([2.5, -0.5, 0.0, -0.0].map(sign), [1.0, -1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn reshaped_features_are_those_of_a_matrix_read_by_columns() {
+        let problem = Problem::random(Dims { features: 3, classes: 2 }, 2, 1);
+        let exercise = Exercise::of(&problem, 0.1, Layout::Rows).unwrap();
+        let x = exercise.x();
+        // (0, 1; 2, 3; 4, 5) has the columns 0, 2, 4 and 1, 3, 5.
+        assert_eq!(reordered(&exercise, Features::Reshaped), [x[0], x[2], x[4], x[1], x[3], x[5]]);
+        assert_eq!(reordered(&exercise, Features::Right), x);
+    }
+}
