@@ -211,3 +211,91 @@ pub fn with_all_classes(dataset: &Dataset, order: &[usize], count: usize) -> Vec
     let chosen: Vec<usize> = firsts.iter().chain(others).copied().collect();
     order.iter().filter(|i| chosen.contains(i)).copied().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(features: usize, classes: usize, layout: Layout) -> Exercise {
+        Exercise::of(&Problem::random(Dims { features, classes }, 2, 1), 0.1, layout).unwrap()
+    }
+
+    #[test]
+    fn a_layout_is_read_by_its_name_alone() {
+        assert_eq!(Layout::ALL.map(Layout::name), ["rows", "columns", "cs231n"]);
+        for layout in Layout::ALL {
+            assert_eq!(Layout::parse(layout.name()), Some(layout));
+        }
+        for name in ["", "row", "Rows", "rows ", "matlab"] {
+            assert_eq!(Layout::parse(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn with_the_bias_among_the_weights_each_row_ends_in_it_and_each_example_in_1() {
+        let problem = Problem::random(Dims { features: 2, classes: 3 }, 2, 1);
+        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+        let (x, weight, bias) =
+            (wide(problem.x()), wide(&problem.parameters().weight), wide(&problem.parameters().bias));
+        let found = Exercise::of(&problem, 0.1, Layout::Cs231n).unwrap();
+        assert_eq!(found.x(), [x[0], x[1], 1.0, x[2], x[3], 1.0]);
+        let rows = [weight[0], weight[1], bias[0], weight[2], weight[3], bias[1], weight[4], weight[5], bias[2]];
+        assert_eq!(found.parameters().weight, rows);
+        assert_eq!((found.dims(), &found.parameters().bias[..]), (Dims { features: 3, classes: 3 }, &[0.0; 3][..]));
+        for layout in [Layout::Rows, Layout::Columns] {
+            let found = Exercise::of(&problem, 0.1, layout).unwrap();
+            assert_eq!((found.x(), &found.parameters().weight, &found.parameters().bias), (&x[..], &weight, &bias));
+            assert_eq!((found.dims(), found.layout()), (problem.dims(), layout));
+        }
+        assert!(Exercise::of(&problem, f64::NAN, Layout::Cs231n).is_err());
+    }
+
+    #[test]
+    fn features_are_pixels_if_there_are_as_many_as_in_an_image_and_ten_classes() {
+        use Layout::{Columns, Cs231n, Rows};
+        for (features, classes, layout, is) in [
+            (3072, 10, Rows, true),
+            (3072, 10, Columns, true),
+            // The bias is one more.
+            (3072, 10, Cs231n, true),
+            (3071, 10, Cs231n, false),
+            (3071, 10, Rows, false),
+            (3073, 10, Rows, false),
+            (3072, 9, Rows, false),
+            (3, 10, Rows, false),
+        ] {
+            assert_eq!(of(features, classes, layout).is_of_images(), is, "{features} {classes} {layout:?}");
+        }
+    }
+
+    #[test]
+    fn the_bias_in_the_last_column_is_no_pixel() {
+        let exercise = of(3072, 10, Layout::Cs231n);
+        let at = |class: usize, feature: usize| exercise.location(Quantity::Weight, class * 3073 + feature);
+        for (class, feature, channel, row, column) in
+            [(0, 0, "red", 0, 0), (2, 1023, "red", 31, 31), (3, 1024, "green", 0, 0), (9, 3071, "blue", 31, 31)]
+        {
+            let expected = Location {
+                class: Some(class),
+                feature: Some(feature),
+                channel: Some(channel.into()),
+                row: Some(row),
+                column: Some(column),
+            };
+            assert_eq!(at(class, feature), expected);
+        }
+        let bias = Location { class: Some(2), feature: Some(3072), ..Location::default() };
+        assert_eq!(at(2, 3072), bias);
+        // Without images, no feature is a pixel.
+        let small = of(4, 3, Layout::Rows);
+        let expected = Location { class: Some(2), feature: Some(3), ..Location::default() };
+        assert_eq!(small.location(Quantity::Weight, 11), expected);
+        assert_eq!(small.location(Quantity::Bias, 2), Location { class: Some(2), ..Location::default() });
+        assert_eq!(small.location(Quantity::Loss, 0), Location::default());
+    }
+
+    #[test]
+    fn an_exercise_is_described_by_its_sizes() {
+        assert_eq!(of(1, 3, Layout::Rows).describe(), "2 examples, 1 feature, 3 classes, softmax, λ = 0.1");
+    }
+}

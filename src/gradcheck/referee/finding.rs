@@ -175,3 +175,60 @@ impl Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_agree_if_every_absolute_difference_is_small_or_every_relative_one() {
+        for (hand, other, tolerance, eps, agrees) in [
+            (&[][..], &[][..], 0.5, 1e-6, false),
+            (&[1.0], &[1.0], 0.0, 1e-6, true),
+            (&[1.0], &[1.5], 0.5, 1e-6, true),
+            // Relative to |a| + |b|, this is 1.
+            (&[0.0], &[0.5], 0.5, 1e-6, true),
+            (&[0.0], &[0.5], 0.49, 1e-6, false),
+            // 50 / 250.
+            (&[100.0], &[150.0], 0.2, 1e-6, true),
+            (&[100.0], &[150.0], 0.19, 1e-6, false),
+            (&[100.0], &[150.0], 0.19, 1000.0, true),
+            // Small in one way and small in the other is not small in either.
+            (&[0.0, 100.0], &[0.5, 150.0], 0.5, 1e-6, false),
+            (&[0.0, 100.0], &[f64::NAN, 100.0], 0.5, 1e-6, false),
+            (&[f64::INFINITY], &[1.0], 0.5, 1e-6, false),
+        ] {
+            let limits = Tolerance { tolerance, eps };
+            assert_eq!(limits.agrees(&limits.compare(hand, other)), agrees, "{hand:?} {other:?} {tolerance} {eps}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_has_the_place_and_both_values_of_the_largest_difference() {
+        let found = Tolerance::default().compare(&[1.0, 2.0, 3.0], &[1.0, 2.5, 2.75]);
+        let worst = found.worst.unwrap();
+        assert_eq!((found.elements, found.max_absolute, found.max_relative), (3, 0.5, 0.5 / 4.5));
+        assert_eq!((worst.index, worst.hand, worst.other), (1, 2.0, 2.5));
+    }
+
+    #[test]
+    fn quantities_and_verdicts_have_the_names_of_files() {
+        assert_eq!(Quantity::ALL.map(Quantity::name), ["grad_W", "grad_b", "loss", "cost"]);
+        let verdicts = [Verdict::Agrees, Verdict::CannotTell, Verdict::Differs];
+        assert_eq!(verdicts.map(Verdict::name), ["agrees", "cannot_tell", "differs"]);
+        let derivatives = Derivatives { loss: 1.0, cost: 2.0, dweight: vec![3.0, 4.0], dbias: vec![5.0] };
+        assert_eq!(Quantity::ALL.map(|quantity| quantity.of(&derivatives)), [&[3.0, 4.0][..], &[5.0], &[1.0], &[2.0]]);
+    }
+
+    #[test]
+    fn a_difference_that_nothing_explains_yet_is_one() {
+        let comparison = Tolerance::default().compare(&[1.0], &[2.0]);
+        let finding = Finding::unexplained(Quantity::Bias, comparison);
+        assert_eq!(
+            (finding.quantity, finding.verdict, finding.comparison),
+            (Quantity::Bias, Verdict::Differs, comparison)
+        );
+        assert!(finding.explanations.is_empty() && !finding.is_rounding);
+        assert_eq!((finding.left, finding.remainder, finding.hidden), (None, None, None));
+    }
+}

@@ -302,3 +302,140 @@ fn of_quantity<'a>(finding: &'a Finding, exercise: &Exercise) -> OfQuantity<'a> 
         hidden: finding.hidden.as_ref().map(|h| Hides { mistakes: &h.mistakes, trace: h.trace, advice: &h.advice }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Hidden, Layout, Quantity, Remainder};
+    use super::*;
+    use crate::gradcheck::Problem as OfRandom;
+    use crate::shape::Dims;
+
+    fn exercise() -> Exercise {
+        Exercise::of(&OfRandom::random(Dims { features: 3, classes: 2 }, 4, 1), 0.25, Layout::Rows).unwrap()
+    }
+
+    fn finding(quantity: Quantity, submitted: &[f64], right: &[f64], explanations: &[&[&str]]) -> Finding {
+        let diagnosis = |mistake: &&str| Diagnosis { mistake: (*mistake).into(), fix: format!("no {mistake}") };
+        let explanations = explanations.iter().map(|e| e.iter().map(diagnosis).collect()).collect();
+        let comparison = Tolerance::default().compare(submitted, right);
+        Finding { explanations, ..Finding::unexplained(quantity, comparison) }
+    }
+
+    fn bias(explanations: &[&[&str]]) -> Finding {
+        finding(Quantity::Bias, &[1.0, 2.0], &[1.0, 2.5], explanations)
+    }
+
+    fn judged(findings: Vec<Finding>) -> Judged {
+        Judged { file: "a.npz".into(), unread: Vec::new(), outcome: Ok(findings) }
+    }
+
+    fn remainder(place: &str, largest: f64) -> Option<Remainder> {
+        Some(Remainder { elements: 1, of: 2, largest, place: place.into() })
+    }
+
+    fn hidden() -> Option<Hidden> {
+        Some(Hidden { mistakes: vec!["p".into(), "q".into()], trace: 0.5, advice: "--lambda 1".into() })
+    }
+
+    #[test]
+    fn the_table_and_the_line_name_the_same_mistakes() {
+        for (finding, line, mistakes, remark) in [
+            (bias(&[]), "", "", ""),
+            (bias(&[&["a"]]), "a", "a", ""),
+            (bias(&[&["a", "b"]]), "a; b", "a; b", ""),
+            (bias(&[&["a", "a"]]), "a", "a; a", ""),
+            (bias(&[&["a"], &["b", "c"]]), "a, or b; c", "a, or b; c", ""),
+            (Finding { is_rounding: true, ..bias(&[]) }, "the rounding of float32", "the rounding of float32", ""),
+            // A mistake explains more than rounding.
+            (Finding { is_rounding: true, ..bias(&[&["a"]]) }, "a", "a", ""),
+            (Finding { remainder: remainder("class 1", 0.5), ..bias(&[]) }, "grad_b differs: class 1", "", "class 1"),
+            (
+                Finding { remainder: remainder("class 1", 0.5), ..bias(&[&["a"]]) },
+                "a; grad_b differs: class 1",
+                "a",
+                "class 1",
+            ),
+            (Finding { hidden: hidden(), ..bias(&[]) }, "grad_b could hide: p", "p; q", "ask again with --lambda 1"),
+        ] {
+            let judged = [judged(vec![finding])];
+            let rows = rows(&judged, &exercise());
+            assert_eq!((judged[0].summary().as_str(), rows[0].mistakes.as_str()), (line, mistakes));
+            assert_eq!((rows.len(), rows[0].remark.as_str()), (1, remark));
+        }
+        // Of several quantities, each mistake once.
+        let several = judged(vec![bias(&[&["a", "b"]]), bias(&[]), bias(&[&["b"]]), bias(&[&["c"]])]);
+        assert_eq!(several.summary(), "a; b; c");
+    }
+
+    #[test]
+    fn a_row_has_every_fact_of_a_finding() {
+        let weight =
+            finding(Quantity::Weight, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.5], &[&["a"]]);
+        let weight = Finding { remainder: remainder("somewhere", 0.25), ..weight };
+        let expected = RefereeRow {
+            file: "a.npz".into(),
+            verdict: "differs".into(),
+            quantity: "grad_W".into(),
+            elements: 6,
+            max_absolute_difference: Some(0.5),
+            max_relative_difference: Some(0.5 / 12.5),
+            location: Location { class: Some(1), feature: Some(2), ..Location::default() },
+            submitted: Some(6.0),
+            right: Some(6.5),
+            mistakes: "a".into(),
+            unexplained_elements: 1,
+            unexplained_difference: Some(0.25),
+            remark: "somewhere".into(),
+        };
+        assert_eq!(rows(&[judged(vec![weight])], &exercise()), [expected]);
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_left_out() {
+        let nan = finding(Quantity::Loss, &[f64::NAN], &[1.5], &[]);
+        let infinite = finding(Quantity::Cost, &[f64::NEG_INFINITY], &[1.5], &[]);
+        let nan = Finding { remainder: remainder("the number itself", f64::INFINITY), ..nan };
+        let judged = [judged(vec![nan, infinite])];
+        for row in rows(&judged, &exercise()) {
+            assert_eq!((row.max_absolute_difference, row.submitted, row.right), (None, None, Some(1.5)));
+            assert_eq!((row.unexplained_difference, row.location), (None, Location::default()));
+        }
+        let text = to_json(&judged, &exercise(), "problem.npz", Tolerance::default());
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let of_loss = &json["submissions"][0]["quantities"][0];
+        assert!(of_loss["max_absolute_difference"].is_null() && of_loss["worst"]["submitted"].is_null(), "{of_loss}");
+        assert_eq!(of_loss["worst"]["right"], 1.5);
+        assert!(of_loss["hidden"].is_null() && json["submissions"][0]["quantities"][1]["unexplained"].is_null());
+    }
+
+    #[test]
+    fn the_json_has_what_could_hide_and_each_alternative() {
+        let findings = vec![Finding { hidden: hidden(), ..bias(&[]) }, bias(&[&["a"], &["b", "c"]])];
+        let text = to_json(&[judged(findings)], &exercise(), "problem.npz", Tolerance::default());
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let quantities = &json["submissions"][0]["quantities"];
+        let expected = serde_json::json!({ "mistakes": ["p", "q"], "trace": 0.5, "advice": "--lambda 1" });
+        assert_eq!(quantities[0]["hidden"], expected);
+        let diagnosis = |mistake: &str| serde_json::json!({ "mistake": mistake, "fix": format!("no {mistake}") });
+        let expected = serde_json::json!([[diagnosis("a")], [diagnosis("b"), diagnosis("c")]]);
+        assert_eq!(quantities[1]["explanations"], expected);
+        let worst = serde_json::json!({
+            "class": 1, "feature": null, "channel": null, "row": null, "column": null, "submitted": 2.0, "right": 2.5,
+        });
+        assert_eq!(quantities[1]["worst"], worst);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_agreement() {
+        let unreadable = Judged { file: "b".into(), unread: Vec::new(), outcome: Err("no archive".into()) };
+        assert_eq!((unreadable.verdict(), unreadable.verdict_name()), (None, "unreadable"));
+        assert_eq!(unreadable.summary(), "no archive");
+        let empty = judged(vec![]);
+        assert_eq!((empty.verdict(), empty.verdict_name()), (Some(Verdict::CannotTell), "cannot_tell"));
+        let agrees = Finding { verdict: Verdict::Agrees, ..bias(&[]) };
+        assert_eq!(judged(vec![agrees.clone()]).verdict(), Some(Verdict::Agrees));
+        assert_eq!(judged(vec![agrees.clone(), bias(&[]), agrees]).verdict_name(), "differs");
+        let row = &rows(&[unreadable], &exercise())[0];
+        assert_eq!((row.verdict.as_str(), row.remark.as_str(), row.elements), ("unreadable", "no archive", 0));
+    }
+}
