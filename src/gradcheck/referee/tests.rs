@@ -826,3 +826,159 @@ fn the_place_of_a_difference_is_as_narrow_as_it_can_be_said() {
     assert_eq!(place(&small, Quantity::Bias, &[0, 1, 2, 3, 4, 5]), "class 0, 1, 2, 3, 4, 5");
     assert_eq!(place(&small, Quantity::Loss, &[0]), "the number itself");
 }
+
+#[test]
+fn random_biases_are_drawn_apart_from_the_weights() {
+    for seed in [0, 1, 7] {
+        let dims = Dims { features: 5, classes: 4 };
+        let found = start(dims, seed);
+        assert_eq!((found.dims, &found.weight), (dims, &random_start(dims, seed).weight));
+        assert_eq!(found.bias.len(), 4);
+        assert!(found.bias.iter().all(|b| *b != 0.0 && !found.weight.contains(b)), "{:?}", found.bias);
+    }
+    assert_ne!(start(Dims { features: 5, classes: 4 }, 1).bias, start(Dims { features: 5, classes: 4 }, 2).bias);
+}
+
+/// The problem of [`exercise`] with features `scale` times as large and weights that make up for it.
+fn scaled(scale: f32, lambda: f64) -> Exercise {
+    let problem = Problem::random(Dims { features: 40, classes: 10 }, 20, 5);
+    let mut parameters = problem.parameters().clone();
+    parameters.weight.iter_mut().for_each(|w| *w /= scale);
+    let x = problem.x().iter().map(|x| x * scale).collect();
+    let problem = Problem::new(x, problem.labels().to_vec(), parameters).unwrap();
+    Exercise::of(&problem, lambda, Layout::Rows).unwrap()
+}
+
+#[test]
+fn a_penalty_below_the_rounding_of_f32_hides_in_f32_alone() {
+    let exercise = scaled(1000.0, 0.1);
+    let referee = Referee::new(&exercise, Tolerance::default()).unwrap();
+    assert_eq!(referee.hidden(Quantity::Weight, false), None);
+    let hidden = referee.hidden(Quantity::Weight, true).unwrap();
+    assert!(hidden.mistakes.iter().all(|m| m.contains("penalty")), "{:?}", hidden.mistakes);
+    assert!(hidden.mistakes.contains(&"missing penalty".to_owned()), "{:?}", hidden.mistakes);
+    let largest = referee.right().dweight.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
+    assert!(hidden.trace > 1e-6 && hidden.trace <= 1e-5 * largest, "{} {largest}", hidden.trace);
+    // The mistakes have different names.
+    let names: std::collections::BTreeSet<_> = hidden.mistakes.iter().collect();
+    assert_eq!(names.len(), hidden.mistakes.len());
+    // The same verdict on a submission.
+    let mut submission = submission(&referee.parts, &[]);
+    assert_eq!(referee.judge(&submission).unwrap()[0].verdict, Verdict::Agrees);
+    submission[0].is_f32 = true;
+    assert_eq!(referee.judge(&submission).unwrap()[0].verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn the_advised_lambda_shows_the_mistake_and_a_much_smaller_one_does_not() {
+    for (scale, tolerance, is_f32) in
+        [(100.0, 1e-6, true), (1000.0, 1e-6, true), (100.0, 1e-3, false), (10.0, 1e-3, false)]
+    {
+        let hidden = |lambda: f64| {
+            let exercise = scaled(scale, lambda);
+            let limits = Tolerance { tolerance, eps: 1.0 };
+            Referee::new(&exercise, limits).unwrap().hidden(Quantity::Weight, is_f32)
+        };
+        for lambda in [1e-5, 1e-3] {
+            let advice = hidden(lambda).unwrap().advice;
+            let advised: f64 = advice.strip_prefix("--lambda ").unwrap_or_else(|| panic!("{advice}")).parse().unwrap();
+            assert!(advised > 0.1, "{advised}");
+            assert_eq!(hidden(advised), None, "{scale} {advised}");
+            assert!(hidden(advised / 60.0).is_some(), "{scale} {advised}");
+        }
+    }
+}
+
+#[test]
+fn what_neither_the_penalty_nor_the_bias_shows_needs_another_problem() {
+    // Each class once, with the same features: moved labels have the same sums.
+    let random = Problem::random(Dims { features: 6, classes: 4 }, 1, 5);
+    let x = random.x().repeat(4);
+    let of = |layout, change: &dyn Fn(&mut Parameters)| {
+        let mut parameters = random.parameters().clone();
+        change(&mut parameters);
+        let problem = Problem::new(x.clone(), vec![0, 1, 2, 3], parameters).unwrap();
+        let exercise = Exercise::of(&problem, 0.1, layout).unwrap();
+        Referee::new(&exercise, Tolerance::default()).unwrap().hidden(Quantity::Weight, false).unwrap()
+    };
+    for layout in [Layout::Rows, Layout::Cs231n] {
+        let hidden = of(layout, &|_| {});
+        assert!(hidden.mistakes.iter().all(|m| m.starts_with("labels off by one")), "{:?}", hidden.mistakes);
+        assert_eq!((hidden.mistakes.len(), &hidden.advice[..]), (2, "other parameters or more examples"));
+        let hidden = of(layout, &|p| p.bias.fill(0.0));
+        let expected =
+            if layout == Layout::Rows { "a bias that is not 0" } else { "other parameters or more examples" };
+        assert_eq!(hidden.advice, expected);
+    }
+    // Without a bias, a larger λ shows a penalty all the same.
+    let problem = Problem::random(Dims { features: 40, classes: 10 }, 20, 5);
+    let parameters = Parameters { bias: vec![0.0; 10], ..problem.parameters().clone() };
+    let problem = Problem::new(problem.x().into(), problem.labels().into(), parameters).unwrap();
+    let exercise = Exercise::of(&problem, 1e-9, Layout::Rows).unwrap();
+    let hidden = Referee::new(&exercise, Tolerance::default()).unwrap().hidden(Quantity::Weight, false).unwrap();
+    assert_eq!(hidden.advice, "--lambda 0.1");
+}
+
+#[test]
+fn a_submission_must_have_the_shape_of_the_problem() {
+    let exercise = exercise(0.1);
+    let referee = Referee::new(&exercise, Tolerance::default()).unwrap();
+    for (i, shape) in [(0, "grad_W must have the shape (10, 40)"), (1, "grad_b must have the shape (10)")] {
+        let mut submission = submission(&referee.parts, &[]);
+        submission[i].values.pop();
+        let message = referee.judge(&submission).unwrap_err().to_string();
+        assert!(message.starts_with(shape), "{message}");
+    }
+    assert!(referee.judge(&Submission::new()).unwrap().is_empty());
+    assert_eq!(referee.exercise(), &exercise);
+}
+
+#[test]
+fn an_explained_difference_leaves_rounding_and_has_no_other_place() {
+    let exercise = exercise(0.1);
+    let parts = Parts::new(&exercise);
+    let half = Mistake::Factor(factor::Term::Penalty, factor::Factor::of(factor::Step::Half, &exercise));
+    let wrong = parts.with(&[half]);
+    let found = findings(&exercise, |d| *d = wrong.clone());
+    assert_eq!(
+        found.iter().map(|f| f.verdict).collect::<Vec<_>>(),
+        [Verdict::Differs, Verdict::Agrees, Verdict::Agrees, Verdict::Differs]
+    );
+    for finding in [&found[0], &found[3]] {
+        assert_eq!((finding.explanations.len(), finding.remainder.as_ref()), (1, None), "{finding:?}");
+        assert!(finding.left.unwrap() < 1e-12 && !finding.is_rounding, "{finding:?}");
+    }
+    assert_eq!((found[1].left, found[2].left), (None, None));
+}
+
+#[test]
+fn rounding_is_only_rounding_if_nothing_else_differs() {
+    let exercise = exercise(0.1);
+    let round = |d: &mut Derivatives| {
+        d.dweight.iter_mut().enumerate().for_each(|(i, g)| *g *= 1.0 + if i % 2 == 0 { 4e-6 } else { -3e-6 });
+    };
+    let found = findings(&exercise, round);
+    assert!(found[0].is_rounding && found[0].verdict == Verdict::Differs && found[0].remainder.is_none(), "{found:?}");
+    let found = findings(&exercise, |d| {
+        round(d);
+        d.dbias[3] += 0.5;
+    });
+    assert!(found.iter().all(|finding| !finding.is_rounding), "{found:?}");
+}
+
+#[test]
+fn of_equally_simple_explanations_the_one_that_the_others_share_is_likeliest() {
+    let [a, b, c] = [Mistake::PenaltyInLoss, Mistake::BiasCollapsed, Mistake::NotSquared];
+    let of = |mistakes: &[&Mistake]| -> Explanation { mistakes.iter().map(|&m| m.clone()).collect() };
+    let most = |explanations: &[Explanation], all: &[Vec<Explanation>]| -> Vec<Explanation> {
+        shared_most(explanations, all).cloned().collect()
+    };
+    let either = vec![of(&[&a]), of(&[&b]), of(&[&c])];
+    assert_eq!(most(&either, std::slice::from_ref(&either)), either);
+    assert_eq!(most(&either, &[either.clone(), vec![of(&[&c, &b])]]), [of(&[&b]), of(&[&c])]);
+    assert_eq!(most(&either, &[either.clone(), vec![of(&[&b])], vec![of(&[&a])], vec![of(&[&a])]]), [of(&[&a])]);
+    // Twice in one quantity is once.
+    let all = [either.clone(), vec![of(&[&a]), of(&[&a, &c])], vec![of(&[&b])], vec![of(&[&b])]];
+    assert_eq!(most(&either, &all), [of(&[&b])]);
+    assert_eq!(most(&[], &all), Vec::<Explanation>::new());
+}
