@@ -191,4 +191,43 @@ mod tests {
             assert_eq!(twice(space), expected);
         }
     }
+
+    #[test]
+    fn the_trials_of_a_grid_are_numbered_with_eta_the_fastest_and_the_batch_size_the_slowest() {
+        let trials = space().grid().unwrap();
+        let half = Some(Decay::step(2, 0.5).unwrap());
+        for (number, lambda, eta, loss, decay, flip, batch_size) in [
+            (0, 0.001, 0.001, Loss::Softmax, None, 0.0, 50),
+            (1, 0.001, 0.01, Loss::Softmax, None, 0.0, 50),
+            (2, 0.1, 0.001, Loss::Softmax, None, 0.0, 50),
+            (4, 0.001, 0.001, Loss::Softmax, half, 0.0, 50),
+            (8, 0.001, 0.001, Loss::Bce, None, 0.0, 50),
+            (16, 0.001, 0.001, Loss::Softmax, None, 0.5, 50),
+            (32, 0.001, 0.001, Loss::Softmax, None, 0.0, 100),
+            (63, 0.1, 0.01, Loss::Bce, half, 0.5, 100),
+        ] {
+            let setting = Setting::new(lambda, eta).unwrap().with_loss(loss).with_decay(decay);
+            assert_eq!(trials[number], Trial { setting, batch_size, flip }, "trial {number}");
+        }
+    }
+
+    #[test]
+    fn drawn_numbers_have_three_digits_and_lie_between_the_extreme_values() {
+        let space = Space { lambdas: vec![0.3, 0.002, 5.0], etas: vec![0.25], ..space() };
+        for Trial { setting, .. } in space.random(200, 3).unwrap() {
+            let written: f64 = format!("{:.2e}", setting.lambda()).parse().unwrap();
+            assert_eq!(setting.lambda(), written);
+            assert!((0.002..=5.0).contains(&written), "{written}");
+            assert_eq!(setting.eta(), 0.25, "the only value");
+        }
+    }
+
+    #[test]
+    fn the_first_value_that_is_there_before_is_the_repeated_one() {
+        for (values, expected) in
+            [(&[][..], None), (&[1], None), (&[1, 2, 3], None), (&[1, 2, 2, 1], Some("2")), (&[3, 1, 3], Some("3"))]
+        {
+            assert_eq!(repeated(values, i32::to_string).as_deref(), expected, "{values:?}");
+        }
+    }
 }

@@ -295,4 +295,73 @@ mod tests {
         let expected = format!("search {digest}; {} trials; 40 epochs; seed 42; validated on {SPLIT}", rows.len());
         assert_eq!(rows[0].job(), expected);
     }
+
+    #[test]
+    fn a_planned_trial_has_all_but_its_measurements() {
+        let plan = SearchPlan { shard: "2/3".parse().unwrap(), ..plan() };
+        let rows = SearchRow::planned(&plan, SPLIT, 500);
+        let expected = SearchRow {
+            trial: 2,
+            trials: 3,
+            search: plan.digest(),
+            shard: "2/3".parse().unwrap(),
+            setting: "lambda0.001_eta0.01_bce_decay5x0.3".into(),
+            hyperparameters: plan.hyperparameters(&plan.trials[1]),
+            validation_split: SPLIT.into(),
+            validation_images: 500,
+            ..SearchRow::default()
+        };
+        assert_eq!((rows.len(), &rows[1]), (3, &expected));
+        assert_eq!((rows[1].runs(), rows[1].run(), rows[1].name()), (3, 1, "trial 2".into()));
+        assert_eq!(rows[1].shard(), plan.shard);
+        assert_eq!(rows[1].clone().in_shard(Shard::WHOLE), SearchRow { shard: Shard::WHOLE, ..expected });
+    }
+
+    #[test]
+    fn a_measured_trial_has_its_scores_and_its_seconds_and_one_that_diverged_the_seconds_alone() {
+        let rows = table();
+        let measured = |row: &SearchRow| (row.validation_loss, row.validation_cost, row.validation_accuracy);
+        assert_eq!(measured(&rows[0]), (Some(1.7), Some(1.9), Some(0.36)));
+        assert_eq!(measured(&rows[2]), (None, None, None));
+        assert!(rows.iter().all(|row| row.train_seconds == 0.25));
+        assert_eq!(rows[2], SearchRow { train_seconds: 0.25, ..SearchRow::planned(&plan(), SPLIT, 500)[2].clone() });
+    }
+
+    #[test]
+    fn the_best_row_is_that_of_its_trial_with_the_scores_on_the_test_split() {
+        let dims = crate::shape::Dims { features: 1, classes: 2 };
+        let of = |n: usize| crate::dataset::Dataset::new(dims, vec![0; n], vec![0; n]).unwrap();
+        let splits = Splits { train: of(70), validation: of(30), test: of(400) };
+        let names = ["train", "validation", "test"].map(String::from);
+        let trial = &table()[0];
+        let found = BestRow::new(trial, &splits, &names, Some(Scores { loss: 1.5, cost: 1.6, accuracy: 0.2 }));
+        let diverged = BestRow {
+            setting: trial.setting.clone(),
+            hyperparameters: trial.hyperparameters.clone(),
+            validation_accuracy: Some(0.36),
+            validation_standard_error: trial.validation_standard_error,
+            train_split: "train".into(),
+            train_images: 70,
+            test_split: "test".into(),
+            test_images: 400,
+            ..BestRow::default()
+        };
+        // √(0.2 · 0.8 / 400)
+        assert!((found.test_standard_error.unwrap() - 0.02).abs() < 1e-15);
+        let (loss, accuracy, error) = (Some(1.5), Some(0.2), found.test_standard_error);
+        let expected =
+            BestRow { test_loss: loss, test_accuracy: accuracy, test_standard_error: error, ..diverged.clone() };
+        assert_eq!(found, expected);
+        assert_eq!(BestRow::new(trial, &splits, &names, None), diverged);
+    }
+
+    #[test]
+    fn each_loss_has_the_heat_map_of_its_trials() {
+        let [softmax, sigmoids] = heat_map_trials(&table());
+        let trial = |lambda, accuracy| HeatMapTrial { lambda, eta: 0.01, accuracy };
+        assert_eq!(softmax, ("softmax", vec![trial(0.1, Some(0.36))]));
+        assert_eq!(sigmoids, ("sigmoids", vec![trial(0.001, Some(0.36)), trial(1.0, None)]));
+        let (name, bytes) = search_png(&table());
+        assert_eq!((name.as_str(), &bytes[..4]), ("search.png", &b"\x89PNG"[..]));
+    }
 }
