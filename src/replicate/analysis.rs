@@ -287,4 +287,97 @@ mod tests {
         assert!(refusal(|rows| rows[1].correct_test_images = Some(1001)).contains("1001"));
         assert!(refusal(|rows| rows.iter_mut().for_each(|r| r.test_images = usize::MAX)).contains("images"));
     }
+
+    #[test]
+    fn a_number_of_images_that_cannot_be_is_refused_with_its_run() {
+        let one = |correct, images| {
+            let mut rows = rows(&[("a", &[0])]);
+            (rows[0].correct_test_images, rows[0].test_images) = (correct, images);
+            Replication::new(&rows).map_err(|error| error.to_string())
+        };
+        for (correct, images) in [(Some(1), 1), (Some(0), 1), (Some(1_000_000), 1_000_000), (None, 1_000_000)] {
+            assert!(one(correct, images).is_ok(), "{correct:?} of {images}");
+        }
+        for (correct, images, words) in [
+            (Some(2), 1, "2 of 1 test images right, among runs with 1"),
+            (Some(0), 0, "0 of 0 test images right, among runs with 0"),
+            (None, 0, "none of 0 test images right, among runs with 0"),
+            (Some(1), 1_000_001, "1 of 1000001 test images right, among runs with 1000001"),
+        ] {
+            assert_eq!(one(correct, images).unwrap_err(), format!("cannot merge: seed 1 of a has {words}"));
+        }
+        let mut rows = rows(&[("a", &[0, 0])]);
+        rows[1].test_images = 999;
+        let message = Replication::new(&rows).unwrap_err().to_string();
+        assert_eq!(message, "cannot merge: seed 2 of a has 0 of 999 test images right, among runs with 1000");
+    }
+
+    #[test]
+    fn the_intervals_of_a_setting_are_those_of_its_mean_and_of_one_run() {
+        let mut rows = rows(&[("a", &[390, 400, 410])]);
+        rows.iter_mut().for_each(|row| (row.hyperparameters.lambda, row.hyperparameters.eta) = (0.25, 0.5));
+        let found = Replication::new(&rows).unwrap().settings().remove(0);
+        assert_eq!((found.lambda, found.eta), (0.25, 0.5));
+        // 4.302653 is the quantile of t with two degrees of freedom; 0.01 / √3 and 0.01 · √(4/3) its factors.
+        let close = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 1e-7;
+        assert!(close(found.mean_95_low, 0.4 - 0.024_841_4) && close(found.mean_95_high, 0.4 + 0.024_841_4));
+        assert!(close(found.run_95_low, 0.4 - 0.049_682_8) && close(found.run_95_high, 0.4 + 0.049_682_8));
+    }
+
+    #[test]
+    fn the_accuracies_are_those_of_the_runs_by_seed_that_did_not_diverge() {
+        let mut rows = rows(&[("a", &[390, 400, 410]), ("b", &[1000, 0, 500])]);
+        rows[1].correct_test_images = None;
+        rows.reverse();
+        let replication = Replication::new(&rows).unwrap();
+        assert_eq!(replication.accuracies(), [vec![1.0, 0.0, 0.5], vec![0.39, 0.41]]);
+        assert_eq!((replication.mean("b"), replication.mean("c")), (Some(0.5), None));
+        assert!((replication.mean("a").unwrap() - 0.4).abs() < 1e-15);
+        let names: Vec<_> = replication.settings().into_iter().map(|row| row.setting).collect();
+        assert_eq!(names, ["b", "a"], "in the order of the rows");
+        assert!(Replication::new(&[]).unwrap().accuracies().is_empty());
+    }
+
+    #[test]
+    fn a_difference_is_that_of_the_first_setting_minus_the_second_with_the_same_seed() {
+        let replication = replication(&[("a", &[390, 400, 410, 405]), ("b", &[380, 400, 390, 407])]);
+        // 0.010, 0, 0.020 and −0.002: a mean of 0.007 and a sum of squares about it of 0.000308.
+        let found = replication.difference("a", "b").unwrap();
+        assert_eq!((found.n, found.wins, found.ties, found.losses), (4, 2, 1, 1));
+        let close = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 1e-7;
+        let sd = (0.000_308_f64 / 3.0).sqrt();
+        assert!(close(found.mean_difference, 0.007) && close(found.sd_difference, sd), "{found:?}");
+        // The quantile of t with three degrees of freedom is 3.182446.
+        let half = 3.182_446 * sd / 2.0;
+        assert!(close(found.difference_95_low, 0.007 - half) && close(found.difference_95_high, 0.007 + half));
+        // Of the eight signs of 10, 20 and 2, those of +28, −28, +32, −32 add up to at least 28.
+        assert_eq!((found.sign_flip_p, found.sign_flip_p_holm), (Some(0.5), None));
+        let turned = replication.difference("b", "a").unwrap();
+        assert_eq!((turned.wins, turned.ties, turned.losses), (1, 1, 2));
+        assert_eq!(turned.mean_difference, found.mean_difference.map(|mean| -mean));
+        assert_eq!((replication.difference("a", "c"), replication.difference("c", "a")), (None, None));
+    }
+
+    #[test]
+    fn each_setting_is_paired_with_those_that_follow_it() {
+        let replication = replication(&[("a", &[1, 2]), ("b", &[1, 3]), ("c", &[1, 4])]);
+        let pairs = replication.pairs();
+        let names: Vec<_> = pairs.iter().map(|row| (row.setting_a.as_str(), row.setting_b.as_str())).collect();
+        assert_eq!(names, [("a", "b"), ("a", "c"), ("b", "c")]);
+        let means = pairs.iter().map(|row| (row.difference.mean_difference.unwrap() * 1e4).round());
+        assert_eq!(means.collect::<Vec<_>>(), [-5.0, -10.0, -5.0]);
+        assert!(self::replication(&[("a", &[1])]).pairs().is_empty());
+    }
+
+    #[test]
+    fn the_departures_from_the_report_are_those_of_the_first_run() {
+        let mut rows = rows(&[("a", &[1])]);
+        let [train, validation, test] = ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from);
+        (rows[0].train_split, rows[0].validation_split, rows[0].test_split) = (train, validation, test);
+        assert!(Replication::new(&rows).unwrap().departures().is_empty());
+        rows[0].hyperparameters.epochs = 2;
+        assert_eq!(Replication::new(&rows).unwrap().departures(), ["2 epochs instead of 40"]);
+        let none = Replication::new(&[]).unwrap();
+        assert!(none.departures().is_empty() && none.seeds() == 0);
+    }
 }

@@ -278,6 +278,7 @@ mod tests {
 
     use super::*;
     use crate::files::csv::{Row, from_csv};
+    use crate::hyperparameters::Origin;
     use crate::replicate::tests::rows;
 
     fn example() -> Vec<ReplicationRow> {
@@ -318,5 +319,104 @@ mod tests {
         }
         let first = &read::<SettingRow>("replication_summary.csv")[0];
         assert_eq!((first.n, first.diverged, first.sd, first.mean_95_low), (1, 1, None, None));
+    }
+
+    fn plan() -> ReplicationPlan {
+        ReplicationPlan {
+            settings: vec![Setting::REPORT[1], Setting::new(0.25, 0.5).unwrap()],
+            schedule: Schedule { epochs: 3, batch_size: 7, seed: 1, ..Schedule::REPORT },
+            start: Origin::Numpy,
+            first_seed: 10,
+            seeds: 4,
+            shard: "2/3".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_planned_run_has_all_but_its_measurements() {
+        let names = ["train", "validation", "test"].map(String::from);
+        let rows = ReplicationRow::planned(&plan(), 3, &names, 500);
+        let schedule = Schedule { seed: 13, ..plan().schedule };
+        let expected = ReplicationRow {
+            setting: "lambda0.25_eta0.5".into(),
+            hyperparameters: Hyperparameters::new(plan().settings[1], &schedule, &Origin::Numpy),
+            test_images: 500,
+            train_split: "train".into(),
+            validation_split: "validation".into(),
+            test_split: "test".into(),
+            first_seed: 10,
+            seeds: 4,
+            shard: "2/3".parse().unwrap(),
+            ..ReplicationRow::default()
+        };
+        assert_eq!((rows.len(), &rows[1]), (2, &expected));
+        assert_eq!(rows[0].setting, "lambda0_eta0.001");
+        assert_eq!((expected.runs(), expected.run(), expected.shard()), (4, 3, plan().shard));
+        assert_eq!(expected.name(), "seed 13 of λ = 0.25, η = 0.5");
+        assert_eq!(expected.in_words(), "--first-seed 10 --seeds 4");
+        assert_eq!(
+            expected.job(),
+            "4 seeds from 10; start numpy; shuffling chacha8; 3 epochs; batches of 7; trained on train; validated on \
+             validation; tested on the 500 images of test"
+        );
+        let whole = expected.clone().in_shard(Shard::WHOLE);
+        assert_eq!(whole, ReplicationRow { shard: Shard::WHOLE, ..expected.clone() });
+        let more = ReplicationRow { first_seed: 9, seeds: 8, ..ReplicationRow::default() };
+        assert_eq!(expected.clone().with_runs_of(&more), ReplicationRow { first_seed: 9, seeds: 8, ..expected });
+    }
+
+    #[test]
+    fn only_a_run_of_the_reports_protocol_has_the_reported_accuracy() {
+        let names = ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from);
+        let report = ReplicationPlan { schedule: Schedule::REPORT, start: Origin::Random, ..plan() };
+        let reported = |plan: &ReplicationPlan| {
+            let rows = ReplicationRow::planned(plan, 0, &names, 10_000);
+            rows.into_iter().map(|row| row.reported_test_accuracy).collect::<Vec<_>>()
+        };
+        assert_eq!(reported(&report), [Some(0.3932), None]);
+        assert_eq!(reported(&plan()), [None, None]);
+    }
+
+    #[test]
+    fn a_seed_before_the_first_is_no_run() {
+        let row = |seed: u64, first_seed: u64| {
+            ReplicationRow { first_seed, ..crate::replicate::tests::row("a", seed, 1) }.run()
+        };
+        assert_eq!((row(5, 5), row(9, 5), row(u64::MAX, 0)), (0, 4, usize::MAX));
+        assert_eq!(row(4, 5), usize::MAX);
+    }
+
+    #[test]
+    fn a_measured_run_has_its_scores_and_the_epoch_in_which_it_diverged() {
+        let planned = ReplicationRow { test_images: 7, ..rows(&[("a", &[1])]).remove(0) };
+        let epochs = planned.hyperparameters.epochs;
+        let scores = |loss: f64, accuracy: f64| Some(Scores { loss, cost: 9.0, accuracy });
+        let found = planned.clone().measured([scores(1.0, 0.5), scores(2.0, 0.25), scores(3.0, 5.0 / 7.0)], None);
+        assert_eq!((found.train_loss, found.train_accuracy), (Some(1.0), Some(0.5)));
+        assert_eq!((found.validation_loss, found.validation_accuracy), (Some(2.0), Some(0.25)));
+        assert_eq!((found.test_loss, found.test_accuracy), (Some(3.0), Some(5.0 / 7.0)));
+        assert_eq!((found.correct_test_images, found.diverged_in_epoch), (Some(5), None));
+        let diverged = |epoch| planned.clone().measured([None; 3], epoch);
+        let found = diverged(Some(2));
+        assert_eq!((found.test_loss, found.correct_test_images, found.diverged_in_epoch), (None, None, Some(2)));
+        assert_eq!(diverged(None).diverged_in_epoch, Some(epochs), "the scores alone overflowed");
+        assert_eq!((found.train_loss, found.train_accuracy, found.test_accuracy), (None, None, None));
+        assert_eq!((found.validation_loss, found.validation_accuracy), (None, None));
+    }
+
+    #[test]
+    fn each_setting_is_a_strip_of_its_runs() {
+        let mut rows = example();
+        rows[2].reported_test_accuracy = Some(0.3932);
+        let strips = strips(&Replication::new(&rows).unwrap());
+        let titles: Vec<_> = strips.iter().map(|strip| strip.title.as_str()).collect();
+        assert_eq!(titles, ["λ = 0, η = 0.1", "λ = 0, η = 0.001", "λ = 0.1, η = 0.001", "λ = 1, η = 0.001"]);
+        let runs: Vec<_> = strips.iter().map(|strip| (strip.accuracies.clone(), strip.reported)).collect();
+        assert_eq!(runs[..2], [(vec![0.285], None), (vec![0.39, 0.391], Some(0.3932))]);
+        let files = files(&Replication::new(&rows).unwrap(), Dialect::Semicolon);
+        let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+        let tables = ["replication_summary.csv", "replication_pairs.csv", "replication_verdicts.csv"];
+        assert_eq!(names, [&tables[..], &["replication.png"]].concat());
+        assert!(files[..3].iter().all(|(_, bytes)| bytes.contains(&b';')) && files[3].1.starts_with(b"\x89PNG"));
     }
 }

@@ -272,10 +272,58 @@ fn a_run_that_diverges_has_no_scores() {
     let (path, splits) = (tempfile::tempdir().unwrap(), few());
     let folder = Folder::open(path.path()).unwrap();
     let plan = ReplicationPlan { settings: vec![SETTINGS[0], Setting::new(0.0, 1e38).unwrap()], ..small(1, "1/1") };
-    let replication = run(&plan, &splits, &names(), &folder, false, &mut ()).unwrap().unwrap();
+    let mut observer = Stopping::default();
+    let replication = run(&plan, &splits, &names(), &folder, false, &mut observer).unwrap().unwrap();
     let rows: Vec<ReplicationRow> = rows_in(&folder, "replication.csv");
     check_scores(&rows[0], &splits.train, &splits);
+    let accuracy = format!("{:.2} %", 100.0 * rows[0].test_accuracy.unwrap());
+    assert_eq!(observer.messages, [format!("1 of 1 seed: test accuracy {accuracy}, diverged")]);
     assert_eq!((rows[1].test_loss, rows[1].correct_test_images), (None, None));
     assert_eq!(rows[1].diverged_in_epoch, Some(1));
     assert_eq!((replication.settings()[1].n, replication.settings()[1].diverged), (0, 1));
+}
+
+#[test]
+fn the_largest_numbers_of_seeds_and_of_shards_are_exact() {
+    let with = |first_seed: u64, seeds: usize, shard: &str| {
+        let plan = ReplicationPlan { first_seed, ..plan(seeds, shard) };
+        plan.validate(100).map_err(|error| error.to_string())
+    };
+    assert_eq!(with(1, 1_000_000, "1/1"), Ok(()));
+    assert_eq!(with(1, 1_000_001, "1/1").unwrap_err(), "seeds must be at most 1000000, but is 1000001");
+    assert_eq!(with(u64::MAX - 4, 5, "1/1"), Ok(()));
+    let expected = "seeds must be at most 5 from seed 18446744073709551611 on, but is 6";
+    assert_eq!(with(u64::MAX - 4, 6, "1/1").unwrap_err(), expected);
+    assert_eq!(with(1, 3, "3/3"), Ok(()));
+    let expected = "shard must be I/N with N at most 3, the number of seeds, but is 1/4";
+    assert_eq!(with(1, 3, "1/4").unwrap_err(), expected);
+}
+
+#[test]
+fn the_batches_of_a_seed_are_counted_once_per_setting() {
+    // Two settings, two epochs, batches of 25.
+    for (examples, expected) in [(100, 2 * 2 * 4), (101, 2 * 2 * 5), (25, 2 * 2), (1, 2 * 2)] {
+        assert_eq!(small(1, "1/1").batches(examples), expected, "{examples}");
+    }
+    let one = ReplicationPlan { settings: vec![SETTINGS[0]], ..small(1, "1/1") };
+    assert_eq!(one.batches(101), 2 * 5);
+}
+
+#[test]
+fn a_replication_that_is_stopped_before_its_first_seed_has_no_closing_tables() {
+    let (path, splits) = (tempfile::tempdir().unwrap(), few());
+    let folder = Folder::open(path.path()).unwrap();
+    let mut stopping = Stopping { after: Some(0), ..Stopping::default() };
+    let stopped = run(&small(3, "1/1"), &splits, &names(), &folder, false, &mut stopping).unwrap_err();
+    assert_eq!(stopped.to_string(), "stopped after 0 of 3 seeds");
+    assert_eq!(std::fs::read_dir(path.path()).unwrap().count(), 0);
+    assert_eq!((stopping.batches, stopping.messages), (vec![3 * 20], vec![]));
+}
+
+#[test]
+fn an_accuracy_is_a_percentage_unless_the_run_diverged() {
+    let mut row = row("a", 1, 321);
+    assert_eq!(accuracy(&row), "32.10 %");
+    row.test_accuracy = None;
+    assert_eq!(accuracy(&row), "diverged");
 }

@@ -312,12 +312,109 @@ fn each_row_has_the_scores_of_a_training_with_its_variant_and_its_images() {
     assert!(rows.iter().any(|row| row.run.train_split == "one.bin"));
     assert_eq!(found, improvements(&rows).unwrap());
     assert_eq!(rows_in::<ImprovementRow>(&folder, "ablation_summary.csv"), found);
-    let left = &observer.batches;
-    assert!(left.windows(2).all(|pair| pair[1] < pair[0]) && left.last() > Some(&0), "{left:?}");
+    // Two epochs each: three settings in 5 batches of 110 images; without flips; in 2 batches of 100; in 4 batches of the
+    // report's 100 images; the report itself in one.
+    let of_groups = [3 * 2 * 5, 2 * 5, 2 * 2, 2 * 4, 2];
+    let of_seeds = [of_groups, of_groups].concat();
+    let left: Vec<usize> = (0..10).map(|group| of_seeds[group..].iter().sum()).collect();
+    assert_eq!(observer.batches, left);
+    assert!(observer.messages[1].starts_with("2 of 2 seeds: test accuracy "), "{:?}", observer.messages);
+    assert_eq!(observer.messages[1].matches(" %").count(), 7);
     let tables = ["1/2", "2/2"].map(|shard| {
         assert_eq!(run(&small(shard), &images, &folder, false, &mut ()).unwrap(), None);
         let name = shard.parse::<Shard>().unwrap().table(AblationRow::JOB);
         (name.clone().into(), rows_in::<AblationRow>(&folder, &name))
     });
     assert_eq!(merge(tables.to_vec()).unwrap(), rows);
+}
+
+#[test]
+fn the_ends_of_a_gain_are_those_of_its_interval_or_none() {
+    let mut rows = example();
+    rows[1].difference.difference_95_high = None;
+    rows[2].difference.mean_difference = None;
+    let gains = table::gains(&rows);
+    let labels: Vec<_> = gains.iter().map(|gain| gain.label.as_str()).collect();
+    assert_eq!(labels, ["all of these", "random flips with probability 0.5", "λ = 0.003 instead of 0"]);
+    let difference = &rows[0].difference;
+    let interval = gains[0].interval.unwrap();
+    assert_eq!(
+        (Some(interval.low), Some(interval.high)),
+        (difference.difference_95_low, difference.difference_95_high)
+    );
+    assert!((gains[0].mean.unwrap() - 0.03).abs() < 1e-12 && interval.low < 0.03 && 0.03 < interval.high);
+    assert!(gains[1].interval.is_none() && gains[1].mean.is_some());
+    assert!(gains[2].mean.is_none() && gains[2].interval.is_some());
+}
+
+#[test]
+fn a_column_of_another_configuration_is_said_to_be_one_unless_it_has_an_option() {
+    for (column, found, expected, words) in [
+        ("seed", "1", "2", "--seed 1, not 2"),
+        ("first_seed", "1", "2", "--first-seed 1, not 2"),
+        ("seeds", "3", "4", "seeds 3, not 4"),
+        ("shard", "1/2", "2/2", "--shard 1/2, not 2/2"),
+        ("start", "random", "numpy", "--rng chacha8, not numpy"),
+        ("shuffle", "none", "chacha8", "--no-shuffle, not shuffled images"),
+        ("ablation", "0a", "0b", "another configuration"),
+        ("lambda", "0.1", "0.2", "another configuration, with --lambda 0.1, not 0.2"),
+        ("train_images", "10", "20", "another configuration, with train images 10, not 20"),
+    ] {
+        assert_eq!(AblationRow::difference(column, found, expected), words);
+    }
+}
+
+#[test]
+fn an_ablation_is_named_by_its_digits_its_seeds_and_its_test_images() {
+    let (_, names, _) = images();
+    let row = planned(&plan(best()), &names, 2).remove(1);
+    let expected = format!("ablation {}; 3 seeds from 1; tested on the 1000 images of test.bin", row.ablation);
+    assert_eq!(row.job(), expected);
+    assert!(row.ablation.len() == 8 && row.ablation.chars().all(|digit| digit.is_ascii_hexdigit()), "{}", row.ablation);
+    assert_eq!((row.name(), row.run(), row.runs()), ("seed 3 of without_lambda".into(), 2, 3));
+    assert_eq!((row.in_words(), row.shard()), ("--first-seed 1 --seeds 3".into(), Shard::WHOLE));
+    let second = row.clone().in_shard("2/3".parse().unwrap());
+    assert_eq!((second.shard(), second.run()), ("2/3".parse().unwrap(), 2));
+    assert_eq!(second.in_shard(Shard::WHOLE), row);
+    let mut more = row.clone();
+    (more.run.first_seed, more.run.seeds, more.train_images) = (0, 9, 1);
+    let found = row.clone().with_runs_of(&more);
+    assert_eq!((found.run.first_seed, found.run.seeds, found.train_images), (0, 9, row.train_images));
+    let run: &ReplicationRow = row.as_ref();
+    assert_eq!(run, &row.run);
+}
+
+#[test]
+fn the_digits_of_an_ablation_are_those_of_its_variants_and_its_images() {
+    let (splits, names, report) = images();
+    let digest = |full: Recipe, start: Origin, names: &[String; 3], report_name: &str| {
+        let plan = AblationPlan::new(full, &Seeds { start, ..seeds(3, "1/1") }).unwrap();
+        plan.digest(&AblationImages { splits: &splits, names, report: &report, report_name })
+    };
+    let expected = digest(best(), Origin::Random, &names, "one.bin");
+    let other = |names: [&str; 3]| names.map(String::from);
+    assert_eq!(digest(best(), Origin::Random, &other(["all.bin", "validation.bin", "test2.bin"]), "one.bin"), expected);
+    let seeded = Recipe { schedule: Schedule { seed: 8, ..best().schedule }, ..best() };
+    assert_eq!(digest(seeded, Origin::Random, &names, "one.bin"), expected);
+    let longer = Recipe { schedule: Schedule { epochs: 31, ..best().schedule }, ..best() };
+    let others = [
+        digest(longer, Origin::Random, &names, "one.bin"),
+        digest(best(), Origin::Numpy, &names, "one.bin"),
+        digest(best(), Origin::Random, &other(["other.bin", "none", "test.bin"]), "one.bin"),
+        digest(best(), Origin::Random, &names, "two.bin"),
+    ];
+    assert!(others.iter().all(|other| *other != expected), "{others:?}");
+}
+
+#[test]
+fn an_ablation_that_is_stopped_before_its_first_seed_has_no_closing_table() {
+    let (path, splits) = (tempfile::tempdir().unwrap(), few());
+    let folder = Folder::open(path.path()).unwrap();
+    let names = ["all.bin", "validation.bin", "test.bin"].map(String::from);
+    let images = AblationImages { splits: &splits, names: &names, report: &splits.train, report_name: "all.bin" };
+    let plan = plan(Recipe { schedule: Schedule { epochs: 2, batch_size: 25, ..Schedule::REPORT }, ..best() });
+    let mut stopping = Stopping { after: Some(0), ..Stopping::default() };
+    let stopped = run(&plan, &images, &folder, false, &mut stopping).unwrap_err();
+    assert_eq!(stopped.to_string(), "stopped after 0 of 3 seeds");
+    assert_eq!(std::fs::read_dir(path.path()).unwrap().count(), 0);
 }

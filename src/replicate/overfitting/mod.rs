@@ -165,8 +165,10 @@ fn overfits_less(seeds: usize, difference: Option<Interval>) -> &'static str {
 pub(crate) mod tests {
     use super::*;
     use crate::dataset::tests::few;
+    use crate::files::csv::{Dialect, Row, from_csv};
     use crate::hyperparameters::{Decay, Hyperparameters, Origin, Schedule};
     use crate::replicate::tests::{Stopping, check_scores, rows_in};
+    use crate::shard::Sharded;
 
     fn plan() -> ReplicationPlan {
         ReplicationPlan {
@@ -327,5 +329,81 @@ pub(crate) mod tests {
         let without = Splits { validation, ..splits };
         let message = run(&small(Shard::WHOLE), &without, &names, &folder, false, &mut ()).unwrap_err().to_string();
         assert!(message.starts_with("validation-size must be above 0"), "{message}");
+    }
+
+    #[test]
+    fn a_loss_over_fits_less_if_its_interval_is_on_one_side_of_zero_and_there_are_six_seeds() {
+        for (seeds, low, high, expected) in [
+            (6, 0.001, 0.002, "sigmoids"),
+            (7, 0.001, 0.002, "sigmoids"),
+            (6, -0.002, -0.001, "softmax"),
+            (6, 0.0, 0.002, "undecided"),
+            (6, -0.002, 0.0, "undecided"),
+            (6, -0.001, 0.001, "undecided"),
+            (5, 0.001, 0.002, "undecided"),
+            (5, -0.002, -0.001, "undecided"),
+            (0, 0.001, 0.002, "undecided"),
+        ] {
+            assert_eq!(overfits_less(seeds, Some(Interval { low, high })), expected, "{seeds} seeds, {low} to {high}");
+        }
+        assert_eq!(overfits_less(6, None), "undecided");
+    }
+
+    #[test]
+    fn the_gaps_of_the_losses_are_validation_minus_training_over_the_seeds_that_are_compared() {
+        let mut rows = rows();
+        for row in rows.iter_mut().filter(|row| row.pair == 1) {
+            let seed = row.run.hyperparameters.seed as f64;
+            let factor = if row.run.hyperparameters.loss == Loss::Bce { 0.1 } else { 1.0 };
+            (row.run.train_loss, row.run.validation_loss) = (Some(factor), Some(factor * (1.0 + seed / 16.0)));
+        }
+        // Without the last seed, the gaps are 1/16, …, 5/16 and a tenth of these.
+        let last = rows.iter().position(|row| row.pair == 1 && row.run.hyperparameters.seed == 6).unwrap();
+        rows[last].run.validation_accuracy = None;
+        let found = &comparisons(&rows).unwrap()[0];
+        assert_eq!(found.n, 5);
+        let close = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 1e-12;
+        assert!(close(found.softmax_loss_gap, 3.0 / 16.0) && close(found.sigmoids_loss_gap, 0.3 / 16.0), "{found:?}");
+        assert!(close(found.softmax_gap, 0.063) && close(found.sigmoids_gap, 0.037), "{found:?}");
+        assert!(close(found.sigmoids_train_accuracy, 0.437) && close(found.softmax_validation_accuracy, 0.4));
+    }
+
+    #[test]
+    fn a_comparison_is_named_by_its_runs() {
+        let row = row(2, 3, settings_of(3), 0.1);
+        let row = OverfittingRow { run: ReplicationRow { first_seed: 1, seeds: 6, ..row.run }, ..row };
+        assert_eq!(row.job(), format!("comparison of over-fitting with {}", row.run.job()));
+        assert!(row.job().starts_with("comparison of over-fitting with 6 seeds from 1; start "), "{}", row.job());
+        assert_eq!((row.name(), row.run(), row.runs()), ("seed 3 of λ = 0.01, η = 0.01, sigmoids".into(), 2, 6));
+        assert_eq!((row.in_words(), row.shard()), ("--first-seed 1 --seeds 6".into(), Shard::WHOLE));
+        let second = row.clone().in_shard("2/3".parse().unwrap());
+        assert_eq!((second.shard(), second.pair), ("2/3".parse().unwrap(), 2));
+        assert_eq!(second.in_shard(Shard::WHOLE), row);
+        let mut more = row.clone();
+        (more.pair, more.run.first_seed, more.run.seeds) = (1, 0, 9);
+        let found = row.clone().with_runs_of(&more);
+        assert_eq!((found.pair, found.run.first_seed, found.run.seeds), (2, 0, 9));
+        let run: &ReplicationRow = row.as_ref();
+        assert_eq!(run, &row.run);
+        let tables = files(&example(), Dialect::Semicolon);
+        assert_eq!((tables.len(), tables[0].0.as_str()), (1, "overfitting_summary.csv"));
+        let path = std::path::Path::new("overfitting_summary.csv");
+        assert_eq!(from_csv::<ComparisonRow>(&tables[0].1, path).unwrap(), example());
+        assert!(OverfittingRow::MEASURED.iter().all(|name| OverfittingRow::columns().contains(name)));
+    }
+
+    #[test]
+    fn a_comparison_that_is_stopped_before_its_first_seed_has_no_closing_table() {
+        let (path, splits) = (tempfile::tempdir().unwrap(), few());
+        let folder = Folder::open(path.path()).unwrap();
+        let schedule = Schedule { epochs: 2, batch_size: 25, ..Schedule::REPORT };
+        let plan = with_counterparts(&ReplicationPlan { schedule, ..plan() }, 10).unwrap();
+        let names = ["train.bin", "validation.bin", "test.bin"].map(String::from);
+        let mut stopping = Stopping { after: Some(0), ..Stopping::default() };
+        let stopped = run(&plan, &splits, &names, &folder, false, &mut stopping).unwrap_err();
+        assert_eq!(stopped.to_string(), "stopped after 0 of 6 seeds");
+        assert_eq!(std::fs::read_dir(path.path()).unwrap().count(), 0);
+        // Four settings, two epochs of five batches, six seeds.
+        assert_eq!(stopping.batches, [4 * 2 * 5 * 6]);
     }
 }
