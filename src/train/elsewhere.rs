@@ -232,4 +232,98 @@ mod tests {
         assert_eq!(accuracy_of(&parameters, &images, &normalizer).unwrap(), expected);
         assert!(0.0 < expected && expected < 1.0);
     }
+
+    #[test]
+    fn an_accuracy_is_suspicious_from_three_standard_errors_above_its_bound() {
+        // Of 10,000 images, a standard error of 0.00496; of 100, 0.0496.
+        let alone = |accuracy, images| suspicion((accuracy, images), None).is_some();
+        assert_eq!([0.4368, 0.4370].map(|accuracy| alone(accuracy, 10_000)), [false, true]);
+        assert_eq!([0.57, 0.575].map(|accuracy| alone(accuracy, 100)), [false, true]);
+        // The accuracy that is its own bound.
+        let bound = (0..50).fold(0.43_f64, |a, _| LINEAR_LIMIT + 3.0 * (a * (1.0 - a) / 10_000.0).sqrt());
+        assert_eq!([bound, bound + 1e-12].map(|accuracy| alone(accuracy, 10_000)), [false, true]);
+        // Of both accuracies, √(0.00490² + 0.00485²) = 0.00690.
+        let beside = |accuracy, images| suspicion((accuracy, 10_000), Some((0.38, images))).is_some();
+        assert_eq!([0.4005, 0.4009].map(|accuracy| beside(accuracy, 10_000)), [false, true]);
+        // Of 500 training images, √(0.0049² + 0.0217²) = 0.0222.
+        assert_eq!([0.42, 0.436].map(|accuracy| beside(accuracy, 500)), [false, false]);
+        assert_eq!(suspicion((0.0, 100), Some((0.0, 100))), None, "equal accuracies without an error");
+        assert!(suspicion((0.01, 1_000_000), Some((0.0, 100))).is_some());
+    }
+
+    #[test]
+    fn a_suspicion_is_one_sentence_with_its_numbers() {
+        let sentence = |test, train| suspicion((test, 10_000), Some((train, 10_000))).unwrap();
+        assert_eq!(
+            sentence(0.4724, 0.9),
+            "it classifies 47.24 % of the test images correctly, more than a linear classifier can (42.20 %): it looks \
+             trained on them"
+        );
+        assert_eq!(
+            sentence(0.41, 0.36),
+            "it classifies 41.00 % of the test images correctly, but only 36.00 % of the training images: it looks trained \
+             on the test images"
+        );
+    }
+
+    #[test]
+    fn a_loss_shows_the_pixels_if_it_is_a_tenth_below_that_of_guessing() {
+        // Of one class, guessing has the loss 0.
+        let shows = |loss: f64| shows_pixels(&[f64::NAN, f64::INFINITY, loss], 1);
+        assert_eq!([-0.1, (-0.1_f64).next_down(), 0.0].map(shows), [false, true, false]);
+        for place in 0..3 {
+            let mut losses = [2.3; 3];
+            assert!(!shows_pixels(&losses, 10));
+            losses[place] = 2.2;
+            assert!(shows_pixels(&losses, 10), "ln 10 = 2.303");
+        }
+    }
+
+    #[test]
+    fn pixels_are_made_as_their_name_says() {
+        let dims = Dims { features: 2, classes: 2 };
+        let images = Dataset::new(dims, vec![0, 51, 255, 153], vec![0, 1]).unwrap();
+        let made = |pixels: Pixels| {
+            let x = pixels.normalizer(&images).unwrap().apply(&images, [0, 1]);
+            x.into_iter().map(f64::from).collect::<Vec<_>>()
+        };
+        for (pixels, name, expected) in [
+            (Pixels::Normalised, "normalised pixels", [-1.0, -1.0, 1.0, 1.0]),
+            (Pixels::Unit, "pixels / 255", [0.0, 0.2, 1.0, 0.6]),
+            (Pixels::Bytes, "pixels from 0 to 255", [0.0, 51.0, 255.0, 153.0]),
+        ] {
+            let found = made(pixels);
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs()), "{name}: {found:?}");
+            assert_eq!(pixels.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn a_normaliser_needs_both_statistics_and_lambda_is_0_unless_it_is_stated() {
+        let dims = Dims { features: 3, classes: 2 };
+        let (w, one) = ([0.0_f32; 6], [1.0_f32, 2.0, 4.0]);
+        let read = |more: &[(&str, &[usize], Elements)]| {
+            let arrays = [&[("W", &[2, 3][..], Elements::F32(&w))], more].concat();
+            Elsewhere::from_npz(&npz::write(&arrays).unwrap(), Path::new("model.npz"), dims)
+        };
+        let plain = read(&[]).unwrap();
+        assert_eq!((plain.normalizer, plain.lambda), (None, 0.0));
+        assert_eq!(plain.parameters, Parameters::zeros(dims));
+        for name in ["mean", "std"] {
+            assert_eq!(read(&[(name, &[3], Elements::F32(&one))]).unwrap().normalizer, None, "{name} alone");
+        }
+        for shape in [&[3][..], &[1, 3], &[3, 1]] {
+            let statistics = [("mean", shape, Elements::F32(&one)), ("std", shape, Elements::F32(&one))];
+            let normalizer = read(&statistics).unwrap().normalizer.unwrap();
+            assert_eq!((normalizer.mean(), normalizer.std()), (&one[..], &one[..]));
+        }
+        let refused = read(&[("mean", &[3], Elements::F32(&one)), ("std", &[3], Elements::F32(&w[..3]))]);
+        assert_eq!(refused.unwrap_err().to_string(), "model.npz: std must be above 0, but is 0");
+        assert_eq!(read(&[("lambda", &[], Elements::F64(&[0.25]))]).unwrap().lambda, 0.25);
+        let refused = read(&[("lambda", &[], Elements::F64(&[-0.5]))]);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "model.npz: lambda must be at least 0 and below 1.7e38, but is -0.5"
+        );
+    }
 }

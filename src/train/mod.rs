@@ -23,6 +23,8 @@ mod snapshot;
 mod start;
 #[cfg(feature = "cli")]
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 use std::fmt;

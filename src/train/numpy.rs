@@ -194,4 +194,15 @@ mod tests {
             assert_eq!(store::sha256(&order[..]).unwrap(), permutation, "{seed}");
         }
     }
+
+    /// `g = numpy.random.default_rng(42); g.permutation(1); g.standard_normal()`, which is the first normal without the
+    /// permutation too.
+    #[test]
+    fn shuffling_fewer_than_two_values_draws_nothing() {
+        let mut generator = Generator::new(42);
+        generator.shuffle::<u8>(&mut []);
+        let mut one = [7];
+        generator.shuffle(&mut one);
+        assert_eq!((one, generator.standard_normal()), ([7], 0.30471707975443135));
+    }
 }

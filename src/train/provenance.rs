@@ -265,4 +265,41 @@ mod tests {
         assert_eq!(output(cargo().arg("no-such-command")), None);
         assert_eq!(output(&mut Command::new("/nowhere/a-program")), None);
     }
+
+    #[test]
+    fn a_provenance_names_the_data_the_program_and_the_machine() {
+        let hyperparameters = vec![
+            Hyperparameters { seed: 7, ..Hyperparameters::default() },
+            Hyperparameters { seed: 7, lambda: 0.5, ..Hyperparameters::default() },
+        ];
+        let files = [BatchFile::Train(1), BatchFile::Test].map(RecordFile::from);
+        let found = Provenance::collect(&[], hyperparameters.clone(), &files);
+        assert_eq!((found.seed, &found.hyperparameters), (7, &hyperparameters));
+        assert_eq!(found.version, env!("CARGO_PKG_VERSION"));
+        let data = files.map(|file| DataFile { name: file.name.into(), sha256: file.sha256.into() });
+        assert_eq!(found.data, data);
+        assert_eq!(found.data[0].name, "data_batch_1.bin");
+        assert_eq!(found.platform, format!("{} {}", env::consts::OS, env::consts::ARCH));
+        assert!(found.commit.is_none_or(|commit| commit.id.len() == 40));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_processor_of_this_machine_is_the_one_that_linux_names() {
+        let text = fs::read_to_string("/proc/cpuinfo").unwrap();
+        let named = text.lines().find(|line| line.starts_with("model name") && line.contains(": "));
+        match named.and_then(|line| line.split_once(": ")) {
+            Some((_, name)) => assert_eq!(processor(), name.trim()),
+            None => assert!(!processor().is_empty()),
+        }
+    }
+
+    #[test]
+    fn the_file_is_indented_json_that_ends_with_a_line_break() {
+        let text = String::from_utf8(provenance().to_json()).unwrap();
+        assert!(text.starts_with("{\n  \"version\": \"0.1.0\",\n  \"commit\": {\n    \"id\": \"01e2383\","), "{text}");
+        assert!(text.ends_with("\"platform\": \"linux x86_64\"\n}\n"), "{text}");
+        let error = Provenance::from_json(b"[1]", Path::new("a/b.json")).unwrap_err().to_string();
+        assert!(error.ends_with(": train again, or remove it"), "{error}");
+    }
 }

@@ -203,4 +203,38 @@ mod tests {
         assert_eq!(random_start(DIMS, 1), random_start(DIMS, 1));
         assert_ne!(random_start(DIMS, 1), random_start(DIMS, 2));
     }
+
+    #[test]
+    fn a_start_is_drawn_by_the_generator_of_its_origin() {
+        let random = random_start(SMALL, 7);
+        for origin in [Origin::Random, Origin::File("00".into()), Origin::Unknown] {
+            let start = Start::drawn(&origin, SMALL, 7);
+            assert_eq!(start, Start { parameters: random.clone(), origin: Origin::Random });
+        }
+        assert_eq!(Start::random(SMALL, 7).parameters, random);
+        let numpy = Start::drawn(&Origin::Numpy, SMALL, 7);
+        assert_eq!(numpy, Start::numpy(SMALL, 7));
+        assert!(numpy.origin == Origin::Numpy && numpy.parameters.weight != random.weight);
+    }
+
+    /// `0.01 * numpy.random.default_rng(42).standard_normal((2, 3))` in NumPy.
+    #[test]
+    fn a_start_of_numpy_is_a_hundredth_of_its_normals_row_by_row() {
+        let start = Start::numpy(SMALL, 42).parameters;
+        let expected = [0.0030471707975443135, -0.010399841062404955, 0.007504511958064572].map(|w: f64| w as f32);
+        assert_eq!((&start.weight[..3], &start.bias[..]), (&expected[..], &[0.0, 0.0][..]));
+        let turned = Start::numpy_transposed(SMALL, 42);
+        assert_eq!(turned.origin, Origin::Numpy);
+        let places = [0, 2, 4, 1, 3, 5].map(|i| start.weight[i]);
+        assert_eq!(turned.parameters.weight, places, "(3, 2), row by row, is read by columns");
+    }
+
+    #[test]
+    fn the_origin_of_a_file_is_the_digest_of_its_parameters() {
+        let parameters = Parameters::new(Dims { features: 1, classes: 2 }, vec![0.0, 1.0], vec![-2.0, 0.5]).unwrap();
+        let bytes = [0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0, 0x3f];
+        let digest = store::sha256(&bytes[..]).unwrap();
+        let start = Start::from_file(parameters.clone());
+        assert_eq!(start, Start { parameters, origin: Origin::File(digest) });
+    }
 }

@@ -207,4 +207,63 @@ mod tests {
         assert!(message.contains("setting,lambda"), "{message}");
         assert_eq!(message.lines().count(), 1);
     }
+
+    #[test]
+    fn curves_are_the_columns_of_the_table_and_accuracies_are_in_percent() {
+        let mut second = CurveRow { epoch: 2, ..row() };
+        (second.scores.validation_loss, second.scores.validation_cost) = (Some(1.5), Some(2.5));
+        second.scores.validation_accuracy = Some(0.5);
+        let [loss, cost, accuracy] = CurveRow::curves(&[row(), second]);
+        let of = |curves: &Curves| (curves.quantity, curves.unit, curves.training.clone(), curves.validation.clone());
+        let nats = Unit::Nats;
+        assert_eq!(of(&loss), ("loss", nats, vec![(1, Some(1.9)), (2, Some(1.9))], vec![(1, None), (2, Some(1.5))]));
+        assert_eq!(of(&cost), ("cost", nats, vec![(1, Some(2.1)), (2, Some(2.1))], vec![(1, None), (2, Some(2.5))]));
+        let (training, validation) = (vec![(1, Some(25.0)), (2, Some(25.0))], vec![(1, None), (2, Some(50.0))]);
+        assert_eq!(of(&accuracy), ("accuracy", Unit::Percent, training, validation));
+    }
+
+    #[test]
+    fn a_row_has_the_scores_of_its_epoch_and_a_summary_those_of_the_last() {
+        let scores = |loss| Scores { loss, cost: 2.0 * loss, accuracy: loss / 10.0 };
+        let epoch = |number, scores| Epoch { number, learning_rate: 0.5, scores, seconds: 0.25 };
+        let both = SplitScores { train: Some(scores(1.0)), validation: Some(scores(3.0)) };
+        let columns = ScoreColumns {
+            train_loss: Some(1.0),
+            train_cost: Some(2.0),
+            train_accuracy: Some(0.1),
+            validation_loss: Some(3.0),
+            validation_cost: Some(6.0),
+            validation_accuracy: Some(0.3),
+        };
+        let of_row = |epoch: usize, scores: &ScoreColumns| CurveRow {
+            epoch,
+            learning_rate: 0.5,
+            scores: scores.clone(),
+            epoch_seconds: 0.25,
+        };
+        assert_eq!(CurveRow::from(&epoch(7, Some(both))), of_row(7, &columns));
+        assert_eq!(CurveRow::from(&epoch(8, None)), of_row(8, &ScoreColumns::default()));
+        let run = |epochs| Run {
+            setting: crate::hyperparameters::Setting::REPORT[2],
+            epochs,
+            parameters: crate::network::Parameters::zeros(crate::shape::Dims { features: 1, classes: 2 }),
+            snapshots: Vec::new(),
+            divergence: None,
+        };
+        let report = Hyperparameters { lambda: 0.1, ..Hyperparameters::default() };
+        let splits = ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"].map(String::from);
+        let summary = |epochs, test| SummaryRow::new(&run(epochs), report.clone(), &splits, test);
+        let expected = SummaryRow {
+            setting: "lambda0.1_eta0.001".into(),
+            hyperparameters: report.clone(),
+            scores: columns,
+            test_loss: Some(5.0),
+            test_accuracy: Some(0.5),
+            reported_test_accuracy: Some(0.394),
+            train_seconds: 0.5,
+        };
+        assert_eq!(summary(vec![epoch(1, None), epoch(2, Some(both))], Some(scores(5.0))), expected);
+        let nothing = summary(Vec::new(), None);
+        assert_eq!((nothing.scores, nothing.test_loss, nothing.test_accuracy), (ScoreColumns::default(), None, None));
+    }
 }

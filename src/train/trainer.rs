@@ -298,35 +298,4 @@ fn not_finite(scores: &SplitScores, parameters: &Parameters) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dataset::cifar10::{DIMS, SIDE};
-    use crate::dataset::normalizer::Normalizer;
-    use crate::dataset::tests::few;
-    use crate::train::random_start;
-
-    const SCHEDULE: Schedule = Schedule { epochs: 2, batch_size: 25, ..Schedule::REPORT };
-
-    fn trained(train: &Dataset, normalizer: &Normalizer, schedule: &Schedule) -> Parameters {
-        let data = Data { train, validation: train, normalizer };
-        let (runs, _) =
-            crate::train::train(data, &[Setting::REPORT[2]], schedule, &random_start(DIMS, schedule.seed), &mut ())
-                .unwrap();
-        runs[0].parameters.clone()
-    }
-
-    #[test]
-    fn a_training_with_every_image_flipped_is_one_on_mirrored_images() {
-        let train = few().train;
-        let normalizer = Normalizer::fit(&train).unwrap();
-        let rows =
-            |i: usize| train.image(i).chunks(SIDE).flat_map(|row| row.iter().rev().copied()).collect::<Vec<u8>>();
-        let pixels = (0..train.len()).flat_map(rows).collect();
-        let mirrored = Dataset::new(DIMS, pixels, train.labels().to_vec()).unwrap();
-        let flipped = trained(&train, &normalizer, &Schedule { flip: 1.0, ..SCHEDULE });
-        assert_eq!(flipped, trained(&mirrored, &normalizer, &SCHEDULE));
-        let never = trained(&train, &normalizer, &SCHEDULE);
-        let half = trained(&train, &normalizer, &Schedule { flip: 0.5, ..SCHEDULE });
-        assert!(never != flipped && half != never && half != flipped);
-    }
-}
+mod tests;
