@@ -322,4 +322,74 @@ mod tests {
         assert_eq!(outcomes.most_confident(false, 9), [5, 4]);
         assert_eq!([5, 4].map(|index| outcomes.confidence(index)), [0.9, 0.2]);
     }
+
+    #[test]
+    fn shares_are_of_the_examples_of_a_class_and_the_accuracy_is_of_all() {
+        let matrix = Confusion::from_counts(3, vec![6, 2, 0, 1, 4, 0, 0, 0, 0]);
+        assert_eq!((matrix.share(0, 0), matrix.share(0, 1), matrix.share(0, 2)), (Some(0.75), Some(0.25), Some(0.0)));
+        assert_eq!((matrix.share(1, 0), matrix.share(1, 1), matrix.share(2, 0)), (Some(0.2), Some(0.8), None));
+        assert_eq!((matrix.recall(1), matrix.precision(1)), (Some(0.8), Some(4.0 / 6.0)));
+        assert_eq!((matrix.correct(), matrix.accuracy()), (10, Some(10.0 / 13.0)));
+        assert_eq!(matrix.counts(), [6, 2, 0, 1, 4, 0, 0, 0, 0]);
+        let empty = Confusion::new(3, []);
+        assert_eq!((empty.correct(), empty.accuracy(), empty.counts()), (0, None, &[0; 9][..]));
+    }
+
+    #[test]
+    #[should_panic(expected = "truth < classes && predicted < classes")]
+    fn a_class_beyond_the_last_is_not_counted() {
+        Confusion::new(3, [(0, 3)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion `left == right` failed")]
+    fn a_matrix_has_a_count_for_each_pair() {
+        Confusion::from_counts(3, vec![0; 8]);
+    }
+
+    #[test]
+    fn scores_are_means_over_the_examples_and_the_cost_has_the_penalty() {
+        let outcomes = Outcomes {
+            labels: vec![0, 1, 1, 0],
+            losses: vec![1.0, 2.0, 0.5, 0.5],
+            predicted: vec![0, 1, 0, 0],
+            probabilities: vec![0.5; 8],
+            classes: 2,
+            squared_norm: 6.0,
+        };
+        assert_eq!(outcomes.scores(0.5), Scores { loss: 1.0, cost: 4.0, accuracy: 0.75 });
+        assert_eq!(outcomes.scores(0.0).cost, 1.0);
+        assert_eq!(outcomes.confusion(), Confusion::from_counts(2, vec![2, 0, 1, 1]));
+        let none = Outcomes { labels: Vec::new(), losses: Vec::new(), predicted: Vec::new(), ..outcomes };
+        let scores = none.scores(0.5);
+        assert!(scores.loss.is_nan() && scores.accuracy.is_nan() && !scores.is_finite());
+    }
+
+    #[test]
+    fn scores_are_finite_if_both_loss_and_cost_are() {
+        let is_finite = |loss, cost| Scores { loss, cost, accuracy: 0.5 }.is_finite();
+        assert!(is_finite(1.0, 2.0));
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!is_finite(value, 2.0) && !is_finite(1.0, value), "{value}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_are_not_finite_have_no_outcomes_and_an_evaluation_can_be_stopped() {
+        let dims = Dims { features: 1, classes: 2 };
+        let dataset = Dataset::new(dims, vec![1, 2, 3], vec![0, 1, 0]).unwrap();
+        let normalizer = Normalizer::new(vec![0.0], vec![1.0]).unwrap();
+        let good = Parameters::zeros(dims);
+        let mut bad = good.clone();
+        bad.bias[1] = f32::NAN;
+        let pair = |parameters| (parameters, Loss::Softmax);
+        let error = outcomes(&[pair(&good), pair(&bad)], &dataset, &normalizer).unwrap_err();
+        assert_eq!(error.to_string(), "bias must be finite, but element 1 is NaN");
+        let group = Group::new(&[&good]).unwrap();
+        let stopped = evaluate_group(&group, &[0.0], &dataset, &normalizer, &|| true);
+        assert!(matches!(stopped, Err(crate::Error::Interrupted)));
+        let scores = evaluate_group(&group, &[0.0], &dataset, &normalizer, &|| false).unwrap();
+        // Class 0 is the first of equals, and two of three examples are of it.
+        assert_eq!((scores.len(), scores[0].accuracy), (1, 2.0 / 3.0));
+    }
 }

@@ -253,4 +253,64 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn a_bin_has_its_lower_bound_and_the_last_one_has_both() {
+        let bins = |probability: f32| {
+            let outcomes = Outcomes {
+                labels: vec![1],
+                losses: vec![0.0],
+                predicted: vec![1],
+                probabilities: vec![0.0, probability],
+                classes: 2,
+                squared_norm: 0.0,
+            };
+            let rows = probability_rows(&outcomes);
+            assert_eq!(rows.iter().map(|row| row.right + row.wrong).sum::<usize>(), 1);
+            rows.into_iter().find(|row| row.right == 1).map(|row| (row.lower, row.upper)).unwrap()
+        };
+        for (probability, lower, upper) in [
+            (0.0, 0.0, 0.05),
+            (0.25_f32.next_down(), 0.2, 0.25),
+            (0.25, 0.25, 0.3),
+            (0.5_f32.next_down(), 0.45, 0.5),
+            (0.5, 0.5, 0.55),
+            (1.0_f32.next_down(), 0.95, 1.0),
+            (1.0, 0.95, 1.0),
+        ] {
+            assert_eq!(bins(probability), (lower, upper), "{probability}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion `left == right` failed")]
+    fn a_confusion_matrix_of_other_classes_is_not_written() {
+        confusion_csv(&Confusion::new(9, []), Dialect::Comma);
+    }
+
+    #[test]
+    fn the_refusal_of_other_rows_names_them() {
+        let text = String::from_utf8(confusion_csv(&confusion(), Dialect::Comma)).unwrap();
+        let error = read_confusion(text.replace("\ncat", "\ndog").as_bytes(), Path::new(PATH)).unwrap_err();
+        let names = "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck";
+        let expected = format!("table.csv: the rows must be {names}, but are {:?}", names.replace("cat", "dog"));
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn each_image_is_named_with_the_probability_of_its_predicted_class() {
+        let mut probabilities = vec![0.05; 20];
+        (probabilities[9], probabilities[10]) = (0.55, 0.5);
+        let outcomes = Outcomes {
+            labels: vec![0, 0],
+            losses: vec![0.0; 2],
+            predicted: vec![9, 0],
+            probabilities,
+            classes: 10,
+            squared_norm: 0.0,
+        };
+        let rows = prediction_rows(&["a.png".into(), "b.png".into()], &outcomes);
+        let found: Vec<_> = rows.iter().map(|row| (&row.image[..], &row.class[..], row.probability)).collect();
+        assert_eq!(found, [("a.png", "truck", 0.55), ("b.png", "airplane", 0.5)]);
+    }
 }

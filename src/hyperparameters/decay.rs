@@ -331,4 +331,35 @@ mod tests {
         check("10x0.3", 11).unwrap();
         check("plateau5x0.1", 7).unwrap();
     }
+
+    #[test]
+    fn the_text_of_which_digests_are_made_stays() {
+        assert_eq!(format!("{:?}", Decay::step(20, 0.5).unwrap()), "Decay { every: 20, factor: 0.5 }");
+        assert_eq!(format!("{:?}", Decay::plateau(5, 0.1).unwrap()), "Decay { patience: 5, factor: 0.1 }");
+    }
+
+    #[test]
+    fn a_factor_is_between_0_and_1_and_not_one_of_them() {
+        for (factor, valid) in [
+            (f64::MIN_POSITIVE, true),
+            (1.0_f64.next_down(), true),
+            (0.0, false),
+            (1.0, false),
+            (-0.5, false),
+            (1.5, false),
+            (f64::NAN, false),
+            (f64::INFINITY, false),
+        ] {
+            assert_eq!(Decay::step(1, factor).is_ok(), valid, "{factor}");
+            assert_eq!(Decay::plateau(1, factor).is_ok(), valid, "{factor}");
+        }
+        assert_eq!(Decay::plateau(1, 0.5).unwrap().title(), "× 0.5 on plateaus of 1 epoch");
+    }
+
+    #[test]
+    fn more_falls_than_a_number_can_count_leave_no_learning_rate() {
+        let decay = Decay::step(1, 0.5).unwrap();
+        assert_eq!([0, 1, 2, 11].map(|epoch| decay.factor_in(epoch, &[])), [1.0, 1.0, 0.5, 0.5_f64.powi(10)]);
+        assert_eq!(decay.factor_in(usize::MAX, &[]), 0.0);
+    }
 }

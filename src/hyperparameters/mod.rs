@@ -4,6 +4,8 @@
 mod decay;
 mod options;
 mod setting;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -323,110 +325,5 @@ impl Schedule {
             return Err(Error::invalid("flip", "a probability, 0 to 1", self.flip));
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report_splits() -> [String; 3] {
-        Hyperparameters::REPORT_SPLITS.map(String::from)
-    }
-
-    #[test]
-    fn only_runs_of_the_reports_protocol_have_a_reported_accuracy() {
-        let with = |setting| Hyperparameters::new(setting, &Schedule::REPORT, &Origin::Random);
-        let reported = |run: &Hyperparameters| run.reported_test_accuracy(&report_splits());
-        assert_eq!(Setting::REPORT.map(|s| reported(&with(s))), [0.2877, 0.3932, 0.3940, 0.3738].map(Some));
-        let run = with(Setting::REPORT[2]);
-        assert_eq!(reported(&Hyperparameters { seed: 7, ..run.clone() }), Some(0.3940), "any seed");
-        for other in [
-            Hyperparameters { lambda: 0.2, ..run.clone() },
-            Hyperparameters { loss: Loss::Bce, ..run.clone() },
-            Hyperparameters { decay_every: Some(20), decay_factor: Some(0.5), ..run.clone() },
-            Hyperparameters { decay_patience: Some(40), ..run.clone() },
-            Hyperparameters { batch_size: 99, ..run.clone() },
-            Hyperparameters { epochs: 39, ..run.clone() },
-            Hyperparameters { flip: 0.5, ..run.clone() },
-            Hyperparameters { shuffle: Shuffle::None, ..run.clone() },
-            Hyperparameters { start: Origin::File("00".into()), ..run.clone() },
-        ] {
-            assert_eq!(reported(&other), None, "{other:?}");
-        }
-        assert!(run.departures(&report_splits()).is_empty());
-        let other = Hyperparameters { epochs: 1, batch_size: 50, flip: 0.5, ..run.clone() };
-        let words = ["1 epoch instead of 40", "batches of 50 instead of 100", "flips with probability 0.5"];
-        assert_eq!(other.departures(&report_splits()), words);
-        for i in 0..3 {
-            let mut splits = report_splits();
-            splits[i] = "data_batch_3.bin".into();
-            assert_eq!(run.reported_test_accuracy(&splits), None);
-        }
-    }
-
-    #[test]
-    fn hyperparameters_are_those_of_their_setting_and_schedule_and_give_them_back() {
-        let setting = Setting::new(0.25, 0.5).unwrap().with_loss(Loss::Bce);
-        for decay in [None, Some(Decay::step(20, 0.5).unwrap()), Some(Decay::plateau(5, 0.1).unwrap())] {
-            let setting = setting.with_decay(decay);
-            for shuffle in [Shuffle::ChaCha8, Shuffle::NumpyPermutation, Shuffle::NumpyShuffle, Shuffle::None] {
-                let schedule = Schedule { epochs: 3, batch_size: 7, seed: 1, shuffle, flip: 0.75 };
-                let all = Hyperparameters::new(setting, &schedule, &Origin::Random);
-                assert_eq!((all.setting().unwrap(), all.schedule()), (setting, schedule));
-            }
-        }
-    }
-
-    #[test]
-    fn half_a_decay_and_two_decays_are_refused_but_a_decay_on_plateaus_has_a_default_factor() {
-        let with = |decay_every, decay_patience, decay_factor| {
-            Hyperparameters { decay_every, decay_patience, decay_factor, ..Hyperparameters::default() }.decay()
-        };
-        let refusal = |every, patience, factor| with(every, patience, factor).unwrap_err().to_string();
-        let message = refusal(Some(2), None, None);
-        assert_eq!(message, "decay-factor must be given together with decay-every, but is missing");
-        let message = refusal(None, None, Some(0.5));
-        assert_eq!(message, "decay-every must be given together with decay-factor, but is missing");
-        for factor in [None, Some(0.5)] {
-            let message = refusal(Some(2), Some(3), factor);
-            assert_eq!(message, "decay-every must be left out beside decay-patience, but is 2");
-        }
-        assert_eq!(with(None, Some(3), None).unwrap(), Some(Decay::plateau(3, 0.1).unwrap()));
-        assert_eq!(with(None, Some(3), Some(0.5)).unwrap(), Some(Decay::plateau(3, 0.5).unwrap()));
-    }
-
-    #[test]
-    fn every_text_reads_back_as_it_was_written() {
-        for loss in Loss::ALL {
-            assert_eq!(loss.to_string().parse::<Loss>().unwrap(), loss);
-        }
-        let message = "hinge".parse::<Loss>().unwrap_err().to_string();
-        assert_eq!(message, "loss must be softmax or bce, but is hinge");
-        for shuffle in [Shuffle::ChaCha8, Shuffle::None, Shuffle::Unknown] {
-            assert_eq!(shuffle.to_string().parse::<Shuffle>().unwrap(), shuffle);
-        }
-        assert!("chacha12".parse::<Shuffle>().is_err());
-        for origin in [Origin::Random, Origin::Numpy, Origin::File("0a".into()), Origin::Unknown] {
-            assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
-        }
-        assert!("files".parse::<Origin>().is_err());
-    }
-
-    #[test]
-    fn a_flip_is_a_probability() {
-        for (flip, valid) in [(0.0, true), (0.5, true), (1.0, true), (-0.1, false), (1.1, false), (f64::NAN, false)] {
-            let schedule = Schedule { flip, ..Schedule::REPORT };
-            assert_eq!(schedule.validate(100).is_ok(), valid, "{flip}");
-        }
-    }
-
-    #[test]
-    fn a_schedule_needs_an_epoch_and_a_batch_that_the_split_can_fill() {
-        let schedule = Schedule::REPORT;
-        schedule.validate(100).unwrap();
-        assert!(schedule.validate(99).is_err());
-        assert!(Schedule { epochs: 0, ..schedule }.validate(100).is_err());
-        assert!(Schedule { batch_size: 0, ..schedule }.validate(100).is_err());
     }
 }

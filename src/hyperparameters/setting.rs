@@ -304,4 +304,63 @@ mod tests {
         assert_eq!(setting.name(), "lambda0.001_eta0.01_bce_plateau5x0.1");
         assert!(setting.needs_validation());
     }
+
+    #[test]
+    fn twice_lambda_and_eta_are_numbers_of_f32() {
+        let half = f64::from(f32::MAX) / 2.0;
+        let smallest = f64::from(f32::from_bits(1));
+        for (lambda, valid) in [(0.0, true), (half, true), (half * 1.01, false), (-f64::MIN_POSITIVE, false)] {
+            assert_eq!(check_lambda(lambda).is_ok(), valid, "{lambda}");
+        }
+        let largest = f64::from(f32::MAX);
+        for (eta, valid) in [(smallest, true), (smallest / 4.0, false), (largest, true), (largest * 1.01, false)] {
+            assert_eq!(Setting::new(0.0, eta).is_ok(), valid, "{eta}");
+        }
+        let refusal = |lambda, eta| Setting::new(lambda, eta).unwrap_err().to_string();
+        assert_eq!(refusal(f64::NAN, 0.1), "lambda must be at least 0 and below 1.7e38, but is NaN");
+        assert_eq!(refusal(0.0, 1e-60), "eta must be at least 1.5e-45, but is 1e-60");
+        for (eta, found) in [(0.0, "0"), (f64::INFINITY, "inf"), (f64::NAN, "NaN"), (1e39, "1e39")] {
+            assert_eq!(refusal(0.0, eta), format!("eta must be above 0 and below 3.4e38, but is {found}"));
+        }
+    }
+
+    #[test]
+    fn a_setting_has_the_numbers_that_it_was_made_of() {
+        let decay = "plateau5x0.1".parse().unwrap();
+        let setting = Setting::new(0.25, 0.5).unwrap();
+        let other = setting.with_loss(Loss::Bce).with_decay(Some(decay));
+        for (setting, loss, needs_validation) in [(setting, Loss::Softmax, false), (other, Loss::Bce, true)] {
+            assert_eq!((setting.lambda(), setting.eta(), setting.loss()), (0.25, 0.5, loss));
+            assert_eq!(setting.needs_validation(), needs_validation);
+        }
+        assert_eq!(Loss::ALL.map(Loss::name), ["softmax", "bce"]);
+        assert_eq!(Loss::ALL.map(Loss::title), ["softmax", "sigmoids"]);
+        assert_eq!(other.with_decay(None).with_loss(Loss::Softmax), setting);
+    }
+
+    #[test]
+    fn a_decay_of_a_file_is_refused_with_the_name_of_its_key() {
+        let refusal = |decay: &str, epochs| {
+            let setting = Setting::REPORT[1].with_decay(Some(decay.parse().unwrap()));
+            setting.check_decay(epochs).map_err(|error| error.to_string())
+        };
+        assert!(refusal("10x0.5", 10).unwrap_err().starts_with("decay_every must be at most 9, "));
+        assert!(refusal("plateau9x0.5", 10).unwrap_err().starts_with("decay_patience must be at most 8, "));
+        assert_eq!((refusal("9x0.5", 10), refusal("plateau8x0.5", 10)), (Ok(()), Ok(())));
+        Setting::REPORT[1].check_decay(1).unwrap();
+    }
+
+    #[test]
+    fn a_name_inside_a_text_is_a_title_and_other_words_stay() {
+        for (text, expected) in [
+            ("model_lambda0_eta0.1", "λ = 0, η = 0.1"),
+            ("model_lambda0_eta0.1.safetensors", "model_lambda0_eta0.1.safetensors"),
+            ("softmax", "softmax"),
+            ("(bce) 0123 1234 999", "(sigmoids) 0123 1,234 999"),
+            ("1000000; lambda1_eta0.5, and lambda01_eta0.5", "1,000,000; λ = 1, η = 0.5, and lambda01_eta0.5"),
+            ("--", "--"),
+        ] {
+            assert_eq!(readable(text), expected);
+        }
+    }
 }

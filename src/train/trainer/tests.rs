@@ -5,6 +5,7 @@ use crate::dataset::cifar10::{DIMS, SIDE};
 use crate::dataset::normalizer::Normalizer;
 use crate::dataset::tests::few;
 use crate::network::passes;
+use crate::shape::Dims;
 use crate::train::random_start;
 
 const SCHEDULE: Schedule = Schedule { epochs: 2, batch_size: 25, ..Schedule::REPORT };
@@ -31,18 +32,26 @@ fn a_training_with_every_image_flipped_is_one_on_mirrored_images() {
     assert!(never != flipped && half != never && half != flipped);
 }
 
+const SMALL: Dims = Dims { features: 32, classes: 3 };
+
+/// 110 examples, so that a training takes no time.
+fn small() -> Dataset {
+    let pixels = (0..110 * 32_u32).map(|i| (i * i % 241) as u8).collect();
+    Dataset::new(SMALL, pixels, (0..110_u32).map(|i| (i * i % 7 % 3) as u8).collect()).unwrap()
+}
+
 fn plateau() -> Setting {
     Setting::new(0.0, 0.01).unwrap().with_decay(Some("plateau1x0.5".parse().unwrap()))
 }
 
 #[test]
 fn a_training_takes_the_steps_of_plain_loops_over_the_batches_of_each_epoch() {
-    let train = few().train;
+    let train = small();
     let normalizer = Normalizer::fit(&train).unwrap();
     // The second epoch has half the learning rate.
     let setting = Setting::new(0.1, 0.01).unwrap().with_decay(Some("1x0.5".parse().unwrap()));
     let data = Data { train: &train, validation: &train, normalizer: &normalizer };
-    let start = random_start(DIMS, 1);
+    let start = random_start(SMALL, 1);
     let (runs, _) = crate::train::train(data, &[setting], &SCHEDULE, &start, &mut ()).unwrap();
     let mut expected = start.clone();
     for (epoch, eta) in [(1, 0.01), (2, 0.005)] {
@@ -76,12 +85,12 @@ fn each_batch_and_each_epoch_of_each_member_is_reported_once_in_order() {
             self.1.push((member, epoch.number));
         }
     }
-    let splits = few();
-    let normalizer = Normalizer::fit(&splits.train).unwrap();
-    let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+    let (train, validation) = (small(), small());
+    let normalizer = Normalizer::fit(&train).unwrap();
+    let data = Data { train: &train, validation: &validation, normalizer: &normalizer };
     let mut seen = Seen::default();
     let settings = [Setting::REPORT[1], Setting::REPORT[2]];
-    let mut trainer = Trainer::new(data, &settings, &SCHEDULE, &random_start(DIMS, 1)).unwrap();
+    let mut trainer = Trainer::new(data, &settings, &SCHEDULE, &random_start(SMALL, 1)).unwrap();
     assert!(!trainer.is_done());
     trainer.epoch(&mut seen).unwrap();
     assert!(!trainer.is_done());
@@ -102,11 +111,11 @@ fn each_batch_and_each_epoch_of_each_member_is_reported_once_in_order() {
 #[test]
 #[should_panic(expected = "there is no epoch left")]
 fn a_training_that_is_done_has_no_further_epoch() {
-    let train = few().train;
+    let train = small();
     let normalizer = Normalizer::fit(&train).unwrap();
     let data = Data { train: &train, validation: &train, normalizer: &normalizer };
     let schedule = Schedule { epochs: 1, ..SCHEDULE };
-    let mut trainer = Trainer::new(data, &Setting::REPORT[..1], &schedule, &random_start(DIMS, 1)).unwrap();
+    let mut trainer = Trainer::new(data, &Setting::REPORT[..1], &schedule, &random_start(SMALL, 1)).unwrap();
     for _ in 0..2 {
         trainer.epoch(&mut ()).unwrap();
     }
@@ -116,7 +125,7 @@ fn a_training_that_is_done_has_no_further_epoch() {
 fn a_state_that_the_schedule_does_not_pass_through_is_refused() {
     let epoch = |number| Epoch { number, learning_rate: 0.1, scores: None, seconds: 0.0 };
     let state = |epochs: usize, batches: usize| {
-        let mut state = State::new(&Setting::REPORT[..2], &Parameters::zeros(DIMS));
+        let mut state = State::new(&Setting::REPORT[..2], &Parameters::zeros(SMALL));
         state.batches = batches;
         state.runs.iter_mut().for_each(|run| run.epochs = (1..=epochs).map(epoch).collect());
         state
@@ -149,21 +158,21 @@ fn a_state_that_the_schedule_does_not_pass_through_is_refused() {
 
 #[test]
 fn a_split_is_evaluated_if_it_is_wanted_or_a_learning_rate_depends_on_it() {
-    let splits = few();
-    let normalizer = Normalizer::fit(&splits.train).unwrap();
-    let empty = Dataset::new(DIMS, Vec::new(), Vec::new()).unwrap();
+    let (train, validation) = (small(), small());
+    let normalizer = Normalizer::fit(&train).unwrap();
+    let empty = Dataset::new(SMALL, Vec::new(), Vec::new()).unwrap();
     let settings = [Setting::REPORT[1], plateau()];
-    let start = random_start(DIMS, 1);
+    let start = random_start(SMALL, 1);
     let trainer = |validation, settings: &[Setting]| {
-        Trainer::new(Data { train: &splits.train, validation, normalizer: &normalizer }, settings, &SCHEDULE, &start)
+        Trainer::new(Data { train: &train, validation, normalizer: &normalizer }, settings, &SCHEDULE, &start)
     };
     let scored = |mut trainer: Trainer| {
         trainer.epoch(&mut ()).unwrap();
         let scores = trainer.state().runs.iter().map(|run| run.epochs[0].scores.unwrap());
         scores.map(|scores| (scores.train.is_some(), scores.validation.is_some())).collect::<Vec<_>>()
     };
-    assert_eq!(scored(trainer(&splits.validation, &settings).unwrap()), [(true, true), (true, true)]);
-    let without = trainer(&splits.validation, &settings).unwrap().without_evaluation();
+    assert_eq!(scored(trainer(&validation, &settings).unwrap()), [(true, true), (true, true)]);
+    let without = trainer(&validation, &settings).unwrap().without_evaluation();
     assert_eq!(scored(without), [(false, false), (false, true)]);
     assert_eq!(scored(trainer(&empty, &settings[..1]).unwrap()), [(true, false)]);
     assert_eq!(scored(trainer(&empty, &settings[..1]).unwrap().without_evaluation()), [(false, false)]);
@@ -175,10 +184,10 @@ fn a_split_is_evaluated_if_it_is_wanted_or_a_learning_rate_depends_on_it() {
 
 #[test]
 fn snapshots_are_kept_after_each_epoch_if_they_are_wanted() {
-    let train = few().train;
+    let train = small();
     let normalizer = Normalizer::fit(&train).unwrap();
     let data = Data { train: &train, validation: &train, normalizer: &normalizer };
-    let state = State { keep_snapshots: true, ..State::new(&Setting::REPORT[..1], &random_start(DIMS, 1)) };
+    let state = State { keep_snapshots: true, ..State::new(&Setting::REPORT[..1], &random_start(SMALL, 1)) };
     let mut trainer = Trainer::resume(data, &SCHEDULE, state).unwrap();
     let mut expected = Vec::new();
     while !trainer.is_done() {
@@ -191,7 +200,7 @@ fn snapshots_are_kept_after_each_epoch_if_they_are_wanted() {
 
 #[test]
 fn the_first_number_that_is_not_finite_is_named() {
-    let dims = crate::shape::Dims { features: 2, classes: 2 };
+    let dims = Dims { features: 2, classes: 2 };
     let name = |weight: [f32; 4], bias: [f32; 2], train: Option<[f64; 2]>, validation: Option<[f64; 2]>| {
         let scores = |s: Option<[f64; 2]>| s.map(|[loss, cost]| Scores { loss, cost, accuracy: 0.5 });
         let parameters = Parameters { dims, weight: weight.into(), bias: bias.into() };
@@ -232,10 +241,10 @@ fn the_first_batch_whose_loss_is_not_finite_is_the_divergence_of_its_setting_alo
 
 #[test]
 fn a_start_that_is_not_finite_is_refused() {
-    let train = few().train;
+    let train = small();
     let normalizer = Normalizer::fit(&train).unwrap();
     let data = Data { train: &train, validation: &train, normalizer: &normalizer };
-    let mut start = random_start(DIMS, 1);
+    let mut start = random_start(SMALL, 1);
     start.weight[5] = f32::NAN;
     let error = Trainer::new(data, &Setting::REPORT[..1], &SCHEDULE, &start).unwrap_err();
     assert_eq!(error.to_string(), "weight must be finite, but element 5 is NaN");
