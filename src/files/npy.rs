@@ -161,11 +161,11 @@ pub fn text(bytes: &[u8]) -> Result<String, String> {
     if !is_string {
         return Err(format!("must be a single string of at most {} characters, but is {found}", MAX_TEXT_BYTES / 4));
     }
-    let (characters, rest) = file.data.as_chunks();
-    let decoded: Option<String> = characters.iter().map(|&c| char::from_u32(u32::from_le_bytes(c))).collect();
+    let characters = file.data.as_chunks().0.iter();
+    let decoded: Option<String> = characters.map(|&c| char::from_u32(u32::from_le_bytes(c))).collect();
     match decoded {
-        Some(text) if rest.is_empty() => Ok(text.trim_end_matches('\0').into()),
-        _ => Err(format!("must be a single string, but is {found}")),
+        Some(text) => Ok(text.trim_end_matches('\0').into()),
+        None => Err(format!("must be a single string, but is {found}")),
     }
 }
 
