@@ -197,3 +197,48 @@ fn a_quotation_has_32_bytes_without_control_characters() {
         assert_eq!(archive::quote(format!("{long}{more}").as_bytes()), format!("\"{long}\""));
     }
 }
+
+#[test]
+fn a_request_to_stop_leaves_no_file_behind() {
+    struct Stops(Vec<u64>);
+    impl Progress for Stops {
+        fn advance(&mut self, done: u64) {
+            self.0.push(done);
+        }
+        fn interrupted(&self) -> bool {
+            self.0.len() == 2
+        }
+    }
+    let dir = without_test();
+    let mut progress = Stops(Vec::new());
+    let result = fetch(dir.path(), &catalog("", b""), &Source::BuiltIn, Trust::Remembered, &mut progress);
+    assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+    // After two pieces of 64 records each.
+    assert_eq!(progress.0, [196_672, 393_344]);
+    assert!(!dir.path().join("test.bin").exists());
+    assert_tidy(dir.path());
+}
+
+#[test]
+fn an_altered_file_is_named_with_what_is_wrong_before_it_is_replaced() {
+    let dir = without_test();
+    let path = dir.path().join("test.bin");
+    fs::write(&path, "short").unwrap();
+    let mut recorder = Recorder::default();
+    fetch(dir.path(), &catalog("", b""), &Source::BuiltIn, Trust::Remembered, &mut recorder).unwrap();
+    let wrong = format!("data file {} must have 1536500 bytes, but has 5; it will be replaced", path.display());
+    let expected =
+        [wrong, format!("{} lacks test.bin", dir.path().display()), "getting the sample inside this program".into()];
+    assert_eq!(recorder.messages, expected);
+    assert_complete(dir.path());
+}
+
+#[test]
+fn a_file_in_the_place_of_the_folder_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    let result = fetch(&file, &catalog("", b""), &Source::BuiltIn, Trust::Remembered, &mut ());
+    assert!(matches!(result, Err(Error::NoFolder(path)) if path == file));
+    assert_eq!(fs::read(&file).unwrap(), b"kept");
+}

@@ -289,3 +289,45 @@ fn each_pixel_has_its_place_with_any_number_of_channels() {
         }
     }
 }
+
+#[test]
+fn markers_without_a_segment_and_fill_bytes_do_not_end_a_jpeg() {
+    let end = [0xff, 0xd9];
+    let start = [0xff, 0xd8];
+    let restarts = (0xd0..=0xd7).flat_map(|marker| [0xff, marker]).collect::<Vec<u8>>();
+    let bodies: [&[u8]; 8] = [
+        &[],
+        &restarts,
+        // A data byte FF, a temporary marker, fill bytes, and another start.
+        &[0xff, 0x00, 0xff, 0x00, 0xd9],
+        &[0xff, 0x01, 0xd9],
+        &[0xff, 0xff, 0xff],
+        &[0xff, 0xd8],
+        &[0xd9, 0xd9, 0xff, 0x00],
+        // A segment of its length alone, and one with FF D9 as its last bytes.
+        &[0xff, 0xdd, 0, 2, 0xff, 0xfe, 0, 4, 0xff, 0xd9],
+    ];
+    for body in bodies {
+        let whole = [&start[..], body, &end].concat();
+        assert!(!is_cut_short(&whole), "{body:x?}");
+        assert!(!is_cut_short(&[&whole[..], b"more"].concat()), "{body:x?}");
+        for length in 0..whole.len() {
+            assert!(is_cut_short(&whole[..length]), "{length} of {body:x?}");
+        }
+    }
+    // The length of a segment reaches beyond the end mark.
+    assert!(is_cut_short(&[0xff, 0xd8, 0xff, 0xe1, 0, 5, 0xff, 0xd9]));
+    assert!(!is_cut_short(&[0xff, 0xd8, 0xff, 0xe1, 0, 2, 0xff, 0xd9]));
+}
+
+#[test]
+fn a_block_of_nine_megabytes_beside_a_picture_does_no_harm() {
+    let mut info = png::Info::with_size(1, 1);
+    info.exif_metadata = Some(vec![0; 9 << 20].into());
+    (info.color_type, info.bit_depth) = (ColorType::Grayscale, BitDepth::Eight);
+    let mut bytes = Vec::new();
+    let writer = png::Encoder::with_info(&mut bytes, info).unwrap().write_header();
+    writer.unwrap().write_image_data(&[7]).unwrap();
+    assert!(bytes.len() > 9 << 20);
+    assert_eq!(decode(&bytes).pixel(0, 0), [7, 7, 7, 255]);
+}
