@@ -20,7 +20,7 @@ fn example() -> Vec<u8> {
 }
 
 fn with_reader<T>(bytes: &[u8], look: impl FnOnce(Reader) -> T) -> T {
-    look(Reader::new(bytes, Path::new("model")).ok().expect("the file is right"))
+    look(Reader::new(bytes, Path::new("model")).expect("the file is right"))
 }
 
 fn refusal(bytes: &[u8]) -> String {

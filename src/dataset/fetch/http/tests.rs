@@ -179,6 +179,18 @@ fn starting_over_is_announced_only_where_bytes_are_given_up() {
     assert_eq!(messages, [format!("{}: the server cannot resume; starting over", server.url)]);
 }
 
+/// A redirection may come after most of the time for an answer.
+#[cfg(unix)]
+#[test]
+fn the_answer_after_a_redirection_has_its_own_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = folder.path().join("curl");
+    let heads = [r"302 Found\r\nLocation: /x\r\n\r\n", r"200 OK\r\n\r\n\037\213"];
+    common::write_script(&client, &heads.map(|head| format!("sleep 0.05; printf 'HTTP/1.1 {head}'")).join("; "));
+    let catalog = Catalog { curl_client: client, ..Catalog::published(&[]) };
+    assert_eq!(attempt("http://a/x", &catalog).unwrap(), b"\x1f\x8b");
+}
+
 /// Downloads 1000 bytes; returns the error, the length on disk, and the messages.
 fn download_1000(server: &Server, kept: &[u8]) -> (String, u64, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
