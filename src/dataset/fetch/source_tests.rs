@@ -67,10 +67,7 @@ fn without_test() -> tempfile::TempDir {
 
 #[test]
 fn only_what_is_missing_is_written_whatever_the_source() {
-    let folder = tempfile::tempdir().unwrap();
-    let python = folder.path().join("python.tar.gz");
-    fs::write(&python, python_archive()).unwrap();
-    for source in [Source::BuiltIn, Source::Path(sample_dir()), Source::Path(python)] {
+    for source in [Source::BuiltIn, Source::Path(sample_dir())] {
         let dir = without_test();
         let mut recorder = Recorder::default();
         let fetched = fetch(dir.path(), &catalog("", b""), &source, Trust::Nothing, &mut recorder).unwrap();
@@ -141,9 +138,39 @@ fn what_a_killed_process_left_is_removed_unless_another_one_is_at_work() {
     tidy(&dir.path().join("nowhere"));
 }
 
+/// Two records, and a catalogue of the file with them.
+fn tiny() -> (Vec<u8>, Catalog) {
+    let record = |label: u8| [label].into_iter().chain((0..3072).map(move |i| (i * 7 % 253) as u8 ^ label));
+    let records: Vec<u8> = [3, 9].into_iter().flat_map(record).collect();
+    let sha256 = String::leak(store::sha256(&records[..]).unwrap());
+    let file = RecordFile { name: "tiny.bin", records: 2, sha256, advice: "make it again" };
+    let entries = vec![Entry { file, labels: "labels.json", first_label: 1 }];
+    (records, Catalog { entries, ..catalog("", b"") })
+}
+
+/// Fetches the two records from `source` into a new folder.
+fn get_tiny(source: Source) -> Result<()> {
+    let (records, catalog) = tiny();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tiny.bin");
+    let result = fetch(dir.path(), &catalog, &source, Trust::Nothing, &mut ());
+    assert_tidy(dir.path());
+    assert_eq!(fs::read(path).ok(), result.is_ok().then_some(records));
+    result.map(drop)
+}
+
+/// [`get_tiny`], from an archive.
+fn get_from(archive: &[u8]) -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("archive");
+    fs::write(&path, archive).unwrap();
+    get_tiny(Source::Path(path))
+}
+
 #[test]
 fn an_address_is_resumed_with_its_own_bytes_alone() {
-    let archive = official_archive();
+    let (records, catalog) = tiny();
+    let archive = tar_gz(&[("cifar-10-batches-bin/tiny.bin", &records)]);
     let served = archive.clone();
     let server = Server::start(move |_, request| {
         Reply::Send(match range_start(request) {
@@ -152,39 +179,43 @@ fn an_address_is_resumed_with_its_own_bytes_alone() {
         })
     });
     let other = format!("{}?other", server.url);
-    for (url, start) in [(&other, None), (&server.url, Some(100_000))] {
+    for (url, start) in [(&other, None), (&server.url, Some(20))] {
         let dir = tempfile::tempdir().unwrap();
         // What an earlier download of the address without `?other` left.
         let part = format!("download-{}.part", &store::sha256(server.url.as_bytes()).unwrap()[..16]);
-        fs::write(dir.path().join(&part), &archive[..100_000]).unwrap();
+        fs::write(dir.path().join(&part), &archive[..20]).unwrap();
         let source = Source::Url(url.clone());
-        fetch(dir.path(), &catalog("", b""), &source, Trust::Remembered, &mut ()).unwrap();
+        fetch(dir.path(), &catalog, &source, Trust::Remembered, &mut ()).unwrap();
         assert_eq!(range_start(server.requests().last().unwrap()), start);
-        let _ = fs::remove_file(dir.path().join(&part));
-        assert_complete(dir.path());
+        assert_eq!(fs::read(dir.path().join("tiny.bin")).unwrap(), records);
+        assert_eq!(dir.path().join(&part).exists(), start.is_none());
     }
+}
+
+/// The labels of the two records, which begin at the second position of the array.
+const LABELS: &[u8] = b"[0,3,9]";
+
+/// The image of the two records.
+fn image() -> Vec<u8> {
+    png_of(&tiny().0)
 }
 
 #[test]
 fn the_labels_of_the_npm_package_may_take_512_kib() {
-    let bytes = sample_bytes("test.bin");
-    let labels: Vec<u8> = bytes.chunks(3073).map(|record| record[0]).collect();
-    let json = serde_json::to_vec(&labels).unwrap();
-    let image = png_of(&bytes);
-    for (length, is_read) in [(524_288, true), (524_289, false)] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("archive");
-        let padded = [&json[..], &vec![b' '; length - json.len()]].concat();
-        fs::write(&path, tar_gz(&[("package/test.png", &image), ("package/test_lables.json", &padded)])).unwrap();
-        let dir = without_test();
-        let result = fetch(dir.path(), &catalog("", b""), &Source::Path(path), Trust::Nothing, &mut ());
-        match result {
-            Ok(_) => assert!(is_read),
-            Err(error) => {
-                let reason = "test_lables.json must have at most 524288 bytes, but has 524289";
-                assert!(!is_read && error.to_string().contains(reason), "{error}");
-            }
-        }
+    let with_labels =
+        |labels: &[u8]| get_from(&tar_gz(&[("package/tiny.png", &image()), ("package/labels.json", labels)]));
+    let padded = |length: usize| [LABELS, &vec![b' '; length - LABELS.len()]].concat();
+    with_labels(LABELS).unwrap();
+    with_labels(&padded(524_288)).unwrap();
+    for (labels, reason) in [
+        (padded(524_289), "labels.json must have at most 524288 bytes, but has 524289"),
+        (b"[0,3]".to_vec(), "labels.json must hold at least 3 labels, but holds 2"),
+        (b"[0,3,10]".to_vec(), "the label at byte 1 must be 0 to 9, but is 10"),
+        (b"[0,3,256]".to_vec(), "must be a JSON array of labels, 0 to 255, but line 1 has a value that is not"),
+        (b"[0,9,3]".to_vec(), "must have the SHA-256"),
+    ] {
+        let error = with_labels(&labels).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
     }
 }
 
@@ -241,4 +272,44 @@ fn a_file_in_the_place_of_the_folder_is_told() {
     let result = fetch(&file, &catalog("", b""), &Source::BuiltIn, Trust::Remembered, &mut ());
     assert!(matches!(result, Err(Error::NoFolder(path)) if path == file));
     assert_eq!(fs::read(&file).unwrap(), b"kept");
+}
+
+#[test]
+fn what_follows_the_last_wanted_file_of_an_archive_is_not_read() {
+    // Numbers that hardly shrink, so that the cut lies in the second file.
+    let noise: Vec<u8> = (0..200_000u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    let archive = tar_gz(&[("cifar-10-batches-bin/tiny.bin", &tiny().0), ("more", &noise)]);
+    get_from(&archive[..archive.len() - 100]).unwrap();
+    let error = get_from(&archive[..500]).unwrap_err().to_string();
+    assert!(error.contains("the archive is damaged or cut off"), "{error}");
+}
+
+#[test]
+fn the_first_of_two_arrays_of_labels_counts() {
+    let (name, image) = ("package/labels.json", image());
+    let archive = |first, second| tar_gz(&[(name, first), ("package/tiny.png", &image), (name, second)]);
+    get_from(&archive(LABELS, b"[0,0,0]")).unwrap();
+    assert!(get_from(&archive(b"[0,0,0]", LABELS)).is_err());
+}
+
+#[test]
+fn an_archive_that_lacks_a_file_names_all_the_places_where_it_may_be() {
+    let (records, _) = tiny();
+    // Neither an image alone nor labels alone are enough, and another name is that of another file.
+    for (name, bytes) in [
+        ("package/tiny.png", &image()[..]),
+        ("package/labels.json", LABELS),
+        ("cifar-10-batches-bin/tiny.bin2", &records),
+        ("cifar-10-batches-bin", &records),
+        ("cifar-10-batches-bin//tiny.bin", &records),
+        ("cifar-10-batches-bintiny.bin", &records),
+        ("cifar-10-batches-py/tiny.bin", &records),
+        ("package/tiny.bin", &records),
+    ] {
+        let error = get_from(&tar_gz(&[(name, bytes)])).unwrap_err().to_string();
+        let reason = "archive: the archive holds neither cifar-10-batches-bin/tiny.bin nor cifar-10-batches-py/tiny nor \
+                      package/tiny.png with package/labels.json; give a complete, unaltered copy";
+        assert!(error.contains(reason), "{name}: {error}");
+    }
+    get_from(&tar_gz(&[("cifar-10-batches-py/tiny", &pickle_of(&records))])).unwrap();
 }

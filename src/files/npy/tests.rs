@@ -365,3 +365,39 @@ fn widths_that_numpy_does_not_have_are_quoted() {
         assert_eq!(type_name(descr), name);
     }
 }
+
+#[test]
+fn keys_come_once_each_in_any_order() {
+    let items = ["'descr': '|u1'", "'fortran_order': False", "'shape': (1,)"];
+    for [a, b, c] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let text = format!("{{{}, {}, {}}}", items[a], items[b], items[c]);
+        assert_eq!(numbers(&npy_file(1, &text, &[9])).unwrap().values, [9.0], "{text}");
+    }
+    for (i, key) in ["descr", "fortran_order", "shape"].into_iter().enumerate() {
+        let read = |items: &[&str]| numbers(&npy_file(1, &format!("{{{}}}", items.join(", ")), &[9])).unwrap_err();
+        let mut others = items.to_vec();
+        others.remove(i);
+        assert_eq!(read(&others), format!("the header must have '{key}', but lacks it"));
+        let twice = [&items[..], &[items[i]]].concat();
+        assert_eq!(read(&twice), format!("the header must have '{key}' once, but has it twice"));
+    }
+}
+
+#[test]
+fn a_string_of_the_header_has_no_control_characters_and_one_kind_of_quotes() {
+    let read = |descr: &str| {
+        let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}");
+        numbers(&npy_file(1, &text, &[9]))
+    };
+    assert!(read("\"|u1\"").is_ok() && read("'|u1'").is_ok());
+    for descr in ["'|u\t1'", "'|\\u1'", "'|u1\"", "\"|u1'", "|u1", "u'|u1'", "'|u1", "b'|u1'"] {
+        let error = read(descr).unwrap_err();
+        assert!(error.starts_with("must be a plain array of numbers, but has a complex header: "), "{descr}: {error}");
+        assert!(error.len() < 160 && !error.contains('\n'), "{error}");
+    }
+    assert_eq!(
+        read("'|u\t1'").unwrap_err(),
+        "must be a plain array of numbers, but has a complex header: a string without escapes must be next, but it is \
+         \"'|u\\t1', 'fortran_ord\""
+    );
+}
