@@ -436,4 +436,13 @@ mod tests {
         assert_eq!([0, 5, 6, 17, 18].map(|i| class(i, false)), ["c0 w0", "c5 w0", "c0 w1", "c5 w2", "c0 w0"]);
         assert_eq!(class(7, true), "c1 w1 dashed");
     }
+
+    #[test]
+    fn even_the_longest_axis_of_epochs_has_few_numbers() {
+        let points = [(1, Some(20.0)), (i32::MAX, Some(30.0))];
+        let series = [Series::of_setting(0, "λ = 0".into(), &points, false)];
+        let chart = Chart::of_settings("training accuracy", Unit::Percent, &series);
+        let labels: Vec<_> = chart.epoch_ticks.iter().map(|tick| tick.label.as_str()).collect();
+        assert_eq!(labels, ["0", "500000000", "1000000000", "1500000000", "2000000000"]);
+    }
 }

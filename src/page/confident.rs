@@ -39,3 +39,33 @@ impl Confident {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::figures::confident_figure;
+
+    #[test]
+    fn a_figure_has_as_many_confident_predictions_of_a_kind_as_the_model_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let figure = confident_figure("a title", &[], &[]).unwrap();
+        fs::write(folder.path().join("confident_a.png"), &figure).unwrap();
+        let numbers = |confusion: Option<&Confusion>| {
+            let found = Confident::read(folder.path(), "a", confusion).unwrap().unwrap();
+            assert_eq!(found.bytes, figure);
+            for (kind, (_, corners)) in (0..).zip(&found.kinds) {
+                let expected = (0..corners.len() as u32).map(|i| corner(kind, i));
+                assert_eq!(*corners, expected.collect::<Vec<_>>());
+            }
+            found.kinds.map(|(kind, corners)| (kind, corners.len()))
+        };
+        let confusion = |right: usize, wrong: usize| Confusion::from_counts(2, vec![right, wrong, 0, 0]);
+        assert_eq!(numbers(Some(&confusion(3, 2))), [("right", 3), ("wrong", 2)]);
+        assert_eq!(numbers(Some(&confusion(0, 11))), [("right", 0), ("wrong", 10)]);
+        assert_eq!(numbers(Some(&confusion(10, 9))), [("right", 10), ("wrong", 9)]);
+        assert_eq!(numbers(None), [("right", 10), ("wrong", 10)]);
+        assert!(Confident::read(folder.path(), "b", None).unwrap().is_none());
+    }
+}

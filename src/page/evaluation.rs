@@ -59,3 +59,31 @@ impl Evaluation {
         self.confusion.accuracy()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::table::confusion_csv;
+    use crate::files::csv::Dialect;
+
+    #[test]
+    fn an_evaluation_is_of_the_split_at_the_end_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let ten = |right: usize, wrong: usize| {
+            let mut counts = vec![0; 100];
+            (counts[0], counts[1]) = (right, wrong);
+            confusion_csv(&Confusion::from_counts(10, counts), Dialect::Comma)
+        };
+        for name in ["train", "b_test", "b_train", "a_validation", "a"] {
+            fs::write(folder.path().join(format!("confusion_{name}.csv")), ten(3, 2)).unwrap();
+        }
+        for name in ["confusion_a.txt", "my_confusion_a.csv", "confusion_.png"] {
+            fs::write(folder.path().join(name), "nothing to read").unwrap();
+        }
+        let found = Evaluation::read_all(folder.path(), &[]).unwrap();
+        let names: Vec<_> = found.iter().map(|evaluation| (evaluation.model.as_str(), evaluation.split)).collect();
+        let expected = [("a", "test"), ("a", "validation"), ("b_test", "test"), ("b", "train"), ("train", "test")];
+        assert_eq!(names, expected);
+        assert!(found.iter().all(|evaluation| (evaluation.images(), evaluation.accuracy()) == (5, Some(0.6))));
+    }
+}

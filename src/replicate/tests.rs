@@ -327,3 +327,32 @@ fn an_accuracy_is_a_percentage_unless_the_run_diverged() {
     row.test_accuracy = None;
     assert_eq!(accuracy(&row), "diverged");
 }
+
+#[test]
+fn a_replication_without_validation_images_or_with_another_start_has_the_scores_of_these() {
+    let few = few();
+    let (_, validation) = few.validation.hold_out(0).unwrap();
+    let splits = Splits { validation, ..few };
+    let rows_of = |start: Origin| {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let plan = ReplicationPlan { start, ..small(1, "1/1") };
+        run(&plan, &splits, &names(), &folder, false, &mut ()).unwrap().unwrap();
+        rows_in::<ReplicationRow>(&folder, "replication.csv")
+    };
+    let random = rows_of(Origin::Random);
+    random.iter().for_each(|row| check_scores(row, &splits.train, &splits));
+    assert!(random.iter().all(|row| (row.validation_loss, row.validation_accuracy) == (None, None)));
+    let normalizer = Normalizer::fit(&splits.train).unwrap();
+    let data = Data { train: &splits.train, validation: &splits.validation, normalizer: &normalizer };
+    let numpy = rows_of(Origin::Numpy);
+    let start = Start::numpy(splits.train.dims(), 1).parameters;
+    let (runs, _) =
+        crate::train::train(data, &SETTINGS, &numpy[0].hyperparameters.schedule(), &start, &mut ()).unwrap();
+    let scores = scores_of(&runs, &splits.test, &normalizer, &()).unwrap();
+    for ((row, scores), random) in numpy.iter().zip(scores).zip(&random) {
+        assert_eq!(row.hyperparameters.start, Origin::Numpy);
+        assert_eq!(row.test_loss, Some(scores.unwrap().loss));
+        assert_ne!(row.test_loss, random.test_loss);
+    }
+}

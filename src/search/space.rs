@@ -230,4 +230,16 @@ mod tests {
             assert_eq!(repeated(values, i32::to_string).as_deref(), expected, "{values:?}");
         }
     }
+
+    #[test]
+    fn the_trials_of_a_seed_are_those_of_earlier_versions() {
+        // Another draw would be another search, which no table could be resumed with.
+        for (trial, expected) in space().random(3, 1).unwrap().iter().zip([
+            ("lambda0.00553_eta0.00854_bce_decay2x0.5", 50, 0.5),
+            ("lambda0.0203_eta0.00573", 100, 0.5),
+            ("lambda0.0336_eta0.0059_decay2x0.5", 50, 0.5),
+        ]) {
+            assert_eq!((trial.setting.name().as_str(), trial.batch_size, trial.flip), expected);
+        }
+    }
 }

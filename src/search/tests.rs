@@ -125,6 +125,10 @@ fn each_row_has_the_scores_of_a_training_with_its_trial_alone_and_the_best_is_re
     assert_eq!(observer.batches, [2 * 2 * 5 + 2 * 3 + 2 * 7, 2 * 3 + 2 * 7]);
 
     let row = best(&searched.rows).unwrap();
+    let accuracy = 100.0 * row.validation_accuracy.unwrap();
+    let expected = format!("3 of 3 trials: best {accuracy:.2} % ({})", readable(&row.setting));
+    assert_eq!((observer.messages.len(), &observer.messages[1]), (2, &expected));
+    assert!(observer.messages[0].starts_with("2 of 3 trials: best "), "{:?}", observer.messages);
     let images = Images { dataset: Some("sample".into()), validation_size: Some(60), ..Images::default() };
     let mut observer = Stopping::default();
     let words = searched.retrain(row, &splits, &names, images.clone(), &folder, &mut observer).unwrap();

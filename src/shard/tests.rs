@@ -305,3 +305,13 @@ fn a_table_is_written_in_the_order_of_the_runs() {
     table.add(rows(shard("1/2"), 6, 2)).unwrap();
     assert_eq!((table.left(), table.progress()), (vec![], "3 of 3 runs".into()));
 }
+
+#[test]
+fn the_shards_of_a_job_are_in_the_order_of_their_numbers() {
+    let mut shards = ["10/12", "2/12", "12/12", "1/12", "1/1"].map(shard);
+    shards.sort();
+    assert_eq!(shards.map(|shard| shard.to_string()), ["1/1", "1/12", "2/12", "10/12", "12/12"]);
+    assert_eq!((Shard::default(), Shard::default().to_string()), (Shard::WHOLE, "1/1".into()));
+    assert_eq!(shard("2/3").siblings().collect::<Vec<_>>(), ["1/3", "2/3", "3/3"].map(shard));
+    assert!("1/99999999999999999999".parse::<Shard>().is_err());
+}

@@ -375,44 +375,47 @@ fn settings_without_validation_are_compared_on_the_training_split() {
 }
 
 #[test]
-fn an_evaluation_is_of_the_split_at_the_end_of_its_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let ten = |right: usize, wrong: usize| {
-        let mut counts = vec![0; 100];
-        (counts[0], counts[1]) = (right, wrong);
-        confusion_csv(&Confusion::from_counts(10, counts), Dialect::Comma)
+fn the_best_setting_is_one_that_was_tested() {
+    let rows = [("a", None), ("b", Some(0.3)), ("c", Some(0.41)), ("d", Some(0.4)), ("e", None)];
+    let best = |rows: &[(&str, Option<f64>)]| {
+        let row = |&(name, accuracy): &(&str, _)| SummaryRow { test_accuracy: accuracy, ..summary_row(name) };
+        let contents = only("summary.csv", to_csv(&rows.iter().map(row).collect::<Vec<_>>(), Dialect::Comma));
+        contents.best().map(|setting| setting.summary.setting.clone())
     };
-    for name in ["train", "b_test", "b_train", "a_validation", "a"] {
-        fs::write(folder.path().join(format!("confusion_{name}.csv")), ten(3, 2)).unwrap();
-    }
-    for name in ["confusion_a.txt", "my_confusion_a.csv", "confusion_.png"] {
-        fs::write(folder.path().join(name), "nothing to read").unwrap();
-    }
-    let found = Evaluation::read_all(folder.path(), &[]).unwrap();
-    let names: Vec<_> = found.iter().map(|evaluation| (evaluation.model.as_str(), evaluation.split)).collect();
-    let expected = [("a", "test"), ("a", "validation"), ("b_test", "test"), ("b", "train"), ("train", "test")];
-    assert_eq!(names, expected);
-    assert!(found.iter().all(|evaluation| (evaluation.images(), evaluation.accuracy()) == (5, Some(0.6))));
+    assert_eq!(best(&rows).as_deref(), Some("c"));
+    assert_eq!(best(&rows[..2]).as_deref(), Some("b"));
+    assert_eq!(best(&rows[..1]), None);
 }
 
 #[test]
-fn a_figure_has_as_many_confident_predictions_of_a_kind_as_the_model_made() {
-    let folder = tempfile::tempdir().unwrap();
-    let figure = crate::figures::confident_figure("a title", &[], &[]).unwrap();
-    fs::write(folder.path().join("confident_a.png"), &figure).unwrap();
-    let numbers = |confusion: Option<&Confusion>| {
-        let found = Confident::read(folder.path(), "a", confusion).unwrap().unwrap();
-        assert_eq!(found.bytes, figure);
-        for (kind, (_, corners)) in (0..).zip(&found.kinds) {
-            let expected = (0..corners.len() as u32).map(|i| crate::figures::confident::corner(kind, i));
-            assert_eq!(*corners, expected.collect::<Vec<_>>());
-        }
-        found.kinds.map(|(kind, corners)| (kind, corners.len()))
+fn a_folder_is_named_by_the_losses_of_its_settings_or_else_of_its_search() {
+    let named = |settings: &[Loss], trials: &[Loss]| {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
+        let with = |loss| Hyperparameters { loss, ..Hyperparameters::default() };
+        let setting = |&loss: &Loss| SummaryRow { hyperparameters: with(loss), ..summary_row("a") };
+        let trial = |&loss: &Loss| SearchRow { hyperparameters: with(loss), ..search_row(0.1, None) };
+        write("summary.csv", to_csv(&settings.iter().map(setting).collect::<Vec<_>>(), Dialect::Comma));
+        write("search.csv", to_csv(&trials.iter().map(trial).collect::<Vec<_>>(), Dialect::Comma));
+        Contents::read(folder.path()).unwrap().classifier()
     };
-    let confusion = |right: usize, wrong: usize| Confusion::from_counts(2, vec![right, wrong, 0, 0]);
-    assert_eq!(numbers(Some(&confusion(3, 2))), [("right", 3), ("wrong", 2)]);
-    assert_eq!(numbers(Some(&confusion(0, 11))), [("right", 0), ("wrong", 10)]);
-    assert_eq!(numbers(Some(&confusion(10, 9))), [("right", 10), ("wrong", 9)]);
-    assert_eq!(numbers(None), [("right", 10), ("wrong", 10)]);
-    assert!(Confident::read(folder.path(), "b", None).unwrap().is_none());
+    let (softmax, sigmoids) = (Loss::Softmax, Loss::Bce);
+    for (settings, trials, expected) in [
+        (&[softmax][..], &[sigmoids][..], "A softmax classifier"),
+        (&[sigmoids], &[softmax], "A classifier of ten sigmoids"),
+        (&[sigmoids, softmax], &[], "Classifiers, softmax and sigmoids,"),
+        (&[], &[softmax], "A softmax classifier"),
+        (&[], &[sigmoids, softmax], "Classifiers, softmax and sigmoids,"),
+        (&[], &[], "A classifier"),
+    ] {
+        assert_eq!(named(settings, trials), expected, "{settings:?} {trials:?}");
+    }
+}
+
+#[test]
+fn the_searched_images_are_those_of_the_sample_if_its_validation_split_is() {
+    for (split, expected) in [("sample/validation.bin", true), ("data_batch_5.bin", false)] {
+        let row = SearchRow { validation_split: split.into(), ..search_row(0.1, Some(0.3)) };
+        assert_eq!(only("search.csv", to_csv(&[row], Dialect::Comma)).is_of_sample(), expected, "{split}");
+    }
 }

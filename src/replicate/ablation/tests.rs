@@ -418,3 +418,26 @@ fn an_ablation_that_is_stopped_before_its_first_seed_has_no_closing_table() {
     assert_eq!(stopped.to_string(), "stopped after 0 of 3 seeds");
     assert_eq!(std::fs::read_dir(path.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_variant_is_named_by_what_it_leaves_out() {
+    let names: Vec<_> = Variant::all().map(Variant::left_out).collect();
+    let improvements = ["lambda", "eta", "loss", "decay", "flip", "batch_size", "images"];
+    assert_eq!(names, [&["none"][..], &improvements, &["all"]].concat());
+    assert_eq!(Variant::default(), Variant::Full);
+}
+
+#[test]
+fn a_learning_rate_without_a_decay_is_constant_and_half_a_decay_is_refused() {
+    let mut rows = rows(&[(Variant::Full, &[1]), (Variant::Without(Improvement::Decay), &[1])]);
+    let describe = |variant: Variant, rows: &[AblationRow]| variant.describe(&rows[0], &rows[1]);
+    let decay = Variant::Without(Improvement::Decay);
+    assert_eq!(describe(decay, &rows).unwrap(), "η × 0.3 every 10 epochs");
+    for variant in [Variant::Full, Variant::Report] {
+        assert_eq!(describe(variant, &rows).unwrap(), "all of these");
+    }
+    rows[0].run.hyperparameters.decay_factor = None;
+    assert!(describe(decay, &rows).is_err());
+    rows[0].run.hyperparameters.decay_every = None;
+    assert_eq!(describe(decay, &rows).unwrap(), "constant η");
+}
