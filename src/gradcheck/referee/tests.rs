@@ -457,7 +457,9 @@ fn advice_is_what_would_show_the_mistake() {
     assert_eq!(of(&no_bias, default, Quantity::Bias).unwrap(), "a bias that is not 0");
     let no_weight = with(&|p| p.weight.fill(0.0));
     assert_eq!(of(&no_weight, default, Quantity::Weight).unwrap(), "weights that are not 0");
-    assert_eq!(of(&exercise(0.0), default, Quantity::Weight).unwrap(), "--lambda 0.1");
+    for quantity in [Quantity::Weight, Quantity::Cost] {
+        assert_eq!(of(&exercise(0.0), default, quantity).unwrap(), "--lambda 0.1");
+    }
     // Σ |W| is Σ W² at any λ.
     let ones = with(&|p| p.weight.fill(1.0));
     assert_eq!(of(&ones, default, Quantity::Cost).unwrap(), "other weights");
@@ -627,6 +629,8 @@ fn the_rounding_of_f32_is_small_and_widespread_at_any_size() {
         assert!(!with(1e-4, 10), "too large");
         assert!(!with(5e-11, 10), "the rounding of f64");
     }
+    assert!(!is_rounding(&[1.0, 1e-10, 1e-10, 1e-10], &[1.0, 0.0, 0.0, 0.0]), "just the rounding of f64");
+    assert!(is_rounding(&[1.0, 1.1e-10, 1.1e-10, 0.0], &[1.0, 0.0, 0.0, 0.0]));
 }
 
 #[test]

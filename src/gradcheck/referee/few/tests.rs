@@ -80,6 +80,8 @@ fn each_mistake_alone_is_the_only_explanation_of_a_few_numbers() {
         (Cost, of(Term::Data, Step::TimesExamples)),
         (Cost, of(Term::Every, Step::TimesExamples)),
         (Cost, of(Term::Penalty, Step::OverExamples)),
+        (Cost, of(Term::Penalty, Step::LambdaTwice)),
+        (Loss, of(Term::Data, Step::OverFeatures)),
         (Cost, zero(Term::Data)),
         (Cost, zero(Term::Penalty)),
         (Cost, zero(Term::Every)),

@@ -28,7 +28,8 @@ fn a_fit_on_paper_has_its_factors_and_their_uncertainty() {
     let exercise = on_paper();
     let sums = Sums::new(&exercise, Features::Right);
     let indices = [0, sums.probabilities.len(), sums.probabilities.len() + sums.onehot.len()];
-    let fit = |values: [f64; 4]| Target::new(&sums, &values, 1e-5).fit(indices);
+    let rounded = |values: [f64; 4], rounding| Target::new(&sums, &values, rounding).fit(indices);
+    let fit = |values| rounded(values, 1e-5);
     // Three times the first sum, minus the second. The noise is 4 · 1e-5 · 3.
     let noise = 1.2e-4;
     for off in [0.0, 1.1e-4] {
@@ -41,6 +42,8 @@ fn a_fit_on_paper_has_its_factors_and_their_uncertainty() {
         // All weights are 0, and so is the slope of the penalty.
         assert_eq!((found.factors[2], penalty), (0.0, f64::INFINITY));
     }
+    // Exactly the noise, 12 · 2^−20.
+    assert!(rounded([1.0, 12.0 / 1_048_576.0, 3.0, 0.0], 1.0 / 1_048_576.0).is_some());
     // More than the noise in one element, less than it on average.
     assert!(fit([1.0, 1.3e-4, 3.0, 0.0]).is_none());
     assert!(fit([1.0, 0.0, 3.0, -1.3e-4]).is_none());
@@ -97,9 +100,13 @@ fn multiplied_out(explanation: &Explanation, lambda: f64) -> [f64; 3] {
 
 /// The explanations of `factors`, each of which leads to them.
 fn names(exercise: &Exercise, factors: [f64; 3]) -> Vec<Explanation> {
-    let found = fit(factors).names(&Parts::new(exercise));
+    names_of(&Parts::new(exercise), factors)
+}
+
+fn names_of(parts: &Parts, factors: [f64; 3]) -> Vec<Explanation> {
+    let found = fit(factors).names(parts);
     for explanation in &found {
-        let product = multiplied_out(explanation, exercise.lambda());
+        let product = multiplied_out(explanation, parts.exercise.lambda());
         let near = |(a, b): (&f64, f64)| (a - b).abs() <= 1e-8 + 2e-6 * b.abs();
         assert!(factors.iter().zip(product).all(near), "{factors:?} {product:?} {explanation:?}");
     }
@@ -119,12 +126,12 @@ fn every_combination_of_factors_is_named_by_explanations_that_multiply_out() {
     let onehots = [vec![None], onehots].concat();
     let is_unknown = |m: &Mistake| matches!(m, Mistake::Factor(Term::Data | Term::Penalty, f) if f.complexity() == 25);
     let mut count = 0;
-    for every in some(Term::Every).iter().step_by(3) {
+    for every in some(Term::Every).iter().step_by(4) {
         for (data, onehot) in some(Term::Data).iter().flat_map(|data| onehots.iter().map(move |onehot| (data, onehot)))
         {
-            for penalty in some(Term::Penalty).iter().step_by(2) {
+            for penalty in some(Term::Penalty).iter().step_by(3) {
                 let mistakes: Explanation = [every, data, onehot, penalty].into_iter().flatten().cloned().collect();
-                let found = names(&exercise, multiplied_out(&mistakes, exercise.lambda()));
+                let found = names_of(&parts, multiplied_out(&mistakes, exercise.lambda()));
                 assert!(found.contains(&mistakes), "{mistakes:?} {found:?}");
                 // A factor has a reason if there is one.
                 assert!(every.is_some() || !found.iter().flatten().any(is_unknown), "{mistakes:?} {found:?}");
@@ -132,7 +139,7 @@ fn every_combination_of_factors_is_named_by_explanations_that_multiply_out() {
             }
         }
     }
-    assert!(count > 500, "{count}");
+    assert!(count > 400, "{count}");
 }
 
 #[test]
