@@ -144,7 +144,10 @@ impl<'a> Referee<'a> {
         let hides = |(_, trace, agrees): &&(Mistake, f64, bool)| *agrees || *trace <= rounding;
         let hidden: Vec<_> = self.traces[index].iter().filter(hides).collect();
         let (first, ..) = hidden.first()?;
-        let smallest = hidden.iter().filter(|(m, ..)| m.is_of_the_penalty()).map(|(_, trace, _)| *trace);
+        // Against values that are computed in the same way, a mistake without effect leaves exactly 0, and no rounding.
+        let right = self.parts.quantity(quantity, &[]);
+        let change = |m: &Mistake| distance(&self.parts.quantity(quantity, std::slice::from_ref(m)), &right);
+        let smallest = hidden.iter().filter(|(m, ..)| m.is_of_the_penalty()).map(|(m, ..)| change(m));
         let threshold = rounding.max(self.tolerance.tolerance);
         let mut mistakes: Vec<String> = Vec::new();
         for name in hidden.iter().map(|(mistake, ..)| mistake.name(self.exercise())) {
@@ -160,7 +163,7 @@ impl<'a> Referee<'a> {
         })
     }
 
-    /// The option that shows `mistake`, the first of those that hide; `trace` is the smallest of those in the penalty.
+    /// The option that shows `mistake`, the first of those that hide; `trace` is the smallest change by one in the penalty.
     fn advice(&self, mistake: &Mistake, trace: f64, threshold: f64) -> String {
         let exercise = self.exercise();
         let parameters = exercise.parameters();

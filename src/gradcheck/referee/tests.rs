@@ -463,6 +463,9 @@ fn advice_is_what_would_show_the_mistake() {
     // Σ |W| is Σ W² at any λ.
     let ones = with(&|p| p.weight.fill(1.0));
     assert_eq!(of(&ones, default, Quantity::Cost).unwrap(), "other weights");
+    // And its gradient, the sign of W, is 2 W.
+    let halves = with(&|p| p.weight.fill(0.5));
+    assert_eq!(of(&halves, default, Quantity::Weight).unwrap(), "other weights");
 }
 
 #[test]
