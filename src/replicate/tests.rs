@@ -336,9 +336,9 @@ fn a_replication_without_validation_images_or_with_another_start_has_the_scores_
     let rows_of = |start: Origin| {
         let path = tempfile::tempdir().unwrap();
         let folder = Folder::open(path.path()).unwrap();
-        let plan = ReplicationPlan { start, ..small(1, "1/1") };
-        run(&plan, &splits, &names(), &folder, false, &mut ()).unwrap().unwrap();
-        rows_in::<ReplicationRow>(&folder, "replication.csv")
+        let plan = ReplicationPlan { start, ..small(2, "1/2") };
+        assert_eq!(run(&plan, &splits, &names(), &folder, false, &mut ()).unwrap(), None);
+        rows_in::<ReplicationRow>(&folder, "replication_shard1of2.csv")
     };
     let random = rows_of(Origin::Random);
     random.iter().for_each(|row| check_scores(row, &splits.train, &splits));

@@ -6,6 +6,7 @@ use crate::figures::snapshots::encode;
 use crate::files::csv::{Dialect, to_csv};
 use crate::hyperparameters::Hyperparameters;
 use crate::page::tests::*;
+use crate::replicate::tests::rows;
 use crate::train::table::ScoreColumns;
 
 const NAME: &str = "lambda0_eta0.1";
@@ -418,4 +419,50 @@ fn the_searched_images_are_those_of_the_sample_if_its_validation_split_is() {
         let row = SearchRow { validation_split: split.into(), ..search_row(0.1, Some(0.3)) };
         assert_eq!(only("search.csv", to_csv(&[row], Dialect::Comma)).is_of_sample(), expected, "{split}");
     }
+}
+
+/// The replication in a folder with its table of settings, and its runs if there are some.
+fn replication_of(rows: &[ReplicationRow], runs: Option<&[ReplicationRow]>) -> Result<ReplicationPart> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
+    let replication = Replication::new(rows).unwrap();
+    write("replication_summary.csv", to_csv(&replication.settings(), Dialect::Comma));
+    if let Some(runs) = runs {
+        write("replication.csv", to_csv(runs, Dialect::Comma));
+    }
+    Ok(ReplicationPart::read(folder.path())?.unwrap())
+}
+
+#[test]
+fn a_replication_has_intervals_and_reported_accuracies_if_one_of_its_settings_has() {
+    let part = |seeds: usize, reported: Option<f64>| {
+        let mut rows = rows(&[("a", &[390, 391, 392][..seeds]), ("b", &[380, 381, 382][..seeds])]);
+        rows[0].reported_test_accuracy = reported;
+        replication_of(&rows, None).unwrap()
+    };
+    for (seeds, reported, has_intervals) in [(1, None, false), (2, None, true), (3, Some(0.394), true)] {
+        let part = part(seeds, reported);
+        assert_eq!((part.has_intervals(), part.is_comparable()), (has_intervals, reported.is_some()), "{seeds}");
+        assert!(!part.has_verdicts() && part.charts.is_empty() && part.protocol.is_none());
+    }
+    let verdicts = |rows: &[VerdictRow]| ReplicationPart { verdicts: Some(rows.to_vec()), ..part(1, None) };
+    let row = VerdictRow { conclusion: "a".into(), verdict: "holds".into(), explanation: "b".into() };
+    assert!(verdicts(&[row]).has_verdicts() && !verdicts(&[]).has_verdicts());
+}
+
+#[test]
+fn the_runs_of_a_replication_are_drawn_and_refused_with_their_file_if_they_contradict_each_other() {
+    let mut rows = rows(&[("lambda0_eta0.1", &[390, 391]), ("lambda1_eta0.1", &[380, 381])]);
+    let part = replication_of(&rows, Some(&rows)).unwrap();
+    let titles: Vec<_> = part.charts.iter().map(|chart| (chart.title.as_str(), chart.runs.len())).collect();
+    assert_eq!(titles, [("λ = 0, η = 0.1", 2), ("λ = 1, η = 0.1", 2)]);
+    assert_eq!(part.protocol.unwrap().words(), "40 epochs each, tested on 1,000 images");
+    let settings = rows.clone();
+    rows[1] = rows[0].clone();
+    let message = replication_of(&settings, Some(&rows)).err().unwrap().to_string();
+    assert!(
+        message.contains("replication.csv: ") && message.contains("seed 1 of lambda0_eta0.1 is there twice"),
+        "{message}"
+    );
+    assert!(replication_of(&settings, Some(&[])).unwrap().protocol.is_none());
 }
