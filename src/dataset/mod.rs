@@ -129,7 +129,4 @@ pub struct Splits {
 }
 
 #[cfg(test)]
-#[cfg(feature = "cli")]
-mod file_tests;
-#[cfg(test)]
 pub(crate) mod tests;

@@ -319,3 +319,7 @@ impl Memory {
         let _ = atomic::write(&dir.join(MEMORY), text.as_bytes());
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "cli")]
+mod tests;

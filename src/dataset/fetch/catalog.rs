@@ -98,3 +98,6 @@ impl Catalog {
         Self { entries, ..Self::published(&[]) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,6 @@ mod head;
 mod http;
 mod npm;
 #[cfg(test)]
-mod source_tests;
-#[cfg(test)]
 mod tests;
 
 use std::env;

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::*;
 use crate::common::*;
 use crate::dataset::cifar10::BatchFile;
+use crate::dataset::fetch::*;
 
 #[test]
 fn a_source_is_a_word_an_address_or_a_path() {

@@ -1,16 +1,16 @@
 //! The data set: golden pixels, the sample, and all defects of data files.
 
 #[expect(dead_code, reason = "only `cut` is tested")]
-#[path = "../../examples/cut_sample.rs"]
+#[path = "../../../examples/cut_sample.rs"]
 mod cut_sample;
 
 use std::fs;
 use std::path::Path;
 
-use super::cifar10::{self, BatchFile, CLASS_NAMES, PLANE, RECORD_BYTES, SIDE};
-use super::store::{self, Trust};
-use super::*;
 use crate::common::{sample_bytes, sample_dir};
+use crate::dataset::cifar10::{self, BatchFile, CLASS_NAMES, PLANE, RECORD_BYTES, SIDE};
+use crate::dataset::store::{self, Trust};
+use crate::dataset::*;
 
 /// Red, green and blue of the pixel at `row`, `column` of image `i`.
 fn pixel(dataset: &Dataset, i: usize, (row, column): (usize, usize)) -> [u8; 3] {
