@@ -257,16 +257,16 @@ mod tests {
         for (step, value) in [
             (Step::Sign, -1.0),
             (Step::TimesExamples, 7.0),
-            (Step::OverExamples, 0.142857142857142857),
+            (Step::OverExamples, 0.142_857_142_857_142_85),
             (Step::TimesClasses, 4.0),
             (Step::OverClasses, 0.25),
             (Step::Twice, 2.0),
             (Step::Half, 0.5),
-            (Step::OverExamplesLessOne, 1.166666666666666667),
-            (Step::OverFeatures, 0.076923076923076923),
+            (Step::OverExamplesLessOne, 1.166_666_666_666_666_7),
+            (Step::OverFeatures, 0.076_923_076_923_076_93),
             (Step::LearningRate(1), 0.1),
             (Step::LearningRate(4), 0.0001),
-            (Step::WithoutLambda, 3.333333333333333333),
+            (Step::WithoutLambda, 3.333_333_333_333_333_5),
             (Step::LambdaTwice, 0.3),
         ] {
             let factor = Factor::of(step, &exercise);
@@ -416,7 +416,7 @@ mod tests {
         for (value, text) in [
             (0.25, "0.25"),
             (-2.5, "-2.5"),
-            (3.14159, "3.142"),
+            (3.74159, "3.742"),
             (1.0001, "1.0001"),
             (-1.0001, "-1.0001"),
             (0.99990001, "0.99990001"),

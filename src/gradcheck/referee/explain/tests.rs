@@ -69,13 +69,13 @@ fn the_simplest_explanations_are_kept_each_once() {
         let candidates: Vec<Explanation> = candidates.iter().map(|&c| c.clone()).collect();
         submitted.simplest(&parts, &candidates, named, 1e-9)
     };
-    assert_eq!(simplest(&[&of_two, &wrong, &of_data], &[]), [of_data.clone()]);
-    assert_eq!(simplest(&[&of_data, &of_two], &[]), [of_data.clone()]);
+    assert_eq!(simplest(&[&of_two, &wrong, &of_data], &[]), std::slice::from_ref(&of_data));
+    assert_eq!(simplest(&[&of_data, &of_two], &[]), std::slice::from_ref(&of_data));
     assert_eq!(simplest(&[&of_data, &of_every, &of_data], &[]), [of_data.clone(), of_every.clone()]);
     assert_eq!(simplest(&[&of_two, &of_every, &of_data], &[]), [of_every, of_data.clone()]);
     assert_eq!(simplest(&[&wrong, &vec![]], &[]), Vec::<Explanation>::new());
     // What is named already counts little.
-    assert_eq!(simplest(&[&of_data, &of_two], &of_two), [of_two.clone()]);
+    assert_eq!(simplest(&[&of_data, &of_two], &of_two), std::slice::from_ref(&of_two));
     assert_eq!(simplest(&[&of_two, &of_data], &[&of_two[..], &of_data[..]].concat()), [of_two, of_data]);
 }
 
@@ -142,7 +142,7 @@ fn rounding_errors_hide_no_mistake_and_larger_ones_do() {
         vec![Mistake::Labels(Labels::Lower)],
         vec![factor(Term::Every, Step::TimesExamples, &exercise), Mistake::AbsoluteValues],
     ] {
-        assert_eq!(found_with(&exercise, &mistakes, 8e-6), [mistakes.clone()]);
+        assert_eq!(found_with(&exercise, &mistakes, 8e-6), std::slice::from_ref(&mistakes));
         assert!(found_with(&exercise, &mistakes, 1e-4).is_empty(), "{mistakes:?}");
     }
 }
@@ -168,7 +168,7 @@ fn the_weights_of_the_examples_are_found_beside_another_mistake() {
         (&with, vec![missing.clone(), twice.clone()]),
         (&with, vec![half(Term::Data), missing, last.clone()]),
     ] {
-        assert_eq!(found(exercise, &mistakes), [mistakes.clone()]);
+        assert_eq!(found(exercise, &mistakes), std::slice::from_ref(&mistakes));
     }
 }
 

@@ -171,7 +171,7 @@ fn the_mistakes_of_earlier_quantities_come_first() {
     let earlier = std::slice::from_ref(&of_weight);
     // Only those that matter are named: no penalty is in the gradient of the bias.
     let both = vec![sum.clone(), lower.clone()];
-    assert_eq!(found(&exercise, Bias, &of_weight[0], EXACT, earlier), [both.clone()]);
+    assert_eq!(found(&exercise, Bias, &of_weight[0], EXACT, earlier), std::slice::from_ref(&both));
     assert_eq!(found(&exercise, Cost, &of_weight[0], EXACT, earlier), of_weight);
     // What is known already needs not be exact.
     assert_eq!(found(&exercise, Cost, &of_weight[0], rounded(), earlier), of_weight);
@@ -184,7 +184,7 @@ fn the_mistakes_of_earlier_quantities_come_first() {
     // Two quantities with the same mistakes in another order, or with none that is known.
     let turned = vec![both[1].clone(), both[0].clone()];
     let all = [vec![both.clone()], vec![], vec![turned]];
-    assert_eq!(found(&exercise, Loss, &both, EXACT, &all), [both.clone()]);
+    assert_eq!(found(&exercise, Loss, &both, EXACT, &all), std::slice::from_ref(&both));
     // Of two explanations, the one that explains this quantity too.
     let either = [vec![vec![sum.clone()], vec![lower.clone()]]];
     assert_eq!(found(&exercise, Loss, &both[1..], EXACT, &either), [vec![lower]]);
