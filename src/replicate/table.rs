@@ -388,14 +388,15 @@ mod tests {
 
     #[test]
     fn a_measured_run_has_its_scores_and_the_epoch_in_which_it_diverged() {
-        let planned = ReplicationRow { test_images: 7, ..rows(&[("a", &[1])]).remove(0) };
+        let planned = ReplicationRow { test_images: 100, ..rows(&[("a", &[1])]).remove(0) };
         let epochs = planned.hyperparameters.epochs;
         let scores = |loss: f64, accuracy: f64| Some(Scores { loss, cost: 9.0, accuracy });
-        let found = planned.clone().measured([scores(1.0, 0.5), scores(2.0, 0.25), scores(3.0, 5.0 / 7.0)], None);
+        let found = planned.clone().measured([scores(1.0, 0.5), scores(2.0, 0.25), scores(3.0, 0.29)], None);
         assert_eq!((found.train_loss, found.train_accuracy), (Some(1.0), Some(0.5)));
         assert_eq!((found.validation_loss, found.validation_accuracy), (Some(2.0), Some(0.25)));
-        assert_eq!((found.test_loss, found.test_accuracy), (Some(3.0), Some(5.0 / 7.0)));
-        assert_eq!((found.correct_test_images, found.diverged_in_epoch), (Some(5), None));
+        assert_eq!((found.test_loss, found.test_accuracy), (Some(3.0), Some(0.29)));
+        // In floating point, 0.29 · 100 is below 29.
+        assert_eq!((found.correct_test_images, found.diverged_in_epoch), (Some(29), None));
         let diverged = |epoch| planned.clone().measured([None; 3], epoch);
         let found = diverged(Some(2));
         assert_eq!((found.test_loss, found.correct_test_images, found.diverged_in_epoch), (None, None, Some(2)));

@@ -277,6 +277,8 @@ fn the_closing_words_have_the_numbers_of_the_search() {
     let words = searched(1).found(&rows[0]);
     let expected = "1 trial was trained for 2 epochs on 40,000 images and scored on 10,000 others.\nThe best is ";
     assert!(words.starts_with(expected), "{words}");
+    let words = searched(2).found(&rows[0]);
+    assert!(words.starts_with("2 trials were trained ") && words.contains("\n1 of them diverged.\n"), "{words}");
 }
 
 #[test]
