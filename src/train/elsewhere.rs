@@ -166,7 +166,7 @@ mod tests {
     use crate::dataset::sample;
     use crate::files::npz::{self, Elements};
     use crate::hyperparameters::{Schedule, Setting};
-    use crate::train::{Data, train};
+    use crate::train::{Data, Trainer};
 
     #[test]
     fn only_what_is_beyond_a_linear_classifier_or_beyond_the_training_images_is_suspicious() {
@@ -190,7 +190,8 @@ mod tests {
             let normalizer = pixels.normalizer(&images).unwrap();
             let data = Data { train: &images, validation: &images, normalizer: &normalizer };
             let start = Parameters::zeros(images.dims());
-            let (runs, _) = train(data, &[Setting::new(0.0, eta).unwrap()], &schedule, &start, &mut ()).unwrap();
+            let trainer = Trainer::new(data, &[Setting::new(0.0, eta).unwrap()], &schedule, &start).unwrap();
+            let (runs, _) = trainer.without_evaluation().train(&mut ()).unwrap();
             let (found, losses) = Pixels::recognised(&runs[0].parameters, &images).unwrap();
             assert_eq!(found, pixels, "{losses:?}");
             assert!(shows_pixels(&losses, 10), "{losses:?}");
