@@ -11,8 +11,8 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use onelayer::hyperparameters::Loss;
 use onelayer::network::kernels::{
-    BLOCK, Backward, CHUNK, Forward, GROUPS, Image, LANES, Lanes, Losses, Normalise, ROWS, RowStep, SUM_BLOCK, Update,
-    WeightOutput, instruction_sets,
+    Backward, CHUNK, Forward, GROUPS, Image, LANES, Lanes, Losses, Normalise, ROWS, RowStep, SUM_BLOCK, Update,
+    WeightOutput, block, instruction_sets,
 };
 use pulp::Arch;
 
@@ -60,11 +60,11 @@ fn fma_loop(bencher: Bencher, &Case { arch, .. }: &Case<&str>) {
 
 #[divan::bench(args = rows())]
 fn forward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
-    let tiles = rows / ROWS;
-    let (x, weight) = (vec![[NUMBER; CHUNK + 1]; BLOCK], vec![[NUMBER; ROWS]; WIDTH * tiles]);
+    let (tiles, block) = (rows / ROWS, block(arch));
+    let (x, weight) = (vec![[NUMBER; CHUNK + 1]; block], vec![[NUMBER; ROWS]; WIDTH * tiles]);
     let mut sums = vec![[[Lanes::ZERO; CHUNK]; ROWS]; tiles];
     bencher.counter(ItemsCount::new(2 * CHUNK * WIDTH * LANES * rows)).bench_local(|| {
-        for (b, weight) in weight.chunks_exact(BLOCK * tiles).enumerate() {
+        for (b, weight) in weight.chunks_exact(block * tiles).enumerate() {
             arch.dispatch(Forward { x: black_box(&x), examples: CHUNK, weight, accumulate: b > 0, sums: &mut sums });
         }
     });
@@ -72,13 +72,13 @@ fn forward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) 
 
 #[divan::bench(args = rows())]
 fn backward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
-    let tiles = rows / ROWS;
+    let (tiles, block) = (rows / ROWS, block(arch));
     let x = [[NUMBER; SUM_BLOCK + 1]; GROUPS];
     let dlogits = vec![[1e-3; ROWS]; N * tiles];
-    let mut dweight = vec![[NUMBER; ROWS]; BLOCK * tiles];
+    let mut dweight = vec![[NUMBER; ROWS]; block * tiles];
     bencher.counter(ItemsCount::new(2 * N * WIDTH * LANES * rows)).bench_local(|| {
         for group in (0..WIDTH).step_by(GROUPS) {
-            let (x, first) = (black_box(&x[..]), group % BLOCK);
+            let (x, first) = (black_box(&x[..]), group % block);
             arch.dispatch(Backward { x, dlogits: &dlogits, tiles, first, accumulate: false, dweight: &mut dweight });
         }
     });
@@ -86,12 +86,12 @@ fn backward(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>)
 
 #[divan::bench(args = rows())]
 fn update(bencher: Bencher, &Case { arch, parameter: rows, .. }: &Case<usize>) {
-    let tiles = rows / ROWS;
-    let dweight = vec![[NUMBER; ROWS]; BLOCK * tiles];
+    let (tiles, block) = (rows / ROWS, block(arch));
+    let dweight = vec![[NUMBER; ROWS]; block * tiles];
     let mut weight = vec![[NUMBER; ROWS]; WIDTH * tiles];
     let steps = vec![[RowStep { learning_rate: 1e-3, two_lambda: 0.1 }; ROWS]; tiles];
     bencher.counter(ItemsCount::new(weight.len() * ROWS * LANES)).bench_local(|| {
-        for weight in weight.chunks_exact_mut(BLOCK * tiles) {
+        for weight in weight.chunks_exact_mut(block * tiles) {
             let output = WeightOutput::Updated;
             arch.dispatch(Update { dweight: black_box(&dweight), steps: &steps, weight, output });
         }
@@ -121,9 +121,10 @@ fn normalise(bencher: Bencher, &Case { arch, parameter: flips, .. }: &Case<usize
     let images = pixels.chunks_exact(WIDTH * LANES).enumerate();
     let images: Vec<_> = images.map(|(i, pixels)| Image { pixels, flip: i % 2 < flips }).collect();
     let (scale, offset) = ([0.01; WIDTH * LANES], [-1.0; WIDTH * LANES]);
-    let mut x = vec![[Lanes::ZERO; CHUNK + 1]; BLOCK];
+    let block = block(arch);
+    let mut x = vec![[Lanes::ZERO; CHUNK + 1]; block];
     bencher.counter(ItemsCount::new(pixels.len())).bench_local(|| {
-        for first in (0..WIDTH).step_by(BLOCK) {
+        for first in (0..WIDTH).step_by(block) {
             let images = black_box(&images);
             arch.dispatch(Normalise { images, scale: &scale, offset: &offset, first, x: &mut x });
         }

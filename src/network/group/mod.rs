@@ -92,7 +92,7 @@ impl Group {
         };
         let stack = |i| {
             let range = i * m / count..(i + 1) * m / count;
-            Stack::new(range.clone(), &members[range])
+            Stack::new(range.clone(), &members[range], Arch::new())
         };
         Ok(Self { stacks: (0..count).map(stack).collect(), workspaces: vec![Workspace::default(); count] })
     }
@@ -112,7 +112,7 @@ impl Group {
 
     /// The same group on another instruction set; the numbers stay the same.
     pub fn with_arch(mut self, arch: Arch) -> Self {
-        self.stacks.iter_mut().for_each(|stack| stack.arch = arch);
+        self.stacks = self.stacks.into_iter().map(|stack| stack.with_arch(arch)).collect();
         self
     }
 

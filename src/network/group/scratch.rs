@@ -9,7 +9,7 @@ use super::phases::{Phase, Stopwatch};
 use super::stack::{Stack, groups};
 use crate::network::Examples;
 use crate::network::kernels::{
-    BLOCK, CHUNK, ChunkColumn, Forward, GROUPS, Image, LANES, Lanes, ROWS, SUM_BLOCK, SumColumn, SumTile, Tile,
+    CHUNK, ChunkColumn, Forward, GROUPS, Image, LANES, Lanes, ROWS, SUM_BLOCK, SumColumn, SumTile, Tile,
 };
 
 /// The labels of up to [`CHUNK`] examples.
@@ -18,7 +18,7 @@ pub(super) type Labels = [u32; LANES];
 /// The buffers of one thread, for the examples that it works on.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// ([`BLOCK`]): the features of one block of a chunk, for the forward pass.
+    /// (groups of a block): the features of a chunk, for the forward pass.
     x: Vec<ChunkColumn>,
     /// (row tiles of all stacks).
     pub sums: Vec<SumTile>,
@@ -30,7 +30,7 @@ pub(super) struct Scratch {
     pub predictions: Vec<[u32; LANES]>,
     /// ([`GROUPS`]): the features of all examples, for the backward pass.
     sum_x: Vec<SumColumn>,
-    /// (row tiles, [`BLOCK`]).
+    /// (row tiles, groups of a block).
     dweight: Vec<Tile>,
 }
 
@@ -43,9 +43,9 @@ impl Scratch {
         SCRATCH.with_borrow_mut(run)
     }
 
-    /// The buffers of the backward pass over a block: `dweight`, (row tiles, [`BLOCK`]), and the features.
+    /// The buffers of the backward pass over a block: `dweight`, of this many tiles, and the features.
     pub fn backward(&mut self, tiles: usize) -> (&mut [Tile], &mut [SumColumn]) {
-        self.dweight.resize(BLOCK * tiles, [Lanes::ZERO; ROWS]);
+        self.dweight.resize(tiles, [Lanes::ZERO; ROWS]);
         self.sum_x.resize(GROUPS, [Lanes::ZERO; SUM_BLOCK + 1]);
         (&mut self.dweight, &mut self.sum_x)
     }
@@ -67,19 +67,26 @@ impl Scratch {
             images[e] = examples.image(i);
             labels[e] = examples.label(i).into();
         }
-        let (arch, groups) = (stacks[0].arch, groups(stacks[0].dims));
-        self.x.resize(BLOCK, [Lanes::ZERO; CHUNK + 1]);
+        let Stack { arch, block: width, dims, .. } = stacks[0];
+        let groups = groups(dims);
+        self.x.resize(width, [Lanes::ZERO; CHUNK + 1]);
         self.sums.resize(stacks.iter().map(Stack::tiles).sum(), [[Lanes::ZERO; CHUNK]; ROWS]);
-        for first in (0..groups).step_by(BLOCK) {
-            let block = first..groups.min(first + BLOCK);
+        for first in (0..groups).step_by(width) {
+            let block = first..groups.min(first + width);
             let x = &mut self.x[..block.len()];
             examples.features(arch, range.clone(), &images[..n], first, x);
-            prefetch_next(arch, examples, &range, &images[..n], &block, groups);
+            prefetch_next(arch, examples, &range, &images[..n], block.end..block.end + width);
             stopwatch.lap(Phase::Normalise);
             let mut sums = &mut self.sums[..];
             for stack in stacks {
                 let sums = sums.split_off_mut(..stack.tiles()).expect("the sums of all stacks");
-                arch.dispatch(Forward { x, examples: n, weight: stack.block(&block), accumulate: first > 0, sums });
+                arch.dispatch(Forward {
+                    x,
+                    examples: n,
+                    weight: stack.block_weights(&block),
+                    accumulate: first > 0,
+                    sums,
+                });
             }
             stopwatch.lap(Phase::Forward);
         }
@@ -87,21 +94,13 @@ impl Scratch {
     }
 }
 
-/// Asks memory for the pixels that follow those of the feature groups `block` of `images`, the examples of `range`: while this
-/// block is multiplied, they arrive.
-fn prefetch_next(
-    arch: Arch,
-    examples: Examples,
-    range: &Range<usize>,
-    images: &[Image],
-    block: &Range<usize>,
-    groups: usize,
-) {
-    if block.end < groups {
-        let next = block.end..groups.min(block.end + BLOCK);
+/// Asks memory for the pixels that are normalised next: the groups `next` of `images`, the examples of `range`, or after their
+/// last one the first groups of the images that follow. While this block is multiplied, they arrive.
+fn prefetch_next(arch: Arch, examples: Examples, range: &Range<usize>, images: &[Image], next: Range<usize>) {
+    if next.start * LANES < images[0].pixels.len() {
         images.iter().for_each(|image| image.prefetch(arch, &next));
     } else {
-        let next = range.end..examples.len().min(range.end + images.len());
-        next.for_each(|i| examples.image(i).prefetch(arch, &(0..groups.min(BLOCK))));
+        let following = range.end..examples.len().min(range.end + images.len());
+        following.for_each(|i| examples.image(i).prefetch(arch, &(0..next.len())));
     }
 }

@@ -12,8 +12,8 @@ use super::phases::{Phase, Phases, Stopwatch};
 use super::scratch::{Labels, Scratch};
 use crate::hyperparameters::Loss;
 use crate::network::kernels::{
-    BLOCK, Backward, CHUNK, GROUPS, Image, LANES, Lanes, Logits, Losses, ROWS, RowStep, SUM_BLOCK, SumColumn, Tile,
-    Update, WeightOutput,
+    Backward, CHUNK, GROUPS, Image, LANES, Lanes, Logits, Losses, ROWS, RowStep, SUM_BLOCK, SumColumn, Tile, Update,
+    WeightOutput, block,
 };
 use crate::network::{Examples, Parameters};
 use crate::shape::Dims;
@@ -29,6 +29,8 @@ pub(super) struct Stack {
     pub losses: Vec<Loss>,
     /// The instruction set that the kernels run on.
     pub arch: Arch,
+    /// Groups per block.
+    pub block: usize,
     /// Measures the passes, if it is wanted.
     pub phases: Option<Arc<Phases>>,
     /// (blocks, row tiles, groups of a block), the layout of [`kernels`](crate::network::kernels); row j·k + c is class c
@@ -52,13 +54,14 @@ pub(super) struct Workspace {
 }
 
 impl Stack {
-    /// The stack of `parameters`, which have one shape and are the `members` of their group.
-    pub fn new<P: Borrow<Parameters>>(members: Range<usize>, parameters: &[P]) -> Self {
+    /// The stack of `parameters`, which have one shape and are the `members` of their group, for the kernels of `arch`.
+    pub fn new<P: Borrow<Parameters>>(members: Range<usize>, parameters: &[P], arch: Arch) -> Self {
         let dims = parameters[0].borrow().dims;
         let rows = (members.len() * dims.classes).next_multiple_of(ROWS);
         let losses = vec![Loss::default(); members.len()];
         let weight = vec![[Lanes::ZERO; ROWS]; groups(dims) * rows / ROWS];
-        let mut stack = Self { members, dims, losses, arch: Arch::new(), phases: None, weight, bias: vec![0.0; rows] };
+        let (block, bias) = (block(arch), vec![0.0; rows]);
+        let mut stack = Self { members, dims, losses, arch, block, phases: None, weight, bias };
         for (j, member) in parameters.iter().map(P::borrow).enumerate() {
             let first = j * dims.classes;
             for (c, of_class) in member.weight.chunks_exact(dims.features).enumerate() {
@@ -72,15 +75,22 @@ impl Stack {
         stack
     }
 
+    /// The same stack on another instruction set, whose blocks may be others.
+    pub fn with_arch(self, arch: Arch) -> Self {
+        let parameters: Vec<_> = self.members.clone().map(|j| self.member(j)).collect();
+        let Self { members, losses, phases, .. } = self;
+        Self { losses, phases, ..Self::new(members, &parameters, arch) }
+    }
+
     /// The place of group `g` of a row: its tile in `weight`, and the row of that tile.
     fn place(&self, row: usize, g: usize) -> (usize, usize) {
-        let first = g / BLOCK * BLOCK;
-        let width = BLOCK.min(groups(self.dims) - first);
+        let first = g / self.block * self.block;
+        let width = self.block.min(groups(self.dims) - first);
         (first * self.tiles() + row / ROWS * width + g - first, row % ROWS)
     }
 
     /// The weights of a `block` of groups, (row tiles, groups of the block).
-    pub fn block(&self, block: &Range<usize>) -> &[Tile] {
+    pub fn block_weights(&self, block: &Range<usize>) -> &[Tile] {
         &self.weight[block.start * self.tiles()..block.end * self.tiles()]
     }
 
@@ -232,7 +242,7 @@ impl Stack {
         steps: &[[RowStep; ROWS]],
         output: Option<WeightOutput>,
     ) {
-        let (arch, tiles, accumulate) = (self.arch, self.tiles(), part.start > 0);
+        let (arch, block, tiles, accumulate) = (self.arch, self.block, self.tiles(), part.start > 0);
         let Workspace { dlogits, dweight, dbias, .. } = workspace;
         for dlogits in dlogits.chunks_exact(tiles) {
             for (dbias, dlogit) in dbias.iter_mut().zip(dlogits.as_flattened()) {
@@ -246,7 +256,7 @@ impl Stack {
         let run = |b: usize, weight: &mut [Tile], dweight: &mut [Tile], x: &mut [SumColumn]| {
             let mut stopwatch = Stopwatch::start(phases);
             for first in (0..weight.len() / tiles).step_by(GROUPS) {
-                examples.features(arch, part.clone(), images, b * BLOCK + first, x);
+                examples.features(arch, part.clone(), images, b * block + first, x);
                 stopwatch.lap(Phase::Normalise);
                 arch.dispatch(Backward { x, dlogits, tiles, first, accumulate, dweight });
                 stopwatch.lap(Phase::Backward);
@@ -256,18 +266,18 @@ impl Stack {
                 stopwatch.lap(Phase::Update);
             }
         };
-        let weight = self.weight.par_chunks_mut(BLOCK * tiles);
+        let weight = self.weight.par_chunks_mut(block * tiles);
         if dweight.is_empty() {
             weight.enumerate().for_each(|(b, weight)| {
                 Scratch::with(|scratch| {
-                    let (dweight, x) = scratch.backward(tiles);
+                    let (dweight, x) = scratch.backward(block * tiles);
                     run(b, weight, &mut dweight[..weight.len()], x);
                 });
             });
         } else {
-            let dweight = dweight.par_chunks_mut(BLOCK * tiles);
+            let dweight = dweight.par_chunks_mut(block * tiles);
             weight.zip(dweight).enumerate().for_each(|(b, (weight, dweight))| {
-                Scratch::with(|scratch| run(b, weight, dweight, scratch.backward(tiles).1));
+                Scratch::with(|scratch| run(b, weight, dweight, scratch.backward(block * tiles).1));
             });
         }
     }

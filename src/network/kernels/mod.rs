@@ -15,11 +15,16 @@
 //! 20) and 10 rows × 2 vectors in [`Backward`] (12 for 20, but half as many of `x`, which it reads once per row tile).
 //!
 //! **Blocks.** As in the matrix product of Goto & van de Geijn (*Anatomy of High-Performance Matrix Multiplication*, ACM
-//! TOMS 2008), what is used most often lies in the nearest cache. A [`BLOCK`] of the features of a chunk fills most of the
-//! smallest first-level cache in use, of 32 KiB. [`Normalise`] writes it there, and [`Forward`] multiplies it by all rows,
-//! while the weights stream by in order; each is read once per chunk, and used for 16 examples. The sums of a tile are
-//! loaded and stored once per block, after [`BLOCK`] multiply-adds per lane. [`Backward`] takes [`GROUPS`] groups of the
-//! features of all examples, 12.5 KiB for a mini-batch of 100, and multiplies them by `dlogits` of all rows.
+//! TOMS 2008), what is used most often lies in the nearest cache. [`Normalise`] writes a [`block`] of the features of a chunk
+//! there, and [`Forward`] multiplies it by all rows, while the weights stream by in order; each is fetched once per chunk,
+//! for 16 examples. The sums of a tile are loaded and stored once per block, after as many multiply-adds per lane as it has
+//! groups, so a block should be long; but it has to fit. Vectors of fewer than 16 lanes read the features of a chunk and the
+//! weights of a row tile several times, a part of each cache line at a time: 12 groups of both are 20 KiB of the smallest
+//! first-level cache in use, of 32 KiB. Vectors of 16 lanes read whole lines, a third as many per multiply-add: there it is
+//! enough if the features nearly fit, and those of 32 groups are 34 KiB.
+//!
+//! [`Backward`] takes [`GROUPS`] groups of the features of all examples, 12.5 KiB for a mini-batch of 100, and multiplies them
+//! by `dlogits` of all rows.
 //!
 //! The features are normalised twice per mini-batch, once for each pass, because the second time costs less than keeping
 //! them: its 0.3 MB of pixels are still in the second-level cache, where 1.2 MB of features beside 0.5 MB of weights are not.
@@ -46,7 +51,7 @@ pub use forward::{Forward, Logits, SumTile};
 pub use loss::Losses;
 pub use normalise::{IMAGE_WIDTH, Image, Normalise};
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Features per group, partial sums per logit, and examples per call of [`Losses`]: the lanes of the widest vector, a
 /// cache line.
@@ -57,8 +62,6 @@ pub const GROUPS: usize = 2;
 pub const ROWS: usize = 10;
 /// Largest number of examples per call of [`Forward`] and [`Losses`]: one per lane.
 pub const CHUNK: usize = LANES;
-/// Groups per block: the features of a chunk are 24 KiB of a first-level cache of 32 KiB; the rest is for the weights.
-pub const BLOCK: usize = 24;
 /// Number of examples whose gradients are summed before they are added to the total, so that the rounding error of a large
 /// batch stays near that of a small one.
 pub const SUM_BLOCK: usize = 128;
@@ -83,6 +86,22 @@ pub type Tile = [Lanes; ROWS];
 impl Lanes {
     /// Zero in every lane.
     pub const ZERO: Self = Self([0.0; LANES]);
+}
+
+/// Groups per block on this instruction set, a multiple of [`GROUPS`]. The module explains how it follows from the caches.
+pub fn block(arch: Arch) -> usize {
+    if arch.dispatch(VectorWidth) == LANES { 32 } else { 12 }
+}
+
+/// Lanes of a vector.
+struct VectorWidth;
+
+impl WithSimd for VectorWidth {
+    type Output = usize;
+
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
 }
 
 /// The instruction sets that this processor has and the kernels are compiled for, by name, the shortest vectors first.

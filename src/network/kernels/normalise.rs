@@ -37,8 +37,10 @@ impl Image<'_> {
                 Arch::V4(simd) => simd.sse,
                 _ => return,
             };
+            // The last byte of each 64: an image need not begin with a cache line, and the line of the first byte was fetched
+            // with the groups before.
             for line in pixels.chunks(LINE) {
-                sse._mm_prefetch::<SECOND_LEVEL>(line.as_ptr().cast());
+                sse._mm_prefetch::<SECOND_LEVEL>((&raw const line[line.len() - 1]).cast());
             }
         }
         #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
