@@ -1,7 +1,7 @@
 use super::*;
 use crate::dataset::Dataset;
 use crate::dataset::normalizer::Normalizer;
-use crate::network::kernels::{IMAGE_WIDTH, instruction_sets};
+use crate::network::kernels::{ChunkColumn, GROUPS, IMAGE_WIDTH, Tile, block, instruction_sets};
 use crate::network::passes;
 
 /// The largest relative error of one rounding.
@@ -302,6 +302,20 @@ fn the_result_is_the_same_with_any_instruction_set_to_the_last_bit() {
         for &(name, arch) in &sets {
             assert_eq!(results(group.clone().with_arch(arch), &case), expected, "{name} {n} {d} {k} {m}");
         }
+    }
+}
+
+#[test]
+fn a_block_fits_the_first_level_cache_and_twice_as_long_would_not() {
+    const KIB: usize = 1024;
+    for (name, arch) in instruction_sets() {
+        // Whole lines are read so seldom that the weights need not be there.
+        let (bytes, cache) = match name {
+            "AVX-512" => (size_of::<ChunkColumn>(), 36 * KIB),
+            _ => (size_of::<ChunkColumn>() + size_of::<Tile>(), 32 * KIB),
+        };
+        assert!(block(arch).is_multiple_of(GROUPS), "{name}");
+        assert!(block(arch) * bytes <= cache && 2 * block(arch) * bytes > cache, "{name}: {}", block(arch));
     }
 }
 
