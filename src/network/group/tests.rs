@@ -359,7 +359,7 @@ fn images_are_normalised_as_by_the_normalizer() {
 
 #[test]
 fn a_flipped_image_is_its_mirror_image() {
-    // One panel and a half: three rows of an image.
+    // Three rows of an image: a pair of groups each.
     let dims = Dims { features: 96, classes: 3 };
     let pixels: Vec<u8> = noise(3, 20 * 96).into_iter().map(|v| (v * 127.0 + 128.0) as u8).collect();
     let turned = pixels.chunks(IMAGE_WIDTH).flat_map(|row| row.iter().rev().copied());
