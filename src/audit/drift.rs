@@ -28,13 +28,7 @@ pub(super) fn explanations(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Explanation>> {
     let mut explanations = Vec::new();
-    let may_drift = |trace: &&Trace| match trace.mistake {
-        None => true,
-        // A learning rate that was found from digits of the run, which drift, is none.
-        Some(Mistake::Rate(rate)) if !Rate::KNOWN.contains(&rate) => false,
-        Some(_) => trace.is_complete && trace.may_drift(),
-    };
-    for trace in traces.iter().filter(may_drift).filter(|_| !record.curves.is_empty()) {
+    for trace in traces.iter().filter(|trace| may_explain(trace) && !record.curves.is_empty()) {
         let Some(twins) = twins(plan, start, trace, record, observer)? else { continue };
         let end = end_of(plan, trace.mistake, record, observer)?;
         for readings in readings_of(plan, trace) {
@@ -61,6 +55,16 @@ pub(super) fn explanations(
     let mut explanations: Vec<_> = explanations.into_iter().map(|(_, explanation)| explanation).collect();
     explanations.sort_by_key(|e| e.mistakes.len());
     Ok(explanations)
+}
+
+/// True if a run whose digits drift may be `trace`.
+fn may_explain(trace: &Trace) -> bool {
+    match trace.mistake {
+        None => true,
+        // A learning rate that was found from digits of the run, which drift, is none.
+        Some(Mistake::Rate(rate)) if !Rate::KNOWN.contains(&rate) => false,
+        Some(_) => trace.is_complete && trace.may_drift(),
+    }
 }
 
 /// The twins of `trace`; `None` if one of them does not drift from it, or does so only after the run is far away.
@@ -182,6 +186,18 @@ mod tests {
 
     fn losses(values: &[f64]) -> Record {
         record(vec![curve(Split::Train, Kind::Loss, 1, values)])
+    }
+
+    #[test]
+    fn a_mistake_explains_a_run_that_drifts_if_it_drifts_too_and_was_followed_to_the_end() {
+        let steady = |mistake| Trace { mistake, ..trace() };
+        let drifting = |mistake| with_last(&steady(mistake), 100.0, 0.1);
+        let penalty = Some(Mistake::Penalty(0.5));
+        assert!(may_explain(&steady(None)) && may_explain(&drifting(None)));
+        assert!(may_explain(&drifting(penalty)) && !may_explain(&steady(penalty)));
+        assert!(!may_explain(&Trace { is_complete: false, ..drifting(penalty) }));
+        assert!(!may_explain(&drifting(Some(Mistake::Rate(Rate::Times(0.37))))), "found from digits");
+        assert!(may_explain(&drifting(Some(Mistake::Rate(Rate::KNOWN[0])))));
     }
 
     #[test]

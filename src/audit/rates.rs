@@ -96,11 +96,16 @@ mod tests {
     use crate::hyperparameters::{Schedule, Setting};
     use crate::train::random_start;
 
-    /// The candidates for a run with this course of the learning rate, of which the curve `kind` of the training split is kept.
+    /// The candidates for a run of 4 epochs with this course of the learning rate, of which the curve `kind` of the training
+    /// split is kept.
     fn found(rate: Option<Rate>, kind: Kind, lambda: f64) -> Vec<Mistake> {
+        found_in(4, rate, kind, lambda)
+    }
+
+    fn found_in(epochs: usize, rate: Option<Rate>, kind: Kind, lambda: f64) -> Vec<Mistake> {
         with_plan(|plan| {
             let setting = Setting::new(lambda, 0.002).unwrap();
-            let plan = Plan { setting, schedule: Schedule { epochs: 4, ..plan.schedule }, ..*plan };
+            let plan = Plan { setting, schedule: Schedule { epochs, ..plan.schedule }, ..*plan };
             let start = random_start(plan.splits.train.dims(), 1);
             let train = |rate: Option<Rate>| {
                 training::train(&plan, &start, &[rate.map(Mistake::Rate)], &|_| true, &mut ()).unwrap().remove(0)
@@ -128,7 +133,9 @@ mod tests {
         let once = |epoch| Rate::Once { epoch, factor: 0.5 };
         let second = [Rate::Steps { every: 1, factor: 0.5 }, once(2), Rate::Inverse { slope: 1.0 }];
         // A rate that is too large can lead to the same loss, so more may follow.
-        assert_eq!(found(Some(once(2)), Kind::Loss, 0.1)[..3], second.map(Mistake::Rate));
+        for epochs in [3, 4] {
+            assert_eq!(found_in(epochs, Some(once(2)), Kind::Loss, 0.1)[..3], second.map(Mistake::Rate));
+        }
         // A second change would come in epoch 5, and the next in 7.
         for epoch in [3, 4] {
             let found = found(Some(once(epoch)), Kind::Loss, 0.1);

@@ -100,7 +100,7 @@ pub(super) fn place(parts: &Parts, quantity: Quantity, elements: &[usize], diffe
                 places.push(format!("{name} {}", ranges(&lines)));
             }
         }
-    } else if d > 1 {
+    } else {
         let features = distinct(&|i| i % d);
         if features.len() <= d / 2 {
             places.push(format!("feature {}", ranges(&features)));
