@@ -2,11 +2,12 @@
 
 use std::hint::black_box;
 
+use onelayer::network::kernels::vector_lanes;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Number of floating-point operations of one [`run`]; a multiply-add counts as two.
 pub fn flops(arch: Arch) -> usize {
-    2 * ROUNDS * ACCUMULATORS * arch.dispatch(LaneCount)
+    2 * ROUNDS * ACCUMULATORS * vector_lanes(arch)
 }
 
 /// Multiply-adds on registers only, on this thread: the upper limit of any kernel's rate.
@@ -17,17 +18,6 @@ pub fn run(arch: Arch) {
 /// Enough to hide the latency of a multiply-add, few enough for 16 registers.
 const ACCUMULATORS: usize = 12;
 const ROUNDS: usize = 20_000;
-
-struct LaneCount;
-
-impl WithSimd for LaneCount {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
-    }
-}
 
 struct FmaLoop;
 

@@ -9,7 +9,7 @@ use super::phases::{Phase, Stopwatch};
 use super::stack::{Stack, groups};
 use crate::network::Examples;
 use crate::network::kernels::{
-    CHUNK, ChunkColumn, Forward, GROUPS, Image, LANES, Lanes, ROWS, SUM_BLOCK, SumColumn, SumTile, Tile,
+    CHUNK, ChunkColumn, Forward, GROUPS, Image, LANES, Lanes, ROWS, SUM_BLOCK, SumColumn, SumTile, Tile, block,
 };
 
 /// The labels of up to [`CHUNK`] examples.
@@ -67,8 +67,8 @@ impl Scratch {
             images[e] = examples.image(i);
             labels[e] = examples.label(i).into();
         }
-        let Stack { arch, block: width, dims, .. } = stacks[0];
-        let groups = groups(dims);
+        let Stack { arch, dims, .. } = stacks[0];
+        let (width, groups) = (block(arch), groups(dims));
         self.x.resize(width, [Lanes::ZERO; CHUNK + 1]);
         self.sums.resize(stacks.iter().map(Stack::tiles).sum(), [[Lanes::ZERO; CHUNK]; ROWS]);
         for first in (0..groups).step_by(width) {

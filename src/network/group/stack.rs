@@ -29,8 +29,6 @@ pub(super) struct Stack {
     pub losses: Vec<Loss>,
     /// The instruction set that the kernels run on.
     pub arch: Arch,
-    /// Groups per block.
-    pub block: usize,
     /// Measures the passes, if it is wanted.
     pub phases: Option<Arc<Phases>>,
     /// (blocks, row tiles, groups of a block), the layout of [`kernels`](crate::network::kernels); row j·k + c is class c
@@ -60,8 +58,7 @@ impl Stack {
         let rows = (members.len() * dims.classes).next_multiple_of(ROWS);
         let losses = vec![Loss::default(); members.len()];
         let weight = vec![[Lanes::ZERO; ROWS]; groups(dims) * rows / ROWS];
-        let (block, bias) = (block(arch), vec![0.0; rows]);
-        let mut stack = Self { members, dims, losses, arch, block, phases: None, weight, bias };
+        let mut stack = Self { members, dims, losses, arch, phases: None, weight, bias: vec![0.0; rows] };
         for (j, member) in parameters.iter().map(P::borrow).enumerate() {
             let first = j * dims.classes;
             for (c, of_class) in member.weight.chunks_exact(dims.features).enumerate() {
@@ -84,8 +81,9 @@ impl Stack {
 
     /// The place of group `g` of a row: its tile in `weight`, and the row of that tile.
     fn place(&self, row: usize, g: usize) -> (usize, usize) {
-        let first = g / self.block * self.block;
-        let width = self.block.min(groups(self.dims) - first);
+        let block = block(self.arch);
+        let first = g / block * block;
+        let width = block.min(groups(self.dims) - first);
         (first * self.tiles() + row / ROWS * width + g - first, row % ROWS)
     }
 
@@ -242,7 +240,7 @@ impl Stack {
         steps: &[[RowStep; ROWS]],
         output: Option<WeightOutput>,
     ) {
-        let (arch, block, tiles, accumulate) = (self.arch, self.block, self.tiles(), part.start > 0);
+        let (arch, block, tiles, accumulate) = (self.arch, block(self.arch), self.tiles(), part.start > 0);
         let Workspace { dlogits, dweight, dbias, .. } = workspace;
         for dlogits in dlogits.chunks_exact(tiles) {
             for (dbias, dlogit) in dbias.iter_mut().zip(dlogits.as_flattened()) {

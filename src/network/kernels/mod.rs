@@ -90,18 +90,21 @@ impl Lanes {
 
 /// Groups per block on this instruction set, a multiple of [`GROUPS`]. The module explains how it follows from the caches.
 pub fn block(arch: Arch) -> usize {
-    if arch.dispatch(VectorWidth) == LANES { 32 } else { 12 }
+    if vector_lanes(arch) == LANES { 32 } else { 12 }
 }
 
-/// Lanes of a vector.
-struct VectorWidth;
+/// The number of lanes of a vector on this instruction set.
+pub fn vector_lanes(arch: Arch) -> usize {
+    struct Count;
+    impl WithSimd for Count {
+        type Output = usize;
 
-impl WithSimd for VectorWidth {
-    type Output = usize;
-
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
     }
+    arch.dispatch(Count)
 }
 
 /// The instruction sets that this processor has and the kernels are compiled for, by name, the shortest vectors first.
